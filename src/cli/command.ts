@@ -1,0 +1,60 @@
+import { type ParseArgsConfig, parseArgs } from "node:util";
+import { type Config, readConfig } from "../config.ts";
+
+type Options = NonNullable<ParseArgsConfig["options"]>;
+
+/** A command of `fanmail`. */
+export type Command = {
+  name: string;
+  summary: string;
+  /** What `--help` prints after the first line. */
+  help: string;
+  /** @returns the exit code; nothing for 0. */
+  run(args: string[]): Promise<number | undefined>;
+};
+
+/** The caller gave something that the command does not take. */
+export class UsageError extends Error {
+  override readonly name = "UsageError";
+}
+
+/**
+ * Reads the arguments of a command strictly: an unknown option is an error.
+ * @throws UsageError
+ */
+export function readArgs<const T extends Options>(args: string[], options: T) {
+  try {
+    return parseArgs({ args, options, allowPositionals: true, strict: true });
+  } catch (cause) {
+    throw new UsageError(cause instanceof Error ? cause.message : String(cause), { cause });
+  }
+}
+
+/** The configuration of the environment. @throws ConfigError */
+export function environmentConfig(): Config {
+  return readConfig(process.env);
+}
+
+/** Prints a line of a command's answer. */
+export function print(line = ""): void {
+  process.stdout.write(`${line}\n`);
+}
+
+/** Prints an answer for programs. */
+export function printJson(value: unknown): void {
+  print(JSON.stringify(value, null, 2));
+}
+
+/** Rows as lines of aligned columns, the first row being the heads. */
+export function table(rows: readonly (readonly string[])[]): string[] {
+  const columns = Math.max(0, ...rows.map((row) => row.length));
+  const widths = Array.from({ length: columns }, (_, column) =>
+    Math.max(...rows.map((row) => (row[column] ?? "").length)),
+  );
+  return rows.map((row) =>
+    row
+      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+      .join("  ")
+      .trimEnd(),
+  );
+}

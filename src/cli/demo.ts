@@ -1,0 +1,116 @@
+import { createServer } from "node:net";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { type Config, readConfig } from "../config.ts";
+import { type Context, openContext } from "../context.ts";
+import { type DemoResult, faultsOf, reportRows } from "../demo/report.ts";
+import { runDemo } from "../demo/run-demo.ts";
+import { connectSink, setUpShop, shopTopic } from "../demo/shop.ts";
+import { liveliestTimeline, timelineRows } from "../demo/timeline.ts";
+import { startWebhookSink } from "../demo/webhook-sink.ts";
+import { packageRoot } from "../package-info.ts";
+import { type LocalSigner, localSigner } from "../replay/local-signer.ts";
+import { captureSize } from "../replay/read-capture.ts";
+import { type Service, startService } from "../service.ts";
+import { type Command, print, readArgs, table } from "./command.ts";
+import { progressBar } from "./progress.ts";
+import { closeInTime, untilStopped } from "./until-stopped.ts";
+
+const capturePath = fileURLToPath(new URL("examples/week.ndjson", packageRoot));
+
+export const demo: Command = {
+  name: "demo",
+  summary: "shows the main job on a captured week of a small shop; needs nothing but Node",
+  help: [
+    "fanmail demo [--exit]",
+    "",
+    "Starts everything embedded in DATA_DIR/demo, replays examples/week.ndjson over HTTP into the receiver, and",
+    "shows what came of it. It goes on serving until Ctrl-C; --exit ends it. Run it twice: all are duplicates.",
+  ].join("\n"),
+  async run(args) {
+    const { values } = readArgs(args, { exit: { type: "boolean", default: false } });
+    const config = await demoConfig();
+    const signer = await localSigner(config.dataDir);
+    config.localCertificates.set(signer.certificateUrl(shopTopic), signer.certificatePath);
+    print(`Starting PostgreSQL, the receiver, the API and the workers, with their data in ${config.dataDir}`);
+    const context = await openContext(config);
+    const service = await startService(context, { receiver: true, workers: true });
+    return show(context, service, signer, values.exit);
+  },
+};
+
+async function show(
+  context: Context,
+  service: Service,
+  signer: LocalSigner,
+  isExit: boolean,
+): Promise<number> {
+  const shop = await setUpShop(context);
+  const sink = await startWebhookSink(shop.secret);
+  const close = async () => {
+    await service.close();
+    await sink.close();
+  };
+  try {
+    await connectSink(context, shop, sink.url);
+    const url = service.url ?? "";
+    const bar = progressBar("replay", await captureSize(capturePath));
+    const stage = { context, shop, sink, signer, url, capturePath };
+    const result = await runDemo(stage, (bytes, counts) => bar.update(bytes, `${counts.stored} stored`));
+    bar.stop();
+    printResult(result);
+    await printTimeline(url, shop.apiKey);
+    const faults = faultsOf(result);
+    for (const fault of faults) process.stderr.write(`fanmail demo: ${fault}\n`);
+    if (isExit) return (await closeInTime(close)) || (faults.length > 0 ? 1 : 0);
+  } catch (error) {
+    await close();
+    throw error;
+  }
+  print("\nServing until Ctrl-C.");
+  return untilStopped(close);
+}
+
+/** Embedded everywhere, whatever the environment names, and apart from the data of a real service. */
+async function demoConfig(): Promise<Config> {
+  const { DATABASE_URL, REDIS_URL, SNS_TOPIC_ARNS, BOOTSTRAP_API_KEY, SNS_LOCAL_CERTS, ...environment } =
+    process.env;
+  const config = readConfig({ ...environment, LOG_LEVEL: environment["LOG_LEVEL"] ?? "warn" });
+  return {
+    ...config,
+    port: await freePort(config.host, config.port),
+    dataDir: join(config.dataDir, "demo"),
+    webhookAllowedCidrs: ["127.0.0.0/8"],
+  };
+}
+
+/** @returns `port`, or 0 (the system chooses) when somebody has it. */
+function freePort(host: string, port: number): Promise<number> {
+  return new Promise((resolve) => {
+    const probe = createServer();
+    probe.once("error", () => resolve(0));
+    probe.listen(port, host, () => probe.close(() => resolve(port)));
+  });
+}
+
+function printResult(result: DemoResult): void {
+  print();
+  for (const line of table(reportRows(result))) print(line);
+  if (result.summary.stored === 0) {
+    print("\nNothing is new: every notification was received in an earlier run, and counted then.");
+  }
+}
+
+async function printTimeline(url: string, apiKey: string): Promise<void> {
+  const timeline = await liveliestTimeline(url, apiKey);
+  if (timeline === null) return;
+  print(`\n"${timeline.subject}" to ${timeline.recipient_primary}: ${timeline.current_status}`);
+  for (const line of table(timelineRows(timeline))) print(`  ${line}`);
+  print("\nLook further:");
+  const authorization = `-H 'Authorization: Bearer ${apiKey}'`;
+  print(`  curl ${authorization} '${url}/v1/activity/${timeline.id}?include=events,discarded'`);
+  print(`  curl ${authorization} '${url}/v1/activity?status=bounced&per_page=5'`);
+  print(
+    `  curl ${authorization} '${url}/v1/activity?email=${encodeURIComponent(timeline.recipient_primary)}'`,
+  );
+}

@@ -1,0 +1,50 @@
+import { isTopicArn } from "../domain/sns-message.ts";
+import { deleteTopic, insertTopic, listTopics } from "../storage/topics.ts";
+import { type Command, print, printJson, readArgs, table, UsageError } from "./command.ts";
+import { projectNamed, withStore } from "./with-store.ts";
+
+export const topics: Command = {
+  name: "topics",
+  summary: "allow-listed SNS topics: add, list, remove",
+  help: [
+    "fanmail topics add <topic ARN> [--project default]",
+    "fanmail topics list [--json]",
+    "fanmail topics remove <topic ARN>",
+    "",
+    "A service that runs follows within seconds. Notifications of other topics are refused.",
+  ].join("\n"),
+  async run(args) {
+    const { values, positionals } = readArgs(args, {
+      project: { type: "string", default: "default" },
+      json: { type: "boolean", default: false },
+    });
+    const [action, arn] = positionals;
+    if (action === "add" && arn) await add(arn, values.project);
+    else if (action === "list") await list(values.json);
+    else if (action === "remove" && arn) await remove(arn);
+    else throw new UsageError("Say what to do: add <topic ARN>, list, or remove <topic ARN>");
+    return 0;
+  },
+};
+
+async function add(arn: string, projectName: string): Promise<void> {
+  if (!isTopicArn(arn)) throw new UsageError(`"${arn}" is not the ARN of an SNS topic`);
+  await withStore(async (store) => {
+    const project = await projectNamed(store, projectName);
+    await insertTopic(store.db, { project_id: project.id, id: store.clock.newId(), arn });
+  });
+  print(`Allowed ${arn}.`);
+}
+
+async function list(asJson: boolean): Promise<void> {
+  const rows = await withStore(({ db }) => listTopics(db));
+  if (asJson) return printJson(rows);
+  const lines = rows.map((topic) => [topic.arn, topic.subscription_state, topic.subscription_error ?? ""]);
+  for (const line of table([["TOPIC", "SUBSCRIPTION", ""], ...lines])) print(line);
+}
+
+async function remove(arn: string): Promise<void> {
+  const isRemoved = await withStore(({ db }) => deleteTopic(db, arn));
+  if (!isRemoved) throw new UsageError(`"${arn}" is not allow-listed`);
+  print(`Removed ${arn}. What came from it stays.`);
+}

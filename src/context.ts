@@ -1,0 +1,124 @@
+import { randomBytes } from "node:crypto";
+import { Agent, type Dispatcher } from "undici";
+import { type Clock, systemClock } from "./clock.ts";
+import type { Config } from "./config.ts";
+import { readOrMake } from "./data-dir.ts";
+import { attachEmbeddedPostgres, startEmbeddedPostgres } from "./embedded/embedded-postgres.ts";
+import { createLogger, errorText, type Logger } from "./logger.ts";
+import { migrationsDirectory } from "./package-info.ts";
+import { migrateQueues, type QueueConnection } from "./queue/backend.ts";
+import { openQueues, type Queues } from "./queue/queues.ts";
+import { type DatabasePool, openDatabase } from "./storage/database.ts";
+import { migrate } from "./storage/migrate.ts";
+import { type Partitions, partitionsOf } from "./storage/partitions.ts";
+import { webhookDispatcher } from "./webhooks/post.ts";
+import { createSecretBox, type SecretBox } from "./webhooks/secret-box.ts";
+
+/** What commands use that read or change what is stored. */
+export type StoreContext = {
+  config: Config;
+  log: Logger;
+  clock: Clock;
+  db: DatabasePool;
+  /** Of the database that `db` uses. */
+  databaseUrl: string;
+  partitions: Partitions;
+  secretBox: SecretBox;
+  /** The migrations that were applied while opening. */
+  migrated: string[];
+  close(): Promise<void>;
+};
+
+/** What the service uses. */
+export type Context = StoreContext & {
+  queues: Queues;
+  /** Reaches AWS: certificates, confirmations. */
+  awsDispatcher: Dispatcher;
+  /** Reaches customers' systems. */
+  webhookDispatcher: Dispatcher;
+};
+
+export type ContextOptions = {
+  /** Use the embedded Postgres of a service that runs, rather than insisting on owning it. */
+  attach?: boolean;
+  clock?: Clock;
+  awsDispatcher?: Dispatcher;
+};
+
+const maxConnections = 12;
+
+/** Opens the database, starting the embedded one where none is configured, and brings its schema up to date. */
+export async function openStore(config: Config, options: ContextOptions = {}): Promise<StoreContext> {
+  const log = createLogger(config.logLevel);
+  const server = await databaseServer(config, log, options.attach ?? false);
+  const db = openDatabase(server.url, {
+    maxConnections,
+    onIdleError: (error) => log.warn({ cause: errorText(error) }, "database connection lost"),
+  });
+  const close = async () => {
+    await db.close();
+    await server.stop();
+  };
+  try {
+    const migrated = await migrate(db, migrationsDirectory);
+    if (config.queue.kind === "postgres") await migrateQueues(server.url);
+    return {
+      config,
+      log,
+      clock: options.clock ?? systemClock,
+      db,
+      databaseUrl: server.url,
+      partitions: partitionsOf(db),
+      secretBox: createSecretBox(config.encryptionKey ?? (await generatedKey(config.dataDir))),
+      migrated,
+      close,
+    };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+/** Opens everything that the service uses. `close` lets running jobs finish, then disconnects. */
+export async function openContext(config: Config, options: ContextOptions = {}): Promise<Context> {
+  const store = await openStore(config, options);
+  try {
+    const onError = (error: Error) => store.log.warn({ cause: errorText(error) }, "queue");
+    const queues = await openQueues(queueConnection(config, store.databaseUrl), onError);
+    const aws = options.awsDispatcher ?? new Agent({ connections: 8 });
+    const customers = webhookDispatcher();
+    return {
+      ...store,
+      queues,
+      awsDispatcher: aws,
+      webhookDispatcher: customers,
+      async close() {
+        await queues.close();
+        await Promise.all([aws.destroy(), customers.destroy()]);
+        await store.close();
+      },
+    };
+  } catch (error) {
+    await store.close();
+    throw error;
+  }
+}
+
+function queueConnection({ queue }: Config, databaseUrl: string): QueueConnection {
+  return queue.kind === "postgres" ? { kind: "postgres", url: databaseUrl } : queue;
+}
+
+type Server = { url: string; stop(): Promise<void> };
+
+async function databaseServer(config: Config, log: Logger, attach: boolean): Promise<Server> {
+  if (config.databaseUrl !== null) return { url: config.databaseUrl, stop: async () => {} };
+  const start = attach ? attachEmbeddedPostgres : startEmbeddedPostgres;
+  return start({ dataDir: config.dataDir, log: (line) => log.info({}, line) });
+}
+
+async function generatedKey(dataDir: string): Promise<Buffer> {
+  return Buffer.from(
+    await readOrMake(dataDir, "encryption.key", () => randomBytes(32).toString("base64")),
+    "base64",
+  );
+}

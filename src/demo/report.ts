@@ -1,0 +1,58 @@
+import type { ReplaySummary } from "../replay/replay-capture.ts";
+import type { EventCount, JournalCount } from "../storage/statistics.ts";
+
+/** What a run of the demonstration came to. */
+export type DemoResult = {
+  summary: ReplaySummary;
+  journal: JournalCount;
+  batches: { unapplied: number; repeated: number; ignored: number };
+  events: EventCount[];
+  deliveries: ReadonlyMap<string, number>;
+  /** Webhooks that reached the sink in this run, and passed its check or not. */
+  verified: number;
+  refused: number;
+  seconds: number;
+};
+
+/** What is wrong with a run; empty when everything arrived, was applied and was delivered. */
+export function faultsOf({ summary, batches, deliveries, refused }: DemoResult): string[] {
+  const undelivered = [...deliveries]
+    .filter(([state]) => state !== "succeeded")
+    .map(([state, count]) => `${count} ${state}`);
+  return [
+    ...[...summary.failed].map(([cause, count]) => `${count} notifications were not taken: ${cause}`),
+    ...(batches.unapplied > 0 ? [`${batches.unapplied} batches are not applied`] : []),
+    ...(undelivered.length > 0 ? [`webhooks not delivered: ${undelivered.join(", ")}`] : []),
+    ...(refused > 0 ? [`the sink refused ${refused} webhooks`] : []),
+  ];
+}
+
+/** The result as rows of a table. */
+export function reportRows(result: DemoResult): string[][] {
+  const { summary, journal, batches, events, verified, refused, seconds } = result;
+  const discarded = events.reduce((sum, event) => sum + event.discarded, 0);
+  const row = (label: string, count: number, note = "") => [label, String(count), note];
+  return [
+    row("Notifications received", summary.read, `in ${seconds.toFixed(1)} s, each answered after its commit`),
+    row("  stored in the journal", summary.stored),
+    row("  duplicates (same SNS message)", summary.duplicates, "answered 200, stored once"),
+    ...(summary.stored === 0
+      ? []
+      : [
+          row("  same fact in another message", batches.repeated, "counted once"),
+          row("  no event (set-up, unknown type)", batches.ignored),
+          row("  quarantined, with the reason", journal.quarantined),
+        ]),
+    [],
+    ["Event", "counted", "discarded"],
+    ...events.map(({ type, counted, discarded: out }) => [
+      `  ${type}`,
+      String(counted),
+      out > 0 ? String(out) : "",
+    ]),
+    ...(discarded > 0 ? [["", "", "opens within 20 minutes of one that counted"]] : []),
+    [],
+    row("Webhooks delivered in this run", verified + refused),
+    row("  signature verified by the sink", verified, "with the standardwebhooks package"),
+  ];
+}

@@ -1,0 +1,61 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Context } from "../context.ts";
+import type { LocalSigner } from "../replay/local-signer.ts";
+import { type ReplayOptions, replayCapture } from "../replay/replay-capture.ts";
+import { countDeliveries, countEvents, countNotifications, sumBatches } from "../storage/statistics.ts";
+import type { DemoResult } from "./report.ts";
+import { type Shop, shopTopic } from "./shop.ts";
+import type { WebhookSink } from "./webhook-sink.ts";
+
+const settleWithinMs = 60_000;
+
+/** What takes part in a demonstration. */
+export type Stage = {
+  context: Context;
+  shop: Shop;
+  sink: WebhookSink;
+  signer: LocalSigner;
+  /** Of the service. */
+  url: string;
+  capturePath: string;
+};
+
+/** Replays the week into the receiver, over HTTP, and waits until everything that follows from it has happened. */
+export async function runDemo(stage: Stage, onProgress: ReplayOptions["onProgress"]): Promise<DemoResult> {
+  const startedMs = Date.now();
+  const summary = await replayCapture({
+    path: stage.capturePath,
+    signer: stage.signer,
+    topicArn: shopTopic,
+    url: `${stage.url}/ingest/sns`,
+    rate: null,
+    giveUpAfterMs: 30_000,
+    stopping: AbortSignal.timeout(settleWithinMs),
+    ...(onProgress ? { onProgress } : {}),
+  });
+  const seconds = (Date.now() - startedMs) / 1000;
+  await settle(stage);
+  const { db } = stage.context;
+  return {
+    summary,
+    journal: await countNotifications(db, stage.shop.projectId),
+    batches: await sumBatches(db),
+    events: await countEvents(db, stage.shop.projectId),
+    deliveries: await countDeliveries(db, stage.shop.projectId),
+    verified: stage.sink.verified.size,
+    refused: stage.sink.refused,
+    seconds,
+  };
+}
+
+/** Waits until all batches are applied and all deliveries made. */
+async function settle({ context: { db }, shop }: Stage): Promise<void> {
+  const untilMs = Date.now() + settleWithinMs;
+  while (Date.now() < untilMs) {
+    const { unapplied } = await sumBatches(db);
+    const deliveries = await countDeliveries(db, shop.projectId);
+    const isUnderWay = ["pending", "leased", "retrying"].some((state) => deliveries.has(state));
+    if (unapplied === 0 && !isUnderWay) return;
+    await sleep(50);
+  }
+}

@@ -1,0 +1,68 @@
+import { randomBytes } from "node:crypto";
+import type { StoreContext } from "../context.ts";
+import { readOrMake } from "../data-dir.ts";
+import { apiKey, apiKeyHash, apiKeyPrefix } from "../domain/api-key.ts";
+import { webhookSecret } from "../domain/webhook-signature.ts";
+import { insertApiKey } from "../storage/api-keys.ts";
+import { activeSecrets, insertEndpoint, listEndpoints, setEndpointUrl } from "../storage/endpoints.ts";
+import { findProject, insertProject } from "../storage/projects.ts";
+import { insertTopic } from "../storage/topics.ts";
+
+/** The topic that the captured week is published to. */
+export const shopTopic = "arn:aws:sns:us-east-1:123456789012:example-shop-events";
+
+const projectName = "Example Shop";
+
+/** What the demonstration works with. */
+export type Shop = { projectId: string; apiKey: string; endpointId: string; secret: string };
+
+/** Makes the project, its key, its topic and its endpoint, or finds those of an earlier demonstration. */
+export async function setUpShop(store: StoreContext): Promise<Shop> {
+  const projectId = await ensureProject(store);
+  await insertTopic(store.db, { project_id: projectId, id: store.clock.newId(), arn: shopTopic });
+  const key = await readOrMake(store.config.dataDir, "api.key", () => apiKey(randomBytes(32)));
+  await insertApiKey(store.db, {
+    project_id: projectId,
+    id: store.clock.newId(),
+    name: "demo",
+    prefix: apiKeyPrefix(key),
+    scopes: ["*"],
+    sha256: apiKeyHash(key),
+  });
+  return { projectId, apiKey: key, ...(await ensureEndpoint(store, projectId)) };
+}
+
+/** Points the endpoint at the sink of this run. */
+export async function connectSink({ db }: StoreContext, shop: Shop, url: string): Promise<void> {
+  await setEndpointUrl(db, shop.projectId, shop.endpointId, url);
+}
+
+async function ensureProject({ db, clock }: StoreContext): Promise<string> {
+  const existing = await findProject(db, projectName);
+  if (existing) return existing.id;
+  const id = clock.newId();
+  await insertProject(db, id, projectName);
+  return id;
+}
+
+async function ensureEndpoint(
+  { db, clock, secretBox }: StoreContext,
+  projectId: string,
+): Promise<Pick<Shop, "endpointId" | "secret">> {
+  const [existing] = await listEndpoints(db, projectId);
+  if (existing) {
+    const [sealed] = await activeSecrets(db, projectId, existing.id);
+    if (sealed) return { endpointId: existing.id, secret: secretBox.open(sealed, existing.id) };
+  }
+  const endpointId = clock.newId();
+  const secret = webhookSecret(randomBytes(32));
+  await insertEndpoint(db, {
+    project_id: projectId,
+    id: endpointId,
+    url: "http://127.0.0.1/",
+    event_types: ["*"],
+    description: "The sink of the demonstration",
+    secret: { id: clock.newId(), sealed: secretBox.seal(secret, endpointId) },
+  });
+  return { endpointId, secret };
+}

@@ -1,0 +1,69 @@
+import type { EmailEvent } from "./email-event.ts";
+
+/**
+ * How far an email has come. Its status is the highest rank ever reached, whatever the order of arrival: a
+ * delivery that is reported after the complaint about it does not take the complaint back.
+ */
+const rank = {
+  queued: 0,
+  sent: 1,
+  delayed: 2,
+  bounced_soft: 3,
+  delivered: 4,
+  failed: 5,
+  suppressed: 6,
+  bounced_hard: 7,
+  complained: 8,
+} as const;
+
+export type ActivityStatus = keyof typeof rank;
+
+/** The statuses as the API names them; hard and soft bounces share a name. */
+export const apiStatuses = [
+  "queued",
+  "sent",
+  "delayed",
+  "bounced",
+  "delivered",
+  "failed",
+  "suppressed",
+  "complained",
+] as const;
+export type ApiStatus = (typeof apiStatuses)[number];
+
+/** The higher of two. */
+export function higherStatus(one: ActivityStatus, other: ActivityStatus): ActivityStatus {
+  return rank[other] > rank[one] ? other : one;
+}
+
+/** What an event alone would make of an email, or null when it says nothing about its way. */
+export function statusOfEvent({ type, detail }: Pick<EmailEvent, "type" | "detail">): ActivityStatus | null {
+  switch (type) {
+    case "sent":
+    case "delayed":
+    case "delivered":
+    case "complained":
+      return type;
+    case "bounced":
+      if (detail.auto_reply) return null;
+      return detail.bounce_type === "Permanent" ? "bounced_hard" : "bounced_soft";
+    case "rejected":
+    case "rendering_failed":
+      return "failed";
+    case "opened":
+    case "clicked":
+    case "subscription_changed":
+      return null;
+    default:
+      throw new Error(`unreachable: ${type satisfies never}`);
+  }
+}
+
+export function apiStatus(status: ActivityStatus): ApiStatus {
+  return status === "bounced_hard" || status === "bounced_soft" ? "bounced" : status;
+}
+
+/** The stored statuses that an API status stands for. */
+export function storedStatuses(status: ApiStatus): ActivityStatus[] {
+  return status === "bounced" ? ["bounced_soft", "bounced_hard"] : [status];
+}

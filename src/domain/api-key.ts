@@ -1,0 +1,43 @@
+import { createHash } from "node:crypto";
+
+export const scopes = [
+  "activity:read",
+  "events:read",
+  "events:write",
+  "sends:read",
+  "webhooks:read",
+  "webhooks:write",
+  "suppressions:read",
+  "suppressions:write",
+  "emails:send",
+] as const;
+
+export type Scope = (typeof scopes)[number];
+
+const keyPrefix = "sk_proj_";
+const shownCharacters = keyPrefix.length + 6;
+
+/** Makes a key of 32 random bytes. It is shown once and not kept. */
+export function apiKey(random: Buffer): string {
+  return keyPrefix + random.toString("base64url");
+}
+
+/** By this a key is found; its 256 bits of chance need no slow hash. */
+export function apiKeyHash(key: string): Buffer {
+  return createHash("sha256").update(key).digest();
+}
+
+/** The part of a key that may be shown. */
+export function apiKeyPrefix(key: string): string {
+  return key.slice(0, shownCharacters);
+}
+
+/** The key of an Authorization header: `Bearer sk_proj_…`, or the key alone. */
+export function keyOfHeader(header: string | undefined): string | null {
+  const key = header?.replace(/^Bearer\s+/i, "").trim();
+  return key?.startsWith(keyPrefix) ? key : null;
+}
+
+export function allows(granted: readonly string[], scope: Scope): boolean {
+  return granted.includes("*") || granted.includes(scope);
+}

@@ -1,0 +1,19 @@
+import { uuidOrNull } from "./computed-id.ts";
+
+/** A place in a list: the sort time with all its microseconds, and the id that breaks ties. */
+export type Cursor = { time: string; id: string };
+
+const microsecondTime = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$/;
+
+/** An opaque text that walks on from a place. */
+export function encodeCursor({ time, id }: Cursor): string {
+  return Buffer.from(`${time}/${id}`).toString("base64url");
+}
+
+/** @returns null when the text is no cursor of ours. */
+export function decodeCursor(text: string): Cursor | null {
+  const [time, id, ...rest] = Buffer.from(text, "base64url").toString("utf8").split("/");
+  const uuid = uuidOrNull(id);
+  if (!time || !uuid || rest.length > 0) return null;
+  return microsecondTime.test(time) && !Number.isNaN(Date.parse(time)) ? { time, id: uuid } : null;
+}

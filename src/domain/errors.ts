@@ -1,0 +1,31 @@
+/**
+ * The sender's message cannot be accepted, now or later. `status` is what HTTP answers:
+ * 400 not an SNS message, 403 not authentic or not allowed, 413 too large.
+ * The text never holds payload or addresses, so that it can be logged and answered.
+ */
+export class RefusedError extends Error {
+  override readonly name = "RefusedError";
+  readonly status: 400 | 403 | 413;
+  /** A short constant for counters. */
+  readonly causeCode: string;
+
+  constructor(status: 400 | 403 | 413, causeCode: string, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.status = status;
+    this.causeCode = causeCode;
+  }
+}
+
+/**
+ * We cannot do it now; the same request may pass later. HTTP answers 503 with `Retry-After`, because SNS
+ * repeats a 5xx and never a 4xx.
+ */
+export class UnavailableError extends Error {
+  override readonly name = "UnavailableError";
+  readonly retryAfterSeconds: number;
+
+  constructor(message: string, options?: ErrorOptions & { retryAfterSeconds?: number }) {
+    super(message, options);
+    this.retryAfterSeconds = options?.retryAfterSeconds ?? 5;
+  }
+}

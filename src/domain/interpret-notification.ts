@@ -1,0 +1,29 @@
+import { z } from "zod";
+import { type EmailEvent, readEvents } from "./email-event.ts";
+import { type MailFacts, mailFacts } from "./mail-facts.ts";
+import { parseSesNotification } from "./ses-notification.ts";
+
+/** What one journal entry tells. */
+export type Interpretation =
+  | { kind: "events"; events: { facts: MailFacts; event: EmailEvent }[] }
+  | { kind: "ignored" }
+  | { kind: "invalid"; reason: string };
+
+const Envelope = z.object({ Message: z.string() });
+
+/**
+ * Reads a body of the journal, an SNS envelope that has been verified, as events of emails.
+ * @throws when it is no SNS envelope, which the receiver does not let in.
+ * @param snsTimestamp the signed time of publishing.
+ */
+export function interpretNotification(projectId: string, body: string, snsTimestamp: Date): Interpretation {
+  const notification = parseSesNotification(Envelope.parse(JSON.parse(body)).Message);
+  if (notification.kind !== "event") return notification;
+  const read = readEvents(projectId, notification.event, snsTimestamp);
+  if (read.kind === "invalid") return read;
+  const events = read.events.map(({ recipient, isPrimary, event }) => ({
+    facts: mailFacts(notification.event.mail, recipient, isPrimary),
+    event,
+  }));
+  return { kind: "events", events };
+}

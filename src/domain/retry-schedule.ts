@@ -1,0 +1,42 @@
+const minuteMs = 60_000;
+const hourMs = 60 * minuteMs;
+
+/** What follows the first attempt, the second, …: about 76 hours in all. */
+const delaysMs = [
+  5_000,
+  5 * minuteMs,
+  30 * minuteMs,
+  2 * hourMs,
+  5 * hourMs,
+  10 * hourMs,
+  14 * hourMs,
+  20 * hourMs,
+  24 * hourMs,
+];
+const longestRetryAfterMs = 24 * hourMs;
+
+export type RetryDecision = { kind: "retry"; delayMs: number } | { kind: "give-up" };
+
+/**
+ * Decides what follows a failed attempt.
+ * @param attempt 1 for the first attempt.
+ * @param jitter in [0, 1); passed in so that the result is deterministic.
+ * @param retryAfterMs what the receiver asked for: a floor, up to 24 hours.
+ */
+export function afterFailure(attempt: number, jitter: number, retryAfterMs = 0): RetryDecision {
+  const baseMs = delaysMs[attempt - 1];
+  if (baseMs === undefined) return { kind: "give-up" };
+  const jitteredMs = Math.round(baseMs * (0.8 + 0.4 * jitter));
+  return { kind: "retry", delayMs: Math.max(jitteredMs, Math.min(retryAfterMs, longestRetryAfterMs)) };
+}
+
+/**
+ * Reads a Retry-After header: seconds, or an HTTP date (RFC 9110, section 10.2.3).
+ * @returns milliseconds from now; 0 when there is none, it is past or cannot be read.
+ */
+export function parseRetryAfter(header: string | undefined, now: Date): number {
+  if (header === undefined) return 0;
+  if (/^\s*\d+\s*$/.test(header)) return Number(header) * 1000;
+  const untilMs = Date.parse(header) - now.getTime();
+  return Number.isNaN(untilMs) ? 0 : Math.max(untilMs, 0);
+}

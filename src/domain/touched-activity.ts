@@ -1,0 +1,23 @@
+import type { EmailEvent } from "./email-event.ts";
+import { groupBy } from "./group-by.ts";
+import { fillFacts, type MailFacts } from "./mail-facts.ts";
+
+/** What a batch tells of one email to one recipient. */
+export type TouchedActivity = { projectId: string; facts: MailFacts; events: EmailEvent[] };
+
+export type ToldEvent = { projectId: string; facts: MailFacts; event: EmailEvent };
+
+/** Gathers the events of a batch by activity; an event that the batch holds twice is there once. */
+export function touchedActivities(told: readonly ToldEvent[]): TouchedActivity[] {
+  const groups = groupBy(told, ({ projectId, facts }) => naturalKey({ project_id: projectId, ...facts }));
+  return [...groups.values()].map((group) => ({
+    projectId: group.map(({ projectId }) => projectId)[0] ?? "",
+    facts: group.map(({ facts }) => facts).reduce(fillFacts),
+    events: [...new Map(group.map(({ event }) => [event.id, event])).values()],
+  }));
+}
+
+/** What makes an activity itself: the email and the recipient, within a project. */
+export function naturalKey(row: { project_id: string; message_id: string; recipient: string }): string {
+  return JSON.stringify([row.project_id, row.message_id, row.recipient]);
+}

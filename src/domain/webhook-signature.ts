@@ -1,0 +1,33 @@
+import { createHmac } from "node:crypto";
+
+const secretPrefix = "whsec_";
+
+/**
+ * Makes the secret of an endpoint from 32 random bytes, in the form that Standard Webhooks libraries take.
+ */
+export function webhookSecret(random: Buffer): string {
+  return secretPrefix + random.toString("base64");
+}
+
+/**
+ * The value of `webhook-signature`: HMAC-SHA256 over `id.timestamp.body`, one signature for each secret, so
+ * that a receiver may know the old or the new one while secrets rotate.
+ * Source: the Standard Webhooks specification.
+ *
+ * @param timestampSeconds of this attempt.
+ * @param secrets `whsec_…`, the newest first.
+ */
+export function webhookSignature(
+  id: string,
+  timestampSeconds: number,
+  body: string,
+  secrets: readonly string[],
+): string {
+  const content = `${id}.${timestampSeconds}.${body}`;
+  return secrets.map((secret) => `v1,${sign(content, secret)}`).join(" ");
+}
+
+function sign(content: string, secret: string): string {
+  const key = Buffer.from(secret.slice(secretPrefix.length), "base64");
+  return createHmac("sha256", key).update(content).digest("base64");
+}

@@ -1,0 +1,89 @@
+import { readFile } from "node:fs/promises";
+import { acquire } from "./acquire.ts";
+import { connectWhenReady, ensureDatabase, ServerGoneError } from "./connection.ts";
+import { superuser } from "./initialise.ts";
+import { DataDirInUseError } from "./ownership.ts";
+import { findPostmaster } from "./pid-file.ts";
+import { hasDatabase, locate, type Place } from "./place.ts";
+import type { ServerPlan } from "./plan.ts";
+import { supervise } from "./supervise.ts";
+
+export { DataDirInUseError };
+
+/** A running server. */
+export type EmbeddedPostgres = {
+  /** `postgres://user:password@127.0.0.1:port/fanmail` */
+  url: string;
+  stop(): Promise<void>;
+};
+
+export type EmbeddedPostgresOptions = {
+  /** Its `postgres` directory holds the database. */
+  dataDir: string;
+  /** Absent: one that the system chooses. */
+  port?: number;
+  log?: (line: string) => void;
+  /** Server settings (`-c name=value`), in effect whenever the server is really started. */
+  settings?: Record<string, string>;
+};
+
+/**
+ * Starts the PostgreSQL of a data directory, or adopts the one that a killed process left running, and keeps it
+ * up until stop(). The first start makes the database.
+ * @throws DataDirInUseError when another live process owns it.
+ */
+export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): Promise<EmbeddedPostgres> {
+  const abort = new AbortController();
+  const plan = await planFor(options, abort.signal);
+  const owned = await acquire(plan, options.port);
+  const stop = once(supervise(plan, owned, abort));
+  return { url: await urlOf(plan.place, owned.port), stop };
+}
+
+/**
+ * For short commands: uses the running server of the data directory, which stop() then leaves running, else starts
+ * it until stop().
+ */
+export async function attachEmbeddedPostgres(options: EmbeddedPostgresOptions): Promise<EmbeddedPostgres> {
+  const plan = await planFor(options, new AbortController().signal);
+  const running = await useRunning(plan);
+  if (running !== null) return running;
+  try {
+    return await startEmbeddedPostgres(options);
+  } catch (error) {
+    // Its owner may have come up in between.
+    const started = error instanceof DataDirInUseError ? await useRunning(plan) : null;
+    if (started === null) throw error;
+    return started;
+  }
+}
+
+async function useRunning(plan: ServerPlan): Promise<EmbeddedPostgres | null> {
+  const server = hasDatabase(plan.place) ? await findPostmaster(plan.place.pgdata) : null;
+  if (server === null) return null;
+  try {
+    const client = await connectWhenReady(plan, server);
+    await ensureDatabase(client).finally(() => client.end());
+  } catch (error) {
+    if (error instanceof ServerGoneError) return null;
+    throw error;
+  }
+  return { url: await urlOf(plan.place, server.port), stop: async () => {} };
+}
+
+async function planFor(options: EmbeddedPostgresOptions, signal: AbortSignal): Promise<ServerPlan> {
+  const log = options.log ?? (() => {});
+  return { place: await locate(options.dataDir, log), settings: options.settings ?? {}, log, signal };
+}
+
+async function urlOf(place: Place, port: number): Promise<string> {
+  return `postgres://${superuser}:${await readFile(place.passwordFile, "utf8")}@127.0.0.1:${port}/fanmail`;
+}
+
+function once(stop: () => Promise<void>): () => Promise<void> {
+  let stopped: Promise<void> | undefined;
+  return () => {
+    stopped ??= stop();
+    return stopped;
+  };
+}

@@ -1,0 +1,59 @@
+import { z } from "zod";
+import { type Cursor, decodeCursor, encodeCursor } from "../domain/cursor.ts";
+
+const defaultPerPage = 50;
+const maxPerPage = 200;
+
+const positive = z
+  .string()
+  .regex(/^[1-9]\d{0,8}$/, "must be a whole number of at least 1")
+  .transform(Number);
+
+/** The query parameters of every list. A larger `per_page` is taken for the largest. */
+export const pagingQuery = {
+  page: positive.default(1),
+  per_page: positive.default(defaultPerPage).transform((count) => Math.min(count, maxPerPage)),
+  cursor: z
+    .string()
+    .max(200, "is too long")
+    .transform((text, issues): Cursor => {
+      const cursor = decodeCursor(text);
+      if (cursor) return cursor;
+      issues.addIssue({ code: "custom", message: "is not a next_cursor of this list" });
+      return z.NEVER;
+    })
+    .optional(),
+};
+
+export type Paging = { page: number; per_page: number; cursor?: Cursor | undefined };
+
+export const Pagination = z.object({
+  page: z.number(),
+  per_page: z.number(),
+  total: z.number(),
+  total_pages: z.number(),
+  total_estimated: z.literal(true).optional(),
+  next_cursor: z.string().nullable(),
+});
+
+/** What a query for one page takes: with a cursor it starts there, without by number. */
+export function pageOf({ page, per_page, cursor }: Paging) {
+  return { limit: per_page, offset: cursor ? 0 : (page - 1) * per_page, after: cursor };
+}
+
+/** @param last the place of the page's last row; null when the page is empty. */
+export function pagination(
+  { page, per_page }: Paging,
+  { total, isEstimate }: { total: number; isEstimate: boolean },
+  rows: number,
+  last: Cursor | null,
+): z.input<typeof Pagination> {
+  return {
+    page,
+    per_page,
+    total,
+    total_pages: Math.ceil(total / per_page),
+    ...(isEstimate ? { total_estimated: true } : {}),
+    next_cursor: last && rows === per_page ? encodeCursor(last) : null,
+  };
+}

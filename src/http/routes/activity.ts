@@ -1,0 +1,207 @@
+import { z } from "zod";
+import { type ApiStatus, apiStatus, apiStatuses, storedStatuses } from "../../domain/activity-status.ts";
+import { activityName } from "../../domain/event-names.ts";
+import {
+  type ActivityFilter,
+  countActivity,
+  findActivity,
+  listActivity,
+  type ReadActivity,
+} from "../../storage/activity-queries.ts";
+import type { Database } from "../../storage/database.ts";
+import { eventsOfActivity, type StoredEvent } from "../../storage/events.ts";
+import { ApiError } from "../errors.ts";
+import { Pagination, pageOf, pagination, pagingQuery } from "../paging.ts";
+import { domainName, emailAddress, time, uuid } from "../query-fields.ts";
+import { type AnyRoute, defineRoute } from "../route.ts";
+
+const timestamp = z.string().nullable();
+const text = z.string().nullable();
+
+const ActivityEvent = z.object({
+  id: z.string(),
+  event_type: z.string(),
+  event_timestamp: z.string(),
+  user_agent: text,
+  ip_address: text,
+  url_clicked: text,
+  bounce_type: text,
+  bounce_subtype: text,
+  complaint_feedback_type: text,
+  created_at: z.string(),
+  discarded: z.string().optional(),
+});
+
+const Activity = z.object({
+  id: z.string(),
+  created_at: z.string(),
+  email_type: text,
+  campaign_id: text,
+  automation_run_id: text,
+  template_id: text,
+  message_id: z.string(),
+  subject: text,
+  sender_email: text,
+  sender_name: text,
+  recipient_primary: z.string(),
+  current_status: z.enum(apiStatuses),
+  sent_at: timestamp,
+  delivered_at: timestamp,
+  bounced_at: timestamp,
+  complained_at: timestamp,
+  opened_first_at: timestamp,
+  clicked_first_at: timestamp,
+  opened_any_first_at: timestamp,
+  clicked_any_first_at: timestamp,
+  open_count: z.number(),
+  click_count: z.number(),
+  recipient_certain: z.boolean(),
+  is_test: z.boolean(),
+  tags: z.record(z.string(), z.array(z.string())),
+  events: z.array(ActivityEvent).optional(),
+});
+
+const include = z
+  .string()
+  .transform((list) => list.split(",").map((part) => part.trim()))
+  .pipe(z.array(z.enum(["events", "discarded"], "takes events and discarded, separated by a comma")));
+
+/** `GET /v1/activity/:id` and `GET /v1/activity`. */
+export function activityRoutes(db: Database): AnyRoute[] {
+  return [
+    defineRoute({
+      method: "get",
+      path: "/v1/activity/:id",
+      scope: "activity:read",
+      summary: "One email to one recipient, with its timeline when asked for",
+      params: z.object({ id: z.string() }),
+      query: z.object({ include: include.default([]) }),
+      answer: z.object({ success: z.literal(true), data: Activity }),
+      async handle({ caller, params, query }) {
+        // An id that cannot be one is as unknown as any other.
+        const id = uuid.safeParse(params.id);
+        const activity = id.success ? await findActivity(db, caller.projectId, id.data) : null;
+        if (activity === null) throw new ApiError(404, "There is no activity with this id");
+        if (!query.include.includes("events")) return { success: true as const, data: present(activity) };
+        const events = await eventsOfActivity(db, caller.projectId, activity.id);
+        const shown = query.include.includes("discarded")
+          ? events
+          : events.filter((event) => event.discarded === null);
+        return { success: true as const, data: { ...present(activity), events: shown.map(presentEvent) } };
+      },
+    }),
+    defineRoute({
+      method: "get",
+      path: "/v1/activity",
+      scope: "activity:read",
+      summary: "Emails to recipients, the newest first",
+      params: z.object({}),
+      query: listQuery,
+      answer: z.object({ success: z.literal(true), data: z.array(Activity), pagination: Pagination }),
+      async handle({ caller, query }) {
+        const filter = filterOf(caller.projectId, query);
+        const rows = await listActivity(db, filter, pageOf(query));
+        const total = await countActivity(db, filter);
+        const last = rows.at(-1);
+        const place = last ? { time: last.created_at_exact, id: last.id } : null;
+        return {
+          success: true as const,
+          data: rows.map(present),
+          pagination: pagination(query, total, rows.length, place),
+        };
+      },
+    }),
+  ];
+}
+
+const statusFilters = [...apiStatuses, "opened", "clicked"] as const;
+
+const listQuery = z.object({
+  ...pagingQuery,
+  email: emailAddress.optional(),
+  status: z.enum(statusFilters, `must be one of ${statusFilters.join(", ")}`).optional(),
+  automation_run_id: uuid.optional(),
+  campaign_id: uuid.optional(),
+  sender_domain: domainName.optional(),
+  since: time.optional(),
+  until: time.optional(),
+});
+
+function filterOf(projectId: string, query: z.output<typeof listQuery>): ActivityFilter {
+  return {
+    projectId,
+    recipient: query.email,
+    ...statusFilter(query.status),
+    automationRunId: query.automation_run_id,
+    campaignId: query.campaign_id,
+    senderDomain: query.sender_domain,
+    since: query.since,
+    until: query.until,
+  };
+}
+
+function statusFilter(
+  status: ApiStatus | "opened" | "clicked" | undefined,
+): Pick<ActivityFilter, "statuses" | "engaged"> {
+  if (status === undefined) return {};
+  return status === "opened" || status === "clicked"
+    ? { engaged: status }
+    : { statuses: storedStatuses(status) };
+}
+
+function present(row: ReadActivity): z.input<typeof Activity> {
+  return {
+    id: row.tagged_id ?? row.id,
+    created_at: row.created_at.toISOString(),
+    email_type: row.email_type,
+    campaign_id: row.campaign_id,
+    automation_run_id: row.automation_run_id,
+    template_id: row.template_id,
+    message_id: row.message_id,
+    subject: row.subject,
+    sender_email: row.sender_email,
+    sender_name: row.sender_name,
+    recipient_primary: row.recipient_as_sent,
+    current_status: apiStatus(row.current_status),
+    sent_at: iso(row.sent_at),
+    delivered_at: iso(row.delivered_at),
+    bounced_at: iso(row.bounced_at),
+    complained_at: iso(row.complained_at),
+    opened_first_at: iso(row.opened_first_at),
+    clicked_first_at: iso(row.clicked_first_at),
+    opened_any_first_at: iso(row.opened_any_first_at),
+    clicked_any_first_at: iso(row.clicked_any_first_at),
+    open_count: row.open_count,
+    click_count: row.click_count,
+    recipient_certain: row.recipient_certain,
+    is_test: row.is_test,
+    tags: row.tags ?? {},
+  };
+}
+
+function presentEvent({
+  id,
+  type,
+  occurred_at,
+  detail,
+  discarded,
+  created_at,
+}: StoredEvent): z.input<typeof ActivityEvent> {
+  return {
+    id,
+    event_type: activityName(type),
+    event_timestamp: occurred_at.toISOString(),
+    user_agent: detail.user_agent ?? null,
+    ip_address: detail.ip_address ?? null,
+    url_clicked: detail.url_clicked ?? null,
+    bounce_type: detail.bounce_type ?? null,
+    bounce_subtype: detail.bounce_subtype ?? null,
+    complaint_feedback_type: detail.complaint_feedback_type ?? null,
+    created_at: created_at.toISOString(),
+    ...(discarded === null ? {} : { discarded }),
+  };
+}
+
+function iso(date: Date | null): string | null {
+  return date?.toISOString() ?? null;
+}

@@ -1,0 +1,76 @@
+import type { Dispatcher } from "undici";
+import { RefusedError, UnavailableError } from "../domain/errors.ts";
+import { parseSnsMessage, type SnsConfirmation, type SnsMessage } from "../domain/sns-message.ts";
+import type { Certificates } from "../sns/certificates.ts";
+import { confirmSubscription } from "../sns/confirm-subscription.ts";
+import { verifySnsMessage } from "../sns/verify.ts";
+import type { AcceptedNotification } from "../storage/journal.ts";
+import type { SubscriptionState, Topic } from "../storage/topics.ts";
+import type { Batcher, Stored } from "./batcher.ts";
+import type { TopicDirectory } from "./topic-directory.ts";
+
+export type Accepted = Stored | "confirmed" | "unsubscribed";
+
+export type AcceptOptions = {
+  topics: TopicDirectory;
+  certificates: Certificates;
+  batcher: Batcher<AcceptedNotification>;
+  awsDispatcher: Dispatcher;
+  setSubscriptionState: (topic: Topic, state: SubscriptionState, error: string | null) => Promise<void>;
+};
+
+/**
+ * Takes one SNS message in, from wherever it came: resolves when it is durable.
+ * @throws RefusedError when it will never be accepted.
+ * @throws UnavailableError when it may be accepted later.
+ */
+export async function acceptSnsMessage(body: string, options: AcceptOptions): Promise<Accepted> {
+  const message = parseSnsMessage(body);
+  const topic = await options.topics.find(message.TopicArn);
+  if (topic === null) {
+    throw new RefusedError(
+      403,
+      "unknown_topic",
+      "This topic is not allow-listed; allow it with SNS_TOPIC_ARNS or `fanmail topics add`",
+    );
+  }
+  await verifySnsMessage(message, options.certificates);
+  switch (message.Type) {
+    case "Notification":
+      return options.batcher.add(notificationOf(message, topic, body));
+    case "SubscriptionConfirmation":
+      return confirm(message, topic, options);
+    case "UnsubscribeConfirmation":
+      // Its SubscribeURL subscribes again, so that it is recorded and not visited.
+      await options.setSubscriptionState(topic, "unsubscribed", null).catch(unavailable);
+      return "unsubscribed";
+    default:
+      throw new Error(`unreachable: ${message satisfies never}`);
+  }
+}
+
+function notificationOf(message: SnsMessage, topic: Topic, body: string): AcceptedNotification {
+  return {
+    project_id: topic.project_id,
+    topic_id: topic.id,
+    sns_message_id: message.MessageId,
+    sns_timestamp: new Date(message.Timestamp),
+    body,
+  };
+}
+
+async function confirm(message: SnsConfirmation, topic: Topic, options: AcceptOptions): Promise<Accepted> {
+  try {
+    await confirmSubscription(message, options.awsDispatcher);
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    await options.setSubscriptionState(topic, "confirmation_failed", reason).catch(unavailable);
+    throw new UnavailableError("The subscription cannot be confirmed now", { cause });
+  }
+  await options.setSubscriptionState(topic, "confirmed", null).catch(unavailable);
+  return "confirmed";
+}
+
+function unavailable(cause: unknown): never {
+  throw new UnavailableError("The state of the subscription cannot be stored now", { cause });
+}

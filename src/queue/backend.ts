@@ -1,0 +1,102 @@
+import { createPostgresBackend, type JobsOptions, Queue, Worker, withBackend } from "bullmq";
+import { Cluster, Redis } from "ioredis";
+
+export type QueueConnection =
+  | { kind: "postgres"; url: string }
+  | { kind: "redis"; url: string }
+  | { kind: "redis-cluster"; nodes: string[] };
+
+/** The parts of a BullMQ queue and worker that are used, whatever they run on. */
+export type JobQueue<Data> = {
+  addBulk(jobs: { name: string; data: Data; opts: JobsOptions }[]): Promise<unknown>;
+  waitUntilReady(): Promise<unknown>;
+  close(): Promise<void>;
+};
+export type JobWorker = { close(): Promise<void> };
+
+export type QueueDriver = {
+  queue<Data>(name: string): JobQueue<Data>;
+  /** Runs `work` for each job, `concurrency` at a time. */
+  worker<Data>(name: string, concurrency: number, work: (data: Data) => Promise<void>): JobWorker;
+  /** Ends connections that queues and workers share. */
+  disconnect(): void;
+};
+
+/** Told of lost connections, which BullMQ makes again by itself, and of jobs that failed. */
+type OnError = (error: Error) => void;
+
+/** A braced prefix keeps the keys of a queue in one slot of Redis Cluster. */
+const prefix = "{fanmail}";
+
+export function queueDriver(connection: QueueConnection, onError: OnError): QueueDriver {
+  return connection.kind === "postgres"
+    ? postgresDriver(connection.url, onError)
+    : redisDriver(connection, onError);
+}
+
+/** Makes or updates BullMQ's own tables, in the schema `bullmq`. */
+export async function migrateQueues(url: string): Promise<void> {
+  const { Queue } = withBackend(createPostgresBackend);
+  const queue = new Queue("fanmail-migrate", {
+    connection: { connectionString: url, max: 1, migrate: true },
+  });
+  // Without a listener an error event would end the process; waitUntilReady rejects with the same error.
+  queue.on("error", () => {});
+  try {
+    await queue.waitUntilReady();
+  } finally {
+    await queue.close();
+  }
+}
+
+function postgresDriver(url: string, onError: OnError): QueueDriver {
+  const { Queue, Worker } = withBackend(createPostgresBackend);
+  const connection = { connectionString: url, max: 4, connectionTimeoutMillis: 3_000 };
+  return {
+    queue(name) {
+      const queue = new Queue(name, { connection });
+      return queue.on("error", onError);
+    },
+    worker(name, concurrency, work) {
+      const worker = new Worker(name, (job) => work(job.data), { connection, concurrency });
+      return worker.on("error", onError).on("failed", (_job, error) => onError(error));
+    },
+    disconnect: () => {},
+  };
+}
+
+type RedisConnection = Exclude<QueueConnection, { kind: "postgres" }>;
+
+function redisDriver(redis: RedisConnection, onError: OnError): QueueDriver {
+  // A wake-up is worth nothing later, because the sweep repeats it: fail at once while Redis is away.
+  const forAdding = openRedis(redis, { enableOfflineQueue: false, maxRetriesPerRequest: 1 });
+  const forWorking = openRedis(redis, { enableOfflineQueue: true, maxRetriesPerRequest: null });
+  for (const client of [forAdding, forWorking]) client.on("error", onError);
+  return {
+    queue(name) {
+      const queue = new Queue(name, { connection: forAdding, prefix });
+      return queue.on("error", onError);
+    },
+    worker(name, concurrency, work) {
+      const options = { connection: forWorking, concurrency, prefix };
+      const worker = new Worker(name, (job) => work(job.data), options);
+      return worker.on("error", onError).on("failed", (_job, error) => onError(error));
+    },
+    disconnect() {
+      forAdding.disconnect();
+      forWorking.disconnect();
+    },
+  };
+}
+
+function openRedis(
+  redis: RedisConnection,
+  {
+    enableOfflineQueue,
+    maxRetriesPerRequest,
+  }: { enableOfflineQueue: boolean; maxRetriesPerRequest: number | null },
+): Redis | Cluster {
+  return redis.kind === "redis"
+    ? new Redis(redis.url, { enableOfflineQueue, maxRetriesPerRequest })
+    : new Cluster(redis.nodes, { enableOfflineQueue, redisOptions: { maxRetriesPerRequest } });
+}

@@ -1,0 +1,25 @@
+import type { JobsOptions } from "bullmq";
+
+/*
+ * Jobs only wake workers. Every fact and every timer is in Postgres, so that a job that is lost costs the time
+ * until the next sweep, and one that fails is not kept: the sweep decides when to try again.
+ */
+
+export const queueNames = { apply: "fanmail-apply", deliver: "fanmail-deliver" } as const;
+
+/** Apply the notifications of a batch. */
+export type ApplyJob = { batchId: string };
+/** Post what an endpoint is owed. */
+export type DeliverJob = { projectId: string; endpointId: string };
+
+const forgotten: JobsOptions = { attempts: 1, removeOnComplete: true, removeOnFail: true };
+
+/** A batch has one job at a time, so that waking it twice costs nothing. */
+export function applyOptions({ batchId }: ApplyJob): JobsOptions {
+  return { ...forgotten, jobId: batchId };
+}
+
+/** An endpoint has one turn at a time; a wake-up during the turn is kept and follows it. */
+export function deliverOptions({ endpointId }: DeliverJob): JobsOptions {
+  return { ...forgotten, deduplication: { id: endpointId, keepLastIfActive: true } };
+}

@@ -1,0 +1,54 @@
+import { type JobQueue, type JobWorker, type QueueConnection, queueDriver } from "./backend.ts";
+import { type ApplyJob, applyOptions, type DeliverJob, deliverOptions, queueNames } from "./jobs.ts";
+
+/** Wakes workers, and lets workers be woken. */
+export type Queues = {
+  wakeApply(jobs: readonly ApplyJob[]): Promise<void>;
+  wakeDeliver(jobs: readonly DeliverJob[]): Promise<void>;
+  /** Runs `work` for each job of a queue, `concurrency` at a time, until `close`. */
+  onApply(concurrency: number, work: (job: ApplyJob) => Promise<void>): void;
+  onDeliver(concurrency: number, work: (job: DeliverJob) => Promise<void>): void;
+  /** Takes no more jobs, and resolves when those that run have finished. */
+  stopWorking(): Promise<void>;
+  /** Stops working, then disconnects. */
+  close(): Promise<void>;
+};
+
+/**
+ * @param onError told of lost connections (BullMQ connects again by itself) and of jobs that failed.
+ */
+export async function openQueues(
+  connection: QueueConnection,
+  onError: (error: Error) => void,
+): Promise<Queues> {
+  const driver = queueDriver(connection, onError);
+  const apply: JobQueue<ApplyJob> = driver.queue(queueNames.apply);
+  const deliver: JobQueue<DeliverJob> = driver.queue(queueNames.deliver);
+  const workers: JobWorker[] = [];
+  await Promise.all([apply.waitUntilReady(), deliver.waitUntilReady()]);
+
+  function work<Data>(name: string, concurrency: number, run: (data: Data) => Promise<void>): void {
+    workers.push(driver.worker(name, concurrency, run));
+  }
+
+  const stopWorking = async () => {
+    await Promise.all(workers.map((worker) => worker.close()));
+  };
+
+  return {
+    stopWorking,
+    async wakeApply(jobs) {
+      await apply.addBulk(jobs.map((data) => ({ name: "apply", data, opts: applyOptions(data) })));
+    },
+    async wakeDeliver(jobs) {
+      await deliver.addBulk(jobs.map((data) => ({ name: "deliver", data, opts: deliverOptions(data) })));
+    },
+    onApply: (concurrency, run) => work(queueNames.apply, concurrency, run),
+    onDeliver: (concurrency, run) => work(queueNames.deliver, concurrency, run),
+    async close() {
+      await stopWorking();
+      await Promise.all([apply.close(), deliver.close()]);
+      driver.disconnect();
+    },
+  };
+}

@@ -1,0 +1,65 @@
+import { createHash, createPrivateKey, sign } from "node:crypto";
+import { join } from "node:path";
+import { generate } from "selfsigned";
+import { readOrMake } from "../data-dir.ts";
+import { computedId } from "../domain/computed-id.ts";
+import { type SnsMessage, signatureDigest, snsHost, stringToSign } from "../domain/sns-message.ts";
+
+/** Signs as SNS does, with a key of our own, for receivers that are told to trust its certificate. */
+export type LocalSigner = {
+  /** The address that stands for the certificate in messages of a topic; nothing is fetched from it. */
+  certificateUrl(topicArn: string): string;
+  /** The file to name in SNS_LOCAL_CERTS beside that address. */
+  certificatePath: string;
+  /**
+   * Wraps what SES would have published. The MessageId is computed from the content, so that the same
+   * notification is the same SNS message whenever it is wrapped.
+   * @param message the text of `Message`, without the newline that SES ends it with.
+   */
+  wrap(topicArn: string, message: string, publishedAt: Date): string;
+};
+
+const pairFile = "sns-signing.pem";
+const certificateFile = "sns-signing-certificate.pem";
+
+/** Reads the key and certificate of a data directory, making them at first. */
+export async function localSigner(dataDir: string): Promise<LocalSigner> {
+  const pair = await readOrMake(dataDir, pairFile, makePair);
+  const key = createPrivateKey(pair);
+  const certificate = pair.slice(pair.indexOf("-----BEGIN CERTIFICATE-----"));
+  await readOrMake(dataDir, certificateFile, () => certificate);
+  const name = createHash("sha256").update(certificate).digest("hex").slice(0, 32);
+  const certificateUrl = (topicArn: string) =>
+    `https://${snsHost(topicArn)}/SimpleNotificationService-${name}.pem`;
+  return {
+    certificateUrl,
+    certificatePath: join(dataDir, certificateFile),
+    wrap(topicArn, message, publishedAt) {
+      const unsigned: SnsMessage = {
+        Type: "Notification",
+        MessageId: computedId(publishedAt.getTime(), [topicArn, message]),
+        TopicArn: topicArn,
+        Subject: "Amazon SES Email Event Notification",
+        Message: `${message}\n`,
+        Timestamp: publishedAt.toISOString(),
+        SignatureVersion: "2",
+        Signature: "",
+        SigningCertURL: certificateUrl(topicArn),
+      };
+      const signature = sign(signatureDigest(unsigned), Buffer.from(stringToSign(unsigned)), key);
+      return JSON.stringify({ ...unsigned, Signature: signature.toString("base64") });
+    },
+  };
+}
+
+/** The private key and the self-signed certificate, in one file, so that they always belong together. */
+async function makePair(): Promise<string> {
+  const { private: key, cert } = await generate([{ name: "commonName", value: "fanmail local replay" }], {
+    keySize: 2048,
+    algorithm: "sha256",
+    // Captures are replayed with the times at which they were published.
+    notBeforeDate: new Date("2000-01-01T00:00:00Z"),
+    notAfterDate: new Date("2100-01-01T00:00:00Z"),
+  });
+  return `${key.trim()}\n${cert.trim()}\n`;
+}

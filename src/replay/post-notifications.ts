@@ -1,0 +1,121 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { Pool } from "undici";
+import { z } from "zod";
+import { parseRetryAfter } from "../domain/retry-schedule.ts";
+
+export type PostOptions = {
+  /** The receiver's address, such as `http://127.0.0.1:3000/ingest/sns`. */
+  url: string;
+  /** Notifications a second; null: as fast as they are taken. */
+  rate: number | null;
+  /** How long one notification is tried again while the receiver is away or says 503. */
+  giveUpAfterMs: number;
+  /** Ends the replay early; what is under way is finished. */
+  stopping: AbortSignal;
+  onProgress: (counts: ReplayCounts) => void;
+};
+
+export type ReplayCounts = {
+  stored: number;
+  duplicates: number;
+  /** Tries that were answered 429 or 503, or not at all, and repeated. */
+  retries: number;
+  /** Cause → how many notifications were given up for it. */
+  failed: Map<string, number>;
+};
+
+const connections = 32;
+const firstPauseMs = 100;
+const longestPauseMs = 5_000;
+const Answer = z.object({ status: z.string().optional(), error: z.string().optional() }).catch({});
+
+/**
+ * Posts SNS messages as SNS would: several at a time, each again while the receiver is away or answers 429 or
+ * 503.
+ */
+export async function postNotifications(
+  bodies: AsyncIterable<string>,
+  options: PostOptions,
+): Promise<ReplayCounts> {
+  const { origin, pathname, search } = new URL(options.url);
+  const pool = new Pool(origin, { connections, keepAliveTimeout: 4_000 });
+  const counts: ReplayCounts = { stored: 0, duplicates: 0, retries: 0, failed: new Map() };
+  const underWay = new Set<Promise<void>>();
+  let posted = 0;
+  const startedMs = Date.now();
+  try {
+    for await (const body of bodies) {
+      if (options.stopping.aborted) break;
+      if (options.rate !== null)
+        await sleep(Math.max(0, startedMs + (posted / options.rate) * 1000 - Date.now()));
+      const post = postUntilTaken(pool, pathname + search, body, options, counts).finally(() => {
+        underWay.delete(post);
+        options.onProgress(counts);
+      });
+      underWay.add(post);
+      posted++;
+      if (underWay.size >= connections) await Promise.race(underWay);
+    }
+    await Promise.all(underWay);
+  } finally {
+    await pool.close();
+  }
+  return counts;
+}
+
+async function postUntilTaken(
+  pool: Pool,
+  path: string,
+  body: string,
+  { giveUpAfterMs, stopping }: PostOptions,
+  counts: ReplayCounts,
+): Promise<void> {
+  const untilMs = Date.now() + giveUpAfterMs;
+  for (let pauseMs = firstPauseMs; ; pauseMs = Math.min(pauseMs * 2, longestPauseMs)) {
+    const result = await postOnce(pool, path, body);
+    const isWorthAnother = result.kind === "away" && Date.now() + pauseMs < untilMs && !stopping.aborted;
+    if (!isWorthAnother) return count(counts, result);
+    counts.retries++;
+    await sleep(Math.max(pauseMs, Math.min(result.retryAfterMs, longestPauseMs)));
+  }
+}
+
+function count(counts: ReplayCounts, result: PostResult): void {
+  if (result.kind === "stored") counts.stored++;
+  else if (result.kind === "duplicate") counts.duplicates++;
+  else counts.failed.set(result.cause, (counts.failed.get(result.cause) ?? 0) + 1);
+}
+
+type PostResult =
+  | { kind: "stored" }
+  | { kind: "duplicate" }
+  | { kind: "refused"; cause: string }
+  | { kind: "away"; cause: string; retryAfterMs: number };
+
+async function postOnce(pool: Pool, path: string, body: string): Promise<PostResult> {
+  try {
+    const headers = { "content-type": "text/plain; charset=UTF-8", "x-amz-sns-message-type": "Notification" };
+    const answer = await pool.request({ method: "POST", path, headers, body });
+    return resultOf(answer.statusCode, answer.headers["retry-after"], await answer.body.text());
+  } catch (error) {
+    const code = error instanceof Error && "code" in error ? String(error.code) : String(error);
+    return { kind: "away", cause: `no answer (${code})`, retryAfterMs: 0 };
+  }
+}
+
+function resultOf(status: number, retryAfter: string | string[] | undefined, text: string): PostResult {
+  const answer = Answer.parse(jsonOrNull(text));
+  if (status === 200) return { kind: answer.status === "duplicate" ? "duplicate" : "stored" };
+  const cause = `${status} ${answer.error ?? ""}`.trim();
+  if (status !== 429 && status < 500) return { kind: "refused", cause };
+  const seconds = Array.isArray(retryAfter) ? retryAfter[0] : retryAfter;
+  return { kind: "away", cause, retryAfterMs: parseRetryAfter(seconds, new Date()) };
+}
+
+function jsonOrNull(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
+  }
+}

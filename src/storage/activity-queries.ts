@@ -1,0 +1,101 @@
+import type { ActivityStatus } from "../domain/activity-status.ts";
+import type { Cursor } from "../domain/cursor.ts";
+import type { ActivityRow } from "./activity.ts";
+import type { Database } from "./database.ts";
+
+/** An activity as it is read: with the time of its first record. */
+export type ReadActivity = ActivityRow & {
+  created_at: Date;
+  /** `created_at` with all its microseconds, for cursors. */
+  created_at_exact: string;
+};
+
+export type ActivityFilter = {
+  projectId: string;
+  recipient?: string | undefined;
+  statuses?: readonly ActivityStatus[] | undefined;
+  /** Only those that were opened, or clicked. */
+  engaged?: "opened" | "clicked" | undefined;
+  automationRunId?: string | undefined;
+  campaignId?: string | undefined;
+  senderDomain?: string | undefined;
+  /** Both inclusive. */
+  since?: Date | undefined;
+  until?: Date | undefined;
+};
+
+const columns = `*, to_char(created_at, 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as created_at_exact`;
+
+/** Finds an activity by its id, or by the id that its sender gave it. */
+export async function findActivity(
+  db: Database,
+  projectId: string,
+  id: string,
+): Promise<ReadActivity | null> {
+  const [activity] = await db.query<ReadActivity>(
+    `select ${columns} from activity where project_id = $1 and (id = $2 or tagged_id = $2)
+     order by (id = $2) desc, created_at, id limit 1`,
+    [projectId, id],
+  );
+  return activity ?? null;
+}
+
+/** Newest first, by `created_at` and id. `after` walks any depth at the price of the first page. */
+export async function listActivity(
+  db: Database,
+  filter: ActivityFilter,
+  page: { limit: number; offset: number; after?: Cursor | undefined },
+): Promise<ReadActivity[]> {
+  const { where, params } = conditions(filter, page.after);
+  return db.query<ReadActivity>(
+    `select ${columns} from activity where ${where} order by created_at desc, id desc
+     limit ${Math.trunc(page.limit)} offset ${Math.trunc(page.offset)}`,
+    params,
+  );
+}
+
+/** Counting everything costs more than a page; up to this number the count is exact. */
+const exactUpTo = 100_000;
+
+export type Total = { total: number; isEstimate: boolean };
+
+/** How many there are: exact up to 100,000, beyond that the planner's estimate. */
+export async function countActivity(db: Database, filter: ActivityFilter): Promise<Total> {
+  const { where, params } = conditions(filter);
+  const [counted] = await db.query<{ count: number }>(
+    `select count(*)::integer as count from (select 1 from activity where ${where} limit ${exactUpTo + 1}) as listed`,
+    params,
+  );
+  const count = counted?.count ?? 0;
+  if (count <= exactUpTo) return { total: count, isEstimate: false };
+  const [plan] = await db.query<{ "QUERY PLAN": [{ Plan: { "Plan Rows": number } }] }>(
+    `explain (format json) select 1 from activity where ${where}`,
+    params,
+  );
+  return { total: Math.max(count, plan?.["QUERY PLAN"][0].Plan["Plan Rows"] ?? 0), isEstimate: true };
+}
+
+function conditions(filter: ActivityFilter, after?: Cursor): { where: string; params: unknown[] } {
+  const params: unknown[] = [];
+  const parts: string[] = [];
+  const add = (sql: string, value: unknown) => {
+    if (value === undefined) return;
+    params.push(value);
+    parts.push(sql.replaceAll("?", `$${params.length}`));
+  };
+  add("project_id = ?", filter.projectId);
+  add("recipient = ?", filter.recipient);
+  add("current_status = any(?::text[])", filter.statuses);
+  add("automation_run_id = ?", filter.automationRunId);
+  add("campaign_id = ?", filter.campaignId);
+  add("sender_domain = ?", filter.senderDomain);
+  add("created_at >= ?", filter.since);
+  add("created_at <= ?", filter.until);
+  if (filter.engaged === "opened") parts.push("opened_first_at is not null");
+  if (filter.engaged === "clicked") parts.push("clicked_first_at is not null");
+  if (after) {
+    params.push(after.time, after.id);
+    parts.push(`(created_at, id) < ($${params.length - 1}::timestamptz, $${params.length}::uuid)`);
+  }
+  return { where: parts.join(" and "), params };
+}

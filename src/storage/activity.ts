@@ -1,0 +1,79 @@
+import type { ActivityState } from "../domain/activity.ts";
+import type { MailFacts } from "../domain/mail-facts.ts";
+import { assignments, type Columns, columnList, rowSource } from "./columns.ts";
+import type { Database } from "./database.ts";
+
+export type ActivityKey = { project_id: string; id: string };
+export type ActivityRow = ActivityKey & MailFacts & ActivityState;
+
+const keyColumns: Columns<ActivityKey> = { project_id: "uuid", id: "uuid" };
+
+const factColumns: Columns<MailFacts> = {
+  message_id: "text",
+  recipient: "text",
+  recipient_as_sent: "text",
+  tagged_id: "uuid",
+  sent_at: "timestamptz",
+  subject: "text",
+  sender_email: "text",
+  sender_name: "text",
+  sender_domain: "text",
+  email_type: "text",
+  campaign_id: "uuid",
+  automation_run_id: "uuid",
+  template_id: "uuid",
+  tags: "jsonb",
+  is_test: "boolean",
+};
+
+const stateColumns: Columns<ActivityState> = {
+  current_status: "text",
+  delivered_at: "timestamptz",
+  bounced_at: "timestamptz",
+  complained_at: "timestamptz",
+  opened_first_at: "timestamptz",
+  clicked_first_at: "timestamptz",
+  opened_any_first_at: "timestamptz",
+  clicked_any_first_at: "timestamptz",
+  open_count: "integer",
+  click_count: "integer",
+  last_counted_open_at: "timestamptz",
+  last_counted_open_id: "uuid",
+  recipient_certain: "boolean",
+};
+
+const activityColumns: Columns<ActivityRow> = { ...keyColumns, ...factColumns, ...stateColumns };
+
+/**
+ * Locks the activities of a batch, first making those that are not there yet from the rows given.
+ * Rows are made and locked in order of their key, so that two workers wait for one another and never in a ring.
+ *
+ * @returns the rows as they are in the database. One may have another id than the row given, when the
+ * time that went into it could not be read from an earlier notification; message and recipient identify it.
+ */
+export async function lockActivities(tx: Database, rows: readonly ActivityRow[]): Promise<ActivityRow[]> {
+  const source = rowSource(activityColumns, rows);
+  await tx.query(
+    `insert into activity (${columnList(activityColumns)})
+     select ${columnList(activityColumns)} from ${source.sql} order by project_id, id
+     on conflict do nothing`,
+    source.params,
+  );
+  const natural = rowSource({ project_id: "uuid", message_id: "text", recipient: "text" }, rows);
+  return tx.query<ActivityRow>(
+    `select ${columnList(activityColumns, "activity.")} from activity
+     join ${natural.sql} using (project_id, message_id, recipient)
+     order by activity.project_id, activity.id for update of activity`,
+    natural.params,
+  );
+}
+
+/** Writes back rows that are locked. */
+export async function updateActivities(tx: Database, rows: readonly ActivityRow[]): Promise<void> {
+  const source = rowSource(activityColumns, rows);
+  await tx.query(
+    `update activity set ${assignments({ ...factColumns, ...stateColumns })}, updated_at = now()
+     from ${source.sql} where activity.project_id = rows.project_id and activity.id = rows.id`,
+    source.params,
+  );
+}

@@ -1,0 +1,48 @@
+import type { Database } from "./database.ts";
+
+export type ApiKey = {
+  project_id: string;
+  id: string;
+  name: string;
+  prefix: string;
+  scopes: string[];
+  created_at: Date;
+  revoked_at: Date | null;
+};
+
+const columns = "project_id, id, name, prefix, scopes, created_at, revoked_at";
+
+/**
+ * Keeps a key by its hash. A key that is there already stays as it is, so that a bootstrap key can be given at
+ * every start.
+ */
+export async function insertApiKey(
+  db: Database,
+  key: Pick<ApiKey, "project_id" | "id" | "name" | "prefix" | "scopes"> & { sha256: Buffer },
+): Promise<void> {
+  await db.query(
+    `insert into api_keys (project_id, id, name, prefix, sha256, scopes) values ($1, $2, $3, $4, $5, $6)
+     on conflict (sha256) do nothing`,
+    [key.project_id, key.id, key.name, key.prefix, key.sha256, key.scopes],
+  );
+}
+
+/** Revoked keys are found too; the caller decides. */
+export async function findApiKey(db: Database, sha256: Buffer): Promise<ApiKey | null> {
+  const [key] = await db.query<ApiKey>(`select ${columns} from api_keys where sha256 = $1`, [sha256]);
+  return key ?? null;
+}
+
+export async function listApiKeys(db: Database): Promise<ApiKey[]> {
+  return db.query<ApiKey>(`select ${columns} from api_keys order by created_at, id`);
+}
+
+/** @returns whether there was such a key, not yet revoked. */
+export async function revokeApiKey(db: Database, prefixOrId: string): Promise<boolean> {
+  const rows = await db.query(
+    `update api_keys set revoked_at = now()
+     where (prefix = $1 or id::text = lower($1)) and revoked_at is null returning id`,
+    [prefixOrId],
+  );
+  return rows.length > 0;
+}

@@ -1,0 +1,116 @@
+import pg from "pg";
+import { z } from "zod";
+
+/** Runs SQL: a pool, or one transaction of it. */
+export type Database = {
+  query<Row extends pg.QueryResultRow>(sql: string, params?: readonly unknown[]): Promise<Row[]>;
+  /**
+   * Runs `work` in one transaction: committed when it resolves, rolled back when it rejects. Within a
+   * transaction, a savepoint: what `work` did is undone when it rejects, the rest stays.
+   */
+  transaction<Result>(work: (tx: Database) => Promise<Result>): Promise<Result>;
+};
+
+export type DatabasePool = Database & { close(): Promise<void> };
+
+/** How long a caller waits for a connection. A receiver must answer 503 well within SNS's 15 seconds. */
+const connectTimeoutMs = 3_000;
+
+/**
+ * Opens a pool. It connects on first use, and again after the server was away.
+ * @param onIdleError told when the server drops a connection that nobody is using.
+ */
+export function openDatabase(
+  url: string,
+  options: { maxConnections: number; onIdleError: (error: Error) => void },
+): DatabasePool {
+  const pool = new pg.Pool({
+    connectionString: url,
+    max: options.maxConnections,
+    connectionTimeoutMillis: connectTimeoutMs,
+    application_name: "fanmail",
+    options: "-c timezone=UTC -c idle_in_transaction_session_timeout=60000 -c statement_timeout=60000",
+  });
+  pool.on("error", options.onIdleError);
+  return {
+    query: (sql, params) => run(pool, sql, params),
+    transaction: (work) => inTransaction(pool, work),
+    close: () => pool.end(),
+  };
+}
+
+async function run<Row extends pg.QueryResultRow>(
+  client: pg.Pool | pg.PoolClient,
+  sql: string,
+  params: readonly unknown[] = [],
+): Promise<Row[]> {
+  return (await client.query<Row>(sql, [...params])).rows;
+}
+
+async function inTransaction<Result>(
+  pool: pg.Pool,
+  work: (tx: Database) => Promise<Result>,
+): Promise<Result> {
+  const client = await pool.connect();
+  let broken: Error | undefined;
+  // An error event without a listener ends the process; the query that is under way reports the same error.
+  const onError = (error: Error) => {
+    broken = error;
+  };
+  client.on("error", onError);
+  try {
+    await client.query("begin");
+    const result = await work(transactionOf(client));
+    await client.query("commit");
+    return result;
+  } catch (error) {
+    await client.query("rollback").catch((rollbackError: Error) => {
+      // The connection is of no further use; the first error is the one to tell.
+      broken = rollbackError;
+    });
+    throw error;
+  } finally {
+    client.off("error", onError);
+    client.release(broken);
+  }
+}
+
+function transactionOf(client: pg.PoolClient): Database {
+  return {
+    query: (sql, params) => run(client, sql, params),
+    transaction: (work) => withSavepoint(client, work),
+  };
+}
+
+async function withSavepoint<Result>(
+  client: pg.PoolClient,
+  work: (tx: Database) => Promise<Result>,
+): Promise<Result> {
+  await client.query("savepoint step");
+  try {
+    const result = await work(transactionOf(client));
+    await client.query("release savepoint step");
+    return result;
+  } catch (error) {
+    await client.query("rollback to savepoint step");
+    throw error;
+  }
+}
+
+const DatabaseError = z.looseObject({ code: z.string(), message: z.string() });
+
+/** The SQLSTATE of an error from the server, or null for any other error. */
+export function sqlState(error: unknown): string | null {
+  const parsed = DatabaseError.safeParse(error);
+  return parsed.success && /^[0-9A-Z]{5}$/.test(parsed.data.code) ? parsed.data.code : null;
+}
+
+/** Whether the same transaction may pass when it is tried again at once: deadlock or serialisation failure. */
+export function isRetryable(error: unknown): boolean {
+  return ["40P01", "40001"].includes(sqlState(error) ?? "");
+}
+
+/** Whether the data itself cannot be stored: classes 22 (data exception) and 23 (constraint). */
+export function isDataError(error: unknown): boolean {
+  return /^2[23]/.test(sqlState(error) ?? "");
+}

@@ -1,0 +1,155 @@
+import type { Database } from "./database.ts";
+import type { Partitions } from "./partitions.ts";
+import { isPartitionMissing } from "./partitions.ts";
+
+/** An accepted SNS message, as the receiver hands it over. */
+export type AcceptedNotification = {
+  project_id: string;
+  topic_id: string;
+  sns_message_id: string;
+  sns_timestamp: Date;
+  /** The whole envelope as it came; JSON text. */
+  body: string;
+};
+
+/** Separates the bodies of a batch in one parameter. JSON text cannot hold it: control characters are escaped. */
+const separator = "\u001e";
+
+/**
+ * Stores a batch durably in one statement; when it returns, it is committed. Notifications that are in the
+ * journal already are skipped.
+ *
+ * @param batchId kept only when something was new.
+ * @returns for each notification, in the order given, whether it was new.
+ */
+export async function storeBatch(
+  db: Database,
+  partitions: Partitions,
+  batchId: string,
+  batch: readonly AcceptedNotification[],
+): Promise<boolean[]> {
+  const times = batch.map(({ sns_timestamp }) => sns_timestamp);
+  await partitions.ensure("notifications", times);
+  try {
+    return await insertBatch(db, batchId, batch);
+  } catch (error) {
+    if (!isPartitionMissing(error)) throw error;
+    // Retention of another process dropped the partition that this one remembers.
+    partitions.forget();
+    await partitions.ensure("notifications", times);
+    return insertBatch(db, batchId, batch);
+  }
+}
+
+async function insertBatch(
+  db: Database,
+  batchId: string,
+  batch: readonly AcceptedNotification[],
+): Promise<boolean[]> {
+  // One text of all bodies is encoded at half the cost of an array of texts, which is escaped element by element.
+  const rows = await db.query<{ topic_id: string; sns_message_id: string }>(
+    `with stored as (
+       insert into notifications (project_id, topic_id, sns_message_id, sns_timestamp, batch_id, body)
+       select project_id, topic_id, sns_message_id, sns_timestamp, $5, body
+       from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::timestamptz[]) with ordinality
+              as rows(project_id, topic_id, sns_message_id, sns_timestamp, place)
+       join unnest(string_to_array($6, $7)) with ordinality as bodies(body, place) using (place)
+       on conflict do nothing
+       returning topic_id, sns_message_id, sns_timestamp
+     ), batch as (
+       insert into batches (id, notification_count, first_timestamp, last_timestamp)
+       select $5, count(*), min(sns_timestamp), max(sns_timestamp) from stored having count(*) > 0
+     )
+     select topic_id, sns_message_id from stored`,
+    [
+      batch.map((row) => row.project_id),
+      batch.map((row) => row.topic_id),
+      batch.map((row) => row.sns_message_id),
+      batch.map((row) => row.sns_timestamp),
+      batchId,
+      batch.map((row) => row.body).join(separator),
+      separator,
+    ],
+  );
+  const stored = new Set(rows.map(identity));
+  // A message that is in the batch twice was new once.
+  return batch.map((row) => stored.delete(identity(row)));
+}
+
+function identity(row: Pick<AcceptedNotification, "topic_id" | "sns_message_id">): string {
+  return `${row.topic_id}/${row.sns_message_id.toLowerCase()}`;
+}
+
+export type Batch = { id: string; attempts: number; first_timestamp: Date; last_timestamp: Date };
+
+/**
+ * Takes a batch for the length of the transaction.
+ * @returns null when it is applied already, or another worker has it.
+ */
+export async function takeBatch(tx: Database, batchId: string): Promise<Batch | null> {
+  const [batch] = await tx.query<Batch>(
+    `select id, attempts, first_timestamp, last_timestamp from batches
+     where id = $1 and applied_at is null for update skip locked`,
+    [batchId],
+  );
+  return batch ?? null;
+}
+
+/** The notifications of a batch, in order of their SNS MessageId. */
+export async function loadBatch(tx: Database, batch: Batch): Promise<AcceptedNotification[]> {
+  return tx.query<AcceptedNotification>(
+    `select project_id, topic_id, sns_message_id, sns_timestamp, body from notifications
+     where batch_id = $1 and sns_timestamp between $2 and $3 order by sns_message_id`,
+    [batch.id, batch.first_timestamp, batch.last_timestamp],
+  );
+}
+
+/** Marks a notification that cannot be applied, with the reason; it stays in the journal. */
+export async function quarantine(tx: Database, entry: AcceptedNotification, reason: string): Promise<void> {
+  await tx.query(
+    `update notifications set quarantine_reason = $5
+     where project_id = $1 and topic_id = $2 and sns_message_id = $3 and sns_timestamp = $4`,
+    [entry.project_id, entry.topic_id, entry.sns_message_id, entry.sns_timestamp, reason],
+  );
+}
+
+export type BatchSummary = {
+  events: number;
+  /** Events that were known before. */
+  repeated: number;
+  discarded: number;
+  /** Notifications that are no events: set-up messages, inbound mail, unknown types. */
+  ignored: number;
+  quarantined: number;
+};
+
+export async function markApplied(tx: Database, batchId: string, summary: BatchSummary): Promise<void> {
+  await tx.query(
+    `update batches set applied_at = now(), attempts = attempts + 1, last_error = null, event_count = $2,
+       repeated_count = $3, discarded_count = $4, ignored_count = $5, quarantined_count = $6 where id = $1`,
+    [batchId, summary.events, summary.repeated, summary.discarded, summary.ignored, summary.quarantined],
+  );
+}
+
+/** Puts a batch off after a failure: by a second, doubling up to five minutes. */
+export async function postponeBatch(db: Database, batchId: string, error: string): Promise<void> {
+  await db.query(
+    `update batches set attempts = attempts + 1, last_error = $2,
+       retry_at = now() + least(interval '5 minutes', interval '1 second' * 2 ^ least(attempts, 10))
+     where id = $1 and applied_at is null`,
+    [batchId, error],
+  );
+}
+
+/**
+ * Batches that nobody has applied although it is time: their wake-up was lost, or they failed before.
+ * @param graceMs leaves alone what has just been received and is about to be woken.
+ */
+export async function unappliedBatches(db: Database, graceMs: number, limit: number): Promise<string[]> {
+  const rows = await db.query<{ id: string }>(
+    `select id from batches where applied_at is null and retry_at < now() - $1 * interval '1 millisecond'
+     order by retry_at limit $2`,
+    [graceMs, limit],
+  );
+  return rows.map(({ id }) => id);
+}

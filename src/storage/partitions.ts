@@ -1,0 +1,82 @@
+import type { Database } from "./database.ts";
+import { sqlState } from "./database.ts";
+
+export type PartitionedTable = "notifications" | "events";
+
+/** Days as `2026-11-22`; the session's time zone is UTC. */
+type Range = { name: string; from: string; to: string };
+
+/** Journal partitions hold a day, so that retention drops whole days; events a month. */
+const rangeOf: Record<PartitionedTable, (time: Date) => Range> = {
+  notifications: (time) => dayRange(time),
+  events: (time) => monthRange(time),
+};
+
+/** Spells "part". */
+const partitionLock = 0x70617274;
+
+/**
+ * Makes the partitions that a time needs, and remembers which there are.
+ * One for each process: `ensure` costs nothing once a partition is known.
+ */
+export type Partitions = {
+  ensure(table: PartitionedTable, times: readonly Date[]): Promise<void>;
+  /** Forgets what is known, because a partition turned out to be gone. */
+  forget(): void;
+};
+
+/** @param db the pool: a partition is made in a transaction of its own, so that no long one holds its lock. */
+export function partitionsOf(db: Database): Partitions {
+  const known = new Set<string>();
+  return {
+    async ensure(table, times) {
+      const ranges = new Map(times.map(rangeOf[table]).map((range) => [range.name, range]));
+      for (const [name, range] of ranges) {
+        if (known.has(name)) continue;
+        await create(db, table, range);
+        known.add(name);
+      }
+    },
+    forget: () => known.clear(),
+  };
+}
+
+/** Whether an insert failed because the partition for its time is missing. */
+export function isPartitionMissing(error: unknown): boolean {
+  return (
+    sqlState(error) === "23514" && error instanceof Error && /no partition of relation/.test(error.message)
+  );
+}
+
+/**
+ * Attaching takes a lock that leaves reads and writes of the other partitions alone; `create table … partition
+ * of` would not.
+ */
+async function create(db: Database, table: PartitionedTable, { name, from, to }: Range): Promise<void> {
+  await db.transaction(async (tx) => {
+    await tx.query("select pg_advisory_xact_lock($1)", [partitionLock]);
+    const [existing] = await tx.query<{ found: boolean }>("select to_regclass($1) is not null as found", [
+      name,
+    ]);
+    if (existing?.found) return;
+    await tx.query(`create table ${name} (like ${table} including all)`);
+    await tx.query(`alter table ${table} attach partition ${name} for values from ('${from}') to ('${to}')`);
+  });
+}
+
+function dayRange(time: Date): Range {
+  const start = Date.UTC(time.getUTCFullYear(), time.getUTCMonth(), time.getUTCDate());
+  const from = isoDay(start);
+  return { name: `notifications_${from.replaceAll("-", "_")}`, from, to: isoDay(start + 86_400_000) };
+}
+
+function monthRange(time: Date): Range {
+  const [year, month] = [time.getUTCFullYear(), time.getUTCMonth()];
+  const from = isoDay(Date.UTC(year, month));
+  const name = `events_${from.slice(0, 7).replace("-", "_")}`;
+  return { name, from, to: isoDay(Date.UTC(year, month + 1)) };
+}
+
+function isoDay(timeMs: number): string {
+  return new Date(timeMs).toISOString().slice(0, 10);
+}

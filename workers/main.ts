@@ -1,0 +1,57 @@
+import type { Context } from "../src/context.ts";
+import { errorText } from "../src/logger.ts";
+import { applyBatch } from "./apply-batch.ts";
+import { deliverLane } from "./deliver-lane.ts";
+import { sweep } from "./sweep.ts";
+
+const applyConcurrency = 2;
+/** Waiting for an answer costs no thread. */
+const laneConcurrency = 200;
+const sweepEveryMs = 1_000;
+/** For customers' systems that are about to answer; a post that is broken off may arrive twice. */
+const postGraceMs = 3_000;
+
+export type Workers = {
+  /** Takes no more work and finishes what runs; posts that take longer than the grace are broken off. */
+  close(): Promise<void>;
+};
+
+/** Runs everything that happens because a job arrived, and the sweep. */
+export function startWorkers(context: Context): Workers {
+  const stopping = new AbortController();
+  const breakOff = new AbortController();
+  context.queues.onApply(applyConcurrency, (job) => applyBatch(context, job));
+  context.queues.onDeliver(laneConcurrency, (job) => deliverLane(context, job, breakOff.signal));
+  const sweeping = sweepUntil(context, stopping.signal);
+  return {
+    async close() {
+      stopping.abort();
+      const grace = setTimeout(() => breakOff.abort(), postGraceMs);
+      await Promise.all([sweeping, context.queues.stopWorking()]);
+      clearTimeout(grace);
+    },
+  };
+}
+
+async function sweepUntil(context: Context, stopping: AbortSignal): Promise<void> {
+  while (!stopping.aborted) {
+    await sweep(context).catch((error: unknown) => {
+      // The database or the queue is away; the next sweep finds the same.
+      context.log.warn({ cause: errorText(error) }, "sweep failed");
+    });
+    await pause(sweepEveryMs, stopping);
+  }
+}
+
+function pause(milliseconds: number, stopping: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(done, milliseconds);
+    function done(): void {
+      clearTimeout(timer);
+      stopping.removeEventListener("abort", done);
+      resolve();
+    }
+    stopping.addEventListener("abort", done);
+    if (stopping.aborted) done();
+  });
+}
