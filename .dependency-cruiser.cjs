@@ -1,0 +1,58 @@
+/*
+ * Who may import whom, as docs/architecture.md says. `npm run imports` checks it.
+ */
+const layer = (name, from, allowed) => ({
+  name,
+  severity: "error",
+  from: { path: from },
+  to: { path: "^(src|workers)/", pathNot: [from, ...allowed] },
+});
+
+const only = (module, allowed) => ({
+  name: `${module.replace(/\W+/g, "-")}-only-in-its-adapter`,
+  severity: "error",
+  from: { path: "^(src|workers)/", pathNot: allowed },
+  to: { path: `^node_modules/${module}` },
+});
+
+const domain = "^src/domain/";
+const values = ["^src/(logger|clock|config|package-info|data-dir)\\.ts$"];
+const adapters = ["^src/(storage|queue|sns|webhooks)/"];
+
+module.exports = {
+  forbidden: [
+    { name: "no-cycles", severity: "error", from: {}, to: { circular: true } },
+    {
+      name: "domain-is-pure",
+      severity: "error",
+      from: { path: domain },
+      to: { pathNot: [domain, "^node_modules/zod/", "^node:crypto$", "^crypto$"] },
+    },
+    layer("storage", "^src/storage/", [domain]),
+    layer("queue", "^src/queue/", [domain]),
+    layer("sns", "^src/sns/", [domain]),
+    layer("webhooks", "^src/webhooks/", [domain]),
+    layer("embedded", "^src/embedded/", []),
+    layer("ingest", "^src/ingest/", [domain, ...values, ...adapters]),
+    layer("replay", "^src/replay/", [domain, ...values]),
+    layer("http", "^src/http/", [domain, "^src/context\\.ts$", ...values, ...adapters]),
+    layer("workers", "^workers/", [domain, "^src/context\\.ts$", ...values, ...adapters]),
+    layer("context", "^src/context\\.ts$", [...values, ...adapters, "^src/embedded/"]),
+    {
+      name: "cli-reaches-http-and-workers-through-the-service",
+      severity: "error",
+      from: { path: "^src/(cli|demo)/" },
+      to: { path: ["^src/http/", "^workers/", "^src/ingest/"] },
+    },
+    only("pg", ["^src/storage/", "^src/embedded/"]),
+    only("express", ["^src/http/"]),
+    only("(bullmq|ioredis)", ["^src/queue/"]),
+    only("@aws-sdk", ["^src/(ingest|ses)/"]),
+  ],
+  options: {
+    doNotFollow: { path: "node_modules" },
+    tsConfig: { fileName: "tsconfig.json" },
+    tsPreCompilationDeps: true,
+    enhancedResolveOptions: { extensions: [".ts", ".js", ".mjs", ".json"], exportsFields: ["exports"], conditionNames: ["import", "node", "types", "default"] },
+  },
+};

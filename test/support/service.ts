@@ -1,0 +1,66 @@
+import { randomBytes } from "node:crypto";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { readConfig } from "../../src/config.ts";
+import { type Context, type ContextOptions, openContext } from "../../src/context.ts";
+import { type Roles, startService } from "../../src/service.ts";
+import { type SnsSigner, snsSigner, testTopic } from "./sns-signer.ts";
+
+export const testApiKey = `sk_proj_${"t".repeat(43)}`;
+
+export type TestService = {
+  url: string;
+  context: Context;
+  signer: SnsSigner;
+  /** Posts to /ingest/sns; an object is sent as JSON. */
+  ingest(body: unknown): Promise<Response>;
+  /** Asks the API with the bootstrap key. */
+  get(path: string, key?: string | null): Promise<Response>;
+  close(): Promise<void>;
+};
+
+export type TestServiceOptions = {
+  databaseUrl: string;
+  roles?: Roles;
+  environment?: Record<string, string>;
+  context?: ContextOptions;
+  signer?: SnsSigner;
+};
+
+/** The real service, as `fanmail start` runs it, on a database of the test. */
+export async function startTestService(options: TestServiceOptions): Promise<TestService> {
+  const directory = await mkdtemp(join(tmpdir(), "fanmail-service-"));
+  const signer = options.signer ?? (await snsSigner(directory));
+  const config = readConfig({
+    PORT: "0",
+    DATABASE_URL: options.databaseUrl,
+    DATA_DIR: directory,
+    ENCRYPTION_KEY: randomBytes(32).toString("base64"),
+    SNS_TOPIC_ARNS: testTopic,
+    SNS_LOCAL_CERTS: signer.localCertificate,
+    BOOTSTRAP_API_KEY: testApiKey,
+    LOG_LEVEL: "silent",
+    ...options.environment,
+  });
+  const context = await openContext(config, options.context);
+  const service = await startService(context, options.roles ?? { receiver: true, workers: true });
+  const url = service.url ?? "";
+  return {
+    url,
+    context,
+    signer,
+    ingest: (body) =>
+      fetch(`${url}/ingest/sns`, {
+        method: "POST",
+        headers: { "content-type": "text/plain; charset=UTF-8" },
+        body: typeof body === "string" ? body : JSON.stringify(body),
+      }),
+    get: (path, key = testApiKey) =>
+      fetch(url + path, key === null ? {} : { headers: { authorization: `Bearer ${key}` } }),
+    async close() {
+      await service.close();
+      await rm(directory, { recursive: true, force: true });
+    },
+  };
+}

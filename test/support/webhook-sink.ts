@@ -1,0 +1,31 @@
+import { createServer, type IncomingHttpHeaders } from "node:http";
+import type { AddressInfo } from "node:net";
+
+export type Received = { headers: IncomingHttpHeaders; body: string };
+export type Answer = { status: number; headers?: Record<string, string>; body?: string };
+
+export type TestSink = { url: string; received: Received[]; close(): Promise<void> };
+
+/** A customer's system that keeps what it gets and answers as the test says. */
+export async function webhookSink(
+  answer: (request: Received, number: number) => Answer | Promise<Answer>,
+): Promise<TestSink> {
+  const received: Received[] = [];
+  const server = createServer(async (request, response) => {
+    const chunks: Buffer[] = [];
+    for await (const chunk of request) chunks.push(chunk);
+    const one = { headers: request.headers, body: Buffer.concat(chunks).toString("utf8") };
+    received.push(one);
+    const { status, headers, body } = await answer(one, received.length);
+    response.writeHead(status, headers).end(body);
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/hook`,
+    received,
+    close() {
+      server.closeAllConnections();
+      return new Promise((resolve) => server.close(() => resolve()));
+    },
+  };
+}
