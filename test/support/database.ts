@@ -3,7 +3,14 @@ import pg from "pg";
 import { inject } from "vitest";
 import { type DatabasePool, openDatabase } from "../../src/storage/database.ts";
 
-export type TestDatabase = { url: string; db: DatabasePool; drop(): Promise<void> };
+export type TestDatabase = {
+  url: string;
+  db: DatabasePool;
+  /** Ends all connections and lets no new ones in. */
+  block(): Promise<void>;
+  unblock(): Promise<void>;
+  drop(): Promise<void>;
+};
 
 /** A migrated database of its own. */
 export async function testDatabase(): Promise<TestDatabase> {
@@ -16,6 +23,11 @@ export async function testDatabase(): Promise<TestDatabase> {
   return {
     url: url.href,
     db,
+    async block() {
+      await administer(`alter database ${name} allow_connections false`);
+      await administer(`select pg_terminate_backend(pid) from pg_stat_activity where datname = '${name}'`);
+    },
+    unblock: () => administer(`alter database ${name} allow_connections true`),
     async drop() {
       await db.close();
       await administer(`drop database ${name} with (force)`);

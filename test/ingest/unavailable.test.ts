@@ -1,0 +1,76 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { type AwsServer, awsServer } from "../support/aws-server.ts";
+import { type TestDatabase, testDatabase } from "../support/database.ts";
+import { startTestService, type TestService } from "../support/service.ts";
+import { asMessage, sesEvent } from "../support/ses.ts";
+import { type SnsSigner, snsSigner } from "../support/sns-signer.ts";
+
+/*
+ * SNS repeats a 5xx and never a 4xx: whatever is our own trouble must be a 503.
+ */
+
+let directory: string;
+let database: TestDatabase;
+let service: TestService;
+let aws: AwsServer;
+let signer: SnsSigner;
+let certificateAnswer: { status: number; body: string };
+
+beforeEach(async () => {
+  directory = await mkdtemp(join(tmpdir(), "fanmail-unavailable-"));
+  signer = await snsSigner(directory);
+  certificateAnswer = { status: 200, body: signer.certificate };
+  aws = await awsServer((_request, response) =>
+    response.writeHead(certificateAnswer.status).end(certificateAnswer.body),
+  );
+  database = await testDatabase();
+  service = await startTestService({
+    databaseUrl: database.url,
+    signer,
+    environment: { SNS_LOCAL_CERTS: "" },
+    context: { awsDispatcher: aws.dispatcher },
+  });
+});
+afterEach(async () => {
+  await service.close();
+  await aws.close();
+  await database.drop();
+  await rm(directory, { recursive: true });
+});
+
+const message = (messageId: string) => signer.notification(asMessage(sesEvent("Send", { messageId })));
+
+test("one certificate serves any number of messages that arrive together", async () => {
+  const answers = await Promise.all(
+    Array.from({ length: 40 }, (_, index) => service.ingest(message(`m${index}`))),
+  );
+
+  expect(answers.map(({ status }) => status)).toEqual(Array.from({ length: 40 }, () => 200));
+  expect(aws.requests).toHaveLength(1);
+});
+
+test("a certificate that cannot be fetched: 503 with Retry-After", async () => {
+  certificateAnswer = { status: 503, body: signer.certificate };
+
+  const answer = await service.ingest(message("m"));
+
+  expect([answer.status, answer.headers.get("retry-after")]).toEqual([503, "5"]);
+  expect(await answer.json()).toEqual({ error: `Cannot get the SNS certificate ${signer.certificateUrl}` });
+});
+
+test("a database that is away: 503 with Retry-After, and the same message is taken when it is back", async () => {
+  const first = message("before");
+  expect((await service.ingest(first)).status).toBe(200);
+  const blocked = message("while away");
+
+  await database.block();
+  const refused = await service.ingest(blocked);
+  await database.unblock();
+  const taken = await service.ingest(blocked);
+
+  expect([refused.status, refused.headers.get("retry-after")]).toEqual([503, "5"]);
+  expect([taken.status, await taken.json()]).toEqual([200, { status: "stored" }]);
+});
