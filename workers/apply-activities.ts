@@ -87,7 +87,7 @@ async function foldAll(
 async function writeRows(tx: Database, changed: readonly Changed[]): Promise<void> {
   const rows = changed
     .filter(({ row, facts, events }) => events.length > 0 || fillsGap(row, facts))
-    .map(({ row, facts, change }) => ({ ...row, ...fillFacts(row, facts), ...change.state }));
+    .map(({ row, facts, change }) => ({ ...row, ...change.state, ...fillFacts(row, facts) }));
   if (rows.length > 0) await updateActivities(tx, rows);
 }
 

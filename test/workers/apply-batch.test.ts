@@ -1,0 +1,184 @@
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { type TestDatabase, testDatabase } from "../support/database.ts";
+import { startTestService, type TestService } from "../support/service.ts";
+import { asMessage, sesEvent, timeAfter } from "../support/ses.ts";
+import { until } from "../support/wait.ts";
+
+let database: TestDatabase;
+let service: TestService;
+
+beforeEach(async () => {
+  database = await testDatabase();
+  service = await startTestService({ databaseUrl: database.url });
+});
+afterEach(async () => {
+  await service.close();
+  await database.drop();
+});
+
+async function ingest(...payloads: unknown[]): Promise<void> {
+  for (const payload of payloads) {
+    const message = typeof payload === "string" ? payload : asMessage(payload);
+    expect((await service.ingest(service.signer.notification(message))).status).toBe(200);
+  }
+  await applied();
+}
+
+async function applied(): Promise<void> {
+  await until("all batches are applied", async () => {
+    return (await database.db.query("select 1 from batches where applied_at is null")).length === 0;
+  });
+}
+
+const activity = () =>
+  database.db.query(
+    `select message_id, recipient, current_status, sent_at, delivered_at, bounced_at, complained_at, opened_first_at,
+       clicked_first_at, open_count, click_count from activity order by message_id, recipient`,
+  );
+const timeline = () =>
+  database.db.query("select type, occurred_at, discarded from events order by occurred_at, type, id");
+const at = (seconds: number) => new Date(timeAfter(seconds));
+const untouched = {
+  message_id: "message-1",
+  recipient: "jane@example.com",
+  sent_at: at(0),
+  delivered_at: null,
+  bounced_at: null,
+  complained_at: null,
+  opened_first_at: null,
+  clicked_first_at: null,
+  open_count: 0,
+  click_count: 0,
+};
+
+test("the life of an email becomes one row and a timeline", async () => {
+  await ingest(
+    sesEvent("Send"),
+    sesEvent("Delivery", { after: 2 }),
+    sesEvent("Open", { after: 60, detail: { userAgent: "Mail", ipAddress: "192.0.2.1" } }),
+    sesEvent("Click", { after: 70, detail: { link: "https://example.org/" } }),
+  );
+
+  expect(await activity()).toEqual([
+    {
+      ...untouched,
+      current_status: "delivered",
+      delivered_at: at(2),
+      opened_first_at: at(60),
+      clicked_first_at: at(70),
+      open_count: 1,
+      click_count: 1,
+    },
+  ]);
+  expect(await timeline()).toEqual([
+    { type: "sent", occurred_at: at(0), discarded: null },
+    { type: "delivered", occurred_at: at(2), discarded: null },
+    { type: "opened", occurred_at: at(60), discarded: null },
+    { type: "clicked", occurred_at: at(70), discarded: null },
+  ]);
+});
+
+test("a delivery that arrives after a complaint leaves the status complained", async () => {
+  await ingest(sesEvent("Complaint", { after: 90, detail: { feedbackId: "f" } }));
+  await ingest(sesEvent("Delivery", { after: 2 }));
+
+  expect(await activity()).toEqual([
+    { ...untouched, current_status: "complained", complained_at: at(90), delivered_at: at(2) },
+  ]);
+});
+
+test("an event that arrives before the send is known makes the row, and the send fills what was missing", async () => {
+  await ingest(sesEvent("Delivery", { after: 2, mail: { commonHeaders: null } }));
+  await ingest(
+    sesEvent("Send", { mail: { commonHeaders: { subject: "Hello", from: ["Shop <shop@example.org>"] } } }),
+  );
+
+  const rows = await database.db.query(
+    "select subject, sender_name, sender_domain, current_status from activity",
+  );
+  expect(rows).toEqual([
+    { subject: "Hello", sender_name: "Shop", sender_domain: "example.org", current_status: "delivered" },
+  ]);
+});
+
+test("the same fact in two SNS messages is one event", async () => {
+  const click = sesEvent("Click", { after: 5, detail: { link: "https://example.org/" } });
+  await ingest(click, { ...click, somethingNew: true });
+
+  expect(await timeline()).toHaveLength(1);
+  expect(await activity()).toMatchObject([{ click_count: 1 }]);
+  const counts = await database.db.query(
+    "select sum(event_count)::int as events, sum(repeated_count)::int as repeated from batches",
+  );
+  expect(counts).toEqual([{ events: 1, repeated: 1 }]);
+});
+
+test("an open that arrives late, but happened first, decides anew about those that came before it", async () => {
+  const minutes = (count: number) => sesEvent("Open", { after: count * 60 });
+  await ingest(minutes(15), minutes(30), minutes(36));
+  await ingest(minutes(0));
+
+  expect(await timeline()).toEqual([
+    { type: "opened", occurred_at: at(0), discarded: null },
+    { type: "opened", occurred_at: at(15 * 60), discarded: "open_window" },
+    { type: "opened", occurred_at: at(30 * 60), discarded: null },
+    { type: "opened", occurred_at: at(36 * 60), discarded: "open_window" },
+  ]);
+  expect(await activity()).toMatchObject([{ open_count: 2, opened_first_at: at(0) }]);
+});
+
+test("one notification that the database refuses is quarantined and holds nobody back", async () => {
+  const poison = sesEvent("Send", { messageId: "poison", mail: { tags: { "nul\u0000name": ["value"] } } });
+  const messages = [sesEvent("Send", { messageId: "a" }), poison, sesEvent("Send", { messageId: "b" })];
+  const signed = messages.map((payload) => service.signer.notification(asMessage(payload)));
+
+  await Promise.all(signed.map((message) => service.ingest(message)));
+  await applied();
+
+  expect((await activity()).map((row) => row["message_id"])).toEqual(["a", "b"]);
+  const quarantined = await database.db.query(
+    "select sns_message_id, quarantine_reason from notifications where quarantine_reason is not null",
+  );
+  expect(quarantined).toEqual([
+    {
+      sns_message_id: signed[1]?.["MessageId"],
+      quarantine_reason: "The database cannot store it (SQLSTATE 22P05)",
+    },
+  ]);
+});
+
+test("what is no event is kept and counted: set-up messages, inbound mail, types that nobody knows yet", async () => {
+  await ingest(
+    "Successfully validated SNS topic for Amazon SES event publishing.",
+    { notificationType: "AmazonSnsSubscriptionSucceeded", message: "…" },
+    { notificationType: "Received", mail: {} },
+    sesEvent("FutureEvent"),
+  );
+
+  const counts = await database.db.query(
+    "select sum(ignored_count)::int as ignored, sum(quarantined_count)::int as quarantined, sum(event_count)::int as events from batches",
+  );
+  expect(counts).toEqual([{ ignored: 4, quarantined: 0, events: 0 }]);
+  expect(await database.db.query("select 1 from notifications")).toHaveLength(4);
+});
+
+test("batches that touch the same emails in opposite order, applied at the same time, all pass", async () => {
+  const ids = Array.from({ length: 30 }, (_, index) => `message-${index}`);
+  const rounds = ["Send", "Delivery", "Open", "Click"].map((type, round) =>
+    (round % 2 === 0 ? ids : ids.toReversed()).map((messageId) =>
+      sesEvent(type, { messageId, after: round * 60 }),
+    ),
+  );
+
+  const messages = rounds.flat().map((payload) => service.signer.notification(asMessage(payload)));
+  const answers = await Promise.all(messages.map((message) => service.ingest(message)));
+  await applied();
+
+  expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([200]));
+  expect(await activity()).toHaveLength(30);
+  expect(await timeline()).toHaveLength(120);
+  const states = await database.db.query(
+    "select distinct current_status, open_count, click_count from activity",
+  );
+  expect(states).toEqual([{ current_status: "delivered", open_count: 1, click_count: 1 }]);
+});
