@@ -8,8 +8,8 @@ create table batches (
   last_timestamp timestamptz not null,
   applied_at timestamptz,
   attempts integer not null default 0,
-  -- Not applied and due for another attempt at this time.
-  retry_at timestamptz not null default now(),
+  -- When the sweep wakes a worker (again), if the batch is not applied by then.
+  wake_at timestamptz not null default now() + interval '1 second',
   last_error text,
   -- What came of it.
   event_count integer,
@@ -18,7 +18,7 @@ create table batches (
   ignored_count integer,
   quarantined_count integer
 );
-create index batches_unapplied on batches (retry_at) where applied_at is null;
+create index batches_unapplied on batches (wake_at) where applied_at is null;
 
 -- The journal: everything that was accepted, as it came. Partitioned by the signed SNS timestamp, so that a
 -- repeat always meets its original; partitions are made by the service, ahead and on demand.

@@ -83,8 +83,7 @@ export async function openStore(config: Config, options: ContextOptions = {}): P
 export async function openContext(config: Config, options: ContextOptions = {}): Promise<Context> {
   const store = await openStore(config, options);
   try {
-    const onError = (error: Error) => store.log.warn({ cause: errorText(error) }, "queue");
-    const queues = await openQueues(queueConnection(config, store.databaseUrl), onError);
+    const queues = await openQueues(queueConnection(config, store.databaseUrl), warnSparsely(store));
     const aws = options.awsDispatcher ?? new Agent({ connections: 8 });
     const customers = webhookDispatcher();
     return {
@@ -102,6 +101,17 @@ export async function openContext(config: Config, options: ContextOptions = {}):
     await store.close();
     throw error;
   }
+}
+
+/** While its server is away BullMQ reports the same error a thousand times a second. */
+function warnSparsely({ log, clock }: StoreContext): (error: Error) => void {
+  let silentUntilMs = 0;
+  return (error) => {
+    const nowMs = clock.now().getTime();
+    if (nowMs < silentUntilMs) return;
+    silentUntilMs = nowMs + 1_000;
+    log.warn({ cause: errorText(error) }, "queue");
+  };
 }
 
 function queueConnection({ queue }: Config, databaseUrl: string): QueueConnection {

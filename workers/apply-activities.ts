@@ -3,7 +3,7 @@ import { nothingKnown } from "../src/domain/activity.ts";
 import { type ActivityChange, addEvents, needsHistory, refold } from "../src/domain/activity-change.ts";
 import type { EmailEvent } from "../src/domain/email-event.ts";
 import { groupBy } from "../src/domain/group-by.ts";
-import { activityId, fillFacts, fillsGap, type MailFacts } from "../src/domain/mail-facts.ts";
+import { activityId, addsFacts, type MailFacts, mergeFacts } from "../src/domain/mail-facts.ts";
 import { owedDeliveries } from "../src/domain/owed-delivery.ts";
 import { naturalKey, type TouchedActivity } from "../src/domain/touched-activity.ts";
 import type { DeliverJob } from "../src/queue/jobs.ts";
@@ -86,8 +86,8 @@ async function foldAll(
 
 async function writeRows(tx: Database, changed: readonly Changed[]): Promise<void> {
   const rows = changed
-    .filter(({ row, facts, events }) => events.length > 0 || fillsGap(row, facts))
-    .map(({ row, facts, change }) => ({ ...row, ...change.state, ...fillFacts(row, facts) }));
+    .filter(({ row, facts, events }) => events.length > 0 || addsFacts(row, facts))
+    .map(({ row, facts, change }) => ({ ...row, ...change.state, ...mergeFacts(row, facts) }));
   if (rows.length > 0) await updateActivities(tx, rows);
 }
 
@@ -115,7 +115,7 @@ async function writeDeliveries(
   const endpoints = groupBy(await listEndpoints(tx), ({ project_id }) => project_id);
   const recordedAt = clock.now();
   const deliveries = changed.flatMap(({ row, facts, change }) => {
-    const activity = { ...row, ...fillFacts(row, facts) };
+    const activity = { ...row, ...mergeFacts(row, facts) };
     const subscribers = endpoints.get(row.project_id) ?? [];
     return change.counted.flatMap((event) =>
       owedDeliveries(row.project_id, activity, event, subscribers, recordedAt).map((owed) => ({

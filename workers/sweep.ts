@@ -1,11 +1,9 @@
 import type { Context } from "../src/context.ts";
 import { endpointsDue, releaseExpiredLeases } from "../src/storage/deliveries.ts";
-import { unappliedBatches } from "../src/storage/journal.ts";
+import { batchesToWake, markWoken } from "../src/storage/journal.ts";
 
 type SweepContext = Pick<Context, "db" | "queues" | "partitions" | "clock">;
 
-/** Leaves alone what has just been committed and is being woken in the normal way. */
-const graceMs = 500;
 const maxBatches = 1_000;
 const dayMs = 86_400_000;
 
@@ -16,8 +14,11 @@ const dayMs = 86_400_000;
 export async function sweep({ db, queues, partitions, clock }: SweepContext): Promise<void> {
   await partitions.ensure("notifications", comingDays(clock.now()));
   await partitions.ensure("events", comingDays(clock.now()));
-  const batchIds = await unappliedBatches(db, graceMs, maxBatches);
-  if (batchIds.length > 0) await queues.wakeApply(batchIds.map((batchId) => ({ batchId })));
+  const batchIds = await batchesToWake(db, maxBatches);
+  if (batchIds.length > 0) {
+    await queues.wakeApply(batchIds.map((batchId) => ({ batchId })));
+    await markWoken(db, batchIds);
+  }
   await releaseExpiredLeases(db);
   const due = await endpointsDue(db);
   if (due.length > 0) {

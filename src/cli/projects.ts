@@ -1,6 +1,9 @@
+import { sqlState } from "../storage/database.ts";
 import { insertProject, listProjects } from "../storage/projects.ts";
 import { type Command, print, printJson, readArgs, table, UsageError } from "./command.ts";
 import { withStore } from "./with-store.ts";
+
+const uniqueViolation = "23505";
 
 export const projects: Command = {
   name: "projects",
@@ -25,7 +28,10 @@ async function list(asJson: boolean): Promise<void> {
 async function create(name: string, asJson: boolean): Promise<void> {
   const id = await withStore(async ({ db, clock }) => {
     const newId = clock.newId();
-    await insertProject(db, newId, name);
+    await insertProject(db, newId, name).catch((cause: unknown) => {
+      if (sqlState(cause) !== uniqueViolation) throw cause;
+      throw new UsageError(`There is a project "${name}" already`, { cause });
+    });
     return newId;
   });
   if (asJson) printJson({ id, name });

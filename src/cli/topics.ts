@@ -32,6 +32,9 @@ async function add(arn: string, projectName: string): Promise<void> {
   await withStore(async (store) => {
     const project = await projectNamed(store, projectName);
     await insertTopic(store.db, { project_id: project.id, id: store.clock.newId(), arn });
+    const topic = (await listTopics(store.db)).find((one) => one.arn === arn);
+    if (topic && topic.project_id !== project.id)
+      throw new UsageError(`${arn} belongs to another project; remove it there first: fanmail topics remove`);
   });
   print(`Allowed ${arn}.`);
 }

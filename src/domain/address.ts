@@ -32,7 +32,9 @@ function asciiDomain(domain: string): string {
   const lower = domain.toLowerCase();
   // biome-ignore lint/suspicious/noControlCharactersInRegex: the range is "everything that is ASCII".
   if (/^[\u0000-\u007f]*$/.test(lower)) return lower;
-  return URL.canParse(`http://${lower}`) ? new URL(`http://${lower}`).hostname : lower;
+  // What a URL would take for something else than its host is no domain.
+  if (/[/\\?#@:%\s]/.test(lower) || !URL.canParse(`http://${lower}`)) return lower;
+  return new URL(`http://${lower}`).hostname;
 }
 
 function unquoted(name: string): string | null {

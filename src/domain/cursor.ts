@@ -15,5 +15,12 @@ export function decodeCursor(text: string): Cursor | null {
   const [time, id, ...rest] = Buffer.from(text, "base64url").toString("utf8").split("/");
   const uuid = uuidOrNull(id);
   if (!time || !uuid || rest.length > 0) return null;
-  return microsecondTime.test(time) && !Number.isNaN(Date.parse(time)) ? { time, id: uuid } : null;
+  return microsecondTime.test(time) && isRealTime(time) ? { time, id: uuid } : null;
+}
+
+/** Date.parse takes the 30th of February for the 2nd of March; Postgres refuses it, and the year 0 too. */
+function isRealTime(time: string): boolean {
+  const date = new Date(time);
+  const isOfCalendar = !Number.isNaN(date.getTime()) && date.toISOString().slice(0, 19) === time.slice(0, 19);
+  return isOfCalendar && date.getUTCFullYear() > 0;
 }

@@ -67,20 +67,23 @@ export function readEvents(projectId: string, ses: SesEvent, snsTimestamp: Date)
   });
   if (listed.length === 0)
     return { kind: "invalid", reason: `${ses.type}: no recipient that is an email address` };
+  const primary = destination[0] ?? listed[0]?.recipient;
   const events = listed.map(({ recipient, fact }) => ({
     recipient,
-    isPrimary: recipient.matched === (destination[0] ?? recipient).matched,
+    isPrimary: recipient.matched === primary?.matched,
     event: identify(projectId, ses.mail, recipient, fact, snsTimestamp),
   }));
   return { kind: "events", events };
 }
 
+/** The time of a fact that has none of its own. */
+const withTheMail = Symbol("with the mail");
+
 /** A fact as SES tells it, before it has an id and a time. */
 type Fact = {
   address: string;
   type: EmailEventType;
-  /** undefined: the fact has no time of its own, it happened with the mail. */
-  time: string | null | undefined;
+  time: string | null | undefined | typeof withTheMail;
   detail: EventDetail;
   /** What tells two facts of the same kind apart, beside their time. */
   discriminator: readonly (string | null | undefined)[];
@@ -120,7 +123,7 @@ function factsOf(event: SesEvent, destination: Address[]): Fact[] {
 type DetailOf<Type extends SesEvent["type"]> = Extract<SesEvent, { type: Type }>["detail"];
 
 function mailFact(address: string, type: EmailEventType, detail: EventDetail): Fact {
-  return { address, type, time: undefined, detail, discriminator: [] };
+  return { address, type, time: withTheMail, detail, discriminator: [] };
 }
 
 function deliveryFacts(delivery: DetailOf<"Delivery">, everyone: string[]): Fact[] {
@@ -239,7 +242,7 @@ function identify(
   fact: Fact,
   snsTimestamp: Date,
 ): EmailEvent {
-  const ownTime = fact.time === undefined ? timeOfMail(mail) : parseSesTime(fact.time);
+  const ownTime = fact.time === withTheMail ? timeOfMail(mail) : parseSesTime(fact.time);
   const occurredAt = ownTime ?? snsTimestamp;
   const discriminator = fact.discriminator.map((part) => part ?? "");
   const key = [projectId, mail.messageId, fact.type, recipient.matched, ...discriminator];

@@ -59,34 +59,55 @@ export function activityId(projectId: string, { message_id, recipient, sent_at }
   return computedId(time?.getTime() ?? 0, [projectId, message_id, recipient]);
 }
 
-const factNames = [
-  "message_id",
-  "recipient",
-  "recipient_as_sent",
-  "tagged_id",
-  "sent_at",
-  "subject",
-  "sender_email",
-  "sender_name",
-  "sender_domain",
-  "email_type",
-  "campaign_id",
-  "automation_run_id",
-  "template_id",
-  "tags",
-  "is_test",
-] as const satisfies (keyof MailFacts)[];
-
 /**
- * Keeps what is known and fills what is missing; null never overwrites a value.
- * @returns the facts alone, whatever else `known` has.
+ * Makes one of two accounts of the same email. Whatever the order in which accounts arrive, and however often,
+ * the result is the same: null gives way to any value, tags are united, and of two texts that differ, which is
+ * a matter of their spelling, the greater stands.
+ * @returns the facts alone, whatever else `one` has.
  */
-export function fillFacts(known: MailFacts, more: MailFacts): MailFacts {
-  // Every name of MailFacts is in the list, which the compiler does not follow through fromEntries.
-  return Object.fromEntries(factNames.map((name) => [name, known[name] ?? more[name]])) as MailFacts;
+export function mergeFacts(one: MailFacts, other: MailFacts): MailFacts {
+  return {
+    message_id: one.message_id,
+    recipient: one.recipient,
+    recipient_as_sent: greater(one.recipient_as_sent, other.recipient_as_sent) ?? one.recipient_as_sent,
+    tagged_id: greater(one.tagged_id, other.tagged_id),
+    sent_at: earlier(one.sent_at, other.sent_at),
+    subject: greater(one.subject, other.subject),
+    sender_email: greater(one.sender_email, other.sender_email),
+    sender_name: greater(one.sender_name, other.sender_name),
+    sender_domain: greater(one.sender_domain, other.sender_domain),
+    email_type: greater(one.email_type, other.email_type),
+    campaign_id: greater(one.campaign_id, other.campaign_id),
+    automation_run_id: greater(one.automation_run_id, other.automation_run_id),
+    template_id: greater(one.template_id, other.template_id),
+    tags: unitedTags(one.tags, other.tags),
+    is_test: one.is_test,
+  };
 }
 
-/** Whether `more` tells something that is not known yet. */
-export function fillsGap(known: MailFacts, more: MailFacts): boolean {
-  return factNames.some((name) => known[name] === null && more[name] !== null);
+/** Whether `more` tells something about the email that is not known yet. */
+export function addsFacts(known: MailFacts, more: MailFacts): boolean {
+  return JSON.stringify(mergeFacts(known, more)) !== JSON.stringify(mergeFacts(known, known));
+}
+
+function greater(one: string | null, other: string | null): string | null {
+  if (one === null || other === null) return one ?? other;
+  return one > other ? one : other;
+}
+
+function earlier(one: Date | null, other: Date | null): Date | null {
+  if (one === null || other === null) return one ?? other;
+  return one < other ? one : other;
+}
+
+/** SES adds tags on the way (`ses:outgoing-ip`), so that no single event has them all. Sorted by name. */
+function unitedTags(one: MailFacts["tags"], other: MailFacts["tags"]): MailFacts["tags"] {
+  if (one === null && other === null) return null;
+  const names = [...new Set([...Object.keys(one ?? {}), ...Object.keys(other ?? {})])].sort();
+  return Object.fromEntries(names.map((name) => [name, greaterValues(one?.[name], other?.[name])]));
+}
+
+function greaterValues(one: string[] | undefined, other: string[] | undefined): string[] {
+  if (one === undefined || other === undefined) return one ?? other ?? [];
+  return JSON.stringify(one) > JSON.stringify(other) ? one : other;
 }

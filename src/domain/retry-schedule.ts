@@ -35,8 +35,10 @@ export function afterFailure(attempt: number, jitter: number, retryAfterMs = 0):
  * @returns milliseconds from now; 0 when there is none, it is past or cannot be read.
  */
 export function parseRetryAfter(header: string | undefined, now: Date): number {
-  if (header === undefined) return 0;
-  if (/^\s*\d+\s*$/.test(header)) return Number(header) * 1000;
-  const untilMs = Date.parse(header) - now.getTime();
+  const text = header?.trim() ?? "";
+  if (/^\d+$/.test(text)) return Number(text) * 1000;
+  // Date.parse alone makes a time of almost any text with a number. asctime's form names no zone and means GMT.
+  if (!/^(Mon|Tue|Wed|Thu|Fri|Sat|Sun)/.test(text)) return 0;
+  const untilMs = Date.parse(text.endsWith("GMT") ? text : `${text} GMT`) - now.getTime();
   return Number.isNaN(untilMs) ? 0 : Math.max(untilMs, 0);
 }

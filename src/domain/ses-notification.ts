@@ -82,8 +82,8 @@ const details = {
       timestamp: text,
       contactList: text,
       source: text,
-      newTopicPreferences: z.unknown(),
-      oldTopicPreferences: z.unknown(),
+      newTopicPreferences: z.unknown().optional(),
+      oldTopicPreferences: z.unknown().optional(),
     }),
   },
 } as const;
@@ -157,5 +157,11 @@ function parseStorableJson(source: string): unknown {
 }
 
 function storable(_key: string, value: unknown): unknown {
-  return typeof value === "string" ? value.replaceAll("\u0000", "\ufffd").toWellFormed() : value;
+  if (typeof value === "string") return storableText(value);
+  if (value === null || typeof value !== "object" || Array.isArray(value)) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, part]) => [storableText(key), part]));
+}
+
+function storableText(value: string): string {
+  return value.replaceAll("\u0000", "\ufffd").toWellFormed();
 }

@@ -2,13 +2,16 @@ const earliestMs = Date.UTC(2000, 0, 1);
 const latestMs = Date.UTC(2100, 0, 1);
 
 /**
- * Reads a time as SES writes it: ISO 8601, or the odd form `2018-10-08T14:05:45 +0000` of one AWS example,
- * which V8 does not parse.
+ * Reads a time as SES writes it: ISO 8601 (in UTC when it names no zone), or the odd form
+ * `2018-10-08T14:05:45 +0000` of one AWS example.
  * @returns null when it is absent, not a time, or not of this century (a partition is made for each month).
  */
 export function parseSesTime(text: string | null | undefined): Date | null {
-  if (!text) return null;
-  const timeMs = Date.parse(text.replace(/ ([+-]\d\d):?(\d\d)$/, "$1:$2"));
+  // Date.parse alone makes a time of almost any text with a number, in the zone of the machine.
+  const parts = /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?) ?(?:Z|([+-]\d\d):?(\d\d))?$/.exec(text ?? "");
+  if (parts === null) return null;
+  const [, local, hours = "+00", minutes = "00"] = parts;
+  const timeMs = Date.parse(`${local}${hours}:${minutes}`);
   return timeMs >= earliestMs && timeMs < latestMs ? new Date(timeMs) : null;
 }
 

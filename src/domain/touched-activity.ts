@@ -1,6 +1,6 @@
 import type { EmailEvent } from "./email-event.ts";
 import { groupBy } from "./group-by.ts";
-import { fillFacts, type MailFacts } from "./mail-facts.ts";
+import { type MailFacts, mergeFacts } from "./mail-facts.ts";
 
 /** What a batch tells of one email to one recipient. */
 export type TouchedActivity = { projectId: string; facts: MailFacts; events: EmailEvent[] };
@@ -12,7 +12,7 @@ export function touchedActivities(told: readonly ToldEvent[]): TouchedActivity[]
   const groups = groupBy(told, ({ projectId, facts }) => naturalKey({ project_id: projectId, ...facts }));
   return [...groups.values()].map((group) => ({
     projectId: group.map(({ projectId }) => projectId)[0] ?? "",
-    facts: group.map(({ facts }) => facts).reduce(fillFacts),
+    facts: group.map(({ facts }) => facts).reduce(mergeFacts),
     events: [...new Map(group.map(({ event }) => [event.id, event])).values()],
   }));
 }

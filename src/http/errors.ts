@@ -19,7 +19,7 @@ export class ApiError extends Error {
  * @throws ApiError 400 that names the first field that is wrong, as in `events[2].email must be …`.
  */
 export function parseInput<Schema extends z.ZodType>(schema: Schema, input: unknown): z.output<Schema> {
-  const parsed = schema.safeParse(input);
+  const parsed = schema.safeParse(input, { reportInput: true });
   if (parsed.success) return parsed.data;
   const [issue] = parsed.error.issues;
   const field = (issue?.path ?? []).reduce<string>(appendPath, "");

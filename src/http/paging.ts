@@ -4,14 +4,16 @@ import { type Cursor, decodeCursor, encodeCursor } from "../domain/cursor.ts";
 const defaultPerPage = 50;
 const maxPerPage = 200;
 
+const maxPage = 999_999_999;
+
 const positive = z
   .string()
-  .regex(/^[1-9]\d{0,8}$/, "must be a whole number of at least 1")
+  .regex(/^[1-9]\d*$/, "must be a whole number of at least 1")
   .transform(Number);
 
 /** The query parameters of every list. A larger `per_page` is taken for the largest. */
 export const pagingQuery = {
-  page: positive.default(1),
+  page: positive.refine((page) => page <= maxPage, "is too large").default(1),
   per_page: positive.default(defaultPerPage).transform((count) => Math.min(count, maxPerPage)),
   cursor: z
     .string()

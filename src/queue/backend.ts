@@ -25,6 +25,12 @@ export type QueueDriver = {
 /** Told of lost connections, which BullMQ makes again by itself, and of jobs that failed. */
 type OnError = (error: Error) => void;
 
+/**
+ * How soon a worker goes on when the queue is back, and how soon another process takes over the jobs of one that was killed. Both a batch and a delivery are fenced
+ * in Postgres, so that a process that only paused does no harm.
+ */
+const takeOver = { lockDuration: 10_000, stalledInterval: 5_000, runRetryDelay: 1_000 };
+
 /** A braced prefix keeps the keys of a queue in one slot of Redis Cluster. */
 const prefix = "{fanmail}";
 
@@ -58,7 +64,7 @@ function postgresDriver(url: string, onError: OnError): QueueDriver {
       return queue.on("error", onError);
     },
     worker(name, concurrency, work) {
-      const worker = new Worker(name, (job) => work(job.data), { connection, concurrency });
+      const worker = new Worker(name, (job) => work(job.data), { connection, concurrency, ...takeOver });
       return worker.on("error", onError).on("failed", (_job, error) => onError(error));
     },
     disconnect: () => {},
@@ -78,7 +84,7 @@ function redisDriver(redis: RedisConnection, onError: OnError): QueueDriver {
       return queue.on("error", onError);
     },
     worker(name, concurrency, work) {
-      const options = { connection: forWorking, concurrency, prefix };
+      const options = { connection: forWorking, concurrency, prefix, ...takeOver };
       const worker = new Worker(name, (job) => work(job.data), options);
       return worker.on("error", onError).on("failed", (_job, error) => onError(error));
     },

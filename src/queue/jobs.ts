@@ -14,10 +14,11 @@ export type DeliverJob = { projectId: string; endpointId: string };
 
 const forgotten: JobsOptions = { attempts: 1, removeOnComplete: true, removeOnFail: true };
 
-/** A batch has one job at a time, so that waking it twice costs nothing. */
-export function applyOptions({ batchId }: ApplyJob): JobsOptions {
-  return { ...forgotten, jobId: batchId };
-}
+/**
+ * A wake-up has no id of its own: a job of the same id that a killed process left behind would swallow it. A
+ * batch that is woken twice is applied once.
+ */
+export const applyOptions: JobsOptions = forgotten;
 
 /** An endpoint has one turn at a time; a wake-up during the turn is kept and follows it. */
 export function deliverOptions({ endpointId }: DeliverJob): JobsOptions {

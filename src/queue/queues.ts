@@ -38,7 +38,7 @@ export async function openQueues(
   return {
     stopWorking,
     async wakeApply(jobs) {
-      await apply.addBulk(jobs.map((data) => ({ name: "apply", data, opts: applyOptions(data) })));
+      await apply.addBulk(jobs.map((data) => ({ name: "apply", data, opts: applyOptions })));
     },
     async wakeDeliver(jobs) {
       await deliver.addBulk(jobs.map((data) => ({ name: "deliver", data, opts: deliverOptions(data) })));

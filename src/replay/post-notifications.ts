@@ -45,9 +45,9 @@ export async function postNotifications(
   const startedMs = Date.now();
   try {
     for await (const body of bodies) {
-      if (options.stopping.aborted) break;
       if (options.rate !== null)
-        await sleep(Math.max(0, startedMs + (posted / options.rate) * 1000 - Date.now()));
+        await pause(startedMs + (posted / options.rate) * 1000 - Date.now(), options.stopping);
+      if (options.stopping.aborted) break;
       const post = postUntilTaken(pool, pathname + search, body, options, counts).finally(() => {
         underWay.delete(post);
         options.onProgress(counts);
@@ -76,7 +76,16 @@ async function postUntilTaken(
     const isWorthAnother = result.kind === "away" && Date.now() + pauseMs < untilMs && !stopping.aborted;
     if (!isWorthAnother) return count(counts, result);
     counts.retries++;
-    await sleep(Math.max(pauseMs, Math.min(result.retryAfterMs, longestPauseMs)));
+    await pause(Math.max(pauseMs, Math.min(result.retryAfterMs, longestPauseMs)), stopping);
+  }
+}
+
+/** Waits, but not longer than until the replay is stopped. */
+async function pause(milliseconds: number, stopping: AbortSignal): Promise<void> {
+  try {
+    await sleep(Math.max(0, milliseconds), undefined, { signal: stopping });
+  } catch (error) {
+    if (!stopping.aborted) throw error;
   }
 }
 

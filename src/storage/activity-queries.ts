@@ -90,7 +90,8 @@ function conditions(filter: ActivityFilter, after?: Cursor): { where: string; pa
   add("campaign_id = ?", filter.campaignId);
   add("sender_domain = ?", filter.senderDomain);
   add("created_at >= ?", filter.since);
-  add("created_at <= ?", filter.until);
+  // Answers show milliseconds; a time that they show includes its row.
+  add("created_at < ?::timestamptz + interval '1 millisecond'", filter.until);
   if (filter.engaged === "opened") parts.push("opened_first_at is not null");
   if (filter.engaged === "clicked") parts.push("clicked_first_at is not null");
   if (after) {

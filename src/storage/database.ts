@@ -61,7 +61,10 @@ async function inTransaction<Result>(
   try {
     await client.query("begin");
     const result = await work(transactionOf(client));
-    await client.query("commit");
+    const { command } = await client.query("commit");
+    // After a failed statement whose error was swallowed, the server takes a commit for a rollback.
+    if (command !== "COMMIT")
+      throw new Error("The transaction was rolled back: a statement in it had failed");
     return result;
   } catch (error) {
     await client.query("rollback").catch((rollbackError: Error) => {
@@ -92,7 +95,9 @@ async function withSavepoint<Result>(
     await client.query("release savepoint step");
     return result;
   } catch (error) {
-    await client.query("rollback to savepoint step");
+    // Released too, so that an enclosing step finds its own savepoint under the name. Should this fail, so does
+    // the commit; the first error is the one to tell.
+    await client.query("rollback to savepoint step; release savepoint step").catch(() => {});
     throw error;
   }
 }
@@ -110,7 +115,10 @@ export function isRetryable(error: unknown): boolean {
   return ["40P01", "40001"].includes(sqlState(error) ?? "");
 }
 
-/** Whether the data itself cannot be stored: classes 22 (data exception) and 23 (constraint). */
+/**
+ * Whether the data itself cannot be stored: classes 22 (data exception), 23 (constraint) and 54 (a value too
+ * long for an index, say).
+ */
 export function isDataError(error: unknown): boolean {
-  return /^2[23]/.test(sqlState(error) ?? "");
+  return /^(22|23|54)/.test(sqlState(error) ?? "");
 }

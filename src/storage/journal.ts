@@ -135,21 +135,29 @@ export async function markApplied(tx: Database, batchId: string, summary: BatchS
 export async function postponeBatch(db: Database, batchId: string, error: string): Promise<void> {
   await db.query(
     `update batches set attempts = attempts + 1, last_error = $2,
-       retry_at = now() + least(interval '5 minutes', interval '1 second' * 2 ^ least(attempts, 10))
+       wake_at = now() + least(interval '5 minutes', interval '1 second' * 2 ^ least(attempts, 10))
      where id = $1 and applied_at is null`,
     [batchId, error],
   );
 }
 
-/**
- * Batches that nobody has applied although it is time: their wake-up was lost, or they failed before.
- * @param graceMs leaves alone what has just been received and is about to be woken.
- */
-export async function unappliedBatches(db: Database, graceMs: number, limit: number): Promise<string[]> {
+/** Batches that nobody has applied although it is time: their wake-up was lost, or they failed before. */
+export async function batchesToWake(db: Database, limit: number): Promise<string[]> {
   const rows = await db.query<{ id: string }>(
-    `select id from batches where applied_at is null and retry_at < now() - $1 * interval '1 millisecond'
-     order by retry_at limit $2`,
-    [graceMs, limit],
+    "select id from batches where applied_at is null and wake_at <= now() order by wake_at limit $1",
+    [limit],
   );
   return rows.map(({ id }) => id);
+}
+
+/** How often a batch that waits in a long queue is woken in vain. */
+const wakeAgainSeconds = 10;
+
+/** Remembers that workers have been woken for these batches, so that the next sweep does not do it again. */
+export async function markWoken(db: Database, batchIds: readonly string[]): Promise<void> {
+  await db.query(
+    `update batches set wake_at = now() + $2 * interval '1 second'
+     where id = any($1::uuid[]) and applied_at is null and wake_at <= now()`,
+    [batchIds, wakeAgainSeconds],
+  );
 }

@@ -1,10 +1,8 @@
-import { randomBytes } from "node:crypto";
 import { Webhook } from "standardwebhooks";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { webhookSecret } from "../../src/domain/webhook-signature.ts";
-import { insertEndpoint } from "../../src/storage/endpoints.ts";
 import { defaultProjectId } from "../../src/storage/projects.ts";
 import { type TestDatabase, testDatabase } from "../support/database.ts";
+import { addEndpoint } from "../support/endpoint.ts";
 import { startTestService, type TestService } from "../support/service.ts";
 import { asMessage, sesEvent, timeAfter } from "../support/ses.ts";
 import { until } from "../support/wait.ts";
@@ -14,7 +12,6 @@ let database: TestDatabase;
 let service: TestService;
 let sink: TestSink;
 let answer: (request: Received, number: number) => Answer | Promise<Answer>;
-const secret = webhookSecret(randomBytes(32));
 
 beforeEach(async () => {
   answer = () => ({ status: 204 });
@@ -27,20 +24,6 @@ afterEach(async () => {
   await sink.close();
   await database.drop();
 });
-
-async function addEndpoint(url = sink.url, eventTypes = ["*"]): Promise<string> {
-  const { clock, db, secretBox } = service.context;
-  const id = clock.newId();
-  await insertEndpoint(db, {
-    project_id: defaultProjectId,
-    id,
-    url,
-    event_types: eventTypes,
-    description: null,
-    secret: { id: clock.newId(), sealed: secretBox.seal(secret, id) },
-  });
-  return id;
-}
 
 async function ingest(payload: unknown): Promise<void> {
   const response = await service.ingest(service.signer.notification(asMessage(payload)));
@@ -61,7 +44,7 @@ const attempts = () =>
 const retryNow = () => database.db.query("update deliveries set due_at = now() where state = 'retrying'");
 
 test("an event arrives once, signed as Standard Webhooks wants it, with everything a receiver needs", async () => {
-  await addEndpoint();
+  const { secret } = await addEndpoint(service.context, sink.url);
   await ingest(
     sesEvent("Click", {
       after: 9,
@@ -108,10 +91,13 @@ test("an event arrives once, signed as Standard Webhooks wants it, with everythi
 });
 
 test("an endpoint gets what it subscribed to, and discarded opens go to nobody", async () => {
-  await addEndpoint(sink.url, ["email.open"]);
+  await addEndpoint(service.context, sink.url, { eventTypes: ["email.open"] });
   await ingest(sesEvent("Send"));
   await ingest(sesEvent("Open", { after: 60 }));
-  await until("the open is counted", async () => (await database.db.query("select 1 from events")).length === 2);
+  await until(
+    "the open is counted",
+    async () => (await database.db.query("select 1 from events")).length === 2,
+  );
   await ingest(sesEvent("Open", { after: 120 }));
   await until("three events", async () => (await database.db.query("select 1 from events")).length === 3);
   await stateIs("succeeded");
@@ -120,7 +106,7 @@ test("an endpoint gets what it subscribed to, and discarded opens go to nobody",
 });
 
 test("a repeat of a notification sends no second webhook", async () => {
-  await addEndpoint();
+  await addEndpoint(service.context, sink.url);
   await ingest(sesEvent("Send"));
   await ingest({ ...sesEvent("Send"), seenAgain: true });
   await until("both are applied", async () => {
@@ -136,7 +122,7 @@ test("a repeat of a notification sends no second webhook", async () => {
 
 test("a failed attempt is repeated on schedule, with the same body and id and a signature of its own time", async () => {
   answer = (_request, number) => (number < 3 ? { status: 500, body: "out of order" } : { status: 200 });
-  await addEndpoint();
+  const { secret } = await addEndpoint(service.context, sink.url);
   await ingest(sesEvent("Send"));
   await stateIs("retrying");
   const [first] = await database.db.query<{ seconds: number }>(
@@ -164,7 +150,7 @@ test("a failed attempt is repeated on schedule, with the same body and id and a 
 test("a redirect is not followed, and is a failure", async () => {
   const elsewhere = await webhookSink(() => ({ status: 200 }));
   answer = () => ({ status: 302, headers: { location: elsewhere.url } });
-  await addEndpoint();
+  await addEndpoint(service.context, sink.url);
   await ingest(sesEvent("Send"));
   await stateIs("retrying");
   await elsewhere.close();
@@ -175,7 +161,7 @@ test("a redirect is not followed, and is a failure", async () => {
 
 test("Retry-After is waited for", async () => {
   answer = () => ({ status: 429, headers: { "retry-after": "3600" } });
-  await addEndpoint();
+  await addEndpoint(service.context, sink.url);
   await ingest(sesEvent("Send"));
   await stateIs("retrying");
 
@@ -186,7 +172,7 @@ test("Retry-After is waited for", async () => {
 });
 
 test("nobody listening is a failed connection, told in the attempt", async () => {
-  await addEndpoint("http://127.0.0.1:9/");
+  await addEndpoint(service.context, "http://127.0.0.1:9/");
   await ingest(sesEvent("Send"));
   await stateIs("retrying");
 
@@ -195,7 +181,7 @@ test("nobody listening is a failed connection, told in the attempt", async () =>
 
 test("after the tenth attempt a delivery is exhausted, and stays visible", async () => {
   answer = () => ({ status: 500 });
-  await addEndpoint();
+  await addEndpoint(service.context, sink.url);
   await ingest(sesEvent("Send"));
   await stateIs("retrying");
   await database.db.query("update deliveries set attempts = 9, due_at = now()");
@@ -206,7 +192,7 @@ test("after the tenth attempt a delivery is exhausted, and stays visible", async
 
 test("a huge answer is read to 16 KiB, and its 200 is a success", async () => {
   answer = () => ({ status: 200, body: "x".repeat(10_000_000) });
-  await addEndpoint();
+  await addEndpoint(service.context, sink.url);
   await ingest(sesEvent("Send"));
   await stateIs("succeeded");
 
@@ -215,7 +201,7 @@ test("a huge answer is read to 16 KiB, and its 200 is a success", async () => {
 });
 
 test("what a disabled endpoint would have got is held for it", async () => {
-  const id = await addEndpoint();
+  const { id } = await addEndpoint(service.context, sink.url);
   await database.db.query("update webhook_endpoints set state = 'disabled' where id = $1", [id]);
   await ingest(sesEvent("Send"));
   await stateIs("held");
@@ -224,7 +210,7 @@ test("what a disabled endpoint would have got is held for it", async () => {
 });
 
 test("secrets are stored encrypted", async () => {
-  await addEndpoint();
+  const { secret } = await addEndpoint(service.context, sink.url);
 
   const [row] = await database.db.query<{ sealed: Buffer }>("select sealed from webhook_secrets");
   expect(row?.sealed.includes(Buffer.from(secret))).toBe(false);

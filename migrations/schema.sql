@@ -1,0 +1,192 @@
+-- The schema after all migrations. Made by `npm run schema`; the migrations are what is applied.
+
+create table activity (
+  project_id uuid not null,
+  id uuid not null,
+  message_id text not null,
+  recipient text not null,
+  recipient_as_sent text not null,
+  tagged_id uuid,
+  sent_at timestamp with time zone,
+  subject text,
+  sender_email text,
+  sender_name text,
+  sender_domain text,
+  email_type text,
+  campaign_id uuid,
+  automation_run_id uuid,
+  template_id uuid,
+  tags jsonb,
+  is_test boolean not null,
+  current_status text not null,
+  delivered_at timestamp with time zone,
+  bounced_at timestamp with time zone,
+  complained_at timestamp with time zone,
+  opened_first_at timestamp with time zone,
+  clicked_first_at timestamp with time zone,
+  opened_any_first_at timestamp with time zone,
+  clicked_any_first_at timestamp with time zone,
+  open_count integer not null,
+  click_count integer not null,
+  last_counted_open_at timestamp with time zone,
+  last_counted_open_id uuid,
+  recipient_certain boolean not null,
+  created_at timestamp with time zone not null default now(),
+  updated_at timestamp with time zone not null default now(),
+  constraint activity_pkey PRIMARY KEY (project_id, id),
+  constraint activity_project_id_message_id_recipient_key UNIQUE (project_id, message_id, recipient),
+  constraint activity_current_status_check CHECK ((current_status = ANY (ARRAY['queued'::text, 'sent'::text, 'delayed'::text, 'bounced_soft'::text, 'delivered'::text, 'failed'::text, 'suppressed'::text, 'bounced_hard'::text, 'complained'::text])))
+) with (fillfactor=80);
+CREATE INDEX activity_automation_run ON public.activity USING btree (project_id, automation_run_id, created_at DESC, id DESC) WHERE (automation_run_id IS NOT NULL);
+CREATE INDEX activity_campaign ON public.activity USING btree (project_id, campaign_id, created_at DESC, id DESC) WHERE (campaign_id IS NOT NULL);
+CREATE INDEX activity_newest ON public.activity USING btree (project_id, created_at DESC, id DESC);
+CREATE INDEX activity_recipient ON public.activity USING btree (project_id, recipient, created_at DESC, id DESC);
+CREATE INDEX activity_sender_domain ON public.activity USING btree (project_id, sender_domain, created_at DESC, id DESC);
+CREATE INDEX activity_tagged ON public.activity USING btree (project_id, tagged_id) WHERE (tagged_id IS NOT NULL);
+
+create table api_keys (
+  project_id uuid not null,
+  id uuid not null,
+  name text not null,
+  prefix text not null,
+  sha256 bytea not null,
+  scopes text[] not null,
+  created_at timestamp with time zone not null default now(),
+  revoked_at timestamp with time zone,
+  constraint api_keys_pkey PRIMARY KEY (project_id, id),
+  constraint api_keys_sha256_key UNIQUE (sha256),
+  constraint api_keys_project_id_fkey FOREIGN KEY (project_id) REFERENCES projects(id)
+);
+
+create table attempts (
+  project_id uuid not null,
+  delivery_id uuid not null,
+  id uuid not null,
+  number integer not null,
+  started_at timestamp with time zone not null,
+  duration_ms integer not null,
+  status integer,
+  failure text,
+  message text,
+  excerpt text,
+  constraint attempts_pkey PRIMARY KEY (project_id, delivery_id, id)
+);
+
+create table batches (
+  id uuid not null,
+  received_at timestamp with time zone not null default now(),
+  notification_count integer not null,
+  first_timestamp timestamp with time zone not null,
+  last_timestamp timestamp with time zone not null,
+  applied_at timestamp with time zone,
+  attempts integer not null default 0,
+  wake_at timestamp with time zone not null default (now() + '00:00:01'::interval),
+  last_error text,
+  event_count integer,
+  repeated_count integer,
+  discarded_count integer,
+  ignored_count integer,
+  quarantined_count integer,
+  constraint batches_pkey PRIMARY KEY (id)
+);
+CREATE INDEX batches_unapplied ON public.batches USING btree (wake_at) WHERE (applied_at IS NULL);
+
+create table deliveries (
+  project_id uuid not null,
+  id uuid not null,
+  endpoint_id uuid not null,
+  event_id uuid not null,
+  event_type text not null,
+  body text not null,
+  state text not null,
+  attempts integer not null default 0,
+  due_at timestamp with time zone not null default now(),
+  lease_id uuid,
+  lease_expires_at timestamp with time zone,
+  created_at timestamp with time zone not null default now(),
+  finished_at timestamp with time zone,
+  constraint deliveries_pkey PRIMARY KEY (project_id, id),
+  constraint deliveries_state_check CHECK ((state = ANY (ARRAY['pending'::text, 'leased'::text, 'succeeded'::text, 'retrying'::text, 'exhausted'::text, 'held'::text, 'cancelled'::text])))
+) with (fillfactor=80);
+CREATE INDEX deliveries_due ON public.deliveries USING btree (project_id, endpoint_id, due_at, id) WHERE (state = ANY (ARRAY['pending'::text, 'retrying'::text]));
+CREATE INDEX deliveries_leased ON public.deliveries USING btree (lease_expires_at) WHERE (state = 'leased'::text);
+
+create table events (
+  project_id uuid not null,
+  activity_id uuid not null,
+  occurred_at timestamp with time zone not null,
+  id uuid not null,
+  type text not null,
+  detail jsonb not null,
+  discarded text,
+  created_at timestamp with time zone not null default now(),
+  constraint events_pkey PRIMARY KEY (project_id, activity_id, occurred_at, id)
+) partition by RANGE (occurred_at);
+
+create table migrations (
+  name text not null,
+  applied_at timestamp with time zone not null default now(),
+  constraint migrations_pkey PRIMARY KEY (name)
+);
+
+create table notifications (
+  project_id uuid not null,
+  topic_id uuid not null,
+  sns_message_id uuid not null,
+  sns_timestamp timestamp with time zone not null,
+  batch_id uuid not null,
+  body text not null,
+  quarantine_reason text,
+  constraint notifications_pkey PRIMARY KEY (project_id, topic_id, sns_message_id, sns_timestamp)
+) partition by RANGE (sns_timestamp);
+CREATE INDEX notifications_batch ON ONLY public.notifications USING btree (batch_id);
+
+create table projects (
+  id uuid not null,
+  name text not null,
+  open_window_seconds integer,
+  created_at timestamp with time zone not null default now(),
+  constraint projects_pkey PRIMARY KEY (id),
+  constraint projects_name_key UNIQUE (name),
+  constraint projects_open_window_seconds_check CHECK ((open_window_seconds >= 0))
+);
+
+create table topics (
+  project_id uuid not null,
+  id uuid not null,
+  arn text not null,
+  subscription_state text not null default 'unknown'::text,
+  subscription_error text,
+  subscription_changed_at timestamp with time zone,
+  created_at timestamp with time zone not null default now(),
+  constraint topics_pkey PRIMARY KEY (project_id, id),
+  constraint topics_arn_key UNIQUE (arn),
+  constraint topics_project_id_fkey FOREIGN KEY (project_id) REFERENCES projects(id),
+  constraint topics_subscription_state_check CHECK ((subscription_state = ANY (ARRAY['unknown'::text, 'confirmed'::text, 'confirmation_failed'::text, 'unsubscribed'::text])))
+);
+
+create table webhook_endpoints (
+  project_id uuid not null,
+  id uuid not null,
+  url text not null,
+  event_types text[] not null,
+  description text,
+  state text not null default 'enabled'::text,
+  max_in_flight integer not null default 10,
+  created_at timestamp with time zone not null default now(),
+  constraint webhook_endpoints_pkey PRIMARY KEY (project_id, id),
+  constraint webhook_endpoints_project_id_fkey FOREIGN KEY (project_id) REFERENCES projects(id),
+  constraint webhook_endpoints_max_in_flight_check CHECK (((max_in_flight >= 1) AND (max_in_flight <= 1000))),
+  constraint webhook_endpoints_state_check CHECK ((state = ANY (ARRAY['enabled'::text, 'disabled'::text])))
+);
+
+create table webhook_secrets (
+  project_id uuid not null,
+  endpoint_id uuid not null,
+  id uuid not null,
+  sealed bytea not null,
+  created_at timestamp with time zone not null default now(),
+  expires_at timestamp with time zone,
+  constraint webhook_secrets_pkey PRIMARY KEY (project_id, endpoint_id, id),
+  constraint webhook_secrets_project_id_endpoint_id_fkey FOREIGN KEY (project_id, endpoint_id) REFERENCES webhook_endpoints(project_id, id) ON DELETE CASCADE
+);

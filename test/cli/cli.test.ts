@@ -1,0 +1,237 @@
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { type FanmailProcess, fanmail } from "../support/fanmail-process.ts";
+import { until } from "../support/wait.ts";
+import { dataDirectory, run } from "./run.ts";
+
+let directory: { path: string; remove(): Promise<void> };
+let service: FanmailProcess;
+let url: string;
+
+const environment = () => ({ DATA_DIR: directory.path, PORT: "0" });
+const cli = (...args: string[]) => run(args, environment());
+
+beforeAll(async () => {
+  directory = await dataDirectory();
+  service = fanmail(["start"], { ...environment(), LOG_LEVEL: "warn" });
+  const [, address] = await service.line(/^fanmail listens on (http:\/\/127\.0\.0\.1:\d+)$/m);
+  url = address ?? "";
+});
+afterAll(async () => {
+  service?.child.kill("SIGTERM");
+  const code = await service?.exited;
+  await directory?.remove();
+  expect(code, service?.stderr()).toBe(0);
+});
+
+/** Runs a command that must succeed. */
+async function answerOf(...args: string[]): Promise<string> {
+  const { code, stdout, stderr } = await cli(...args);
+  expect(code, stderr).toBe(0);
+  return stdout;
+}
+
+const jsonOf = async (...args: string[]) => JSON.parse(await answerOf(...args, "--json"));
+
+/** Runs a command that must fail, saying nothing on standard output. */
+async function complaintOf(...args: string[]): Promise<string> {
+  const { code, stdout, stderr } = await cli(...args);
+  expect({ code, stdout }).toEqual({ code: 1, stdout: "" });
+  return stderr;
+}
+
+const uuid = expect.stringMatching(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/);
+const isoTime = expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/);
+
+describe("projects", () => {
+  test("are created and listed", async () => {
+    expect(await answerOf("projects", "create", "Acme Mail")).toMatch(
+      /^Created the project "Acme Mail" \([0-9a-f-]{36}\)\.\n$/,
+    );
+    const made = await jsonOf("projects", "create", "Second");
+    expect(made).toEqual({ id: uuid, name: "Second" });
+
+    const listed = await jsonOf("projects", "list");
+    expect(listed.map(({ name }: { name: string }) => name)).toEqual(["default", "Acme Mail", "Second"]);
+    expect(listed[2]).toEqual({ ...made, open_window_seconds: null, created_at: isoTime });
+    expect(await answerOf("projects", "list")).toMatch(
+      /^NAME +ID\ndefault +0{8}-.+\nAcme Mail +.+\nSecond +.+\n$/,
+    );
+  });
+
+  test("have names of their own", async () => {
+    expect(await complaintOf("projects", "create", "default")).toContain(
+      'There is a project "default" already',
+    );
+  });
+});
+
+describe("keys", () => {
+  const asks = async (key: string) => {
+    const answer = await fetch(`${url}/v1/activity`, { headers: { authorization: `Bearer ${key}` } });
+    return answer.status;
+  };
+
+  test("a key works against the running service, and is refused soon after it is revoked", async () => {
+    const { code, stdout, stderr } = await cli("keys", "create");
+    expect({ code, stderr }).toEqual({ code: 0, stderr: "Keep it now: it is not shown again.\n" });
+    expect(stdout).toMatch(/^sk_proj_[A-Za-z0-9_-]{43}\n$/);
+    const key = stdout.trim();
+    expect(await asks(key)).toBe(200);
+
+    expect(await answerOf("keys", "revoke", `${key.slice(0, 14)}…`)).toBe("Revoked.\n");
+
+    await until("the key is refused", async () => (await asks(key)) === 401);
+    expect(await complaintOf("keys", "revoke", key.slice(0, 14))).toContain(
+      `There is no valid key "${key.slice(0, 14)}"`,
+    );
+  });
+
+  test("are listed without what would open anything", async () => {
+    const made = await jsonOf("keys", "create", "--name", "reader", "--scopes", "activity:read, events:read");
+    expect(made).toEqual({
+      key: expect.stringMatching(/^sk_proj_/),
+      name: "reader",
+      project: "default",
+      scopes: ["activity:read", "events:read"],
+    });
+
+    const [key] = (await jsonOf("keys", "list")).filter(({ name }: { name: string }) => name === "reader");
+    expect(key).toEqual({
+      project_id: "00000000-0000-8000-8000-000000000001",
+      id: uuid,
+      name: "reader",
+      prefix: made.key.slice(0, 14),
+      scopes: ["activity:read", "events:read"],
+      created_at: isoTime,
+      revoked_at: null,
+    });
+    const text = await answerOf("keys", "list");
+    expect(text).toContain(`${made.key.slice(0, 14)}…  reader   activity:read,events:read`);
+    expect(text).not.toContain(made.key.slice(0, 15));
+
+    expect(await answerOf("keys", "revoke", key.id.toUpperCase())).toBe("Revoked.\n");
+    expect(await answerOf("keys", "list")).toMatch(/reader .+ revoked \d{4}-/);
+  });
+
+  test("have the scopes they were given, and no others", async () => {
+    const { key } = await jsonOf("keys", "create", "--scopes", "events:read");
+    expect(await asks(key)).toBe(403);
+  });
+
+  test("are not made for a project that is not there", async () => {
+    const before = await answerOf("keys", "list");
+    expect(await complaintOf("keys", "create", "--project", "Nobody")).toBe(
+      'fanmail keys: There is no project "Nobody"; list them with: fanmail projects list\nSee: fanmail keys --help\n',
+    );
+    expect(await answerOf("keys", "list")).toBe(before);
+  });
+});
+
+describe("topics", () => {
+  const arn = "arn:aws:sns:eu-west-1:123456789012:cli-events";
+
+  test("are added, listed and removed", async () => {
+    expect(await answerOf("topics", "add", arn)).toBe(`Allowed ${arn}.\n`);
+    expect(await answerOf("topics", "add", arn)).toBe(`Allowed ${arn}.\n`);
+    expect(await jsonOf("topics", "list")).toEqual([
+      {
+        project_id: "00000000-0000-8000-8000-000000000001",
+        id: uuid,
+        arn,
+        subscription_state: "unknown",
+        subscription_error: null,
+      },
+    ]);
+    expect(await answerOf("topics", "list")).toBe(
+      `TOPIC${" ".repeat(arn.length - 3)}SUBSCRIPTION\n${arn}  unknown\n`,
+    );
+
+    expect(await answerOf("topics", "remove", arn)).toBe(`Removed ${arn}. What came from it stays.\n`);
+    expect(await jsonOf("topics", "list")).toEqual([]);
+    expect(await complaintOf("topics", "remove", arn)).toContain(`"${arn}" is not allow-listed`);
+  });
+
+  test("belong to one project: adding one to another is refused", async () => {
+    await answerOf("projects", "create", "Topic owner");
+    await answerOf("topics", "add", arn, "--project", "Topic owner");
+
+    expect(await complaintOf("topics", "add", arn)).toContain(`${arn} belongs to another project`);
+    expect(await complaintOf("topics", "add", arn, "--project", "Nobody")).toContain(
+      'There is no project "Nobody"',
+    );
+
+    await answerOf("topics", "remove", arn);
+  });
+});
+
+describe("endpoints", () => {
+  test("are added with a secret that is shown once, listed and removed", async () => {
+    const made = await jsonOf(
+      ...["endpoints", "add", "https://example.com/hook", "--events", "email.open,email.click"],
+      ...["--description", "For the shop"],
+    );
+    expect(made).toEqual({
+      id: uuid,
+      url: "https://example.com/hook",
+      event_types: ["email.open", "email.click"],
+      secret: expect.stringMatching(/^whsec_[A-Za-z0-9+/]{43}=$/),
+    });
+
+    expect(await jsonOf("endpoints", "list")).toEqual([
+      {
+        project_id: "00000000-0000-8000-8000-000000000001",
+        id: made.id,
+        url: "https://example.com/hook",
+        event_types: ["email.open", "email.click"],
+        description: "For the shop",
+        state: "enabled",
+        max_in_flight: 10,
+        created_at: isoTime,
+      },
+    ]);
+    expect(await answerOf("endpoints", "list")).toContain(
+      `${made.id}  enabled  https://example.com/hook  email.open,email.click\n`,
+    );
+
+    expect(await answerOf("endpoints", "remove", made.id.toUpperCase())).toBe(
+      "Removed. What it was still owed is cancelled.\n",
+    );
+    expect(await complaintOf("endpoints", "remove", made.id)).toContain(`There is no endpoint "${made.id}"`);
+    expect(await complaintOf("endpoints", "remove", "x")).toContain('There is no endpoint "x"');
+  });
+
+  test("get every event where none is named, and warn to keep the secret", async () => {
+    const { code, stdout, stderr } = await cli("endpoints", "add", "http://example.com/");
+    expect({ code, stderr }).toEqual({ code: 0, stderr: "Keep the secret now: it is not shown again.\n" });
+    const [, id] = /^Endpoint ([0-9a-f-]{36})\nSecret {3}whsec_\S+\n$/.exec(stdout) ?? [];
+    const [endpoint] = await jsonOf("endpoints", "list");
+    expect(endpoint).toMatchObject({ id, event_types: ["*"], description: null });
+  });
+
+  test("are not added to a project that is not there", async () => {
+    expect(await complaintOf("endpoints", "add", "https://example.com/", "--project", "Nobody")).toContain(
+      'There is no project "Nobody"',
+    );
+  });
+});
+
+test("a second service on the same data is refused, and the first goes on", async () => {
+  const { code, stdout, stderr } = await cli("start");
+  expect({ code, stdout }).toEqual({ code: 1, stdout: "" });
+  expect(stderr).toContain(directory.path);
+  expect((await fetch(`${url}/readyz`)).status).toBe(200);
+});
+
+test("migrate applies everything to new data, says so, and has nothing to do the next time", async () => {
+  const fresh = await dataDirectory();
+  try {
+    const first = await run(["migrate"], { DATA_DIR: fresh.path });
+    const second = await run(["migrate"], { DATA_DIR: fresh.path });
+
+    expect(first).toMatchObject({ code: 0, stderr: "" });
+    expect(first.stdout).toMatch(/^Applied: 0001_projects_keys_and_topics\.sql, 0002_journal\.sql, .+\n$/);
+    expect(second).toEqual({ code: 0, stdout: "The schema is up to date.\n", stderr: "" });
+  } finally {
+    await fresh.remove();
+  }
+});

@@ -1,0 +1,201 @@
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { type ActivityState, foldActivity, nothingKnown } from "../../src/domain/activity.ts";
+import type { ActivityStatus } from "../../src/domain/activity-status.ts";
+import type { EmailEvent } from "../../src/domain/email-event.ts";
+import { at, decisionsOf, history, historyInTwoOrders, minute, oneEvent } from "./activity-histories.ts";
+
+const rules = { openWindowSeconds: 1200 };
+const fold = (...events: EmailEvent[]) => foldActivity(events, rules);
+const open = (ms: number, id?: string) => oneEvent("opened", ms, {}, id);
+
+describe("foldActivity", () => {
+  test("of nothing is an activity that is queued", () => {
+    expect(fold()).toEqual({ state: nothingKnown, discards: new Map() });
+    expect(nothingKnown.current_status).toBe("queued");
+  });
+
+  test("is the same for every order of the same events", () => {
+    fc.assert(
+      fc.property(historyInTwoOrders, ({ one, other, openWindowSeconds }) => {
+        expect(decisionsOf(foldActivity(other, { openWindowSeconds }))).toEqual(
+          decisionsOf(foldActivity(one, { openWindowSeconds })),
+        );
+      }),
+      { numRuns: 2_000 },
+    );
+  });
+
+  test("counts opens at least a window apart, and discards each other one for the open before it", () => {
+    let discarded = 0;
+    fc.assert(
+      fc.property(history, ({ events, openWindowSeconds }) => {
+        const { state, discards } = foldActivity(events, { openWindowSeconds });
+        const opens = events.filter(({ type }) => type === "opened");
+        const counted = inOrder(opens.filter(({ id }) => !discards.has(id)));
+        discarded += discards.size;
+
+        expect(counted.length + discards.size).toBe(opens.length);
+        expect(state.open_count).toBe(counted.length);
+        expect(counted[0]).toBe(inOrder(opens)[0]);
+        for (const [index, later] of counted.slice(1).entries()) {
+          const gapMs = timeOf(later) - timeOf(counted[index] as EmailEvent);
+          expect(gapMs).toBeGreaterThanOrEqual(openWindowSeconds * 1000);
+        }
+        for (const [id, { reason, kept }] of discards) {
+          const keptOpen = counted.find((event) => event.id === kept) as EmailEvent;
+          const gapMs = timeOf(opens.find((event) => event.id === id) as EmailEvent) - timeOf(keptOpen);
+          expect(reason).toBe("open_window");
+          expect(gapMs).toBeGreaterThanOrEqual(0);
+          expect(gapMs).toBeLessThan(openWindowSeconds * 1000);
+        }
+      }),
+      { numRuns: 2_000 },
+    );
+    expect(discarded).toBeGreaterThan(1_000);
+  });
+
+  test("has the highest status and the earliest time of each kind", () => {
+    fc.assert(
+      fc.property(history, ({ events, openWindowSeconds }) => {
+        const { state } = foldActivity(events, { openWindowSeconds });
+        const bounces = events.filter((event) => event.type === "bounced" && !event.detail.auto_reply);
+
+        expect(state).toMatchObject({
+          current_status: highest(events),
+          delivered_at: earliest(events, "delivered"),
+          bounced_at: earliest(bounces, "bounced"),
+          complained_at: earliest(events, "complained"),
+          opened_first_at: earliest(events, "opened"),
+          opened_any_first_at: earliest(events, "opened"),
+          clicked_first_at: earliest(events, "clicked"),
+          clicked_any_first_at: earliest(events, "clicked"),
+          click_count: events.filter(({ type }) => type === "clicked").length,
+          recipient_certain: events.every(({ detail }) => detail.recipient_certain !== false),
+        });
+      }),
+      { numRuns: 2_000 },
+    );
+  });
+});
+
+const timeOf = ({ occurred_at }: EmailEvent) => occurred_at.getTime();
+
+function inOrder(events: EmailEvent[]): EmailEvent[] {
+  const key = (event: EmailEvent) => `${String(timeOf(event)).padStart(15, "0")} ${event.id}`;
+  return events.toSorted((one, other) => (key(one) < key(other) ? -1 : 1));
+}
+
+function earliest(events: EmailEvent[], type: string): Date | null {
+  const times = events.filter((event) => event.type === type).map(timeOf);
+  return times.length === 0 ? null : new Date(Math.min(...times));
+}
+
+/** The rank order of rules.md, asked from the top. */
+function highest(events: EmailEvent[]): ActivityStatus {
+  const has = (...types: string[]) => events.some(({ type }) => types.includes(type));
+  const bounces = events.filter(({ type }) => type === "bounced");
+  if (has("complained")) return "complained";
+  if (bounces.some(({ detail }) => detail.bounce_type === "Permanent")) return "bounced_hard";
+  if (has("rejected", "rendering_failed")) return "failed";
+  if (has("delivered")) return "delivered";
+  if (bounces.some(({ detail }) => !detail.auto_reply)) return "bounced_soft";
+  if (has("delayed")) return "delayed";
+  return has("sent") ? "sent" : "queued";
+}
+
+describe("the status", () => {
+  const sent = oneEvent("sent", 0);
+  const delivered = oneEvent("delivered", 1000);
+  const soft = (ms: number) => oneEvent("bounced", ms, { bounce_type: "Transient" });
+  const hard = (ms: number) => oneEvent("bounced", ms, { bounce_type: "Permanent" });
+
+  test.each<[string, EmailEvent[], Partial<ActivityState>]>([
+    [
+      "a delivery that is later than the complaint leaves it complained",
+      [sent, oneEvent("complained", 500), delivered],
+      { current_status: "complained", complained_at: at(500), delivered_at: at(1000) },
+    ],
+    [
+      "a hard bounce after the delivery makes it bounced, and the delivery stays known",
+      [sent, delivered, hard(2000)],
+      { current_status: "bounced_hard", bounced_at: at(2000), delivered_at: at(1000) },
+    ],
+    [
+      "a delivery after a soft bounce makes it delivered, and the bounce stays known",
+      [sent, soft(500), delivered],
+      { current_status: "delivered", bounced_at: at(500), delivered_at: at(1000) },
+    ],
+    [
+      "a soft bounce after the delivery leaves it delivered",
+      [sent, delivered, soft(2000)],
+      { current_status: "delivered", bounced_at: at(2000) },
+    ],
+    [
+      "an automatic reply changes neither status nor bounced_at",
+      [sent, oneEvent("bounced", 500, { bounce_type: "Transient", auto_reply: true }), delivered],
+      { current_status: "delivered", bounced_at: null },
+    ],
+    [
+      "a bounce of undetermined type is a soft one",
+      [sent, oneEvent("bounced", 500, { bounce_type: "Undetermined" })],
+      { current_status: "bounced_soft", bounced_at: at(500) },
+    ],
+    [
+      "opens and clicks are times beside it",
+      [delivered, open(2000), oneEvent("clicked", 3000)],
+      { current_status: "delivered", opened_first_at: at(2000), clicked_first_at: at(3000) },
+    ],
+    ["an open alone leaves it queued", [open(2000)], { current_status: "queued", opened_first_at: at(2000) }],
+  ])("%s", (_name, events, expected) => {
+    expect(fold(...events).state).toMatchObject(expected);
+    expect(fold(...events.toReversed()).state).toMatchObject(expected);
+  });
+});
+
+describe("opens within the window of 20 minutes", () => {
+  const countedOf = (events: EmailEvent[], seconds = 1200) => {
+    const { discards } = foldActivity(events, { openWindowSeconds: seconds });
+    return events.filter(({ id }) => !discards.has(id)).map((event) => timeOf(event) - at(0).getTime());
+  };
+
+  test("of minutes 0, 8, 16 and 24 the first and the last count: it does not slide", () => {
+    const opens = [0, 8, 16, 24].map((minutes) => open(minutes * minute));
+
+    expect(countedOf(opens)).toEqual([0, 24 * minute]);
+    expect(fold(...opens).state).toMatchObject({
+      open_count: 2,
+      opened_first_at: at(0),
+      last_counted_open_at: at(24 * minute),
+      last_counted_open_id: opens[3]?.id,
+    });
+    expect([...fold(...opens).discards.values()]).toEqual([
+      { reason: "open_window", kept: opens[0]?.id },
+      { reason: "open_window", kept: opens[0]?.id },
+    ]);
+  });
+
+  test("an open exactly 20:00 after the last counted one counts, a millisecond before it does not", () => {
+    expect(countedOf([open(0), open(20 * minute)])).toEqual([0, 20 * minute]);
+    expect(countedOf([open(0), open(20 * minute - 1)])).toEqual([0]);
+  });
+
+  test("with a window of 0 every open counts, at equal times too", () => {
+    expect(countedOf([open(0), open(0), open(1)], 0)).toEqual([0, 0, 1]);
+  });
+
+  test("an earlier open that is added takes the place of the one that had counted", () => {
+    const opens = [open(5 * minute), open(26 * minute)];
+
+    expect(countedOf(opens)).toEqual([5 * minute, 26 * minute]);
+    expect(countedOf([...opens, open(0)])).toEqual([26 * minute, 0]);
+    expect(countedOf([...opens, open(-10 * minute)])).toEqual([26 * minute, -10 * minute]);
+    expect(countedOf([...opens, open(-15 * minute)])).toEqual([5 * minute, 26 * minute, -15 * minute]);
+  });
+
+  test("of two opens at the same time the one with the lower id counts", () => {
+    const [low, high] = [open(0, `${"1".repeat(8)}-a`), open(0, `${"2".repeat(8)}-a`)];
+
+    expect([...fold(high, low).discards]).toEqual([[high.id, { reason: "open_window", kept: low.id }]]);
+  });
+});

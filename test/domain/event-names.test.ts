@@ -1,0 +1,26 @@
+import { expect, test } from "vitest";
+import {
+  activityName,
+  emailEventTypes,
+  webhookEventTypes,
+  webhookName,
+} from "../../src/domain/event-names.ts";
+
+test("every type has the names of the table in rules.md", () => {
+  expect(emailEventTypes.map((type) => [type, activityName(type), webhookName(type)])).toEqual([
+    ["sent", "send", "email.send"],
+    ["delivered", "delivered", "email.delivery"],
+    ["delayed", "delivery_delay", "email.deliverydelay"],
+    ["bounced", "bounce", "email.bounce"],
+    ["complained", "complaint", "email.complaint"],
+    ["rejected", "reject", "email.reject"],
+    ["rendering_failed", "rendering_failure", "email.renderingfailure"],
+    ["opened", "open", "email.open"],
+    ["clicked", "click", "email.click"],
+    ["subscription_changed", "subscription", "email.subscription"],
+  ]);
+});
+
+test("endpoints can subscribe to the webhook name of every type", () => {
+  expect(webhookEventTypes).toEqual(emailEventTypes.map(webhookName));
+});

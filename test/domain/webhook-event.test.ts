@@ -1,0 +1,98 @@
+import { describe, expect, test } from "vitest";
+import type { EmailEvent } from "../../src/domain/email-event.ts";
+import { type WebhookActivity, webhookBody } from "../../src/domain/webhook-event.ts";
+
+const activity: WebhookActivity = {
+  id: "activity-1",
+  message_id: "message-1",
+  recipient_as_sent: "Jane@example.com",
+  tagged_id: "tagged-1",
+  campaign_id: "campaign-1",
+  automation_run_id: "run-1",
+  template_id: "template-1",
+  tags: { campaign: ["welcome"] },
+  is_test: true,
+};
+const event: EmailEvent = {
+  id: "event-1",
+  type: "bounced",
+  occurred_at: new Date("2026-11-20T10:00:00.000Z"),
+  detail: {
+    user_agent: "UA",
+    ip_address: "192.0.2.1",
+    url_clicked: "https://a/",
+    bounce_type: "Permanent",
+    bounce_subtype: "General",
+    complaint_feedback_type: "abuse",
+    diagnostic_code: "not told",
+  },
+};
+const recordedAt = new Date("2026-11-20T10:00:05.000Z");
+
+describe("webhookBody", () => {
+  test("is the whole body of webhooks.md, with its keys in that order", () => {
+    expect(webhookBody("project-1", activity, event, recordedAt)).toBe(
+      JSON.stringify({
+        event: "email.bounce",
+        timestamp: "2026-11-20T10:00:05.000Z",
+        project_id: "project-1",
+        is_test: true,
+        data: {
+          activity_id: "tagged-1",
+          message_id: "message-1",
+          recipient: "Jane@example.com",
+          event_type: "bounce",
+          event_timestamp: "2026-11-20T10:00:00.000Z",
+          url_clicked: "https://a/",
+          bounce_type: "Permanent",
+          bounce_subtype: "General",
+          complaint_feedback_type: "abuse",
+          user_agent: "UA",
+          ip_address: "192.0.2.1",
+          campaign_id: "campaign-1",
+          automation_run_id: "run-1",
+          template_id: "template-1",
+          tags: { campaign: ["welcome"] },
+        },
+      }),
+    );
+  });
+
+  test("has null for what does not apply, and the activity's own id when the sender set none", () => {
+    const bare: WebhookActivity = {
+      ...activity,
+      tagged_id: null,
+      campaign_id: null,
+      automation_run_id: null,
+      template_id: null,
+      tags: null,
+      is_test: false,
+    };
+
+    expect(
+      JSON.parse(webhookBody("project-1", bare, { ...event, type: "sent", detail: {} }, recordedAt)),
+    ).toEqual({
+      event: "email.send",
+      timestamp: "2026-11-20T10:00:05.000Z",
+      project_id: "project-1",
+      is_test: false,
+      data: {
+        activity_id: "activity-1",
+        message_id: "message-1",
+        recipient: "Jane@example.com",
+        event_type: "send",
+        event_timestamp: "2026-11-20T10:00:00.000Z",
+        url_clicked: null,
+        bounce_type: null,
+        bounce_subtype: null,
+        complaint_feedback_type: null,
+        user_agent: null,
+        ip_address: null,
+        campaign_id: null,
+        automation_run_id: null,
+        template_id: null,
+        tags: {},
+      },
+    });
+  });
+});

@@ -1,0 +1,236 @@
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { type TestDatabase, testDatabase } from "../support/database.ts";
+import { startTestService, type TestService } from "../support/service.ts";
+import { sesEvent } from "../support/ses.ts";
+import { ask, feed, list, messageIds, newKey, seed } from "./api.ts";
+
+let database: TestDatabase;
+let service: TestService;
+
+const campaign = "0b7e6a52-8f0e-4d55-b1f6-3a4c1f0b7a01";
+const run = "0b7e6a52-8f0e-4d55-b1f6-3a4c1f0b7a02";
+
+beforeAll(async () => {
+  database = await testDatabase();
+  service = await startTestService({ databaseUrl: database.url });
+  const event = (type: string, messageId: string, more = {}) => sesEvent(type, { messageId, ...more });
+  const tagged = { tags: { campaign_id: [campaign], automation_run_id: [run] } };
+  const from = (source: string) => ({ source });
+  await feed(
+    service,
+    event("Subscription", "queued"),
+    event("Send", "sent", { to: ["Mixed.Case+tag@Example.com"], mail: tagged }),
+    event("DeliveryDelay", "delayed", { to: ["kim@bücher.example"], mail: from("a@Mail.Shop.example") }),
+    event("Bounce", "soft", { detail: { bounceType: "Transient", bounceSubType: "MailboxFull" } }),
+    event("Bounce", "hard", { mail: { tags: { campaign_id: [campaign] } } }),
+    event("Delivery", "delivered", { mail: tagged, to: ["mixed.case+tag@example.com"] }),
+    event("Reject", "rejected"),
+    event("Rendering Failure", "unrendered"),
+    event("Complaint", "complained"),
+    event("Open", "opened", { mail: from("b@mail.shop.example") }),
+    event("Click", "clicked", { mail: from("c@shop.example") }),
+  );
+  // No event of SES alone makes this status.
+  await seed(database.db, "00000000-0000-8000-8000-000000000001", [
+    { messageId: "suppressed", createdAt: "2026-11-20T12:00:00Z", status: "suppressed" },
+  ]);
+});
+afterAll(async () => {
+  await service?.close();
+  await database?.drop();
+});
+
+const found = async (query: string) => (await messageIds(service, query)).sort();
+const query = (parameters: Record<string, string>) => new URLSearchParams(parameters).toString();
+
+describe("GET /v1/activity", () => {
+  test("lists all without a filter", async () => {
+    const page = await list(service, "");
+    expect(page.data).toHaveLength(12);
+    expect(page.pagination).toEqual({ page: 1, per_page: 50, total: 12, total_pages: 1, next_cursor: null });
+  });
+
+  test("shows an email as GET /v1/activity/:id does", async () => {
+    const { data } = await list(service, "status=complained");
+    const [, one] = await ask(service, `/v1/activity/${data[0]?.id}`);
+    expect(one).toEqual({ success: true, data: data[0] });
+  });
+
+  test.each([
+    ["queued", ["clicked", "opened", "queued"]],
+    ["sent", ["sent"]],
+    ["delayed", ["delayed"]],
+    ["bounced", ["hard", "soft"]],
+    ["delivered", ["delivered"]],
+    ["failed", ["rejected", "unrendered"]],
+    ["suppressed", ["suppressed"]],
+    ["complained", ["complained"]],
+    ["opened", ["opened"]],
+    ["clicked", ["clicked"]],
+  ])("status=%s", async (status, expected) => {
+    const page = await list(service, `status=${status}`);
+    expect(page.data.map(({ message_id }) => message_id).sort()).toEqual(expected);
+    expect(page.pagination.total).toBe(expected.length);
+  });
+
+  test.each([
+    "mixed.case+tag@example.com",
+    "MIXED.case+TAG@EXAMPLE.com",
+    " Mixed Case <mixed.case+tag@example.com> ",
+  ])("email=%s finds every spelling of the address", async (email) => {
+    expect(await found(query({ email }))).toEqual(["delivered", "sent"]);
+  });
+
+  test.each(["kim@bücher.example", "KIM@xn--bcher-kva.example"])(
+    "email=%s finds a domain in either script",
+    async (email) => {
+      expect(await found(query({ email }))).toEqual(["delayed"]);
+    },
+  );
+
+  test("email finds the whole address, no part of it, and takes % for a character", async () => {
+    expect(await found(query({ email: "case+tag@example.com" }))).toEqual([]);
+    expect(await found(query({ email: "%@example.com" }))).toEqual([]);
+  });
+
+  test("campaign_id and automation_run_id, in either case", async () => {
+    expect(await found(`campaign_id=${campaign}`)).toEqual(["delivered", "hard", "sent"]);
+    expect(await found(`automation_run_id=${run.toUpperCase()}`)).toEqual(["delivered", "sent"]);
+    expect(await found(`campaign_id=${run}`)).toEqual([]);
+  });
+
+  test("sender_domain, in either case, without its subdomains", async () => {
+    expect(await found("sender_domain=mail.shop.example")).toEqual(["delayed", "opened"]);
+    expect(await found("sender_domain=SHOP.example")).toEqual(["clicked"]);
+  });
+
+  test("filters are combined", async () => {
+    const both = { email: "mixed.case+tag@example.com", campaign_id: campaign, automation_run_id: run };
+    expect(await found(query(both))).toEqual(["delivered", "sent"]);
+    expect(await found(query({ ...both, status: "delivered" }))).toEqual(["delivered"]);
+    expect(await found(query({ ...both, status: "delivered", sender_domain: "example.org" }))).toEqual([
+      "delivered",
+    ]);
+    expect(await found(query({ ...both, status: "opened" }))).toEqual([]);
+  });
+
+  test("parameters that it does not know are ignored", async () => {
+    expect(await found("status=sent&colour=red&since[a]=b&%00=%00")).toEqual(["sent"]);
+  });
+});
+
+describe("since and until", () => {
+  let key: string;
+  const ids = (text: string) => messageIds(service, text, key);
+
+  beforeAll(async () => {
+    const other = await newKey(database.db, { isOtherProject: true });
+    key = other.key;
+    await seed(database.db, other.projectId, [
+      { messageId: "before", createdAt: "2026-11-19T23:59:59.999999Z" },
+      { messageId: "midnight", createdAt: "2026-11-20T00:00:00Z" },
+      { messageId: "noon", createdAt: "2026-11-20T12:00:00.123456Z" },
+      { messageId: "next", createdAt: "2026-11-21T00:00:00Z" },
+    ]);
+  });
+
+  test("since is inclusive", async () => {
+    expect(await ids("since=2026-11-20T00:00:00Z")).toEqual(["next", "noon", "midnight"]);
+    expect(await ids("since=2026-11-20T00:00:00.001Z")).toEqual(["next", "noon"]);
+  });
+
+  test("until is inclusive", async () => {
+    expect(await ids("until=2026-11-20T00:00:00Z")).toEqual(["midnight", "before"]);
+    expect(await ids("until=2026-11-20T12:00:00.122Z")).toEqual(["midnight", "before"]);
+  });
+
+  test("the created_at that an answer shows finds its row, as since and as until", async () => {
+    const { data } = await list(service, "", key);
+    const noon = data.find(({ message_id }) => message_id === "noon")?.created_at;
+    expect(noon).toBe("2026-11-20T12:00:00.123Z");
+    expect(await ids(`since=${noon}&until=${noon}`)).toEqual(["noon"]);
+  });
+
+  test("a date is its first moment in UTC", async () => {
+    expect(await ids("since=2026-11-20&until=2026-11-21")).toEqual(["next", "noon", "midnight"]);
+    expect(await ids("until=2026-11-20")).toEqual(["midnight", "before"]);
+  });
+
+  test("a time may have an offset", async () => {
+    expect(await ids("since=2026-11-20T14:00:00%2B02:00&until=2026-11-20T19:00:00-05:00")).toEqual([
+      "next",
+      "noon",
+    ]);
+  });
+
+  test("with until before since there is nothing", async () => {
+    expect(await ids("since=2026-11-21&until=2026-11-20")).toEqual([]);
+  });
+
+  test.each(["0001-01-01", "9999-12-31", "0000-01-01"])("%s is a time too", async (time) => {
+    const [status] = await ask(service, `/v1/activity?since=${time}&until=${time}`, key);
+    expect(status).toBe(200);
+  });
+});
+
+describe("a parameter that is wrong is answered 400, and named", () => {
+  const uuidError = "must be a UUID";
+  const timeError = "must be a time such as 2026-01-31 or 2026-01-31T12:00:00Z";
+  const domainError = "must be a domain such as example.com";
+  const statusError =
+    "must be one of queued, sent, delayed, bounced, delivered, failed, suppressed, complained, opened, clicked";
+
+  test.each([
+    ["email=nobody", "email must be an email address"],
+    ["email=", "email must be an email address"],
+    [`email=${"a".repeat(320)}@example.com`, "email is longer than an email address may be"],
+    ["status=bounced_hard", `status ${statusError}`],
+    ["status=", `status ${statusError}`],
+    [`status=${"s".repeat(5_000)}`, `status ${statusError}`],
+    ["campaign_id=1", `campaign_id ${uuidError}`],
+    [`campaign_id=${campaign}0`, `campaign_id ${uuidError}`],
+    ["automation_run_id=abc", `automation_run_id ${uuidError}`],
+    [`automation_run_id=${"0".repeat(5_000)}`, `automation_run_id ${uuidError}`],
+    ["sender_domain=exa%20mple.com", `sender_domain ${domainError}`],
+    ["sender_domain=", `sender_domain ${domainError}`],
+    [`sender_domain=${"a".repeat(254)}`, "sender_domain is longer than a domain may be"],
+    ["since=yesterday", `since ${timeError}`],
+    ["since=2026-02-30", `since ${timeError}`],
+    ["since=2026-11-20T12:00:00", `since ${timeError}`],
+    ["until=1763640000", `until ${timeError}`],
+    ["until=2026-11-20T25:00:00Z", `until ${timeError}`],
+  ])("%s", async (text, error) => {
+    expect(await ask(service, `/v1/activity?${text}`)).toEqual([400, { error }]);
+  });
+
+  const parameters = {
+    email: "jane@example.com",
+    status: "sent",
+    campaign_id: campaign,
+    automation_run_id: run,
+    sender_domain: "example.org",
+    since: "2026-11-20",
+    until: "2026-11-20",
+    page: "1",
+    per_page: "1",
+    cursor: "abc",
+  };
+  const names = Object.entries(parameters);
+
+  test.each(names)("%s given twice", async (name, value) => {
+    const [status, body] = await ask(service, `/v1/activity?${name}=${value}&${name}=${value}`);
+    expect([status, body]).toEqual([400, { error: expect.stringMatching(new RegExp(`^${name} must be `)) }]);
+  });
+
+  test.each(names)("%s with a NUL byte", async (name, value) => {
+    for (const text of ["%00", `${value}%00`, `%00${value}`]) {
+      const [status, body] = await ask(service, `/v1/activity?${name}=${text}`);
+      expect([status, body]).toEqual([400, { error: expect.stringMatching(new RegExp(`^${name} `)) }]);
+    }
+  });
+
+  test.each(names)("%s with text that is not URL-encoded", async (name) => {
+    const [status, body] = await ask(service, `/v1/activity?${name}=%E0%A4%A`);
+    expect([status, body]).toEqual([400, { error: expect.stringMatching(new RegExp(`^${name} `)) }]);
+  });
+});

@@ -1,0 +1,275 @@
+import { randomUUID } from "node:crypto";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { type TestDatabase, testDatabase } from "../support/database.ts";
+import { startTestService, type TestService } from "../support/service.ts";
+import { sesEvent, timeAfter } from "../support/ses.ts";
+import { ask, feed, idOf, newKey } from "./api.ts";
+
+let database: TestDatabase;
+let service: TestService;
+
+beforeAll(async () => {
+  database = await testDatabase();
+  service = await startTestService({ databaseUrl: database.url });
+});
+afterAll(async () => {
+  await service?.close();
+  await database?.drop();
+});
+
+const isoTime = expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/);
+const uuid = expect.stringMatching(/^[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
+const notFound = [404, { error: "There is no activity with this id" }];
+
+const tags = {
+  email_type: ["receipt"],
+  campaign_id: ["0B7E6A52-8F0E-4D55-B1F6-3A4C1F0B7A01"],
+  automation_run_id: ["0b7e6a52-8f0e-4d55-b1f6-3a4c1f0b7a02"],
+  template_id: ["0b7e6a52-8f0e-4d55-b1f6-3a4c1f0b7a03"],
+  color: ["red", "green"],
+};
+
+describe("GET /v1/activity/:id", () => {
+  test("tells everything that is known of an email to a recipient", async () => {
+    const mail = {
+      tags,
+      commonHeaders: { from: ['"Shop, the" <Hello@Shop.Example.com>'], subject: "Your receipt" },
+    };
+    const to = ["Jane <Jane@Example.COM>"];
+    const about = (type: string, after: number, detail = {}) =>
+      sesEvent(type, { messageId: "whole", to, after, detail, mail });
+    await feed(
+      service,
+      about("Send", 0),
+      about("Delivery", 2),
+      about("Open", 60, { userAgent: "Agent", ipAddress: "192.0.2.1" }),
+      about("Click", 70, { link: "https://shop.example.com/" }),
+      about("Click", 80, { link: "https://shop.example.com/2" }),
+      about("Complaint", 90),
+    );
+    const id = await idOf(service, "whole");
+
+    expect(await ask(service, `/v1/activity/${id}`)).toEqual([
+      200,
+      {
+        success: true,
+        data: {
+          id,
+          created_at: isoTime,
+          email_type: "receipt",
+          campaign_id: "0b7e6a52-8f0e-4d55-b1f6-3a4c1f0b7a01",
+          automation_run_id: "0b7e6a52-8f0e-4d55-b1f6-3a4c1f0b7a02",
+          template_id: "0b7e6a52-8f0e-4d55-b1f6-3a4c1f0b7a03",
+          message_id: "whole",
+          subject: "Your receipt",
+          sender_email: "Hello@Shop.Example.com",
+          sender_name: "Shop, the",
+          recipient_primary: "Jane@Example.COM",
+          current_status: "complained",
+          sent_at: timeAfter(0),
+          delivered_at: timeAfter(2),
+          bounced_at: null,
+          complained_at: timeAfter(90),
+          opened_first_at: timeAfter(60),
+          clicked_first_at: timeAfter(70),
+          opened_any_first_at: timeAfter(60),
+          clicked_any_first_at: timeAfter(70),
+          open_count: 1,
+          click_count: 2,
+          recipient_certain: true,
+          is_test: false,
+          tags,
+        },
+      },
+    ]);
+  });
+
+  test("has every field, null when it is not known", async () => {
+    const mail = { timestamp: undefined, source: undefined };
+    await feed(service, sesEvent("Subscription", { messageId: "bare", mail }));
+
+    expect(await ask(service, `/v1/activity/${await idOf(service, "bare")}`)).toEqual([
+      200,
+      {
+        success: true,
+        data: {
+          id: uuid,
+          created_at: isoTime,
+          email_type: null,
+          campaign_id: null,
+          automation_run_id: null,
+          template_id: null,
+          message_id: "bare",
+          subject: null,
+          sender_email: null,
+          sender_name: null,
+          recipient_primary: "jane@example.com",
+          current_status: "queued",
+          sent_at: null,
+          delivered_at: null,
+          bounced_at: null,
+          complained_at: null,
+          opened_first_at: null,
+          clicked_first_at: null,
+          opened_any_first_at: null,
+          clicked_any_first_at: null,
+          open_count: 0,
+          click_count: 0,
+          recipient_certain: true,
+          is_test: false,
+          tags: {},
+        },
+      },
+    ]);
+  });
+
+  test("finds an email by the tag `activity_id` of its sender and by the computed id, and shows the sender's", async () => {
+    const tagged = randomUUID();
+    const mail = { tags: { activity_id: [tagged.toUpperCase()] } };
+    await feed(service, sesEvent("Send", { messageId: "tagged", mail }));
+    const computed = await idOf(service, "tagged");
+    expect(computed).not.toBe(tagged);
+
+    const answers = [
+      await ask(service, `/v1/activity/${tagged}`),
+      await ask(service, `/v1/activity/${tagged.toUpperCase()}`),
+      await ask(service, `/v1/activity/${computed}`),
+    ];
+
+    const found = [
+      200,
+      { success: true, data: expect.objectContaining({ id: tagged, message_id: "tagged" }) },
+    ];
+    expect(answers).toEqual([found, found, found]);
+  });
+
+  test("gives the tag's id to the primary recipient alone", async () => {
+    const tagged = randomUUID();
+    const mail = { tags: { activity_id: [tagged] } };
+    await feed(
+      service,
+      sesEvent("Send", { messageId: "two", to: ["one@example.com", "two@example.com"], mail }),
+    );
+
+    const [, body] = await ask(service, "/v1/activity?email=two@example.com");
+    const [, primary] = await ask(service, `/v1/activity/${tagged}`);
+
+    expect(primary).toMatchObject({ data: { recipient_primary: "one@example.com" } });
+    expect((body as { data: { id: string }[] }).data.map(({ id }) => id)).toEqual([uuid]);
+  });
+
+  test.each([
+    ["an unknown UUID", randomUUID()],
+    ["what is no UUID", "abc"],
+    ["a UUID with something behind it", `${randomUUID()}0`],
+    ["a NUL byte", "%00"],
+    ["a UUID with a NUL byte behind it", `${randomUUID()}%00`],
+    ["a very long text", "a".repeat(8_000)],
+  ])("answers 404 to %s", async (_what, id) => {
+    expect(await ask(service, `/v1/activity/${id}`)).toEqual(notFound);
+  });
+
+  test("answers 404 to the id of another project's email, computed or tagged", async () => {
+    const tagged = randomUUID();
+    await feed(service, sesEvent("Send", { messageId: "mine", mail: { tags: { activity_id: [tagged] } } }));
+    const computed = await idOf(service, "mine");
+    const { key } = await newKey(database.db, { isOtherProject: true });
+
+    expect(await ask(service, `/v1/activity/${computed}`, key)).toEqual(notFound);
+    expect(await ask(service, `/v1/activity/${tagged}`, key)).toEqual(notFound);
+    expect(await ask(service, "/v1/activity", key)).toMatchObject([
+      200,
+      { data: [], pagination: { total: 0 } },
+    ]);
+  });
+});
+
+describe("include", () => {
+  let id: string;
+  const nothing = {
+    user_agent: null,
+    ip_address: null,
+    url_clicked: null,
+    bounce_type: null,
+    bounce_subtype: null,
+    complaint_feedback_type: null,
+  };
+  const shown = (event_type: string, after: number, fields = {}) => ({
+    ...nothing,
+    ...{ id: uuid, event_type, event_timestamp: timeAfter(after), created_at: isoTime },
+    ...fields,
+  });
+  const reader = { user_agent: "Agent", ip_address: "192.0.2.1" };
+
+  beforeAll(async () => {
+    const about = (type: string, after: number, detail = {}) =>
+      sesEvent(type, { messageId: "timeline", after, detail });
+    const opened = { userAgent: "Agent", ipAddress: "192.0.2.1" };
+    // Not in order of time.
+    await feed(
+      service,
+      about("Click", 150, { ...opened, link: "https://shop.example.com/a?b=c" }),
+      about("Open", 1299, opened),
+      about("Send", 0),
+      about("Open", 100, opened),
+      about("Open", 1300, opened),
+      about("Bounce", 5000, { bounceType: "Transient", bounceSubType: "MailboxFull" }),
+      about("Complaint", 6000, { complaintFeedbackType: "abuse", userAgent: "Loop" }),
+      about("Delivery", 3),
+    );
+    id = await idOf(service, "timeline");
+  });
+
+  const events = async (query: string) => {
+    const [status, body] = await ask(service, `/v1/activity/${id}${query}`);
+    expect(status).toBe(200);
+    return (body as { data: { events?: unknown } }).data.events;
+  };
+
+  const complained = shown("complaint", 6000, { complaint_feedback_type: "abuse", user_agent: "Loop" });
+  const bounced = shown("bounce", 5000, { bounce_type: "Transient", bounce_subtype: "MailboxFull" });
+  const clicked = shown("click", 150, { ...reader, url_clicked: "https://shop.example.com/a?b=c" });
+
+  test("without it there is no timeline", async () => {
+    expect(await events("")).toBeUndefined();
+    expect(await events("?include=discarded")).toBeUndefined();
+  });
+
+  test("events: what counts, in order of event time", async () => {
+    expect(await events("?include=events")).toEqual([
+      shown("send", 0),
+      shown("delivered", 3),
+      shown("open", 100, reader),
+      clicked,
+      shown("open", 1300, reader),
+      bounced,
+      complained,
+    ]);
+  });
+
+  test.each(["events,discarded", "discarded,%20events"])(
+    "%s: also an open within 20 minutes of one that counts, with the reason",
+    async (include) => {
+      expect(await events(`?include=${include}`)).toEqual([
+        shown("send", 0),
+        shown("delivered", 3),
+        shown("open", 100, reader),
+        clicked,
+        shown("open", 1299, { ...reader, discarded: "open_window" }),
+        shown("open", 1300, reader),
+        bounced,
+        complained,
+      ]);
+    },
+  );
+
+  test.each([
+    ["?include=everything", "include[0] takes events and discarded, separated by a comma"],
+    ["?include=events,nonsense", "include[1] takes events and discarded, separated by a comma"],
+    ["?include=events%00", "include[0] takes events and discarded, separated by a comma"],
+    ["?include=", "include[0] takes events and discarded, separated by a comma"],
+    ["?include=events&include=discarded", "include must be a string, given once"],
+  ])("%s is refused", async (query, error) => {
+    expect(await ask(service, `/v1/activity/${id}${query}`)).toEqual([400, { error }]);
+  });
+});

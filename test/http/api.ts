@@ -1,0 +1,100 @@
+import { randomUUID } from "node:crypto";
+import { expect } from "vitest";
+import { apiKey, apiKeyHash, apiKeyPrefix } from "../../src/domain/api-key.ts";
+import { insertApiKey } from "../../src/storage/api-keys.ts";
+import type { Database } from "../../src/storage/database.ts";
+import { defaultProjectId, insertProject } from "../../src/storage/projects.ts";
+import type { TestService } from "../support/service.ts";
+import { asMessage } from "../support/ses.ts";
+import { until } from "../support/wait.ts";
+
+export type Activity = { id: string; message_id: string; recipient_primary: string; created_at: string };
+export type Page = {
+  success: true;
+  data: Activity[];
+  pagination: {
+    page: number;
+    per_page: number;
+    total: number;
+    total_pages: number;
+    total_estimated?: true;
+    next_cursor: string | null;
+  };
+};
+
+/** Posts events as SNS does, one after the other, and waits until they are applied. */
+export async function feed({ ingest, signer, context }: TestService, ...payloads: unknown[]): Promise<void> {
+  for (const payload of payloads) {
+    const answer = await ingest(signer.notification(asMessage(payload)));
+    expect(answer.status).toBe(200);
+  }
+  await until("all batches are applied", async () => {
+    const open = await context.db.query("select 1 from batches where applied_at is null");
+    return open.length === 0;
+  });
+}
+
+/** Status and body of an answer; that it is JSON is asserted. */
+export async function ask(service: TestService, path: string, key?: string): Promise<[number, unknown]> {
+  const answer = await service.get(path, key);
+  expect(answer.headers.get("content-type")).toMatch(/^application\/json/);
+  return [answer.status, await answer.json()];
+}
+
+/** A page of the list. */
+export async function list(service: TestService, query: string, key?: string): Promise<Page> {
+  const [status, body] = await ask(service, `/v1/activity?${query}`, key);
+  expect([status, body]).toEqual([200, expect.objectContaining({ success: true })]);
+  return body as Page;
+}
+
+export async function messageIds(service: TestService, query: string, key?: string): Promise<string[]> {
+  return (await list(service, query, key)).data.map(({ message_id }) => message_id);
+}
+
+/** The id of the only activity of a message. */
+export async function idOf({ context }: TestService, messageId: string): Promise<string> {
+  const rows = await context.db.query<{ id: string }>("select id from activity where message_id = $1", [
+    messageId,
+  ]);
+  expect(rows).toHaveLength(1);
+  return rows[0]?.id ?? "";
+}
+
+/** A key with these scopes: of the default project, or of a new one. */
+export async function newKey(
+  db: Database,
+  { scopes = ["*"], isOtherProject = false } = {},
+): Promise<{ key: string; projectId: string }> {
+  const projectId = isOtherProject ? randomUUID() : defaultProjectId;
+  if (isOtherProject) await insertProject(db, projectId, projectId);
+  const key = apiKey(Buffer.from(randomUUID() + randomUUID()).subarray(0, 32));
+  await insertApiKey(db, {
+    project_id: projectId,
+    id: randomUUID(),
+    name: "test",
+    prefix: apiKeyPrefix(key),
+    scopes,
+    sha256: apiKeyHash(key),
+  });
+  return { key, projectId };
+}
+
+export type SeededRow = { id?: string; messageId: string; createdAt: string; status?: string };
+
+/** Writes activities with times of the test's choice. */
+export async function seed(db: Database, projectId: string, rows: readonly SeededRow[]): Promise<void> {
+  await db.query(
+    `insert into activity (project_id, id, message_id, recipient, recipient_as_sent, is_test, current_status,
+       open_count, click_count, recipient_certain, created_at)
+     select $1, id, message_id, 'jane@example.com', 'jane@example.com', false, status, 0, 0, true, created_at
+     from unnest($2::uuid[], $3::text[], $4::timestamptz[], $5::text[]) as rows(id, message_id, created_at, status)`,
+    [
+      projectId,
+      rows.map(({ id }) => id ?? randomUUID()),
+      rows.map(({ messageId }) => messageId),
+      rows.map(({ createdAt }) => createdAt),
+      rows.map(({ status }) => status ?? "sent"),
+    ],
+  );
+}

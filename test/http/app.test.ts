@@ -1,0 +1,130 @@
+import { connect } from "node:net";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { type TestDatabase, testDatabase } from "../support/database.ts";
+import { startTestService, type TestService, testApiKey } from "../support/service.ts";
+import { ask } from "./api.ts";
+
+const roles = { receiver: true, workers: false };
+let database: TestDatabase;
+let service: TestService;
+
+beforeAll(async () => {
+  database = await testDatabase();
+  service = await startTestService({ databaseUrl: database.url, roles });
+});
+afterAll(async () => {
+  await service?.close();
+  await database?.drop();
+});
+
+describe("X-Request-Id", () => {
+  async function requestId(given: string | null, path = "/v1/activity", key = testApiKey) {
+    const headers = { authorization: key, ...(given === null ? {} : { "x-request-id": given }) };
+    return (await fetch(service.url + path, { headers })).headers.get("x-request-id");
+  }
+  const made = /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
+
+  test.each(["abc", "A-1_b.c:d", "x".repeat(128)])("%s is echoed", async (given) => {
+    expect(await requestId(given)).toBe(given);
+  });
+
+  test.each([null, "x".repeat(129), "two words", "<script>", 'a"b', "é"])(
+    "for %s another one is made",
+    async (given) => {
+      expect(await requestId(given)).toMatch(made);
+    },
+  );
+
+  test("each request gets its own", async () => {
+    expect(await requestId(null)).not.toBe(await requestId(null));
+  });
+
+  test("is on errors too", async () => {
+    const paths = ["/nowhere", "/v1/activity?page=0", "/v1/activity/1", "/v1/activity/%E0%A4%A", "/healthz"];
+    for (const path of paths) expect(await requestId("mine", path), path).toBe("mine");
+    expect(await requestId("mine", "/v1/activity", "wrong")).toBe("mine");
+  });
+});
+
+describe("an unknown route is answered 404 in JSON", () => {
+  const unknown = { error: "There is no such route" };
+
+  test.each(["/", "/v1", "/v2/activity", "/v1/activity/a/b", "/v1/activit", "/%00", "/favicon.ico"])(
+    "%s",
+    async (path) => {
+      expect(await ask(service, path)).toEqual([404, unknown]);
+    },
+  );
+
+  test.each(["POST", "PUT", "PATCH", "DELETE"])("%s of a route that is only read", async (method) => {
+    const headers = { authorization: testApiKey };
+    const answer = await fetch(`${service.url}/v1/activity`, { method, headers });
+    expect([answer.status, await answer.json()]).toEqual([404, unknown]);
+  });
+});
+
+test.each(["/v1/activity/%E0%A4%A", "/v1/activity/%", "/v1/activity/%ff"])(
+  "%s, a path that is not URL-encoded, is answered 400 in JSON",
+  async (path) => {
+    expect(await ask(service, path)).toEqual([400, { error: "The request cannot be read" }]);
+  },
+);
+
+test("what is no HTTP is answered 400, and the service goes on", async () => {
+  const { hostname, port } = new URL(service.url);
+  const answer = await new Promise<string>((resolve) => {
+    let text = "";
+    const socket = connect(Number(port), hostname, () => socket.write("NONSENSE\r\n\r\n"));
+    socket.on("data", (chunk) => {
+      text += chunk.toString();
+    });
+    socket.on("close", () => resolve(text));
+  });
+  expect(answer).toMatch(/^HTTP\/1.1 400 /);
+  expect(await ask(service, "/healthz")).toEqual([200, { status: "ok" }]);
+});
+
+test("an answer does not tell what it was made with", async () => {
+  const { headers } = await service.get("/v1/activity");
+  expect([headers.get("x-powered-by"), headers.get("server"), headers.get("etag")]).toEqual([
+    null,
+    null,
+    null,
+  ]);
+});
+
+describe("health", () => {
+  test("/healthz and /readyz need no key", async () => {
+    const answers = await Promise.all(["/healthz", "/readyz"].map((path) => service.get(path, null)));
+    expect(await Promise.all(answers.map(async (answer) => [answer.status, await answer.json()]))).toEqual([
+      [200, { status: "ok" }],
+      [200, { status: "ready" }],
+    ]);
+  });
+});
+
+describe("while the database is away", () => {
+  let away: TestService;
+
+  beforeAll(async () => {
+    const dropped = await testDatabase();
+    away = await startTestService({ databaseUrl: dropped.url, roles });
+    expect(await ask(away, "/readyz")).toEqual([200, { status: "ready" }]);
+    await dropped.drop();
+  });
+  afterAll(() => away?.close());
+
+  test("/readyz is answered 503, and /healthz 200, because the process lives", async () => {
+    expect(await ask(away, "/readyz")).toEqual([503, { status: "the database cannot be reached" }]);
+    expect(await ask(away, "/healthz")).toEqual([200, { status: "ok" }]);
+  });
+
+  test("a request is answered 500 with its id and without the cause", async () => {
+    const headers = { authorization: testApiKey, "x-request-id": "mine" };
+    const answer = await fetch(`${away.url}/v1/activity`, { headers });
+    expect([answer.status, await answer.json()]).toEqual([
+      500,
+      { error: "Internal error", request_id: "mine" },
+    ]);
+  });
+});

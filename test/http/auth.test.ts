@@ -1,0 +1,199 @@
+import { randomUUID } from "node:crypto";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { createAuthenticate } from "../../src/http/auth.ts";
+import { type ApiKey, revokeApiKey } from "../../src/storage/api-keys.ts";
+import { type TestDatabase, testDatabase } from "../support/database.ts";
+import { startTestService, type TestService, testApiKey } from "../support/service.ts";
+import { until } from "../support/wait.ts";
+import { newKey, seed } from "./api.ts";
+
+const required = "An API key is required: Authorization: Bearer sk_proj_…";
+const refused = "This API key is unknown or revoked";
+
+describe("a request to /v1", () => {
+  let database: TestDatabase;
+  let service: TestService;
+
+  beforeAll(async () => {
+    database = await testDatabase();
+    service = await startTestService({
+      databaseUrl: database.url,
+      roles: { receiver: true, workers: false },
+    });
+  });
+  afterAll(async () => {
+    await service?.close();
+    await database?.drop();
+  });
+
+  async function answerTo(authorization: string | null, path = "/v1/activity"): Promise<[number, unknown]> {
+    const answer = await fetch(service.url + path, {
+      headers: authorization === null ? {} : { authorization },
+    });
+    return [answer.status, await answer.json()];
+  }
+
+  test.each([
+    ["no key", null],
+    ["an empty header", ""],
+    ["Bearer without a key", "Bearer "],
+    ["another scheme", `Basic ${testApiKey}`],
+    ["a key of another form", "Bearer sk_live_tttttttttttttttttttttttttttttttt"],
+    ["two keys", `${testApiKey}, ${testApiKey}`.replace("sk_", "xx_")],
+  ])("with %s is answered 401", async (_what, authorization) => {
+    expect(await answerTo(authorization)).toEqual([401, { error: required }]);
+    expect(await answerTo(authorization, `/v1/activity/${randomUUID()}`)).toEqual([401, { error: required }]);
+  });
+
+  test.each([
+    ["an unknown key", `Bearer sk_proj_${"u".repeat(43)}`],
+    ["the beginning of a key", `Bearer ${testApiKey.slice(0, -1)}`],
+    ["more than a key", `Bearer ${testApiKey}t`],
+    ["a key in other letters", `Bearer ${testApiKey.replace(/t+$/, (tail) => tail.toUpperCase())}`],
+    ["a very long key", `Bearer sk_proj_${"u".repeat(8_000)}`],
+  ])("with %s is answered 401", async (_what, authorization) => {
+    expect(await answerTo(authorization)).toEqual([401, { error: refused }]);
+  });
+
+  test("takes the key with Bearer, in any letters and with any space, or alone", async () => {
+    for (const authorization of [
+      `Bearer ${testApiKey}`,
+      `bearer   ${testApiKey}`,
+      `BEARER\t${testApiKey}`,
+      testApiKey,
+    ]) {
+      expect(await answerTo(authorization)).toMatchObject([200, { success: true }]);
+    }
+  });
+
+  test("does not take the key from the address", async () => {
+    expect(await answerTo(null, `/v1/activity?api_key=${testApiKey}&key=${testApiKey}`)).toEqual([
+      401,
+      { error: required },
+    ]);
+  });
+
+  test("is answered 401 before it is told what is wrong with it", async () => {
+    expect(await answerTo(null, "/v1/activity?per_page=0")).toEqual([401, { error: required }]);
+  });
+
+  test("with a key that lacks the scope is answered 403, which names it", async () => {
+    const scopes = ["events:read", "activity:write", "activity"];
+    const { key } = await newKey(database.db, { scopes });
+    const lacks = [403, { error: "This API key lacks the scope activity:read" }];
+
+    expect(await answerTo(`Bearer ${key}`)).toEqual(lacks);
+    expect(await answerTo(`Bearer ${key}`, `/v1/activity/${randomUUID()}`)).toEqual(lacks);
+    const none = await newKey(database.db, { scopes: [] });
+    expect(await answerTo(`Bearer ${none.key}`)).toEqual(lacks);
+  });
+
+  test("with a key that has just this scope is answered", async () => {
+    const { key } = await newKey(database.db, { scopes: ["activity:read"] });
+    expect(await answerTo(`Bearer ${key}`)).toMatchObject([200, { success: true }]);
+  });
+
+  test("sees the key's own project alone", async () => {
+    const [one, other] = [
+      await newKey(database.db, { isOtherProject: true }),
+      await newKey(database.db, { isOtherProject: true }),
+    ];
+    await seed(database.db, one.projectId, [{ messageId: "one", createdAt: "2026-11-20T12:00:00Z" }]);
+    await seed(database.db, other.projectId, [{ messageId: "other", createdAt: "2026-11-20T12:00:00Z" }]);
+
+    expect(await answerTo(one.key)).toMatchObject([200, { data: [{ message_id: "one" }] }]);
+    expect(await answerTo(other.key)).toMatchObject([200, { data: [{ message_id: "other" }] }]);
+  });
+
+  test("is refused soon after its key was revoked, and other keys are not", async () => {
+    const [revoked, other] = [await newKey(database.db), await newKey(database.db)];
+    expect((await answerTo(revoked.key))[0]).toBe(200);
+
+    // Test keys share their prefix only by chance.
+    expect(await revokeApiKey(database.db, revoked.key.slice(0, 14))).toBe(true);
+
+    await until("the key is refused", async () => (await answerTo(revoked.key))[0] === 401);
+    expect(await answerTo(revoked.key)).toEqual([401, { error: refused }]);
+    expect((await answerTo(other.key))[0]).toBe(200);
+  });
+});
+
+describe("the memory of keys", () => {
+  const row: ApiKey = {
+    project_id: randomUUID(),
+    id: randomUUID(),
+    name: "test",
+    prefix: "sk_proj_",
+    scopes: ["*"],
+    created_at: new Date(),
+    revoked_at: null,
+  };
+
+  /** `authenticate` on one key, at a time that the test sets. */
+  function withKey(initial: ApiKey | null) {
+    const world = { key: initial, nowMs: 0, lookUps: 0 };
+    const find = async () => {
+      world.lookUps++;
+      return world.key;
+    };
+    const authenticate = createAuthenticate(find, () => new Date(world.nowMs));
+    const ask = (key = testApiKey) =>
+      authenticate(`Bearer ${key}`, "activity:read").then(
+        ({ projectId, keyId }) => [projectId, keyId],
+        (error: Error) => error.message,
+      );
+    return { world, ask };
+  }
+
+  test("a key is looked up once in three seconds", async () => {
+    const { world, ask } = withKey(row);
+    for (const nowMs of [0, 1_000, 2_999]) {
+      world.nowMs = nowMs;
+      expect(await ask()).toEqual([row.project_id, row.id]);
+    }
+    expect(world.lookUps).toBe(1);
+    world.nowMs = 3_000;
+    await ask();
+    expect(world.lookUps).toBe(2);
+  });
+
+  test("a revoked key is refused after at most three seconds", async () => {
+    const { world, ask } = withKey(row);
+    await ask();
+    world.key = { ...row, revoked_at: new Date(0) };
+    world.nowMs = 3_000;
+    expect(await ask()).toBe(refused);
+  });
+
+  test("a key that is made after it was refused works after at most three seconds", async () => {
+    const { world, ask } = withKey(null);
+    expect(await ask()).toBe(refused);
+    world.key = row;
+    world.nowMs = 3_000;
+    expect(await ask()).toEqual([row.project_id, row.id]);
+  });
+
+  test("one key is not taken for another", async () => {
+    const { world, ask } = withKey(row);
+    await ask();
+    world.key = null;
+    expect(await ask(`sk_proj_${"v".repeat(43)}`)).toBe(refused);
+  });
+
+  test("a lookup that fails is no answer about the key, and is not remembered", async () => {
+    let isAway = true;
+    const authenticate = createAuthenticate(
+      async () => {
+        if (isAway) throw new Error("away");
+        return row;
+      },
+      () => new Date(0),
+    );
+    await expect(authenticate(testApiKey, "activity:read")).rejects.toThrow("away");
+    isAway = false;
+    expect(await authenticate(testApiKey, "activity:read")).toEqual({
+      projectId: row.project_id,
+      keyId: row.id,
+    });
+  });
+});

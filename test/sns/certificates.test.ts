@@ -1,0 +1,216 @@
+import { type KeyObject, verify } from "node:crypto";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import type { ServerResponse } from "node:http";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { UnavailableError } from "../../src/domain/errors.ts";
+import { parseSnsMessage, stringToSign } from "../../src/domain/sns-message.ts";
+import { type Certificates, createCertificates, type SigningKey } from "../../src/sns/certificates.ts";
+import { type SnsSigner, snsSigner } from "../support/sns-signer.ts";
+import { until } from "../support/wait.ts";
+import { type AwsStub, awsStub } from "./aws-stub.ts";
+
+const startMs = Date.parse("2026-11-20T12:00:00.000Z");
+const remembersMs = 5_000;
+const maxBytes = 16 * 1024;
+
+let directory: string;
+let signer: SnsSigner;
+let aws: AwsStub;
+let answer: (url: string, response: ServerResponse) => void;
+let nowMs: number;
+let certificates: Certificates;
+
+beforeAll(async () => {
+  directory = await mkdtemp(join(tmpdir(), "fanmail-certificates-"));
+  signer = await snsSigner(directory, {
+    notBefore: "2024-01-01T00:00:00Z",
+    notAfter: "2027-01-01T00:00:00Z",
+  });
+  aws = await awsStub((url, response) => answer(url, response));
+});
+afterAll(async () => {
+  await aws?.close();
+  await rm(directory, { recursive: true, force: true });
+});
+beforeEach(() => {
+  nowMs = startMs;
+  answer = (_url, response) => response.end(signer.certificate);
+  certificates = certificatesOf();
+});
+afterEach(() => {
+  aws.requested.length = 0;
+});
+
+function certificatesOf(localCertificates: ReadonlyMap<string, string> = new Map()): Certificates {
+  return createCertificates({ localCertificates, dispatcher: aws.dispatcher, now: () => new Date(nowMs) });
+}
+
+/** The key or the error, whether it comes at once or later. */
+async function outcome(url = signer.certificateUrl, from = certificates): Promise<SigningKey | Error> {
+  try {
+    return await from.keyOf(url);
+  } catch (error) {
+    if (error instanceof Error) return error;
+    throw error;
+  }
+}
+
+const nameOf = (value: SigningKey | Error) => (value instanceof Error ? value.name : "a key");
+const urlOf = (name: string) => `https://sns.eu-west-1.amazonaws.com/SimpleNotificationService-${name}.pem`;
+const signersRequest = () => signer.certificateUrl.replace("https://", "");
+
+describe("a certificate", () => {
+  test("is fetched once for all that ask while it is under way, and is the key that verifies", async () => {
+    const asked = await Promise.all(
+      Array.from({ length: 50 }, () => certificates.keyOf(signer.certificateUrl)),
+    );
+
+    expect(aws.requested).toEqual([signersRequest()]);
+    expect(new Set(asked).size).toBe(1);
+    expect(asked[0]).toMatchObject({
+      validFrom: new Date("2024-01-01T00:00:00Z"),
+      validTo: new Date("2027-01-01T00:00:00Z"),
+    });
+    const fields = signer.notification("text\n");
+    const text = Buffer.from(stringToSign(parseSnsMessage(JSON.stringify(fields))));
+    const signature = Buffer.from(String(fields["Signature"]), "base64");
+    expect(verify("RSA-SHA256", text, (asked[0] as { key: KeyObject }).key, signature)).toBe(true);
+  });
+
+  test("that is known is answered at once, without a promise and without a request", async () => {
+    const loaded = await certificates.keyOf(signer.certificateUrl);
+
+    const again = certificates.keyOf(signer.certificateUrl);
+
+    expect(again).not.toBeInstanceOf(Promise);
+    expect(again).toBe(loaded);
+    expect(aws.requested).toHaveLength(1);
+  });
+
+  test("of each URL is its own", async () => {
+    await Promise.all([certificates.keyOf(urlOf("a")), certificates.keyOf(urlOf("b"))]);
+
+    expect(aws.requested.toSorted()).toEqual(
+      [urlOf("a"), urlOf("b")].map((url) => url.replace("https://", "")),
+    );
+  });
+
+  test("of exactly 16 KiB is taken", async () => {
+    answer = (_url, response) => response.end(signer.certificate.padEnd(maxBytes, "\n"));
+
+    expect(nameOf(await outcome())).toBe("a key");
+  });
+});
+
+describe("what cannot be had now", () => {
+  const failures: [what: string, (response: ServerResponse) => void][] = [
+    ["a 503 whose body is a certificate", (response) => response.writeHead(503).end(signer.certificate)],
+    ["a 404", (response) => response.writeHead(404).end("<Error/>")],
+    ["a 204", (response) => response.writeHead(204).end()],
+    ["a 206 whose body is a certificate", (response) => response.writeHead(206).end(signer.certificate)],
+    ["text that is no certificate", (response) => response.end("<html>captive portal</html>")],
+    ["half a certificate", (response) => response.end(signer.certificate.slice(0, 300))],
+    ["nothing", (response) => response.end()],
+    ["one byte more than 16 KiB", (response) => response.end(signer.certificate.padEnd(maxBytes + 1, "\n"))],
+    [
+      "endless text",
+      (response) => {
+        response.write(signer.certificate);
+        const timer = setInterval(() => response.write("\n".repeat(4096)), 1);
+        response.on("close", () => clearInterval(timer));
+      },
+    ],
+    ["a connection that ends without an answer", (response) => response.destroy()],
+    [
+      "a connection that ends within the answer",
+      (response) => {
+        response.writeHead(200, { "content-length": "5000" });
+        response.write(signer.certificate, () => response.destroy());
+      },
+    ],
+  ];
+
+  test.each(failures)("%s is an UnavailableError, and asked for again soon", async (_what, fail) => {
+    answer = (_url, response) => fail(response);
+    const failed = await outcome();
+    answer = (_url, response) => response.end(signer.certificate);
+
+    expect(failed).toBeInstanceOf(UnavailableError);
+    expect(failed).toMatchObject({ message: expect.stringContaining(signer.certificateUrl) });
+    nowMs += remembersMs - 1;
+    expect(await outcome()).toBe(failed);
+    expect(aws.requested).toHaveLength(1);
+    nowMs += 1;
+    expect(nameOf(await outcome())).toBe("a key");
+    expect(aws.requested).toHaveLength(2);
+  });
+
+  test.each([301, 302, 303, 307, 308])("a redirect (%i) is not followed", async (status) => {
+    answer = (url, response) => {
+      if (url.includes("elsewhere")) response.end(signer.certificate);
+      else response.writeHead(status, { location: "https://elsewhere.example/a.pem" }).end();
+    };
+
+    expect(await outcome()).toBeInstanceOf(UnavailableError);
+    expect(aws.requested).toEqual([signersRequest()]);
+  });
+
+  test("is told to all that wait for it, and keeps no other certificate back", async () => {
+    answer = (url, response) =>
+      response.writeHead(url.includes("-a.pem") ? 500 : 200).end(signer.certificate);
+
+    const outcomes = await Promise.all([outcome(urlOf("a")), outcome(urlOf("a")), outcome(urlOf("b"))]);
+
+    expect(outcomes.map(nameOf)).toEqual(["UnavailableError", "UnavailableError", "a key"]);
+    expect(aws.requested).toHaveLength(2);
+  });
+
+  test("is a ninth certificate while eight are being fetched", async () => {
+    const waiting: ServerResponse[] = [];
+    answer = (_url, response) => void waiting.push(response);
+    const eight = Array.from({ length: 8 }, (_, index) => outcome(urlOf(`${index}`)));
+    await until("eight are asked for", () => waiting.length === 8);
+
+    const ninth = await outcome(urlOf("8"));
+    const known = outcome(urlOf("7"));
+    answer = (_url, response) => response.end(signer.certificate);
+    for (const response of waiting) response.end(signer.certificate);
+
+    expect(ninth).toBeInstanceOf(UnavailableError);
+    expect((await Promise.all([...eight, known])).map(nameOf)).toEqual(Array(9).fill("a key"));
+    expect(nameOf(await outcome(urlOf("8")))).toBe("a key");
+  });
+});
+
+describe("a local certificate", () => {
+  test("is read from its file, and nothing is fetched", async () => {
+    const path = join(directory, "local.pem");
+    await writeFile(path, signer.certificate);
+    const local = certificatesOf(new Map([[signer.certificateUrl, path]]));
+
+    const key = await outcome(signer.certificateUrl, local);
+
+    expect(nameOf(key)).toBe("a key");
+    expect(local.keyOf(signer.certificateUrl)).toBe(key);
+    expect(aws.requested).toEqual([]);
+  });
+
+  test("that is missing is an UnavailableError with its cause, and nothing is fetched in its place", async () => {
+    const local = certificatesOf(new Map([[signer.certificateUrl, join(directory, "missing.pem")]]));
+
+    const failed = await outcome(signer.certificateUrl, local);
+
+    expect(failed).toBeInstanceOf(UnavailableError);
+    expect(failed).toMatchObject({ cause: expect.objectContaining({ code: "ENOENT" }) });
+    expect(aws.requested).toEqual([]);
+  });
+
+  test("stands for its exact URL only", async () => {
+    const local = certificatesOf(new Map([[urlOf("b"), join(directory, "missing.pem")]]));
+
+    expect(nameOf(await outcome(urlOf("a"), local))).toBe("a key");
+    expect(aws.requested).toHaveLength(1);
+  });
+});

@@ -1,0 +1,176 @@
+import { randomUUID } from "node:crypto";
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import {
+  type EventRow,
+  eventsOfActivities,
+  eventsOfActivity,
+  insertEvents,
+  updateDiscards,
+} from "../../src/storage/events.ts";
+import { partitionsOf } from "../../src/storage/partitions.ts";
+import { defaultProjectId } from "../../src/storage/projects.ts";
+import { type TestDatabase, testDatabase } from "../support/database.ts";
+
+let database: TestDatabase;
+
+beforeAll(async () => {
+  database = await testDatabase();
+  await partitionsOf(database.db).ensure("events", [
+    new Date("2026-10-31T12:00:00Z"),
+    new Date("2026-11-01T12:00:00Z"),
+  ]);
+});
+afterAll(() => database?.drop());
+beforeEach(async () => {
+  await database.db.query("truncate events");
+});
+
+const activityId = randomUUID();
+
+function event(fields: Partial<EventRow> = {}): EventRow {
+  return {
+    project_id: defaultProjectId,
+    activity_id: activityId,
+    id: randomUUID(),
+    type: "opened",
+    occurred_at: new Date("2026-11-01T12:00:00.123Z"),
+    detail: { user_agent: 'Agent "1"' },
+    ...fields,
+  };
+}
+
+const timeline = (id = activityId) => eventsOfActivity(database.db, defaultProjectId, id);
+
+describe("insertEvents", () => {
+  test("stores events as they are, and returns the ids of all that are new", async () => {
+    const [one, two] = [event(), event({ type: "clicked", occurred_at: new Date("2026-11-02T00:00:00Z") })];
+
+    expect(await insertEvents(database.db, [two, one])).toEqual(new Set([one.id, two.id]));
+
+    const { project_id: _p, activity_id: _a, ...first } = one;
+    const [stored] = await timeline();
+    expect(stored).toEqual({ ...first, discarded: null, created_at: expect.any(Date) });
+  });
+
+  test("returns only what is new, and leaves what is there as it is", async () => {
+    const known = event();
+    await insertEvents(database.db, [known]);
+    const fresh = event();
+
+    const newIds = await insertEvents(database.db, [{ ...known, detail: { user_agent: "other" } }, fresh]);
+
+    expect(newIds).toEqual(new Set([fresh.id]));
+    expect((await timeline()).find(({ id }) => id === known.id)?.detail).toEqual({ user_agent: 'Agent "1"' });
+  });
+
+  test("stores an event that is there twice once", async () => {
+    const twice = event();
+    expect(await insertEvents(database.db, [twice, twice])).toEqual(new Set([twice.id]));
+    expect(await timeline()).toHaveLength(1);
+  });
+
+  test("stores each once when several transactions store the same in another order", async () => {
+    const events = Array.from({ length: 20 }, () => event());
+
+    const results = await Promise.all([
+      database.db.transaction((tx) => insertEvents(tx, events)),
+      database.db.transaction((tx) => insertEvents(tx, events.toReversed())),
+    ]);
+
+    expect(results.flatMap((ids) => [...ids]).sort()).toEqual(events.map(({ id }) => id).sort());
+  });
+});
+
+describe("updateDiscards", () => {
+  const decision = ({ project_id, activity_id, occurred_at, id }: EventRow, kept: string | null) => ({
+    ...{ project_id, activity_id, occurred_at, id },
+    discarded: kept === null ? null : "open_window",
+    kept,
+  });
+
+  test("writes why an event does not count and which stands for it, beside its detail", async () => {
+    const [counted, out] = [event(), event()];
+    await insertEvents(database.db, [counted, out]);
+
+    await updateDiscards(database.db, [decision(out, counted.id)]);
+
+    const stored = new Map((await timeline()).map((row) => [row.id, [row.discarded, row.detail]]));
+    expect(stored).toEqual(
+      new Map([
+        [counted.id, [null, { user_agent: 'Agent "1"' }]],
+        [out.id, ["open_window", { user_agent: 'Agent "1"', kept: counted.id }]],
+      ]),
+    );
+  });
+
+  test("takes a decision back without a trace", async () => {
+    const [first, second] = [event(), event()];
+    await insertEvents(database.db, [first, second]);
+    await updateDiscards(database.db, [decision(second, first.id)]);
+
+    await updateDiscards(database.db, [decision(second, null), decision(first, second.id)]);
+
+    const stored = new Map((await timeline()).map((row) => [row.id, [row.discarded, row.detail]]));
+    expect(stored).toEqual(
+      new Map([
+        [second.id, [null, { user_agent: 'Agent "1"' }]],
+        [first.id, ["open_window", { user_agent: 'Agent "1"', kept: second.id }]],
+      ]),
+    );
+  });
+
+  test("touches no event of another activity or project", async () => {
+    const mine = event();
+    const theirs = event({ ...mine, project_id: randomUUID() });
+    const elsewhere = event({ ...mine, activity_id: randomUUID() });
+    await insertEvents(database.db, [mine, theirs, elsewhere]);
+
+    await updateDiscards(database.db, [decision(mine, mine.id)]);
+
+    const rows = await database.db.query("select 1 from events where discarded is not null");
+    expect(rows).toHaveLength(1);
+    expect((await timeline())[0]?.discarded).toBe("open_window");
+  });
+});
+
+describe("reading", () => {
+  test("a timeline is in order of event time, over months, ties by id", async () => {
+    const at = (time: string, id = randomUUID()) => event({ occurred_at: new Date(time), id });
+    const tie = "2026-11-01T00:00:00Z";
+    const events = [
+      at("2026-10-31T23:59:59.999Z"),
+      at(tie, "00000000-0000-4000-8000-000000000001"),
+      at(tie, "00000000-0000-4000-8000-000000000002"),
+      at("2026-11-01T00:00:00.001Z"),
+    ];
+    await insertEvents(database.db, events.toReversed());
+    await insertEvents(database.db, [event({ activity_id: randomUUID() })]);
+
+    expect((await timeline()).map(({ id }) => id)).toEqual(events.map(({ id }) => id));
+  });
+
+  test("a timeline of another project is empty", async () => {
+    await insertEvents(database.db, [event()]);
+    expect(await eventsOfActivity(database.db, randomUUID(), activityId)).toEqual([]);
+  });
+
+  test("the events of several activities come by activity", async () => {
+    const [one, two, three] = [event(), event({ activity_id: randomUUID() }), event()];
+    await insertEvents(database.db, [one, two, three, event({ activity_id: randomUUID() })]);
+
+    const found = await eventsOfActivities(database.db, [
+      { project_id: defaultProjectId, id: activityId },
+      { project_id: defaultProjectId, id: two.activity_id },
+      { project_id: randomUUID(), id: activityId },
+      { project_id: defaultProjectId, id: randomUUID() },
+    ]);
+
+    const ids = [...found].map(([id, events]) => [id, events.map((each) => each.id).sort()]);
+    expect(new Map(ids as [string, string[]][])).toEqual(
+      new Map([
+        [activityId, [one.id, three.id].sort()],
+        [two.activity_id, [two.id]],
+      ]),
+    );
+  });
+});

@@ -1,0 +1,292 @@
+import { randomUUID } from "node:crypto";
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import {
+  type AcceptedNotification,
+  batchesToWake,
+  loadBatch,
+  markApplied,
+  postponeBatch,
+  quarantine,
+  storeBatch,
+  takeBatch,
+} from "../../src/storage/journal.ts";
+import { type Partitions, partitionsOf } from "../../src/storage/partitions.ts";
+import { defaultProjectId } from "../../src/storage/projects.ts";
+import { type TestDatabase, testDatabase } from "../support/database.ts";
+
+let database: TestDatabase;
+let partitions: Partitions;
+
+beforeAll(async () => {
+  database = await testDatabase();
+  partitions = partitionsOf(database.db);
+});
+afterAll(() => database?.drop());
+beforeEach(async () => {
+  await database.db.query("truncate notifications, batches");
+});
+
+const topicId = randomUUID();
+
+function notification(fields: Partial<AcceptedNotification> = {}): AcceptedNotification {
+  return {
+    project_id: defaultProjectId,
+    topic_id: topicId,
+    sns_message_id: randomUUID(),
+    sns_timestamp: new Date("2026-11-22T10:00:00.123Z"),
+    body: '{"Message":"x"}',
+    ...fields,
+  };
+}
+
+const store = (batch: AcceptedNotification[], batchId: string = randomUUID()) =>
+  storeBatch(database.db, partitions, batchId, batch);
+
+/** The batches that are kept: id → number of notifications it says it has, and has. */
+async function batches(): Promise<Record<string, [number, number]>> {
+  const rows = await database.db.query<{ id: string; said: number; has: number }>(
+    `select id, notification_count as said,
+       (select count(*)::integer from notifications where batch_id = batches.id) as has from batches`,
+  );
+  return Object.fromEntries(rows.map(({ id, said, has }) => [id, [said, has]]));
+}
+
+describe("storeBatch", () => {
+  test("stores what is new, whole, under the batch", async () => {
+    const batchId = randomUUID();
+    const one = notification({ body: '{"Message":"quote \\" comma, \\u001e 😀"}' });
+    const other = notification({ sns_timestamp: new Date("2026-11-24T00:00:00.000Z"), body: "{}" });
+
+    expect(await store([one, other], batchId)).toEqual([true, true]);
+
+    const rows = await database.db.query(
+      `select project_id, topic_id, sns_message_id, sns_timestamp, body, batch_id, quarantine_reason
+       from notifications order by sns_timestamp`,
+    );
+    expect(rows).toEqual([
+      { ...one, batch_id: batchId, quarantine_reason: null },
+      { ...other, batch_id: batchId, quarantine_reason: null },
+    ]);
+    expect(await batches()).toEqual({ [batchId]: [2, 2] });
+  });
+
+  test("skips a message that is in the journal, and makes no batch when all are", async () => {
+    const first = randomUUID();
+    const message = notification();
+    await store([message], first);
+
+    expect(await store([message, message])).toEqual([false, false]);
+    expect(await batches()).toEqual({ [first]: [1, 1] });
+  });
+
+  test("says of each message of a mixed batch whether it was new", async () => {
+    const [first, second] = [randomUUID(), randomUUID()];
+    const [known, alsoKnown] = [notification(), notification()];
+    await store([known, alsoKnown], first);
+
+    const isNew = await store([notification(), known, notification(), alsoKnown], second);
+
+    expect(isNew).toEqual([true, false, true, false]);
+    expect(await batches()).toEqual({ [first]: [2, 2], [second]: [2, 2] });
+  });
+
+  test("stores a message that is in one batch twice once; it was new the first time", async () => {
+    const message = notification();
+
+    expect(await store([message, notification(), { ...message }])).toEqual([true, true, false]);
+    expect(Object.values(await batches())).toEqual([[2, 2]]);
+  });
+
+  test("knows a MessageId in upper case for the same", async () => {
+    const message = notification();
+    const shouted = { ...message, sns_message_id: message.sns_message_id.toUpperCase() };
+
+    expect(await store([shouted])).toEqual([true]);
+    expect(await store([message])).toEqual([false]);
+    expect(await store([{ ...notification(), sns_message_id: randomUUID().toUpperCase() }])).toEqual([true]);
+  });
+
+  test("takes the same MessageId of another topic for another message", async () => {
+    const message = notification();
+    const elsewhere = { ...message, topic_id: randomUUID() };
+
+    expect(await store([message, elsewhere])).toEqual([true, true]);
+    expect(await store([elsewhere])).toEqual([false]);
+  });
+
+  test("stores a message once that several processes store at once", async () => {
+    const messages = Array.from({ length: 20 }, () => notification());
+
+    const results = await Promise.all([
+      storeBatch(database.db, partitionsOf(database.db), randomUUID(), messages),
+      storeBatch(database.db, partitionsOf(database.db), randomUUID(), messages),
+      storeBatch(database.db, partitionsOf(database.db), randomUUID(), messages),
+    ]);
+
+    const timesNew = messages.map((_, index) => results.filter((isNew) => isNew[index]).length);
+    expect(timesNew).toEqual(messages.map(() => 1));
+    const said = Object.values(await batches());
+    expect(said.reduce((sum, [count]) => sum + count, 0)).toBe(20);
+    expect(said.every(([count, has]) => count === has)).toBe(true);
+  });
+
+  test("rejects when it cannot store, and keeps nothing of the batch", async () => {
+    await expect(store([notification(), notification({ sns_message_id: "no uuid" })])).rejects.toThrow(
+      /uuid/,
+    );
+    expect(await database.db.query("select 1 from notifications")).toEqual([]);
+    expect(await batches()).toEqual({});
+  });
+});
+
+describe("a batch", () => {
+  test("is loaded with its own notifications, in order of their MessageId", async () => {
+    const batchId = randomUUID();
+    const messages = [1, 2, 3].map((day) =>
+      notification({ sns_timestamp: new Date(Date.UTC(2026, 10, 20 + day, 23, 59, 59, 999)) }),
+    );
+    await store([notification()]);
+    await store(messages, batchId);
+
+    const loaded = await database.db.transaction(async (tx) => {
+      const batch = await takeBatch(tx, batchId);
+      expect(batch).toEqual({
+        id: batchId,
+        attempts: 0,
+        first_timestamp: messages[0]?.sns_timestamp,
+        last_timestamp: messages[2]?.sns_timestamp,
+      });
+      return loadBatch(tx, batch!);
+    });
+
+    expect(loaded).toEqual(messages.toSorted((a, b) => (a.sns_message_id < b.sns_message_id ? -1 : 1)));
+  });
+
+  test("that a worker has taken is not given to another, until that one lets go", async () => {
+    const batchId = randomUUID();
+    await store([notification()], batchId);
+    const take = () => database.db.transaction((tx) => takeBatch(tx, batchId));
+
+    await database.db.transaction(async (tx) => {
+      expect(await takeBatch(tx, batchId)).toMatchObject({ id: batchId });
+      expect(await take()).toBeNull();
+    });
+
+    expect(await take()).toMatchObject({ id: batchId });
+  });
+
+  test("that is applied, or that nobody stored, is not given to anyone", async () => {
+    const batchId = randomUUID();
+    await store([notification()], batchId);
+    await markApplied(database.db, batchId, {
+      events: 1,
+      repeated: 2,
+      discarded: 3,
+      ignored: 4,
+      quarantined: 5,
+    });
+
+    const taken = await database.db.transaction(async (tx) => [
+      await takeBatch(tx, batchId),
+      await takeBatch(tx, randomUUID()),
+    ]);
+
+    expect(taken).toEqual([null, null]);
+    const [row] = await database.db.query(
+      `select applied_at is not null as applied, attempts, event_count, repeated_count, discarded_count,
+         ignored_count, quarantined_count from batches`,
+    );
+    expect(row).toEqual({
+      applied: true,
+      attempts: 1,
+      event_count: 1,
+      repeated_count: 2,
+      discarded_count: 3,
+      ignored_count: 4,
+      quarantined_count: 5,
+    });
+  });
+
+  test("that is not applied is to be woken when it is time, the longest waiting first, up to a limit", async () => {
+    const ids = [randomUUID(), randomUUID(), randomUUID()];
+    for (const id of ids) await store([notification()], id);
+    await database.db.query(
+      `update batches set wake_at = now() + case id when $1 then -90 when $2 then -80 else 60 end * interval '1 second'`,
+      [ids[1], ids[2]],
+    );
+
+    expect(await batchesToWake(database.db, 1)).toEqual([ids[1]]);
+    expect(await batchesToWake(database.db, 10)).toEqual([ids[2]]);
+  });
+
+  test("that was just stored, or just woken, is left alone for a while", async () => {
+    await database.db.transaction(async (tx) => {
+      // Times in one transaction stand still.
+      await storeBatch(tx, partitions, randomUUID(), [notification()]);
+      expect(await batchesToWake(tx, 10)).toEqual([]);
+      await tx.query("update batches set wake_at = now()");
+      expect(await batchesToWake(tx, 10)).toHaveLength(1);
+      expect(await batchesToWake(tx, 10)).toEqual([]);
+    });
+  });
+
+  test("is woken by one of two processes that sweep at once", async () => {
+    for (let n = 0; n < 10; n++) await store([notification()]);
+    await database.db.query("update batches set wake_at = now() - interval '1 second'");
+
+    const woken = await Promise.all([batchesToWake(database.db, 100), batchesToWake(database.db, 100)]);
+
+    expect(new Set(woken.flat()).size).toBe(10);
+    expect(woken.flat()).toHaveLength(10);
+  });
+
+  test("that fails is put off, longer each time up to five minutes, with the error", async () => {
+    const batchId = randomUUID();
+    await store([notification()], batchId);
+    const delays: number[] = [];
+    for (let attempt = 1; attempt <= 12; attempt++) {
+      // Times in one transaction stand still.
+      const [row] = await database.db.transaction(async (tx) => {
+        await postponeBatch(tx, batchId, `failure ${attempt}`);
+        return tx.query<{ delay: number }>(
+          "select extract(epoch from wake_at - now())::integer as delay from batches where last_error = $1",
+          [`failure ${attempt}`],
+        );
+      });
+      delays.push(row?.delay ?? -1);
+    }
+
+    expect(delays).toEqual([1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300, 300]);
+    expect(await batchesToWake(database.db, 10)).toEqual([]);
+  });
+
+  test("that was applied meanwhile is not put off", async () => {
+    const batchId = randomUUID();
+    await store([notification()], batchId);
+    const nothing = { events: 0, repeated: 0, discarded: 0, ignored: 0, quarantined: 0 };
+    await markApplied(database.db, batchId, nothing);
+
+    await postponeBatch(database.db, batchId, "too late");
+
+    expect(await database.db.query("select attempts, last_error from batches")).toEqual([
+      { attempts: 1, last_error: null },
+    ]);
+  });
+});
+
+test("quarantine marks one notification and keeps it", async () => {
+  const [bad, good] = [notification(), notification()];
+  await store([bad, good]);
+
+  await quarantine(database.db, bad, "It is strange");
+
+  const rows = await database.db.query<{ sns_message_id: string; quarantine_reason: string | null }>(
+    "select sns_message_id, quarantine_reason from notifications",
+  );
+  expect(new Map(rows.map((row) => [row.sns_message_id, row.quarantine_reason]))).toEqual(
+    new Map([
+      [bad.sns_message_id, "It is strange"],
+      [good.sns_message_id, null],
+    ]),
+  );
+});

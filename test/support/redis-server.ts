@@ -1,0 +1,91 @@
+import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
+import { mkdtemp, rm } from "node:fs/promises";
+import { type AddressInfo, createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Redis } from "ioredis";
+import { until } from "./wait.ts";
+
+/** Whether Debian's `redis-server` or another is on this machine. CI installs it, and skips nothing. */
+export const hasRedis: boolean =
+  process.env["CI"] === "true" || spawnSync("redis-server", ["--version"]).status === 0;
+
+export type RedisServer = {
+  url: string;
+  client: Redis;
+  /** Ends the process; `start` brings it back on the same port. */
+  kill(): Promise<void>;
+  start(): Promise<void>;
+  close(): Promise<void>;
+};
+
+/** @param isCluster a cluster of this one node, which holds all slots. */
+export async function redisServer({ isCluster = false } = {}): Promise<RedisServer> {
+  const directory = await mkdtemp(join(tmpdir(), "fanmail-redis-"));
+  const port = await freePort();
+  const url = `redis://127.0.0.1:${port}`;
+  const client = new Redis(url, { lazyConnect: true, retryStrategy: () => 50, maxRetriesPerRequest: null });
+  client.on("error", () => {});
+  const cluster = isCluster ? ["--cluster-enabled", "yes", "--cluster-announce-ip", "127.0.0.1"] : [];
+  const args = [
+    "--port",
+    String(port),
+    "--bind",
+    "127.0.0.1",
+    "--dir",
+    directory,
+    "--appendonly",
+    "yes",
+    ...cluster,
+  ];
+  let child = spawnServer(args);
+
+  const isReady = () =>
+    client.ping().then(
+      () => true,
+      () => false,
+    );
+  await client.connect().catch(() => {});
+  await until("Redis answers", isReady);
+  if (isCluster) {
+    await client.call("CLUSTER", "ADDSLOTSRANGE", "0", "16383");
+    await until("the cluster is ready", async () =>
+      /cluster_state:ok/.test(String(await client.call("CLUSTER", "INFO"))),
+    );
+  }
+  const server = {
+    url,
+    client,
+    async kill() {
+      const exited = once(child, "exit");
+      child.kill("SIGKILL");
+      await exited;
+    },
+    async start() {
+      child = spawnServer(args);
+      await until("Redis answers again", isReady);
+    },
+    async close() {
+      client.disconnect();
+      await server.kill();
+      await rm(directory, { recursive: true, force: true });
+    },
+  };
+  return server;
+}
+
+function spawnServer(args: string[]) {
+  return spawn("redis-server", args, { stdio: "ignore" });
+}
+
+/** Redis cannot tell which port the system chose, so that it is chosen before. Room is left for the cluster's bus. */
+async function freePort(): Promise<number> {
+  for (;;) {
+    const probe = createServer();
+    await new Promise<void>((resolve) => probe.listen(0, "127.0.0.1", resolve));
+    const { port } = probe.address() as AddressInfo;
+    await new Promise((resolve) => probe.close(resolve));
+    if (port < 50_000) return port;
+  }
+}
