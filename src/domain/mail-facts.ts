@@ -104,7 +104,14 @@ function earlier(one: Date | null, other: Date | null): Date | null {
 function unitedTags(one: MailFacts["tags"], other: MailFacts["tags"]): MailFacts["tags"] {
   if (one === null && other === null) return null;
   const names = [...new Set([...Object.keys(one ?? {}), ...Object.keys(other ?? {})])].sort();
-  return Object.fromEntries(names.map((name) => [name, greaterValues(one?.[name], other?.[name])]));
+  return Object.fromEntries(
+    names.map((name) => [name, greaterValues(valuesOf(one, name), valuesOf(other, name))]),
+  );
+}
+
+/** A tag may be called `constructor`, which every object inherits. */
+function valuesOf(tags: MailFacts["tags"], name: string): string[] | undefined {
+  return tags !== null && Object.hasOwn(tags, name) ? tags[name] : undefined;
 }
 
 function greaterValues(one: string[] | undefined, other: string[] | undefined): string[] {
