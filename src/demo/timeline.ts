@@ -42,8 +42,9 @@ export function timelineRows({ events }: Timeline): string[][] {
   });
 }
 
+/** A person both opens and clicks; a link scanner only clicks. */
 function score({ open_count, click_count }: z.infer<typeof ListedActivity>): number {
-  return open_count + click_count;
+  return Math.min(open_count, 2) * 10 + click_count;
 }
 
 async function ask(url: string, apiKey: string): Promise<unknown> {

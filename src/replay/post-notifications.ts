@@ -1,3 +1,4 @@
+import { setMaxListeners } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Pool } from "undici";
 import { z } from "zod";
@@ -41,6 +42,8 @@ export async function postNotifications(
   const pool = new Pool(origin, { connections, keepAliveTimeout: 4_000 });
   const counts: ReplayCounts = { stored: 0, duplicates: 0, retries: 0, failed: new Map() };
   const underWay = new Set<Promise<void>>();
+  // Each connection may wait for it.
+  setMaxListeners(connections + 1, options.stopping);
   let posted = 0;
   const startedMs = Date.now();
   try {
