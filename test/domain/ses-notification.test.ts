@@ -216,7 +216,7 @@ function isStorable(value: unknown): boolean {
 describe("for whatever it is given", () => {
   test("parseSesNotification does not throw on any text or JSON value", () => {
     fc.assert(
-      fc.property(fc.oneof(fc.string(), awkwardText, fc.json(), fc.jsonValue().map(String)), (message) => {
+      fc.property(fc.oneof(fc.string(), awkwardText, fc.json({ stringUnit: "binary" })), (message) => {
         expect(["event", "ignored", "invalid"]).toContain(parseSesNotification(message).kind);
       }),
       { numRuns: 2_000 },
