@@ -123,7 +123,7 @@ type Server = { url: string; stop(): Promise<void> };
 async function databaseServer(config: Config, log: Logger, attach: boolean): Promise<Server> {
   if (config.databaseUrl !== null) return { url: config.databaseUrl, stop: async () => {} };
   const start = attach ? attachEmbeddedPostgres : startEmbeddedPostgres;
-  return start({ dataDir: config.dataDir, log: (line) => log.info({}, line) });
+  return start({ dataDir: config.dataDir, log: (line) => log.warn({}, line) });
 }
 
 async function generatedKey(dataDir: string): Promise<Buffer> {

@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import type { Folded } from "../../src/domain/activity.ts";
-import type { EmailEvent, EventDetail } from "../../src/domain/email-event.ts";
+import type { EmailEvent } from "../../src/domain/email-event.ts";
+import type { EventDetail } from "../../src/domain/event-detail.ts";
 import { type EmailEventType, emailEventTypes } from "../../src/domain/event-names.ts";
 
 export const minute = 60_000;

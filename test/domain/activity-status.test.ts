@@ -7,7 +7,7 @@ import {
   statusOfEvent,
   storedStatuses,
 } from "../../src/domain/activity-status.ts";
-import type { EventDetail } from "../../src/domain/email-event.ts";
+import type { EventDetail } from "../../src/domain/event-detail.ts";
 import type { EmailEventType } from "../../src/domain/event-names.ts";
 
 /** From rules.md, the lowest first. */

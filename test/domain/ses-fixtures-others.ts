@@ -1,4 +1,4 @@
-import type { EventDetail } from "../../src/domain/email-event.ts";
+import type { EventDetail } from "../../src/domain/event-detail.ts";
 import {
   type ExpectedEvent,
   type ExpectedReading,
