@@ -5,7 +5,7 @@ import { isTopicArn } from "./domain/sns-message.ts";
 import { type LogLevel, logLevels } from "./logger.ts";
 
 /** Where BullMQ keeps its jobs. */
-export type QueueBackend =
+type QueueBackend =
   | { kind: "postgres" }
   | { kind: "redis"; url: string }
   | { kind: "redis-cluster"; nodes: string[] };

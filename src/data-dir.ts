@@ -16,7 +16,8 @@ export async function readOrMake(
   if (existing !== null) return existing;
   await mkdir(dataDir, { recursive: true });
   const draft = `${path}.${randomBytes(6).toString("hex")}`;
-  await writeFile(draft, await make(), { mode: 0o600, flag: "wx" });
+  // On disk before it has its name: a key that is empty after a power cut would lock everything out.
+  await writeFile(draft, await make(), { mode: 0o600, flag: "wx", flush: true });
   try {
     // A link appears whole, and fails when somebody else's is there.
     await link(draft, path);

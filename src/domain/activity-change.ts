@@ -13,7 +13,7 @@ import type { EmailEvent } from "./email-event.ts";
 export type KnownEvent = EmailEvent & { discarded: string | null };
 
 /** A decision that differs from the stored one. */
-export type ChangedDecision = { event: EmailEvent; discard: Discard | null };
+type ChangedDecision = { event: EmailEvent; discard: Discard | null };
 
 export type ActivityChange = {
   state: ActivityState;

@@ -26,7 +26,7 @@ export type ActivityState = {
 
 export type ActivityRules = { openWindowSeconds: number };
 
-export type DiscardReason = "open_window";
+type DiscardReason = "open_window";
 
 /** Why an event does not count, and which one stands in its place. */
 export type Discard = { reason: DiscardReason; kept: string };
@@ -85,7 +85,7 @@ export function comesTooLate(state: ActivityState, event: EmailEvent): boolean {
 }
 
 /** Order of event time; ties by id, so that every machine sees the same order. */
-export function byEventTime(
+function byEventTime(
   one: Pick<EmailEvent, "occurred_at" | "id">,
   other: Pick<EmailEvent, "occurred_at" | "id">,
 ): number {

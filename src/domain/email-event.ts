@@ -15,7 +15,7 @@ export type EmailEvent = {
 };
 
 /** An event together with the email and recipient that it belongs to. */
-export type RecipientEvent = { recipient: Address; isPrimary: boolean; event: EmailEvent };
+type RecipientEvent = { recipient: Address; isPrimary: boolean; event: EmailEvent };
 
 export type ReadEvents = { kind: "events"; events: RecipientEvent[] } | { kind: "invalid"; reason: string };
 

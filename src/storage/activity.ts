@@ -3,7 +3,7 @@ import type { MailFacts } from "../domain/mail-facts.ts";
 import { assignments, type Columns, columnList, rowSource } from "./columns.ts";
 import type { Database } from "./database.ts";
 
-export type ActivityKey = { project_id: string; id: string };
+type ActivityKey = { project_id: string; id: string };
 export type ActivityRow = ActivityKey & MailFacts & ActivityState;
 
 const keyColumns: Columns<ActivityKey> = { project_id: "uuid", id: "uuid" };

@@ -65,7 +65,7 @@ export type FinishedAttempt = {
   attempt: AttemptRow | null;
 };
 
-export type AttemptRow = {
+type AttemptRow = {
   id: string;
   number: number;
   started_at: Date;

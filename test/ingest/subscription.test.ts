@@ -1,17 +1,17 @@
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { type AwsServer, awsServer } from "../support/aws-server.ts";
+import { type AwsStub, awsStub } from "../support/aws-stub.ts";
 import { type TestDatabase, testDatabase } from "../support/database.ts";
 import { startTestService, type TestService } from "../support/service.ts";
 import { testTopic } from "../support/sns-signer.ts";
 
 let database: TestDatabase;
 let service: TestService;
-let aws: AwsServer;
+let aws: AwsStub;
 let awsStatus: number;
 
 beforeEach(async () => {
   awsStatus = 200;
-  aws = await awsServer((_request, response) =>
+  aws = await awsStub((_url, response) =>
     response.writeHead(awsStatus).end("<Error>Token\n expired</Error>"),
   );
   database = await testDatabase();
@@ -40,8 +40,8 @@ test("a verified SubscriptionConfirmation is confirmed at an address rebuilt fro
 
   expect([answer.status, await answer.json()]).toEqual([200, { status: "confirmed" }]);
   const topic = encodeURIComponent(testTopic);
-  expect(aws.requests).toEqual([
-    `sns.eu-west-1.amazonaws.com /?Action=ConfirmSubscription&TopicArn=${topic}&Token=${message["Token"]}`,
+  expect(aws.requested).toEqual([
+    `sns.eu-west-1.amazonaws.com/?Action=ConfirmSubscription&TopicArn=${topic}&Token=${message["Token"]}`,
   ]);
   expect(await topicState()).toEqual({ subscription_state: "confirmed", subscription_error: null });
 });
@@ -51,7 +51,7 @@ test("a forged SubscriptionConfirmation makes no request at all", async () => {
 
   expect((await service.ingest(message)).status).toBe(403);
 
-  expect(aws.requests).toEqual([]);
+  expect(aws.requested).toEqual([]);
   expect(await topicState()).toEqual({ subscription_state: "unknown", subscription_error: null });
 });
 
@@ -71,6 +71,6 @@ test("an UnsubscribeConfirmation is recorded and not visited: visiting it would 
   const answer = await service.ingest(service.signer.confirmation("UnsubscribeConfirmation"));
 
   expect([answer.status, await answer.json()]).toEqual([200, { status: "unsubscribed" }]);
-  expect(aws.requests).toEqual([]);
+  expect(aws.requested).toEqual([]);
   expect(await topicState()).toEqual({ subscription_state: "unsubscribed", subscription_error: null });
 });

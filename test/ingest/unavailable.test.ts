@@ -2,7 +2,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { type AwsServer, awsServer } from "../support/aws-server.ts";
+import { type AwsStub, awsStub } from "../support/aws-stub.ts";
 import { type TestDatabase, testDatabase } from "../support/database.ts";
 import { startTestService, type TestService } from "../support/service.ts";
 import { asMessage, sesEvent } from "../support/ses.ts";
@@ -15,7 +15,7 @@ import { type SnsSigner, snsSigner } from "../support/sns-signer.ts";
 let directory: string;
 let database: TestDatabase;
 let service: TestService;
-let aws: AwsServer;
+let aws: AwsStub;
 let signer: SnsSigner;
 let certificateAnswer: { status: number; body: string };
 
@@ -23,7 +23,7 @@ beforeEach(async () => {
   directory = await mkdtemp(join(tmpdir(), "fanmail-unavailable-"));
   signer = await snsSigner(directory);
   certificateAnswer = { status: 200, body: signer.certificate };
-  aws = await awsServer((_request, response) =>
+  aws = await awsStub((_url, response) =>
     response.writeHead(certificateAnswer.status).end(certificateAnswer.body),
   );
   database = await testDatabase();
@@ -49,7 +49,7 @@ test("one certificate serves any number of messages that arrive together", async
   );
 
   expect(answers.map(({ status }) => status)).toEqual(Array.from({ length: 40 }, () => 200));
-  expect(aws.requests).toHaveLength(1);
+  expect(aws.requested).toHaveLength(1);
 });
 
 test("a certificate that cannot be fetched: 503 with Retry-After", async () => {

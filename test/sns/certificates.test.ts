@@ -7,9 +7,9 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { UnavailableError } from "../../src/domain/errors.ts";
 import { parseSnsMessage, stringToSign } from "../../src/domain/sns-message.ts";
 import { type Certificates, createCertificates, type SigningKey } from "../../src/sns/certificates.ts";
+import { type AwsStub, awsStub } from "../support/aws-stub.ts";
 import { type SnsSigner, snsSigner } from "../support/sns-signer.ts";
 import { until } from "../support/wait.ts";
-import { type AwsStub, awsStub } from "./aws-stub.ts";
 
 const startMs = Date.parse("2026-11-20T12:00:00.000Z");
 const remembersMs = 5_000;

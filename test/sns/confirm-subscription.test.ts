@@ -5,8 +5,8 @@ import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { parseSnsMessage, type SnsConfirmation } from "../../src/domain/sns-message.ts";
 import { confirmSubscription } from "../../src/sns/confirm-subscription.ts";
+import { type AwsStub, awsStub } from "../support/aws-stub.ts";
 import { snsSigner, testTopic } from "../support/sns-signer.ts";
-import { type AwsStub, awsStub } from "./aws-stub.ts";
 
 const confirmed = "<ConfirmSubscriptionResponse/>";
 const token = "2336412f37fb687f/5d51e6e&2425a8a";

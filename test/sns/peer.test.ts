@@ -11,8 +11,8 @@ import { RefusedError } from "../../src/domain/errors.ts";
 import { parseSnsMessage } from "../../src/domain/sns-message.ts";
 import { type Certificates, createCertificates } from "../../src/sns/certificates.ts";
 import { verifySnsMessage } from "../../src/sns/verify.ts";
+import { type AwsStub, awsStub } from "../support/aws-stub.ts";
 import { type Fields, type SnsSigner, snsSigner, testTopic } from "../support/sns-signer.ts";
-import { type AwsStub, awsStub } from "./aws-stub.ts";
 
 /*
  * The npm package sns-validator as the peer: what it rightly accepts ours accepts, and what it accepts by

@@ -1,5 +1,3 @@
-import { readFileSync } from "node:fs";
-
 export type SesPayload = Record<string, unknown> & { mail: Record<string, unknown> };
 
 export type SesOptions = {
@@ -48,11 +46,4 @@ function listed(type: string, to: string[]): Record<string, unknown> {
 /** What SES puts into `Message`: compact JSON and a newline. */
 export function asMessage(payload: unknown): string {
   return `${JSON.stringify(payload)}\n`;
-}
-
-/** A payload of test/fixtures/ses. */
-export function fixture(name: string): SesPayload {
-  return JSON.parse(
-    readFileSync(new URL(`../fixtures/ses/${name}.json`, import.meta.url), "utf8"),
-  ) as SesPayload;
 }
