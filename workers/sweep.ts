@@ -1,6 +1,6 @@
 import type { Context } from "../src/context.ts";
 import { endpointsDue, releaseExpiredLeases } from "../src/storage/deliveries.ts";
-import { batchesToWake, markWoken } from "../src/storage/journal.ts";
+import { takeBatchesToWake, wakeSoon } from "../src/storage/journal.ts";
 
 type SweepContext = Pick<Context, "db" | "queues" | "partitions" | "clock">;
 
@@ -14,15 +14,22 @@ const dayMs = 86_400_000;
 export async function sweep({ db, queues, partitions, clock }: SweepContext): Promise<void> {
   await partitions.ensure("notifications", comingDays(clock.now()));
   await partitions.ensure("events", comingDays(clock.now()));
-  const batchIds = await batchesToWake(db, maxBatches);
-  if (batchIds.length > 0) {
-    await queues.wakeApply(batchIds.map((batchId) => ({ batchId })));
-    await markWoken(db, batchIds);
-  }
+  await wakeBatches({ db, queues });
   await releaseExpiredLeases(db);
   const due = await endpointsDue(db);
   if (due.length > 0) {
     await queues.wakeDeliver(due.map(({ project_id, id }) => ({ projectId: project_id, endpointId: id })));
+  }
+}
+
+async function wakeBatches({ db, queues }: Pick<SweepContext, "db" | "queues">): Promise<void> {
+  const batchIds = await takeBatchesToWake(db, maxBatches);
+  if (batchIds.length === 0) return;
+  try {
+    await queues.wakeApply(batchIds.map((batchId) => ({ batchId })));
+  } catch (error) {
+    await wakeSoon(db, batchIds);
+    throw error;
   }
 }
 

@@ -31,11 +31,18 @@ export function openDatabase(
     application_name: "fanmail",
     options: "-c timezone=UTC -c idle_in_transaction_session_timeout=60000 -c statement_timeout=60000",
   });
-  pool.on("error", options.onIdleError);
+  let isClosing = false;
+  // The pool is closed before its sockets are; a server that is stopped right after may still drop them.
+  pool.on("error", (error) => {
+    if (!isClosing) options.onIdleError(error);
+  });
   return {
     query: (sql, params) => run(pool, sql, params),
     transaction: (work) => inTransaction(pool, work),
-    close: () => pool.end(),
+    close() {
+      isClosing = true;
+      return pool.end();
+    },
   };
 }
 

@@ -141,23 +141,29 @@ export async function postponeBatch(db: Database, batchId: string, error: string
   );
 }
 
-/** Batches that nobody has applied although it is time: their wake-up was lost, or they failed before. */
-export async function batchesToWake(db: Database, limit: number): Promise<string[]> {
+/** How often a batch that waits in a long queue is woken in vain. */
+const wakeAgainSeconds = 10;
+
+/**
+ * Takes batches that nobody has applied although it is time: their wake-up was lost, or they failed before.
+ * They are not named again for a while. This comes before the waking, because a worker that is quick would find
+ * the row locked by it and leave the batch to somebody else.
+ */
+export async function takeBatchesToWake(db: Database, limit: number): Promise<string[]> {
   const rows = await db.query<{ id: string }>(
-    "select id from batches where applied_at is null and wake_at <= now() order by wake_at limit $1",
-    [limit],
+    `update batches set wake_at = now() + $2 * interval '1 second'
+     where id in (
+       select id from batches where applied_at is null and wake_at <= now()
+       order by wake_at limit $1 for update skip locked
+     ) returning id`,
+    [limit, wakeAgainSeconds],
   );
   return rows.map(({ id }) => id);
 }
 
-/** How often a batch that waits in a long queue is woken in vain. */
-const wakeAgainSeconds = 10;
-
-/** Remembers that workers have been woken for these batches, so that the next sweep does not do it again. */
-export async function markWoken(db: Database, batchIds: readonly string[]): Promise<void> {
-  await db.query(
-    `update batches set wake_at = now() + $2 * interval '1 second'
-     where id = any($1::uuid[]) and applied_at is null and wake_at <= now()`,
-    [batchIds, wakeAgainSeconds],
-  );
+/** Has the next sweep name batches again, because nobody could be woken for them. */
+export async function wakeSoon(db: Database, batchIds: readonly string[]): Promise<void> {
+  await db.query("update batches set wake_at = now() where id = any($1::uuid[]) and applied_at is null", [
+    batchIds,
+  ]);
 }

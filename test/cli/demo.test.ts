@@ -21,6 +21,10 @@ afterAll(() => directory?.remove());
 
 const week = countWeek();
 
+/** What the demonstration itself finds wrong; the queue may log a connection that is lost while all is stopped. */
+const complaints = ({ stderr }: Ended) =>
+  stderr.split("\n").filter((line) => line !== "" && !line.includes('"msg":"queue"'));
+
 /** The numbers of a row of the table. */
 function row({ stdout }: Ended, label: string): number[] | undefined {
   const line = stdout.split("\n").find((each) => each.trimStart().startsWith(`${label} `));
@@ -34,7 +38,7 @@ function row({ stdout }: Ended, label: string): number[] | undefined {
 
 describe("the first run", () => {
   test("ends with 0 and complains of nothing", () => {
-    expect({ code: first.code, stderr: first.stderr }).toEqual({ code: 0, stderr: "" });
+    expect([first.code, complaints(first)]).toEqual([0, []]);
   });
 
   test("takes every line of the week, and stores each different one once", () => {
@@ -74,7 +78,7 @@ describe("the first run", () => {
 
 describe("the second run on the same data", () => {
   test("finds that all are duplicates, and sends no webhook", () => {
-    expect({ code: second.code, stderr: second.stderr }).toEqual({ code: 0, stderr: "" });
+    expect([second.code, complaints(second)]).toEqual([0, []]);
     expect(row(second, "Notifications received")).toEqual([week.lines]);
     expect(row(second, "stored in the journal")).toEqual([0]);
     expect(row(second, "duplicates (same SNS message)")).toEqual([week.lines]);

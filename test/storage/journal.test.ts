@@ -2,14 +2,14 @@ import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import {
   type AcceptedNotification,
-  batchesToWake,
   loadBatch,
   markApplied,
-  markWoken,
   postponeBatch,
   quarantine,
   storeBatch,
   takeBatch,
+  takeBatchesToWake,
+  wakeSoon,
 } from "../../src/storage/journal.ts";
 import { type Partitions, partitionsOf } from "../../src/storage/partitions.ts";
 import { defaultProjectId } from "../../src/storage/projects.ts";
@@ -216,8 +216,9 @@ describe("a batch", () => {
       [ids[1], ids[2]],
     );
 
-    expect(await batchesToWake(database.db, 10)).toEqual([ids[1], ids[2]]);
-    expect(await batchesToWake(database.db, 1)).toEqual([ids[1]]);
+    expect(await takeBatchesToWake(database.db, 1)).toEqual([ids[1]]);
+    expect(await takeBatchesToWake(database.db, 10)).toEqual([ids[2]]);
+    expect(await takeBatchesToWake(database.db, 10)).toEqual([]);
   });
 
   test("that was just stored, or just woken, is left alone for a while", async () => {
@@ -226,11 +227,12 @@ describe("a batch", () => {
       // Times in one transaction stand still.
       await storeBatch(tx, partitions, woken, [notification()]);
       await storeBatch(tx, partitions, waiting, [notification()]);
-      expect(await batchesToWake(tx, 10)).toEqual([]);
+      expect(await takeBatchesToWake(tx, 10)).toEqual([]);
       await tx.query("update batches set wake_at = now()");
-      expect(await batchesToWake(tx, 10)).toHaveLength(2);
-      await markWoken(tx, [woken]);
-      expect(await batchesToWake(tx, 10)).toEqual([waiting]);
+      expect(await takeBatchesToWake(tx, 10)).toHaveLength(2);
+      expect(await takeBatchesToWake(tx, 10)).toEqual([]);
+      await wakeSoon(tx, [waiting]);
+      expect(await takeBatchesToWake(tx, 10)).toEqual([waiting]);
     });
   });
 
@@ -251,7 +253,7 @@ describe("a batch", () => {
     }
 
     expect(delays).toEqual([1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300, 300]);
-    expect(await batchesToWake(database.db, 10)).toEqual([]);
+    expect(await takeBatchesToWake(database.db, 10)).toEqual([]);
   });
 
   test("that was applied meanwhile is not put off", async () => {
