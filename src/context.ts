@@ -83,7 +83,8 @@ export async function openStore(config: Config, options: ContextOptions = {}): P
 export async function openContext(config: Config, options: ContextOptions = {}): Promise<Context> {
   const store = await openStore(config, options);
   try {
-    const queues = await openQueues(queueConnection(config, store.databaseUrl), warnSparsely(store));
+    const warning = sparseWarning(store);
+    const queues = await openQueues(queueConnection(config, store.databaseUrl), warning.onError);
     const aws = options.awsDispatcher ?? new Agent({ connections: 8 });
     const customers = webhookDispatcher();
     return {
@@ -92,6 +93,8 @@ export async function openContext(config: Config, options: ContextOptions = {}):
       awsDispatcher: aws,
       webhookDispatcher: customers,
       async close() {
+        // Connections end in the order of their servers' liking; that is no trouble any more.
+        warning.silence();
         await queues.close();
         await Promise.all([aws.destroy(), customers.destroy()]);
         await store.close();
@@ -104,13 +107,18 @@ export async function openContext(config: Config, options: ContextOptions = {}):
 }
 
 /** While its server is away BullMQ reports the same error a thousand times a second. */
-function warnSparsely({ log, clock }: StoreContext): (error: Error) => void {
+function sparseWarning({ log, clock }: StoreContext): { onError(error: Error): void; silence(): void } {
   let silentUntilMs = 0;
-  return (error) => {
-    const nowMs = clock.now().getTime();
-    if (nowMs < silentUntilMs) return;
-    silentUntilMs = nowMs + 1_000;
-    log.warn({ cause: errorText(error) }, "queue");
+  return {
+    onError(error) {
+      const nowMs = clock.now().getTime();
+      if (nowMs < silentUntilMs) return;
+      silentUntilMs = nowMs + 1_000;
+      log.warn({ cause: errorText(error) }, "queue");
+    },
+    silence() {
+      silentUntilMs = Number.POSITIVE_INFINITY;
+    },
   };
 }
 

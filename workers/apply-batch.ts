@@ -3,7 +3,8 @@ import { type Interpretation, interpretNotification } from "../src/domain/interp
 import { touchedActivities } from "../src/domain/touched-activity.ts";
 import { errorText } from "../src/logger.ts";
 import type { ApplyJob, DeliverJob } from "../src/queue/jobs.ts";
-import { type Database, isDataError, isRetryable, sqlState } from "../src/storage/database.ts";
+import type { Database } from "../src/storage/database.ts";
+import { isDataError, isRetryable, sqlState } from "../src/storage/database-errors.ts";
 import {
   type AcceptedNotification,
   type BatchSummary,

@@ -30,6 +30,18 @@ export function readArgs<const T extends Options>(args: string[], options: T) {
   }
 }
 
+/**
+ * Reads a comma-separated list of known names.
+ * @param what the names are, for the error.
+ * @throws UsageError that lists the unknown and the known ones.
+ */
+export function readChoices(what: string, text: string, known: readonly string[]): string[] {
+  const given = text.split(",").map((name) => name.trim());
+  const unknown = given.filter((name) => !known.includes(name));
+  if (unknown.length === 0) return given;
+  throw new UsageError(`Unknown ${what}: ${unknown.join(", ")}. There are: ${known.join(", ")}`);
+}
+
 /** The configuration of the environment. @throws ConfigError */
 export function environmentConfig(): Config {
   return readConfig(process.env);

@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import { webhookEventTypes } from "../domain/event-names.ts";
 import { webhookSecret } from "../domain/webhook-signature.ts";
 import { deleteEndpoint, insertEndpoint, listEndpoints } from "../storage/endpoints.ts";
-import { type Command, print, printJson, readArgs, table, UsageError } from "./command.ts";
+import { type Command, print, printJson, readArgs, readChoices, table, UsageError } from "./command.ts";
 import { projectNamed, withStore } from "./with-store.ts";
 
 export const endpoints: Command = {
@@ -36,7 +36,7 @@ type AddOptions = { project: string; events: string; description?: string | unde
 
 async function add(url: string, options: AddOptions): Promise<void> {
   assertUrl(url);
-  const eventTypes = readEventTypes(options.events);
+  const eventTypes = readChoices("events", options.events, [...webhookEventTypes, "*"]);
   const { id, secret } = await withStore(async (store) => {
     const project = await projectNamed(store, options.project);
     const endpoint = { id: store.clock.newId(), secret: webhookSecret(randomBytes(32)) };
@@ -62,14 +62,6 @@ function assertUrl(url: string): void {
   }
   if (parsed.username || parsed.password)
     throw new UsageError("The URL may not hold a user name or password");
-}
-
-function readEventTypes(text: string): string[] {
-  const given = text.split(",").map((type) => type.trim());
-  const known: readonly string[] = [...webhookEventTypes, "*"];
-  const unknown = given.filter((type) => !known.includes(type));
-  if (unknown.length === 0) return given;
-  throw new UsageError(`Unknown events: ${unknown.join(", ")}. There are: ${known.join(", ")}`);
 }
 
 async function list(asJson: boolean): Promise<void> {

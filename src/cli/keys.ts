@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import type { StoreContext } from "../context.ts";
 import { apiKey, apiKeyHash, apiKeyPrefix, scopes } from "../domain/api-key.ts";
 import { insertApiKey, listApiKeys, revokeApiKey } from "../storage/api-keys.ts";
-import { type Command, print, printJson, readArgs, table, UsageError } from "./command.ts";
+import { type Command, print, printJson, readArgs, readChoices, table, UsageError } from "./command.ts";
 import { projectNamed, withStore } from "./with-store.ts";
 
 export const keys: Command = {
@@ -35,7 +35,7 @@ export const keys: Command = {
 type CreateOptions = { project: string; name: string; scopes: string; json: boolean };
 
 async function create(options: CreateOptions): Promise<void> {
-  const granted = readScopes(options.scopes);
+  const granted = readChoices("scopes", options.scopes, [...scopes, "*"]);
   const key = await withStore(async (store) => {
     const project = await projectNamed(store, options.project);
     return createApiKey(store, project.id, options.name, granted);
@@ -62,14 +62,6 @@ async function createApiKey(
     sha256: apiKeyHash(key),
   });
   return key;
-}
-
-function readScopes(text: string): string[] {
-  const given = text.split(",").map((scope) => scope.trim());
-  const known: readonly string[] = [...scopes, "*"];
-  const unknown = given.filter((scope) => !known.includes(scope));
-  if (unknown.length === 0) return given;
-  throw new UsageError(`Unknown scopes: ${unknown.join(", ")}. There are: ${known.join(", ")}`);
 }
 
 async function list(asJson: boolean): Promise<void> {

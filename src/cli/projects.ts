@@ -1,4 +1,4 @@
-import { sqlState } from "../storage/database.ts";
+import { sqlState } from "../storage/database-errors.ts";
 import { insertProject, listProjects } from "../storage/projects.ts";
 import { type Command, print, printJson, readArgs, table, UsageError } from "./command.ts";
 import { withStore } from "./with-store.ts";

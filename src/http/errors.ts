@@ -1,7 +1,7 @@
 import type { NextFunction, Request, Response } from "express";
 import { z } from "zod";
-import { UnavailableError } from "../domain/errors.ts";
 import { errorText, type Logger } from "../logger.ts";
+import { isAway } from "../storage/database-errors.ts";
 
 /** An answer of the API that is not a success, told to the caller as it is. */
 export class ApiError extends Error {
@@ -57,15 +57,18 @@ export function errorHandler(log: Logger) {
     }
     const requestId = String(response.locals["requestId"]);
     log.error({ request_id: requestId, cause: errorText(error) }, "request failed");
-    if (error instanceof UnavailableError) response.setHeader("retry-after", error.retryAfterSeconds);
-    const status = error instanceof UnavailableError ? 503 : 500;
-    response.status(status).json({ error: publicMessage(error), request_id: requestId });
+    const { status, message } = faultOf(error);
+    if (status === 503) response.setHeader("retry-after", retryAfterSeconds);
+    response.status(status).json({ error: message, request_id: requestId });
   };
 }
 
+const retryAfterSeconds = 5;
+
 /** Causes stay in the log. */
-function publicMessage(error: unknown): string {
-  return error instanceof UnavailableError ? error.message : "Internal error";
+function faultOf(error: unknown): { status: 500 | 503; message: string } {
+  if (isAway(error)) return { status: 503, message: "The database cannot be reached now" };
+  return { status: 500, message: "Internal error" };
 }
 
 const ClientError = z.looseObject({ status: z.number().min(400).max(499) });

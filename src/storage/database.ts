@@ -1,5 +1,4 @@
 import pg from "pg";
-import { z } from "zod";
 
 /** Runs SQL: a pool, or one transaction of it. */
 export type Database = {
@@ -107,25 +106,4 @@ async function withSavepoint<Result>(
     await client.query("rollback to savepoint step; release savepoint step").catch(() => {});
     throw error;
   }
-}
-
-const DatabaseError = z.looseObject({ code: z.string(), message: z.string() });
-
-/** The SQLSTATE of an error from the server, or null for any other error. */
-export function sqlState(error: unknown): string | null {
-  const parsed = DatabaseError.safeParse(error);
-  return parsed.success && /^[0-9A-Z]{5}$/.test(parsed.data.code) ? parsed.data.code : null;
-}
-
-/** Whether the same transaction may pass when it is tried again at once: deadlock or serialisation failure. */
-export function isRetryable(error: unknown): boolean {
-  return ["40P01", "40001"].includes(sqlState(error) ?? "");
-}
-
-/**
- * Whether the data itself cannot be stored: classes 22 (data exception), 23 (constraint) and 54 (a value too
- * long for an index, say).
- */
-export function isDataError(error: unknown): boolean {
-  return /^(22|23|54)/.test(sqlState(error) ?? "");
 }

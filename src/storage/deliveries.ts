@@ -1,15 +1,8 @@
+import type { OwedDelivery } from "../domain/owed-delivery.ts";
 import { type Columns, columnList, rowSource } from "./columns.ts";
 import type { Database } from "./database.ts";
 
-export type NewDelivery = {
-  project_id: string;
-  id: string;
-  endpoint_id: string;
-  event_id: string;
-  event_type: string;
-  body: string;
-  state: "pending" | "held";
-};
+export type NewDelivery = OwedDelivery & { project_id: string };
 
 const newColumns: Columns<NewDelivery> = {
   project_id: "uuid",

@@ -56,7 +56,7 @@ export async function deleteEndpoint(db: Database, id: string): Promise<boolean>
     ]);
     await tx.query(
       `update deliveries set state = 'cancelled', finished_at = now()
-       where endpoint_id::text = lower($1) and state in ('pending', 'retrying', 'held')`,
+       where endpoint_id::text = lower($1) and state in ('pending', 'leased', 'retrying', 'held')`,
       [id],
     );
     return deleted.length > 0;

@@ -1,6 +1,6 @@
 import type { Database } from "./database.ts";
+import { isPartitionMissing } from "./database-errors.ts";
 import type { Partitions } from "./partitions.ts";
-import { isPartitionMissing } from "./partitions.ts";
 
 /** An accepted SNS message, as the receiver hands it over. */
 export type AcceptedNotification = {

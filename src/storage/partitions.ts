@@ -1,5 +1,4 @@
 import type { Database } from "./database.ts";
-import { sqlState } from "./database.ts";
 
 export type PartitionedTable = "notifications" | "events";
 
@@ -39,13 +38,6 @@ export function partitionsOf(db: Database): Partitions {
     },
     forget: () => known.clear(),
   };
-}
-
-/** Whether an insert failed because the partition for its time is missing. */
-export function isPartitionMissing(error: unknown): boolean {
-  return (
-    sqlState(error) === "23514" && error instanceof Error && /no partition of relation/.test(error.message)
-  );
 }
 
 /**

@@ -1,7 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { type FanmailProcess, fanmail } from "../support/fanmail-process.ts";
+import { dataDirectory, type FanmailProcess, fanmail, run, terminate } from "../support/fanmail-process.ts";
 import { until } from "../support/wait.ts";
-import { dataDirectory, run } from "./run.ts";
 
 let directory: { path: string; remove(): Promise<void> };
 let service: FanmailProcess;
@@ -17,10 +16,9 @@ beforeAll(async () => {
   url = address ?? "";
 });
 afterAll(async () => {
-  service?.child.kill("SIGTERM");
-  const code = await service?.exited;
+  const { code, stderr } = await terminate(service);
   await directory?.remove();
-  expect(code, service?.stderr()).toBe(0);
+  expect(code, stderr).toBe(0);
 });
 
 /** Runs a command that must succeed. */

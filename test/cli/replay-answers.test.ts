@@ -1,11 +1,10 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { fanmail } from "../support/fanmail-process.ts";
+import { dataDirectory, type Ended, fanmail, run } from "../support/fanmail-process.ts";
 import { asMessage, sesEvent } from "../support/ses.ts";
 import { until } from "../support/wait.ts";
 import { type Answer, type TestSink, webhookSink } from "../support/webhook-sink.ts";
-import { dataDirectory, type Ended, run } from "./run.ts";
 
 let directory: { path: string; remove(): Promise<void> };
 
@@ -120,14 +119,15 @@ test("--rate keeps the next one back until its time; Ctrl-C ends the wait, with 
     async ({ url, received }) => {
       const file = await capture("rate.ndjson", lines(send("now"), send("in a thousand seconds")));
       const args = ["replay", file, "--to", url, "--rate", "0.001", "--json"];
-      const { child, exited, stdout } = fanmail(args, { DATA_DIR: directory.path });
+      const { child, ended } = fanmail(args, { DATA_DIR: directory.path });
       await until("the first is received", () => received.length > 0);
 
       child.kill("SIGINT");
 
-      expect(await exited).toBe(1);
+      const { code, stdout } = await ended;
+      expect(code).toBe(1);
       expect(received).toHaveLength(1);
-      expect(JSON.parse(stdout())).toEqual({ ...nothing, read: 2, stored: 1 });
+      expect(JSON.parse(stdout)).toEqual({ ...nothing, read: 2, stored: 1 });
     },
   );
 });
@@ -140,15 +140,16 @@ test("Ctrl-C ends the wait for a receiver that is away", async () => {
         "away.ndjson",
         lines(...Array.from({ length: 40 }, (_, n) => send(`n${n}`))),
       );
-      const { child, exited, stdout, stderr } = fanmail(["replay", file, "--to", url, "--json"], {
+      const { child, ended } = fanmail(["replay", file, "--to", url, "--json"], {
         DATA_DIR: directory.path,
       });
       await until("all connections have been answered", () => received.length >= 32);
 
       child.kill("SIGINT");
 
-      expect([await exited, stderr()]).toEqual([1, ""]);
-      expect(JSON.parse(stdout())).toMatchObject({ stored: 0, duplicates: 0, failed: { "503": 32 } });
+      const { code, stdout, stderr } = await ended;
+      expect([code, stderr]).toEqual([1, ""]);
+      expect(JSON.parse(stdout)).toMatchObject({ stored: 0, duplicates: 0, failed: { "503": 32 } });
     },
   );
 });

@@ -2,9 +2,9 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type TestDatabase, testDatabase } from "../support/database.ts";
+import { dataDirectory, type Ended, run } from "../support/fanmail-process.ts";
 import { startTestService, type TestService } from "../support/service.ts";
 import { asMessage, sesEvent } from "../support/ses.ts";
-import { dataDirectory, type Ended, run } from "./run.ts";
 
 const topic = "arn:aws:sns:us-east-1:000000000000:fanmail-replay";
 let directory: { path: string; remove(): Promise<void> };

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { dataDirectory, run } from "./run.ts";
+import { dataDirectory, run } from "../support/fanmail-process.ts";
 
 let directory: { path: string; remove(): Promise<void> };
 

@@ -1,87 +1,84 @@
-import { chmod, mkdtemp, readdir, readFile, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
-import {
-  attachEmbeddedPostgres,
-  type EmbeddedPostgres,
-  startEmbeddedPostgres,
-} from "../../src/embedded/embedded-postgres.ts";
+import { attachEmbeddedPostgres, startEmbeddedPostgres } from "../../src/embedded/embedded-postgres.ts";
+import { localSigner } from "../../src/replay/local-signer.ts";
 import { type DatabasePool, openDatabase } from "../../src/storage/database.ts";
-import { fanmail } from "../support/fanmail-process.ts";
+import {
+  dataDirectory,
+  type Ended,
+  type FanmailProcess,
+  fanmail,
+  run,
+  terminate,
+} from "../support/fanmail-process.ts";
 import { until } from "../support/wait.ts";
 
 /*
  * The built program in processes of its own, on the bundled week of notifications.
  */
 
-const week = fileURLToPath(new URL("../../examples/week.ndjson", import.meta.url));
-const topic = "arn:aws:sns:us-east-1:123456789012:example-shop-events";
 /** Processes start and stop many times here. */
 vi.setConfig({ testTimeout: 180_000, hookTimeout: 120_000 });
 
-let root: string;
-let undisturbed: Rows;
+const week = fileURLToPath(new URL("../../examples/week.ndjson", import.meta.url));
+const topic = "arn:aws:sns:us-east-1:123456789012:example-shop-events";
 
+type Environment = Record<string, string> & { DATA_DIR: string };
 type Rows = { activity: unknown[]; events: unknown[]; notifications: unknown[]; unapplied: unknown[] };
 
+let root: { path: string; remove(): Promise<void> };
+let undisturbed: Rows;
+
 beforeAll(async () => {
-  root = await mkdtemp(join(tmpdir(), "fanmail-crash-"));
-  await chmod(root, 0o755);
+  root = await dataDirectory();
   const environment = await environmentOf("undisturbed");
   const service = fanmail(["start"], environment);
-  await replayInto(service, environment);
+  await replayed(replay(await urlOf(service), environment));
   undisturbed = await rowsOf(environment);
-  service.child.kill("SIGTERM");
-  expect(await service.exited).toBe(0);
+  expect(await terminate(service)).toMatchObject({ code: 0, stderr: "" });
 });
-afterAll(async () => {
-  await rm(root, { recursive: true, force: true });
-});
+afterAll(() => root.remove());
 
 /** The environment of a service on an embedded database of its own, that takes locally signed notifications. */
-async function environmentOf(name: string): Promise<Record<string, string>> {
-  const environment = { DATA_DIR: join(root, name), PORT: "0", LOG_LEVEL: "error", SNS_TOPIC_ARNS: topic };
-  // A replay that finds nobody makes the key, and says which certificate to trust.
-  const probe = fanmail(
-    ["replay", week, "--topic", topic, "--to", "http://127.0.0.1:9/", "--give-up-after", "0.001"],
-    environment,
-  );
-  await probe.exited;
-  const certificate = join(environment.DATA_DIR, "sns-signing-certificate.pem");
-  return { ...environment, SNS_LOCAL_CERTS: `${await certificateUrl(certificate)}=${certificate}` };
+async function environmentOf(name: string): Promise<Environment> {
+  const dataDir = join(root.path, name);
+  const signer = await localSigner(dataDir);
+  return {
+    DATA_DIR: dataDir,
+    PORT: "0",
+    LOG_LEVEL: "error",
+    SNS_TOPIC_ARNS: topic,
+    SNS_LOCAL_CERTS: `${signer.certificateUrl(topic)}=${signer.certificatePath}`,
+  };
 }
 
-async function certificateUrl(path: string): Promise<string> {
-  const { createHash } = await import("node:crypto");
-  const name = createHash("sha256")
-    .update(await readFile(path))
-    .digest("hex")
-    .slice(0, 32);
-  return `https://sns.us-east-1.amazonaws.com/SimpleNotificationService-${name}.pem`;
+async function urlOf(service: FanmailProcess): Promise<string> {
+  const [, url = ""] = await service.line(/listens on (\S+)/);
+  return url;
 }
 
-function replay(url: string, environment: Record<string, string>, ...options: string[]) {
-  return fanmail(
+function replay(url: string, environment: Environment, ...options: string[]): Promise<Ended> {
+  return run(
     ["replay", week, "--topic", topic, "--to", `${url}/ingest/sns`, "--json", ...options],
     environment,
   );
 }
 
-async function replayInto(service: ReturnType<typeof fanmail>, environment: Record<string, string>) {
-  const [, url = ""] = await service.line(/listens on (\S+)/);
-  const run = replay(url, environment);
-  expect(await run.exited, run.stderr()).toBe(0);
-  return JSON.parse(run.stdout());
+/** The summary of a replay that left nothing over. */
+async function replayed(ended: Promise<Ended>) {
+  const { code, stdout, stderr } = await ended;
+  expect(code, stdout + stderr).toBe(0);
+  return JSON.parse(stdout);
 }
 
 async function withDatabase<Result>(
-  environment: Record<string, string>,
+  environment: Environment,
   work: (db: DatabasePool) => Promise<Result>,
 ): Promise<Result> {
   const url = environment["DATABASE_URL"];
-  const server = url ? null : await attachEmbeddedPostgres({ dataDir: environment["DATA_DIR"] ?? "" });
+  const server = url === undefined ? await attachEmbeddedPostgres({ dataDir: environment.DATA_DIR }) : null;
   const db = openDatabase(url ?? server?.url ?? "", { maxConnections: 2, onIdleError: () => {} });
   try {
     return await work(db);
@@ -91,8 +88,17 @@ async function withDatabase<Result>(
   }
 }
 
-/** Everything that is known, without the times at which we came to know it. */
-async function rowsOf(environment: Record<string, string>): Promise<Rows> {
+/** Waits until so many more notifications are in the journal. */
+async function storedMore(environment: Environment, count: number): Promise<void> {
+  await withDatabase(environment, async (db) => {
+    const stored = async () => (await db.query("select 1 from notifications")).length;
+    const before = await stored();
+    await until(`${count} more are stored`, async () => (await stored()) >= before + count);
+  });
+}
+
+/** Everything that is known, without the times at which we came to know it, and without local signatures. */
+async function rowsOf(environment: Environment): Promise<Rows> {
   return withDatabase(environment, async (db) => {
     const unapplied = () => db.query("select id from batches where applied_at is null");
     await until("all is applied", async () => (await unapplied()).length === 0);
@@ -102,7 +108,8 @@ async function rowsOf(environment: Record<string, string>): Promise<Rows> {
       ),
       events: await db.query("select to_jsonb(events) - 'created_at' as row from events order by id"),
       notifications: await db.query(
-        "select sns_message_id, body::jsonb ->> 'Message' as message, quarantine_reason from notifications order by sns_message_id",
+        `select sns_message_id, body::jsonb ->> 'Message' as message, quarantine_reason
+         from notifications order by sns_message_id`,
       ),
       unapplied: await unapplied(),
     };
@@ -117,31 +124,25 @@ test("kill -9 in the middle of a replay, start and replay again: the same rows a
   const environment = await environmentOf("killed");
   for (let kill = 0; kill < 3; kill++) {
     const victim = fanmail(["start"], environment);
-    const [, url = ""] = await victim.line(/listens on (\S+)/);
-    const run = replay(url, environment, "--rate", "400", "--give-up-after", "0.5");
-    await withDatabase(environment, async (db) => {
-      const stored = async () => (await db.query("select 1 from notifications")).length;
-      const before = await stored();
-      await until("some more are stored", async () => (await stored()) >= before + 40);
-    });
+    const cutOff = replay(await urlOf(victim), environment, "--rate", "400", "--give-up-after", "0.5");
+    await storedMore(environment, 40);
     victim.child.kill("SIGKILL");
-    expect([await victim.exited, await run.exited]).toEqual([null, 1]);
+    expect([(await victim.ended).code, (await cutOff).code]).toEqual([null, 1]);
   }
 
   const service = fanmail(["start"], environment);
-  const summary = await replayInto(service, environment);
+  const { stored, duplicates } = await replayed(replay(await urlOf(service), environment));
   const rows = await rowsOf(environment);
-  service.child.kill("SIGTERM");
 
-  expect(await service.exited, service.stderr()).toBe(0);
-  expect(summary.duplicates).toBeGreaterThan(48);
-  expect(summary.stored + summary.duplicates).toBe(749);
+  expect(await terminate(service)).toMatchObject({ code: 0, stderr: "" });
+  expect(stored + duplicates).toBe(749);
+  expect(duplicates).toBeGreaterThan(48);
   expect(rows).toEqual(undisturbed);
 });
 
 test("PostgreSQL stops during a replay: the receiver answers 503, the replay tries again, nothing is missing", async () => {
-  const dataDir = join(root, "stopped-server");
-  let server: EmbeddedPostgres = await startEmbeddedPostgres({ dataDir });
+  const dataDir = join(root.path, "stopped-server");
+  const server = await startEmbeddedPostgres({ dataDir });
   const environment = {
     ...(await environmentOf("stopped")),
     DATABASE_URL: server.url,
@@ -149,60 +150,50 @@ test("PostgreSQL stops during a replay: the receiver answers 503, the replay tri
     LOG_LEVEL: "silent",
   };
   const service = fanmail(["start"], environment);
-  const [, url = ""] = await service.line(/listens on (\S+)/);
-  const run = replay(url, environment, "--rate", "300");
-  await withDatabase(environment, async (db) => {
-    await until("some are stored", async () => (await db.query("select 1 from notifications")).length > 50);
-  });
+  const url = await urlOf(service);
+  const disturbed = replay(url, environment, "--rate", "300");
+  await storedMore(environment, 50);
 
   await server.stop();
   const away = await fetch(`${url}/readyz`);
+  // The replay goes on meanwhile, and is turned away.
   await new Promise((resolve) => setTimeout(resolve, 1_500));
-  server = await startEmbeddedPostgres({ dataDir, port: Number(new URL(server.url).port) });
+  const again = await startEmbeddedPostgres({ dataDir, port: Number(new URL(server.url).port) });
 
   expect(away.status).toBe(503);
-  expect(await run.exited, run.stderr()).toBe(0);
-  const summary = JSON.parse(run.stdout());
-  expect(summary.retries).toBeGreaterThan(0);
-  expect([summary.read, summary.failed, summary.stored + summary.duplicates]).toEqual([749, {}, 749]);
+  const { read, failed, stored, duplicates, retries } = await replayed(disturbed);
+  expect(retries).toBeGreaterThan(0);
+  expect([read, failed, stored + duplicates]).toEqual([749, {}, 749]);
   expect(await rowsOf(environment)).toEqual(undisturbed);
-  service.child.kill("SIGTERM");
-  expect(await service.exited).toBe(0);
-  await server.stop();
+  expect((await terminate(service)).code).toBe(0);
+  await again.stop();
 });
 
-test("SIGTERM during a replay: it stops accepting, finishes what it accepted and exits 0; what was answered 200 is there", async () => {
+test("SIGTERM during a replay: what was answered 200 is there, nothing else is, and the exit code is 0", async () => {
   const environment = await environmentOf("terminated");
   const service = fanmail(["start"], environment);
-  const [, url = ""] = await service.line(/listens on (\S+)/);
-  const run = replay(url, environment, "--give-up-after", "0.2");
-  await withDatabase(environment, async (db) => {
-    await until("some are stored", async () => (await db.query("select 1 from notifications")).length > 20);
-  });
+  const cutOff = replay(await urlOf(service), environment, "--give-up-after", "0.2");
+  await storedMore(environment, 20);
 
-  service.child.kill("SIGTERM");
+  expect(await terminate(service)).toMatchObject({ code: 0, stderr: "" });
 
-  expect(await service.exited, service.stderr()).toBe(0);
-  await run.exited;
-  const { stored } = JSON.parse(run.stdout());
+  const { stored } = JSON.parse((await cutOff).stdout);
   const again = fanmail(["start"], environment);
-  await again.line(/listens on/);
+  await urlOf(again);
   const rows = await rowsOf(environment);
-  again.child.kill("SIGTERM");
-  expect(await again.exited).toBe(0);
+  expect((await terminate(again)).code).toBe(0);
   expect(rows.notifications).toHaveLength(stored);
 });
 
 test("two services on one data directory: the second says so and exits 1", async () => {
   const environment = await environmentOf("twice");
   const first = fanmail(["start"], environment);
-  await first.line(/listens on/);
+  await urlOf(first);
 
-  const second = fanmail(["start"], environment);
+  const second = await run(["start"], environment);
 
-  expect(await second.exited).toBe(1);
-  expect(second.stderr()).toContain(environment["DATA_DIR"]);
-  first.child.kill("SIGTERM");
-  expect(await first.exited).toBe(0);
-  expect(await readdir(environment["DATA_DIR"] ?? "")).toContain("encryption.key");
+  expect(second.code).toBe(1);
+  expect(second.stderr).toContain(environment.DATA_DIR);
+  expect((await terminate(first)).code).toBe(0);
+  expect(await readdir(environment.DATA_DIR)).toContain("encryption.key");
 });

@@ -1,12 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import {
-  type Database,
-  type DatabasePool,
-  isDataError,
-  isRetryable,
-  openDatabase,
-  sqlState,
-} from "../../src/storage/database.ts";
+import { type Database, type DatabasePool, openDatabase } from "../../src/storage/database.ts";
+import { isDataError, isRetryable, sqlState } from "../../src/storage/database-errors.ts";
 import { type TestDatabase, testDatabase } from "../support/database.ts";
 import { until } from "../support/wait.ts";
 

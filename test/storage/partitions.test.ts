@@ -1,7 +1,8 @@
 import { randomUUID } from "node:crypto";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { isPartitionMissing } from "../../src/storage/database-errors.ts";
 import { storeBatch } from "../../src/storage/journal.ts";
-import { isPartitionMissing, type PartitionedTable, partitionsOf } from "../../src/storage/partitions.ts";
+import { type PartitionedTable, partitionsOf } from "../../src/storage/partitions.ts";
 import { defaultProjectId } from "../../src/storage/projects.ts";
 import { type TestDatabase, testDatabase } from "../support/database.ts";
 

@@ -1,23 +1,30 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
+import { chmod, mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const main = fileURLToPath(new URL("../../dist/src/cli/main.js", import.meta.url));
 
+/** `code` is null when a signal ended the process. */
+export type Ended = { code: number | null; stdout: string; stderr: string };
+
 export type FanmailProcess = {
   child: ChildProcess;
-  stdout(): string;
-  stderr(): string;
-  /** Resolves with the first line of stdout that matches; fails when the process ends before. */
+  /** Resolves with the first match in stdout; fails when the process ends before. */
   line(pattern: RegExp): Promise<RegExpExecArray>;
-  /** The exit code; null when a signal ended it. */
-  exited: Promise<number | null>;
+  ended: Promise<Ended>;
 };
 
-/** The built program in a process of its own, with nothing of this process's environment but PATH. */
-export function fanmail(args: string[], environment: Record<string, string>): FanmailProcess {
+/** The built program in a process of its own, with no more of this process's environment than it needs. */
+export function fanmail(
+  args: string[],
+  environment: Record<string, string> = {},
+  stdin: string | Buffer = "",
+): FanmailProcess {
   const env = { PATH: process.env["PATH"] ?? "", HOME: process.env["HOME"] ?? "", ...environment };
-  const child = spawn(process.execPath, [main, ...args], { env, stdio: ["ignore", "pipe", "pipe"] });
+  const child = spawn(process.execPath, [main, ...args], { env });
   const output = { stdout: "", stderr: "" };
   child.stdout.on("data", (chunk) => {
     output.stdout += chunk;
@@ -25,23 +32,46 @@ export function fanmail(args: string[], environment: Record<string, string>): Fa
   child.stderr.on("data", (chunk) => {
     output.stderr += chunk;
   });
-  const exited = once(child, "close").then(([code]) => code as number | null);
+  // A command that does not read its input may end before it is written.
+  child.stdin.on("error", () => {});
+  child.stdin.end(stdin);
+  const ended = once(child, "close").then(([code]): Ended => ({ code, ...output }));
   return {
     child,
-    stdout: () => output.stdout,
-    stderr: () => output.stderr,
-    exited,
+    ended,
     async line(pattern) {
       for (;;) {
         const match = pattern.exec(output.stdout);
         if (match) return match;
         const isOver = await Promise.race([
           once(child.stdout, "data").then(() => false),
-          exited.then(() => true),
+          ended.then(() => true),
         ]);
         if (isOver && !pattern.test(output.stdout))
           throw new Error(`It ended before it printed ${pattern}: ${output.stderr}`);
       }
     },
   };
+}
+
+/** Runs a command to its end. */
+export function run(
+  args: string[],
+  environment: Record<string, string> = {},
+  stdin: string | Buffer = "",
+): Promise<Ended> {
+  return fanmail(args, environment, stdin).ended;
+}
+
+/** Asks a process to stop, as a supervisor does. */
+export function terminate({ child, ended }: FanmailProcess): Promise<Ended> {
+  child.kill("SIGTERM");
+  return ended;
+}
+
+/** A directory that the embedded PostgreSQL can work in, also when root runs it as another user. */
+export async function dataDirectory(): Promise<{ path: string; remove(): Promise<void> }> {
+  const path = await mkdtemp(join(tmpdir(), "fanmail-cli-"));
+  await chmod(path, 0o755);
+  return { path, remove: () => rm(path, { recursive: true, force: true }) };
 }
