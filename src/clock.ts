@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { v7 } from "uuid";
 
 /** Where time, ids and chance come from; everything else is given them. */
@@ -10,3 +11,12 @@ export type Clock = {
 };
 
 export const systemClock: Clock = { now: () => new Date(), newId: () => v7(), random: Math.random };
+
+/** Waits, but no longer than until `stopping`. */
+export async function pause(milliseconds: number, stopping: AbortSignal): Promise<void> {
+  try {
+    await sleep(Math.max(0, milliseconds), undefined, { signal: stopping });
+  } catch (error) {
+    if (!stopping.aborted) throw error;
+  }
+}

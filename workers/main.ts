@@ -1,3 +1,4 @@
+import { pause } from "../src/clock.ts";
 import type { Context } from "../src/context.ts";
 import { errorText } from "../src/logger.ts";
 import { applyBatch } from "./apply-batch.ts";
@@ -41,17 +42,4 @@ async function sweepUntil(context: Context, stopping: AbortSignal): Promise<void
     });
     await pause(sweepEveryMs, stopping);
   }
-}
-
-function pause(milliseconds: number, stopping: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const timer = setTimeout(done, milliseconds);
-    function done(): void {
-      clearTimeout(timer);
-      stopping.removeEventListener("abort", done);
-      resolve();
-    }
-    stopping.addEventListener("abort", done);
-    if (stopping.aborted) done();
-  });
 }

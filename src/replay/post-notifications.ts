@@ -1,7 +1,7 @@
 import { setMaxListeners } from "node:events";
-import { setTimeout as sleep } from "node:timers/promises";
 import { Pool } from "undici";
 import { z } from "zod";
+import { pause } from "../clock.ts";
 import { parseRetryAfter } from "../domain/retry-schedule.ts";
 
 export type PostOptions = {
@@ -80,15 +80,6 @@ async function postUntilTaken(
     if (!isWorthAnother) return count(counts, result);
     counts.retries++;
     await pause(Math.max(pauseMs, Math.min(result.retryAfterMs, longestPauseMs)), stopping);
-  }
-}
-
-/** Waits, but not longer than until the replay is stopped. */
-async function pause(milliseconds: number, stopping: AbortSignal): Promise<void> {
-  try {
-    await sleep(Math.max(0, milliseconds), undefined, { signal: stopping });
-  } catch (error) {
-    if (!stopping.aborted) throw error;
   }
 }
 

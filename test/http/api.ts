@@ -8,7 +8,7 @@ import type { TestService } from "../support/service.ts";
 import { asMessage } from "../support/ses.ts";
 import { until } from "../support/wait.ts";
 
-export type Activity = { id: string; message_id: string; recipient_primary: string; created_at: string };
+type Activity = { id: string; message_id: string; recipient_primary: string; created_at: string };
 export type Page = {
   success: true;
   data: Activity[];
