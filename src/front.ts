@@ -42,6 +42,7 @@ export async function startFront(context: Context): Promise<Front> {
   });
   const app = createApp(context);
   const server = createServer((request, response) => {
+    response.setHeader("x-request-id", requestId(request) ?? context.clock.newId());
     if (!server.listening) response.setHeader("connection", "close");
     if (isIngest(request)) void receive(request, response);
     else app(request, response);
@@ -58,6 +59,12 @@ export async function startFront(context: Context): Promise<Front> {
       await Promise.all(wakeUps);
     },
   };
+}
+
+/** The caller's own id, where it is one that a log line can hold. */
+function requestId({ headers }: IncomingMessage): string | null {
+  const given = headers["x-request-id"];
+  return typeof given === "string" && /^[\w.:-]{1,128}$/.test(given) ? given : null;
 }
 
 function isIngest(request: IncomingMessage): boolean {

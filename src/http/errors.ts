@@ -55,7 +55,7 @@ export function errorHandler(log: Logger) {
       response.status(clientStatus).json({ error: "The request cannot be read" });
       return;
     }
-    const requestId = String(response.locals["requestId"]);
+    const requestId = String(response.getHeader("x-request-id"));
     log.error({ request_id: requestId, cause: errorText(error) }, "request failed");
     const { status, message } = faultOf(error);
     if (status === 503) response.setHeader("retry-after", retryAfterSeconds);

@@ -25,15 +25,16 @@ export function createReceiver(options: AcceptOptions & { log: Logger }): Receiv
 }
 
 function refuse(request: IncomingMessage, response: ServerResponse, error: unknown, log: Logger): void {
+  const requestId = response.getHeader("x-request-id");
   if (error instanceof RefusedError) {
-    log.info({ cause: error.causeCode }, "notification refused");
+    log.info({ request_id: requestId, cause: error.causeCode }, "notification refused");
     // What is left of an oversized body is not worth reading.
     if (error.status === 413) response.setHeader("connection", "close");
     answer(response, error.status, { error: error.message });
     if (error.status === 413) request.resume();
     return;
   }
-  log.error({ cause: errorText(error) }, "notification not stored");
+  log.error({ request_id: requestId, cause: errorText(error) }, "notification not stored");
   const unavailable = error instanceof UnavailableError ? error : new UnavailableError("Internal error");
   response.setHeader("retry-after", unavailable.retryAfterSeconds);
   answer(response, 503, { error: unavailable.message });

@@ -208,7 +208,7 @@ describe("what is refused for good", () => {
     expect(answer).toMatch(/^HTTP\/1.1 413 /);
   });
 
-  test("no answer and no log line holds the payload", async () => {
+  test("no answer holds the payload", async () => {
     const answer = await service.ingest({
       ...service.signer.notification(send("secret@example.com")),
       Message: "victim@example.com",
@@ -221,6 +221,15 @@ test("other methods and paths are not the receiver's", async () => {
   const get = await service.get("/ingest/sns", null);
   const elsewhere = await fetch(`${service.url}/ingest/snsx`, { method: "POST", body: "{}" });
   expect([get.status, elsewhere.status]).toEqual([404, 404]);
+});
+
+test("an answer carries the request's id, the caller's own or one of ours", async () => {
+  const headers = { "x-request-id": "caller-7" };
+  const echoed = await fetch(`${service.url}/ingest/sns`, { method: "POST", body: "{}", headers });
+  const made = await service.ingest("{}");
+
+  expect(echoed.headers.get("x-request-id")).toBe("caller-7");
+  expect(made.headers.get("x-request-id")).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-7/);
 });
 
 test("the connection stays open long after an answer, so that a sender can use it again", async () => {

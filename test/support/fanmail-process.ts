@@ -14,6 +14,8 @@ export type FanmailProcess = {
   child: ChildProcess;
   /** Resolves with the first match in stdout; fails when the process ends before. */
   line(pattern: RegExp): Promise<RegExpExecArray>;
+  /** What it has written so far. */
+  stderr(): string;
   ended: Promise<Ended>;
 };
 
@@ -39,6 +41,7 @@ export function fanmail(
   return {
     child,
     ended,
+    stderr: () => output.stderr,
     async line(pattern) {
       for (;;) {
         const match = pattern.exec(output.stdout);
