@@ -6,8 +6,8 @@ import { readOrMake } from "./data-dir.ts";
 import { attachEmbeddedPostgres, startEmbeddedPostgres } from "./embedded/embedded-postgres.ts";
 import { createLogger, errorText, type Logger } from "./logger.ts";
 import { migrationsDirectory } from "./package-info.ts";
-import { migrateQueues, type QueueConnection } from "./queue/backend.ts";
-import { openQueues, type Queues } from "./queue/queues.ts";
+import type { QueueConnection } from "./queue/backend.ts";
+import type { Queues } from "./queue/queues.ts";
 import { type DatabasePool, openDatabase } from "./storage/database.ts";
 import { migrate } from "./storage/migrate.ts";
 import { type Partitions, partitionsOf } from "./storage/partitions.ts";
@@ -61,7 +61,6 @@ export async function openStore(config: Config, options: ContextOptions = {}): P
   };
   try {
     const migrated = await migrate(db, migrationsDirectory);
-    if (config.queue.kind === "postgres") await migrateQueues(server.url);
     return {
       config,
       log,
@@ -83,6 +82,8 @@ export async function openStore(config: Config, options: ContextOptions = {}): P
 export async function openContext(config: Config, options: ContextOptions = {}): Promise<Context> {
   const store = await openStore(config, options);
   try {
+    // BullMQ takes longer to load than most commands to run, and they do without it.
+    const { openQueues } = await import("./queue/queues.ts");
     const warning = sparseWarning(store);
     const queues = await openQueues(queueConnection(config, store.databaseUrl), warning.onError);
     const aws = options.awsDispatcher ?? new Agent({ connections: 8 });

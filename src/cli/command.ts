@@ -5,8 +5,6 @@ type Options = NonNullable<ParseArgsConfig["options"]>;
 
 /** A command of `fanmail`. */
 export type Command = {
-  name: string;
-  summary: string;
   /** What `--help` prints after the first line. */
   help: string;
   /** @returns the exit code; nothing for 0. */

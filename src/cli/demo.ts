@@ -19,8 +19,6 @@ import { closeInTime, untilStopped } from "./until-stopped.ts";
 const capturePath = fileURLToPath(new URL("examples/week.ndjson", packageRoot));
 
 export const demo: Command = {
-  name: "demo",
-  summary: "shows the main job on a captured week of a small shop; needs nothing but Node",
   help: [
     "fanmail demo [--exit]",
     "",

@@ -6,8 +6,6 @@ import { type Command, print, printJson, readArgs, readChoices, table, UsageErro
 import { projectNamed, withStore } from "./with-store.ts";
 
 export const endpoints: Command = {
-  name: "endpoints",
-  summary: "webhook endpoints: add, list, remove",
   help: [
     "fanmail endpoints add <url> [--project default] [--events email.bounce,…|*] [--description text] [--json]",
     "fanmail endpoints list [--json]",

@@ -6,8 +6,6 @@ import { type Command, print, printJson, readArgs, readChoices, table, UsageErro
 import { projectNamed, withStore } from "./with-store.ts";
 
 export const keys: Command = {
-  name: "keys",
-  summary: "API keys: create, list, revoke",
   help: [
     "fanmail keys create [--project default] [--name text] [--scopes activity:read,…|*] [--json]",
     "fanmail keys list [--json]",

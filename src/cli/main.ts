@@ -3,27 +3,46 @@ import { ConfigError } from "../config.ts";
 import { errorText } from "../logger.ts";
 import { packageVersion } from "../package-info.ts";
 import { type Command, print, UsageError } from "./command.ts";
-import { demo } from "./demo.ts";
-import { endpoints } from "./endpoints.ts";
-import { keys } from "./keys.ts";
-import { migrateCommand } from "./migrate.ts";
-import { projects } from "./projects.ts";
-import { replay } from "./replay.ts";
-import { receiver, start, worker } from "./serve.ts";
-import { topics } from "./topics.ts";
 
-const commands: readonly Command[] = [
-  start,
-  receiver,
-  worker,
-  migrateCommand,
-  demo,
-  replay,
-  projects,
-  keys,
-  topics,
-  endpoints,
-];
+/** A command is loaded when it is called: loading all of them takes longer than most take to run. */
+type ListedCommand = { summary: string; load: () => Promise<Command> };
+
+const commands: Readonly<Record<string, ListedCommand>> = {
+  start: {
+    summary: "everything in one process: receiver, API and workers",
+    load: async () => (await import("./serve.ts")).start,
+  },
+  receiver: {
+    summary: "the receiver and the API alone",
+    load: async () => (await import("./serve.ts")).receiver,
+  },
+  worker: { summary: "the workers alone", load: async () => (await import("./serve.ts")).worker },
+  migrate: {
+    summary: "brings the database's schema up to date",
+    load: async () => (await import("./migrate.ts")).migrateCommand,
+  },
+  demo: {
+    summary: "shows the main job on a captured week of a small shop; needs nothing but Node",
+    load: async () => (await import("./demo.ts")).demo,
+  },
+  replay: {
+    summary: "posts captured notifications to a receiver, as SNS would",
+    load: async () => (await import("./replay.ts")).replay,
+  },
+  projects: {
+    summary: "tenants: list, create",
+    load: async () => (await import("./projects.ts")).projects,
+  },
+  keys: { summary: "API keys: create, list, revoke", load: async () => (await import("./keys.ts")).keys },
+  topics: {
+    summary: "allow-listed SNS topics: add, list, remove",
+    load: async () => (await import("./topics.ts")).topics,
+  },
+  endpoints: {
+    summary: "webhook endpoints: add, list, remove",
+    load: async () => (await import("./endpoints.ts")).endpoints,
+  },
+};
 
 process.exitCode = await main(process.argv.slice(2));
 
@@ -32,22 +51,23 @@ async function main([name, ...args]: string[]): Promise<number> {
     print(packageVersion);
     return 0;
   }
-  const command = commands.find((one) => one.name === name);
-  if (command === undefined) return unknownCommand(name);
+  const listed = name !== undefined && Object.hasOwn(commands, name) ? commands[name] : undefined;
+  if (name === undefined || listed === undefined) return unknownCommand(name);
+  const command = await listed.load();
   if (args.includes("--help")) {
-    print(`fanmail ${command.name}: ${command.summary}\n\n${command.help}`);
+    print(`fanmail ${name}: ${listed.summary}\n\n${command.help}`);
     return 0;
   }
-  return run(command, args);
+  return run(name, command, args);
 }
 
-async function run(command: Command, args: string[]): Promise<number> {
+async function run(name: string, command: Command, args: string[]): Promise<number> {
   try {
     return (await command.run(args)) ?? 0;
   } catch (error) {
-    const hint = error instanceof UsageError ? `\nSee: fanmail ${command.name} --help` : "";
+    const hint = error instanceof UsageError ? `\nSee: fanmail ${name} --help` : "";
     const text = error instanceof ConfigError ? error.message : errorText(error);
-    process.stderr.write(`fanmail ${command.name}: ${text}${hint}\n`);
+    process.stderr.write(`fanmail ${name}: ${text}${hint}\n`);
     return 1;
   }
 }
@@ -56,6 +76,6 @@ function unknownCommand(name: string | undefined): number {
   const isHelp = name === undefined || name === "--help" || name === "help";
   if (!isHelp) process.stderr.write(`fanmail: there is no command "${name}"\n\n`);
   print("Usage: fanmail <command> [options]     fanmail <command> --help\n");
-  for (const { name: command, summary } of commands) print(`  ${command.padEnd(10)} ${summary}`);
+  for (const [command, { summary }] of Object.entries(commands)) print(`  ${command.padEnd(10)} ${summary}`);
   return isHelp ? 0 : 1;
 }

@@ -6,8 +6,6 @@ import { withStore } from "./with-store.ts";
 const uniqueViolation = "23505";
 
 export const projects: Command = {
-  name: "projects",
-  summary: "tenants: list, create",
   help: "fanmail projects list [--json]\nfanmail projects create <name> [--json]",
   async run(args) {
     const { values, positionals } = readArgs(args, { json: { type: "boolean" } });

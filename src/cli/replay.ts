@@ -8,8 +8,6 @@ import { progressBar } from "./progress.ts";
 const defaultTopic = "arn:aws:sns:us-east-1:000000000000:fanmail-replay";
 
 export const replay: Command = {
-  name: "replay",
-  summary: "posts captured notifications to a receiver, as SNS would",
   help: [
     "fanmail replay <file|directory|-> [--to http://127.0.0.1:3000/ingest/sns] [--topic ARN] [--rate N]",
     "               [--give-up-after seconds] [--json]",

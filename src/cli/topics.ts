@@ -4,8 +4,6 @@ import { type Command, print, printJson, readArgs, table, UsageError } from "./c
 import { projectNamed, withStore } from "./with-store.ts";
 
 export const topics: Command = {
-  name: "topics",
-  summary: "allow-listed SNS topics: add, list, remove",
   help: [
     "fanmail topics add <topic ARN> [--project default]",
     "fanmail topics list [--json]",

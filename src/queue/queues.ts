@@ -1,4 +1,10 @@
-import { type JobQueue, type JobWorker, type QueueConnection, queueDriver } from "./backend.ts";
+import {
+  type JobQueue,
+  type JobWorker,
+  migrateQueues,
+  type QueueConnection,
+  queueDriver,
+} from "./backend.ts";
 import { type ApplyJob, applyOptions, type DeliverJob, deliverOptions, queueNames } from "./jobs.ts";
 
 /** Wakes workers, and lets workers be woken. */
@@ -15,12 +21,14 @@ export type Queues = {
 };
 
 /**
+ * Connects, and makes BullMQ's own tables where it runs on Postgres.
  * @param onError told of lost connections (BullMQ connects again by itself) and of jobs that failed.
  */
 export async function openQueues(
   connection: QueueConnection,
   onError: (error: Error) => void,
 ): Promise<Queues> {
+  if (connection.kind === "postgres") await migrateQueues(connection.url);
   const driver = queueDriver(connection, onError);
   const apply: JobQueue<ApplyJob> = driver.queue(queueNames.apply);
   const deliver: JobQueue<DeliverJob> = driver.queue(queueNames.deliver);
