@@ -230,6 +230,17 @@ describe("include", () => {
   const bounced = shown("bounce", 5000, { bounce_type: "Transient", bounce_subtype: "MailboxFull" });
   const clicked = shown("click", 150, { ...reader, url_clicked: "https://shop.example.com/a?b=c" });
 
+  test("html is null where it is not known, and absent where it is not asked for", async () => {
+    const [, withHtml] = await ask(service, `/v1/activity/${id}?include=html`);
+    const [, without] = await ask(service, `/v1/activity/${id}`);
+
+    expect(withHtml).toEqual({
+      success: true,
+      data: { ...(without as { data: object }).data, html_content: null },
+    });
+    expect(without).not.toHaveProperty("data.html_content");
+  });
+
   test("without it there is no timeline", async () => {
     expect(await events("")).toBeUndefined();
     expect(await events("?include=discarded")).toBeUndefined();
@@ -264,10 +275,10 @@ describe("include", () => {
   );
 
   test.each([
-    ["?include=everything", "include[0] takes events and discarded, separated by a comma"],
-    ["?include=events,nonsense", "include[1] takes events and discarded, separated by a comma"],
-    ["?include=events%00", "include[0] takes events and discarded, separated by a comma"],
-    ["?include=", "include[0] takes events and discarded, separated by a comma"],
+    ["?include=everything", "include[0] takes events, discarded and html, separated by commas"],
+    ["?include=events,nonsense", "include[1] takes events, discarded and html, separated by commas"],
+    ["?include=events%00", "include[0] takes events, discarded and html, separated by commas"],
+    ["?include=", "include[0] takes events, discarded and html, separated by commas"],
     ["?include=events&include=discarded", "include must be a string, given once"],
   ])("%s is refused", async (query, error) => {
     expect(await ask(service, `/v1/activity/${id}${query}`)).toEqual([400, { error }]);

@@ -59,12 +59,18 @@ const Activity = z.object({
   is_test: z.boolean(),
   tags: z.record(z.string(), z.array(z.string())),
   events: z.array(ActivityEvent).optional(),
+  html_content: text.optional(),
 });
 
+const includable = z.enum(
+  ["events", "discarded", "html"],
+  "takes events, discarded and html, separated by commas",
+);
+type Includable = z.infer<typeof includable>;
 const include = z
   .string()
   .transform((list) => list.split(",").map((part) => part.trim()))
-  .pipe(z.array(z.enum(["events", "discarded"], "takes events and discarded, separated by a comma")));
+  .pipe(z.array(includable));
 
 /** `GET /v1/activity/:id` and `GET /v1/activity`. */
 export function activityRoutes(db: Database): AnyRoute[] {
@@ -82,12 +88,8 @@ export function activityRoutes(db: Database): AnyRoute[] {
         const id = uuid.safeParse(params.id);
         const activity = id.success ? await findActivity(db, caller.projectId, id.data) : null;
         if (activity === null) throw new ApiError(404, "There is no activity with this id");
-        if (!query.include.includes("events")) return { success: true as const, data: present(activity) };
-        const events = await eventsOfActivity(db, caller.projectId, activity.id);
-        const shown = query.include.includes("discarded")
-          ? events
-          : events.filter((event) => event.discarded === null);
-        return { success: true as const, data: { ...present(activity), events: shown.map(presentEvent) } };
+        const included = await includedParts(db, activity, query.include);
+        return { success: true as const, data: { ...present(activity), ...included } };
       },
     }),
     defineRoute({
@@ -112,6 +114,19 @@ export function activityRoutes(db: Database): AnyRoute[] {
       },
     }),
   ];
+}
+
+async function includedParts(
+  db: Database,
+  activity: ReadActivity,
+  parts: readonly Includable[],
+): Promise<Partial<z.input<typeof Activity>>> {
+  // SES does not tell the HTML of what it sent.
+  const html = parts.includes("html") ? { html_content: null } : {};
+  if (!parts.includes("events")) return html;
+  const events = await eventsOfActivity(db, activity.project_id, activity.id);
+  const shown = parts.includes("discarded") ? events : events.filter(({ discarded }) => discarded === null);
+  return { ...html, events: shown.map(presentEvent) };
 }
 
 const statusFilters = [...apiStatuses, "opened", "clicked"] as const;
