@@ -4,7 +4,7 @@ import { fileURLToPath } from "node:url";
 import { type Config, readConfig } from "../config.ts";
 import { type Context, openContext } from "../context.ts";
 import { type DemoResult, faultsOf, reportRows } from "../demo/report.ts";
-import { runDemo } from "../demo/run-demo.ts";
+import { runDemo, type Stage } from "../demo/run-demo.ts";
 import { connectSink, setUpShop, shopTopic } from "../demo/shop.ts";
 import { liveliestTimeline, timelineRows } from "../demo/timeline.ts";
 import { startWebhookSink } from "../demo/webhook-sink.ts";
@@ -14,7 +14,7 @@ import { captureSize } from "../replay/read-capture.ts";
 import { type Service, startService } from "../service.ts";
 import { type Command, print, readArgs, table } from "./command.ts";
 import { progressBar } from "./progress.ts";
-import { closeInTime, untilStopped } from "./until-stopped.ts";
+import { closeInTime, stopRequest, untilStopped } from "./until-stopped.ts";
 
 const capturePath = fileURLToPath(new URL("examples/week.ndjson", packageRoot));
 
@@ -31,17 +31,20 @@ export const demo: Command = {
     const signer = await localSigner(config.dataDir);
     config.localCertificates.set(signer.certificateUrl(shopTopic), signer.certificatePath);
     print(`Starting PostgreSQL, the receiver, the API and the workers, with their data in ${config.dataDir}`);
+    const stop = stopRequest();
     const context = await openContext(config);
     const service = await startService(context, { receiver: true, workers: true });
-    return show(context, service, signer, values.exit);
+    return show(context, service, signer, { stop, isExit: values.exit });
   },
 };
+
+type ShowOptions = { stop: AbortSignal; isExit: boolean };
 
 async function show(
   context: Context,
   service: Service,
   signer: LocalSigner,
-  isExit: boolean,
+  { stop, isExit }: ShowOptions,
 ): Promise<number> {
   const shop = await setUpShop(context);
   const sink = await startWebhookSink(shop.secret);
@@ -52,21 +55,30 @@ async function show(
   try {
     await connectSink(context, shop, sink.url);
     const url = service.url ?? "";
-    const bar = progressBar("replay", await captureSize(capturePath));
-    const stage = { context, shop, sink, signer, url, capturePath };
-    const result = await runDemo(stage, (bytes, counts) => bar.update(bytes, `${counts.stored} stored`));
-    bar.stop();
-    printResult(result);
-    await printTimeline(url, shop.apiKey);
-    const faults = faultsOf(result);
-    for (const fault of faults) process.stderr.write(`fanmail demo: ${fault}\n`);
-    if (isExit) return (await closeInTime(close)) || (faults.length > 0 ? 1 : 0);
+    const faults = await perform({ context, shop, sink, signer, url, capturePath, stop });
+    if (isExit || stop.aborted) return (await closeInTime(close)) || (faults > 0 ? 1 : 0);
   } catch (error) {
     await close();
     throw error;
   }
   print("\nServing until Ctrl-C.");
-  return untilStopped(close);
+  return untilStopped(stop, close);
+}
+
+/** @returns how many things are wrong. */
+async function perform(stage: Stage): Promise<number> {
+  const bar = progressBar("replay", await captureSize(stage.capturePath));
+  const result = await runDemo(stage, (bytes, counts) => bar.update(bytes, `${counts.stored} stored`));
+  bar.stop();
+  if (stage.stop.aborted) return complain(["it was stopped before its end"]);
+  printResult(result);
+  await printTimeline(stage.url, stage.shop.apiKey);
+  return complain(faultsOf(result));
+}
+
+function complain(faults: readonly string[]): number {
+  for (const fault of faults) process.stderr.write(`fanmail demo: ${fault}\n`);
+  return faults.length;
 }
 
 /** Embedded everywhere, whatever the environment names, and apart from the data of a real service. */

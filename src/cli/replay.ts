@@ -4,6 +4,7 @@ import { captureSize } from "../replay/read-capture.ts";
 import { type ReplaySummary, replayCapture } from "../replay/replay-capture.ts";
 import { type Command, environmentConfig, print, printJson, readArgs, table, UsageError } from "./command.ts";
 import { progressBar } from "./progress.ts";
+import { stopRequest } from "./until-stopped.ts";
 
 const defaultTopic = "arn:aws:sns:us-east-1:000000000000:fanmail-replay";
 
@@ -57,9 +58,7 @@ async function replayPath(
   const config = environmentConfig();
   const url = receiverUrl(to ?? `http://127.0.0.1:${config.port}/ingest/sns`);
   const signer = await localSigner(config.dataDir);
-  const stopping = new AbortController();
-  const stop = () => stopping.abort();
-  process.once("SIGINT", stop);
+  const stop = stopRequest();
   const bar = progressBar("replay", await captureSize(path));
   const summary = await replayCapture({
     path,
@@ -68,11 +67,10 @@ async function replayPath(
     url,
     rate,
     giveUpAfterMs,
-    stopping: stopping.signal,
+    stopping: stop,
     onProgress: (bytes, counts) => bar.update(bytes, `${counts.stored + counts.duplicates} taken`),
   });
   bar.stop();
-  process.off("SIGINT", stop);
   if (asJson) printJson({ ...summary, failed: Object.fromEntries(summary.failed) });
   else printSummary(summary);
   if (wasSignatureRefused(summary)) {
@@ -81,7 +79,7 @@ async function replayPath(
       `Start the receiver with SNS_TOPIC_ARNS=${topicArn} and\n  SNS_LOCAL_CERTS=${pair}\n`,
     );
   }
-  return isComplete(summary) && !stopping.signal.aborted ? 0 : 1;
+  return isComplete(summary) && !stop.aborted ? 0 : 1;
 }
 
 function receiverUrl(text: string): string {

@@ -1,7 +1,7 @@
 import { openContext } from "../context.ts";
 import { type Roles, startService } from "../service.ts";
 import { type Command, environmentConfig, print, readArgs } from "./command.ts";
-import { untilStopped } from "./until-stopped.ts";
+import { stopRequest, untilStopped } from "./until-stopped.ts";
 
 export const start: Command = serve({ receiver: true, workers: true });
 export const receiver: Command = serve({ receiver: true, workers: false });
@@ -12,10 +12,11 @@ function serve(roles: Roles): Command {
     help: "It is configured by the environment (see the README). SIGTERM or Ctrl-C ends it: it finishes what it accepted.",
     async run(args) {
       readArgs(args, {});
+      const stop = stopRequest();
       const context = await openContext(environmentConfig());
       const service = await startService(context, roles);
       print(service.url ? `fanmail listens on ${service.url}` : "fanmail works");
-      return untilStopped(() => service.close());
+      return untilStopped(stop, () => service.close());
     },
   };
 }

@@ -1,4 +1,4 @@
-import { setTimeout as sleep } from "node:timers/promises";
+import { pause } from "../clock.ts";
 import type { Context } from "../context.ts";
 import type { LocalSigner } from "../replay/local-signer.ts";
 import { type ReplayOptions, replayCapture } from "../replay/replay-capture.ts";
@@ -18,6 +18,8 @@ export type Stage = {
   /** Of the service. */
   url: string;
   capturePath: string;
+  /** Ends the demonstration early. */
+  stop: AbortSignal;
 };
 
 /** Replays the week into the receiver, over HTTP, and waits until everything that follows from it has happened. */
@@ -30,7 +32,7 @@ export async function runDemo(stage: Stage, onProgress: ReplayOptions["onProgres
     url: `${stage.url}/ingest/sns`,
     rate: null,
     giveUpAfterMs: 30_000,
-    stopping: AbortSignal.timeout(settleWithinMs),
+    stopping: stage.stop,
     ...(onProgress ? { onProgress } : {}),
   });
   const seconds = (Date.now() - startedMs) / 1000;
@@ -49,13 +51,13 @@ export async function runDemo(stage: Stage, onProgress: ReplayOptions["onProgres
 }
 
 /** Waits until all batches are applied and all deliveries made. */
-async function settle({ context: { db }, shop }: Stage): Promise<void> {
+async function settle({ context: { db }, shop, stop }: Stage): Promise<void> {
   const untilMs = Date.now() + settleWithinMs;
-  while (Date.now() < untilMs) {
+  while (Date.now() < untilMs && !stop.aborted) {
     const { unapplied } = await sumBatches(db);
     const deliveries = await countDeliveries(db, shop.projectId);
     const isUnderWay = ["pending", "leased", "retrying"].some((state) => deliveries.has(state));
     if (unapplied === 0 && !isUnderWay) return;
-    await sleep(50);
+    await pause(50, stop);
   }
 }

@@ -69,7 +69,7 @@ export function parseSnsMessage(body: string): SnsMessage {
 
 function describe(issue: z.core.$ZodIssue | undefined): string {
   if (issue?.code === "invalid_format" || issue?.code === "custom") return issue.message;
-  if (issue?.code === "invalid_type") return `must be a ${issue.expected}`;
+  if (issue?.code === "invalid_type") return `must be of type ${issue.expected}`;
   return "is not accepted";
 }
 

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { dataDirectory, type Ended, run } from "../support/fanmail-process.ts";
+import { dataDirectory, type Ended, fanmail, run } from "../support/fanmail-process.ts";
 import { countWeek } from "./week.ts";
 
 let directory: { path: string; remove(): Promise<void> };
@@ -88,5 +88,30 @@ describe("the second run on the same data", () => {
 
   test("counts as before", () => {
     for (const type of week.events.keys()) expect(row(second, type), type).toEqual(row(first, type));
+  });
+});
+
+describe("Ctrl-C", () => {
+  test("in the middle ends it in order: the database too, so that the next run goes on where it was", async () => {
+    const another = await dataDirectory();
+    const environment = { DATA_DIR: another.path, PORT: "0" };
+    const cutOff = fanmail(["demo"], environment);
+    await cutOff.line(/Starting PostgreSQL/);
+    cutOff.child.kill("SIGINT");
+    const { code, stderr } = await cutOff.ended;
+    const again = await run(["demo", "--exit"], { ...environment, LOG_LEVEL: "info" });
+    await another.remove();
+
+    expect([code, stderr]).toEqual([1, "fanmail demo: it was stopped before its end\n"]);
+    // A server that had been left running would be adopted, and the log would say so.
+    expect([again.code, again.stderr]).toEqual([0, ""]);
+  });
+
+  test("ends the serving that follows, with 0", async () => {
+    const serving = fanmail(["demo"], { DATA_DIR: directory.path, PORT: "0" });
+    await serving.line(/Serving until Ctrl-C/);
+    serving.child.kill("SIGINT");
+
+    expect(await serving.ended).toMatchObject({ code: 0, stderr: "" });
   });
 });

@@ -111,7 +111,7 @@ describe("what is refused for good", () => {
       "Not an SNS message: Type is not accepted",
       () => ({ hello: "world" }),
     ],
-    ["an array", 400, "Not an SNS message: body must be a object", () => []],
+    ["an array", 400, "Not an SNS message: body must be of type object", () => []],
     [
       "a topic that is not allow-listed, however well it is signed",
       403,
