@@ -8,11 +8,12 @@ import { isDataError, isRetryable, sqlState } from "../src/storage/database-erro
 import {
   type AcceptedNotification,
   type BatchSummary,
-  loadBatch,
+  loadBatches,
   markApplied,
   postponeBatch,
   quarantine,
   takeBatch,
+  takeMoreBatches,
 } from "../src/storage/journal.ts";
 import { type Applied, applyActivities } from "./apply-activities.ts";
 
@@ -21,14 +22,17 @@ type BatchContext = Pick<Context, "db" | "partitions" | "config" | "clock" | "lo
 /** What two workers that lock the same rows may cost each other; beyond it the batch is put off. */
 const maxImmediateRetries = 5;
 
+/** Statements cost by their number rather than by their rows; more would hold locks for long. */
+const notificationsTogether = 1_000;
+
 /**
- * Applies the notifications of a batch, all or nothing, and wakes the lanes of the endpoints that are owed
- * something. A failure is written to the batch, and the sweep tries again.
+ * Applies the notifications of a batch, and of others that wait, all or nothing, and wakes the lanes of the
+ * endpoints that are owed something. A failure is written to the batch, and the sweep tries again.
  */
 export async function applyBatch(context: BatchContext, { batchId }: ApplyJob): Promise<void> {
   try {
-    const owed = await retryConflicts(() => applyOnce(context, batchId));
-    if (owed.length > 0) await context.queues.wakeDeliver(owed);
+    const owed = await retryConflicts(() => applyWithOthers(context, batchId));
+    await wakeLanes(context, owed);
   } catch (error) {
     context.log.error({ batch_id: batchId, cause: errorText(error) }, "batch not applied");
     await postponeBatch(context.db, batchId, errorText(error));
@@ -45,13 +49,31 @@ async function retryConflicts<Result>(work: () => Promise<Result>): Promise<Resu
   }
 }
 
-async function applyOnce(context: BatchContext, batchId: string): Promise<DeliverJob[]> {
+/** The deliveries are durable: the sweep finds those of a lane that is not woken. */
+async function wakeLanes({ queues, log }: BatchContext, owed: readonly DeliverJob[]): Promise<void> {
+  if (owed.length === 0) return;
+  await queues.wakeDeliver(owed).catch((error: unknown) => {
+    log.warn({ cause: errorText(error) }, "lanes not woken");
+  });
+}
+
+async function applyWithOthers(context: BatchContext, batchId: string): Promise<DeliverJob[]> {
   try {
-    return await inOneTransaction(context, batchId, applyTogether);
+    return await inOneTransaction(context, batchId, notificationsTogether, applyTogether);
+  } catch (error) {
+    if (isRetryable(error)) throw error;
+    // Whichever batch it was: the others have jobs of their own, or the sweep wakes a worker for them.
+    return applyAlone(context, batchId);
+  }
+}
+
+async function applyAlone(context: BatchContext, batchId: string): Promise<DeliverJob[]> {
+  try {
+    return await inOneTransaction(context, batchId, 0, applyTogether);
   } catch (error) {
     if (!isDataError(error)) throw error;
     // One notification holds what the database refuses: find it, and let the others pass.
-    return inOneTransaction(context, batchId, applyOneByOne);
+    return inOneTransaction(context, batchId, 0, applyOneByOne);
   }
 }
 
@@ -61,17 +83,22 @@ type ApplyEntries = (
   entries: readonly AcceptedNotification[],
 ) => Promise<Applied & BatchSummary>;
 
+/** @param maxNotifications up to which other batches that wait are taken along. */
 async function inOneTransaction(
   context: BatchContext,
   batchId: string,
+  maxNotifications: number,
   apply: ApplyEntries,
 ): Promise<DeliverJob[]> {
   return context.db.transaction(async (tx) => {
     const batch = await takeBatch(tx, batchId);
     if (batch === null) return [];
-    const { owed, ...summary } = await apply(context, tx, await loadBatch(tx, batch));
-    await markApplied(tx, batchId, summary);
-    context.log.debug({ batch_id: batchId, ...summary }, "batch applied");
+    const others = maxNotifications > 0 ? await takeMoreBatches(tx, batch, maxNotifications) : [];
+    const batches = [batch, ...others];
+    const { owed, ...summary } = await apply(context, tx, await loadBatches(tx, batches));
+    const batchIds = batches.map(({ id }) => id);
+    await markApplied(tx, batchIds, summary);
+    context.log.debug({ batch_ids: batchIds, ...summary }, "batch applied");
     return owed;
   });
 }

@@ -116,5 +116,6 @@ function valuesOf(tags: MailFacts["tags"], name: string): string[] | undefined {
 
 function greaterValues(one: string[] | undefined, other: string[] | undefined): string[] {
   if (one === undefined || other === undefined) return one ?? other ?? [];
-  return JSON.stringify(one) > JSON.stringify(other) ? one : other;
+  const areEqual = one.length === other.length && one.every((value, place) => value === other[place]);
+  return areEqual || JSON.stringify(one) > JSON.stringify(other) ? one : other;
 }

@@ -80,7 +80,9 @@ function identity(row: Pick<AcceptedNotification, "topic_id" | "sns_message_id">
   return `${row.topic_id}/${row.sns_message_id.toLowerCase()}`;
 }
 
-export type Batch = { id: string; attempts: number; first_timestamp: Date; last_timestamp: Date };
+export type Batch = { id: string; notification_count: number; first_timestamp: Date; last_timestamp: Date };
+
+const batchColumns = "id, notification_count, first_timestamp, last_timestamp";
 
 /**
  * Takes a batch for the length of the transaction.
@@ -88,19 +90,47 @@ export type Batch = { id: string; attempts: number; first_timestamp: Date; last_
  */
 export async function takeBatch(tx: Database, batchId: string): Promise<Batch | null> {
   const [batch] = await tx.query<Batch>(
-    `select id, attempts, first_timestamp, last_timestamp from batches
-     where id = $1 and applied_at is null for update skip locked`,
+    `select ${batchColumns} from batches where id = $1 and applied_at is null for update skip locked`,
     [batchId],
   );
   return batch ?? null;
 }
 
-/** The notifications of a batch, in order of their SNS MessageId. */
-export async function loadBatch(tx: Database, batch: Batch): Promise<AcceptedNotification[]> {
+/**
+ * Takes further batches beside one, the longest waiting first, as far as all of them together hold no more than
+ * `maxNotifications`. Those that have failed before are left out: they are tried alone.
+ */
+export async function takeMoreBatches(
+  tx: Database,
+  beside: Batch,
+  maxNotifications: number,
+): Promise<Batch[]> {
+  return tx.query<Batch>(
+    `with waiting as (
+       select id, sum(notification_count) over (order by wake_at, id) as so_far
+       from (select id, wake_at, notification_count from batches
+             where applied_at is null and attempts = 0 and id <> $1 order by wake_at, id limit 100) as next
+     )
+     select ${batchColumns} from batches
+     where id in (select id from waiting where so_far <= $2) and applied_at is null
+     for update skip locked`,
+    [beside.id, maxNotifications - beside.notification_count],
+  );
+}
+
+/** The notifications of batches, in order of their SNS MessageId. */
+export async function loadBatches(tx: Database, batches: readonly Batch[]): Promise<AcceptedNotification[]> {
   return tx.query<AcceptedNotification>(
     `select project_id, topic_id, sns_message_id, sns_timestamp, body from notifications
-     where batch_id = $1 and sns_timestamp between $2 and $3 order by sns_message_id`,
-    [batch.id, batch.first_timestamp, batch.last_timestamp],
+     where batch_id = any($1::uuid[])
+       and sns_timestamp between (select min(first) from unnest($2::timestamptz[]) as first)
+                             and (select max(last) from unnest($3::timestamptz[]) as last)
+     order by sns_message_id`,
+    [
+      batches.map(({ id }) => id),
+      batches.map(({ first_timestamp }) => first_timestamp),
+      batches.map(({ last_timestamp }) => last_timestamp),
+    ],
   );
 }
 
@@ -123,11 +153,29 @@ export type BatchSummary = {
   quarantined: number;
 };
 
-export async function markApplied(tx: Database, batchId: string, summary: BatchSummary): Promise<void> {
+/** @param batchIds applied together; what came of them is written to the first, and 0 to the others. */
+export async function markApplied(
+  tx: Database,
+  batchIds: readonly string[],
+  summary: BatchSummary,
+): Promise<void> {
   await tx.query(
-    `update batches set applied_at = now(), attempts = attempts + 1, last_error = null, event_count = $2,
-       repeated_count = $3, discarded_count = $4, ignored_count = $5, quarantined_count = $6 where id = $1`,
-    [batchId, summary.events, summary.repeated, summary.discarded, summary.ignored, summary.quarantined],
+    `update batches set applied_at = now(), attempts = attempts + 1, last_error = null,
+       event_count = case when id = $1 then $3 else 0 end,
+       repeated_count = case when id = $1 then $4 else 0 end,
+       discarded_count = case when id = $1 then $5 else 0 end,
+       ignored_count = case when id = $1 then $6 else 0 end,
+       quarantined_count = case when id = $1 then $7 else 0 end
+     where id = any($2::uuid[])`,
+    [
+      batchIds[0],
+      batchIds,
+      summary.events,
+      summary.repeated,
+      summary.discarded,
+      summary.ignored,
+      summary.quarantined,
+    ],
   );
 }
 

@@ -2,13 +2,14 @@ import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import {
   type AcceptedNotification,
-  loadBatch,
+  loadBatches,
   markApplied,
   postponeBatch,
   quarantine,
   storeBatch,
   takeBatch,
   takeBatchesToWake,
+  takeMoreBatches,
   wakeSoon,
 } from "../../src/storage/journal.ts";
 import { type Partitions, partitionsOf } from "../../src/storage/partitions.ts";
@@ -153,11 +154,11 @@ describe("a batch", () => {
       const batch = await takeBatch(tx, batchId);
       expect(batch).toEqual({
         id: batchId,
-        attempts: 0,
+        notification_count: 3,
         first_timestamp: messages[0]?.sns_timestamp,
         last_timestamp: messages[2]?.sns_timestamp,
       });
-      return loadBatch(tx, batch!);
+      return loadBatches(tx, [batch!]);
     });
 
     expect(loaded).toEqual(messages.toSorted((a, b) => (a.sns_message_id < b.sns_message_id ? -1 : 1)));
@@ -176,10 +177,63 @@ describe("a batch", () => {
     expect(await take()).toMatchObject({ id: batchId });
   });
 
+  test("brings others along, the longest waiting first, up to a number, but none that failed or is taken", async () => {
+    const ids = Array.from({ length: 6 }, () => randomUUID());
+    const [own, first, taken, failed, second] = ids as [string, string, string, string, string];
+    for (const id of ids) await store([notification(), notification()], id);
+    for (const [place, id] of ids.entries()) {
+      await database.db.query("update batches set wake_at = now() + $2 * interval '1 second' where id = $1", [
+        id,
+        place,
+      ]);
+    }
+    await database.db.query("update batches set attempts = 1 where id = $1", [failed]);
+
+    const along = await database.db.transaction(async (other) => {
+      await takeBatch(other, taken);
+      return database.db.transaction(async (tx) => {
+        const batch = await takeBatch(tx, own);
+        return takeMoreBatches(tx, batch!, 8);
+      });
+    });
+
+    expect(along.map(({ id }) => id).sort()).toEqual([first, second].sort());
+  });
+
+  test("that is applied with others has what came of all of them", async () => {
+    const ids = [randomUUID(), randomUUID()];
+    for (const id of ids) await store([notification()], id);
+
+    const summary = { events: 7, repeated: 6, discarded: 5, ignored: 4, quarantined: 3 };
+    await markApplied(database.db, ids, summary);
+
+    const rows = await database.db.query(
+      `select id, event_count, repeated_count, discarded_count, ignored_count, quarantined_count from batches
+       order by event_count desc`,
+    );
+    const counts = (
+      events: number,
+      repeated: number,
+      discarded: number,
+      ignored: number,
+      quarantined: number,
+    ) => ({
+      event_count: events,
+      repeated_count: repeated,
+      discarded_count: discarded,
+      ignored_count: ignored,
+      quarantined_count: quarantined,
+    });
+    expect(rows).toEqual([
+      { id: ids[0], ...counts(7, 6, 5, 4, 3) },
+      { id: ids[1], ...counts(0, 0, 0, 0, 0) },
+    ]);
+  });
+
   test("that is applied, or that nobody stored, is not given to anyone", async () => {
     const batchId = randomUUID();
     await store([notification()], batchId);
-    await markApplied(database.db, batchId, {
+    await markApplied(database.db, [batchId], {
       events: 1,
       repeated: 2,
       discarded: 3,
@@ -260,7 +314,7 @@ describe("a batch", () => {
     const batchId = randomUUID();
     await store([notification()], batchId);
     const nothing = { events: 0, repeated: 0, discarded: 0, ignored: 0, quarantined: 0 };
-    await markApplied(database.db, batchId, nothing);
+    await markApplied(database.db, [batchId], nothing);
 
     await postponeBatch(database.db, batchId, "too late");
 
