@@ -1,0 +1,72 @@
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { type TestDatabase, testDatabase } from "../support/database.ts";
+import { startTestService, type TestService } from "../support/service.ts";
+import { asMessage, sesEvent } from "../support/ses.ts";
+import { until } from "../support/wait.ts";
+
+let database: TestDatabase;
+let receiver: TestService;
+let worker: TestService | undefined;
+
+/** A receiver without a worker, so that batches wait: each notification is one. */
+beforeEach(async () => {
+  database = await testDatabase();
+  receiver = await startTestService({ databaseUrl: database.url, roles: { receiver: true, workers: false } });
+  for (const messageId of ["a", "b", "c", "d", "e", "f"]) {
+    const message = receiver.signer.notification(asMessage(sesEvent("Send", { messageId })));
+    expect((await receiver.ingest(message)).status).toBe(200);
+  }
+});
+afterEach(async () => {
+  await worker?.close();
+  await receiver.close();
+  await database.drop();
+});
+
+async function startWorker(): Promise<void> {
+  worker = await startTestService({ databaseUrl: database.url, roles: { receiver: false, workers: true } });
+}
+
+const messageIds = async () => {
+  const rows = await database.db.query<{ message_id: string }>(
+    "select message_id from activity order by message_id",
+  );
+  return rows.map(({ message_id }) => message_id).join("");
+};
+
+test("batches that wait are applied together, in one transaction", async () => {
+  await startWorker();
+  await until("all are applied", async () => (await messageIds()) === "abcdef");
+
+  const transactions = await database.db.query("select distinct applied_at from batches");
+  expect(transactions.length).toBeLessThan(6);
+  const [sum] = await database.db.query(
+    "select sum(event_count)::integer as events, count(*)::integer as batches from batches",
+  );
+  expect(sum).toEqual({ events: 6, batches: 6 });
+});
+
+test("a batch that fails for a reason of its own holds up none of those that wait with it", async () => {
+  await database.db.query(
+    `create function refuse() returns trigger language plpgsql as $$
+     begin
+       if new.message_id = 'c' then raise exception 'not this one'; end if;
+       return new;
+     end $$`,
+  );
+  await database.db.query(
+    "create trigger refuse before insert on activity for each row execute function refuse()",
+  );
+
+  await startWorker();
+  await until("the others are applied", async () => (await messageIds()) === "abdef");
+  await until("the failure is written", async () => {
+    const failed = await database.db.query<{ last_error: string }>(
+      "select last_error from batches where attempts > 0 and applied_at is null",
+    );
+    return failed.length === 1 && failed[0]?.last_error === "not this one";
+  });
+  await database.db.query("drop trigger refuse on activity");
+
+  await until("it is applied too", async () => (await messageIds()) === "abcdef");
+});
