@@ -27,11 +27,11 @@ export const demo: Command = {
   ].join("\n"),
   async run(args) {
     const { values } = readArgs(args, { exit: { type: "boolean", default: false } });
+    const stop = stopRequest();
     const config = await demoConfig();
     const signer = await localSigner(config.dataDir);
     config.localCertificates.set(signer.certificateUrl(shopTopic), signer.certificatePath);
     print(`Starting PostgreSQL, the receiver, the API and the workers, with their data in ${config.dataDir}`);
-    const stop = stopRequest();
     const context = await openContext(config);
     const service = await startService(context, { receiver: true, workers: true });
     return show(context, service, signer, { stop, isExit: values.exit });
