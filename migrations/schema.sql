@@ -113,15 +113,22 @@ CREATE INDEX deliveries_leased ON public.deliveries USING btree (lease_expires_a
 
 create table events (
   project_id uuid not null,
-  activity_id uuid not null,
+  owner_id uuid not null,
   occurred_at timestamp with time zone not null,
   id uuid not null,
   type text not null,
   detail jsonb not null,
   discarded text,
   created_at timestamp with time zone not null default now(),
-  constraint events_pkey PRIMARY KEY (project_id, activity_id, occurred_at, id)
+  name text,
+  constraint events_pkey PRIMARY KEY (project_id, owner_id, occurred_at, id)
 ) partition by RANGE (occurred_at);
+
+create table journal_drops (
+  day date not null,
+  dropped_at timestamp with time zone not null default now(),
+  constraint journal_drops_pkey PRIMARY KEY (day)
+);
 
 create table migrations (
   name text not null,
@@ -141,14 +148,74 @@ create table notifications (
 ) partition by RANGE (sns_timestamp);
 CREATE INDEX notifications_batch ON ONLY public.notifications USING btree (batch_id);
 
+create table orders (
+  project_id uuid not null,
+  order_id text not null,
+  event_id uuid not null,
+  created_at timestamp with time zone not null default now(),
+  constraint orders_pkey PRIMARY KEY (project_id, order_id)
+);
+
 create table projects (
   id uuid not null,
   name text not null,
   open_window_seconds integer,
   created_at timestamp with time zone not null default now(),
+  machine_filter boolean not null default true,
   constraint projects_pkey PRIMARY KEY (id),
   constraint projects_name_key UNIQUE (name),
   constraint projects_open_window_seconds_check CHECK ((open_window_seconds >= 0))
+);
+
+create table rebuild_sources (
+  rebuild_id uuid not null,
+  project_id uuid not null,
+  message_id text not null,
+  recipient text not null,
+  topic_id uuid not null,
+  sns_message_id uuid not null,
+  sns_timestamp timestamp with time zone not null
+) partition by LIST (rebuild_id);
+CREATE INDEX rebuild_sources_activity ON ONLY public.rebuild_sources USING btree (project_id, message_id, recipient);
+
+create table rebuilds (
+  id uuid not null,
+  project_id uuid,
+  since timestamp with time zone,
+  dry_run boolean not null,
+  version text not null,
+  phase text not null default 'reading'::text,
+  place jsonb,
+  steps integer not null default 0,
+  notification_count bigint not null default 0,
+  activity_count bigint not null default 0,
+  change_count bigint not null default 0,
+  started_at timestamp with time zone not null default now(),
+  finished_at timestamp with time zone,
+  constraint rebuilds_pkey PRIMARY KEY (id),
+  constraint rebuilds_phase_check CHECK ((phase = ANY (ARRAY['reading'::text, 'comparing'::text, 'finished'::text])))
+);
+
+create table recipients (
+  project_id uuid not null,
+  id uuid not null,
+  address text not null,
+  attributes jsonb not null default '{}'::jsonb,
+  created_at timestamp with time zone not null default now(),
+  updated_at timestamp with time zone not null default now(),
+  constraint recipients_pkey PRIMARY KEY (project_id, id),
+  constraint recipients_project_id_address_key UNIQUE (project_id, address)
+);
+
+create table suppressions (
+  project_id uuid not null,
+  address text not null,
+  reason text not null,
+  source_event_id uuid,
+  since timestamp with time zone not null,
+  created_at timestamp with time zone not null default now(),
+  constraint suppressions_pkey PRIMARY KEY (project_id, address),
+  constraint suppressions_reason_check CHECK ((reason = ANY (ARRAY['bounce'::text, 'complaint'::text, 'manual'::text])))
 );
 
 create table topics (

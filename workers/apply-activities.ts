@@ -1,18 +1,25 @@
 import type { Context } from "../src/context.ts";
 import { nothingKnown } from "../src/domain/activity.ts";
-import { type ActivityChange, addEvents, needsHistory, refold } from "../src/domain/activity-change.ts";
+import { addEvents, needsHistory, refold } from "../src/domain/activity-change.ts";
 import type { EmailEvent } from "../src/domain/email-event.ts";
-import { groupBy } from "../src/domain/group-by.ts";
-import { activityId, addsFacts, type MailFacts, mergeFacts } from "../src/domain/mail-facts.ts";
-import { owedDeliveries } from "../src/domain/owed-delivery.ts";
+import { mergeDetails } from "../src/domain/event-detail.ts";
+import { activityId, addsFacts, mergeFacts } from "../src/domain/mail-facts.ts";
 import { naturalKey, type TouchedActivity } from "../src/domain/touched-activity.ts";
 import type { DeliverJob } from "../src/queue/jobs.ts";
 import { type ActivityRow, lockActivities, updateActivities } from "../src/storage/activity.ts";
 import type { Database } from "../src/storage/database.ts";
-import { insertDeliveries } from "../src/storage/deliveries.ts";
-import { listEndpoints } from "../src/storage/endpoints.ts";
-import { eventsOfActivities, insertEvents, type StoredEvent, updateDiscards } from "../src/storage/events.ts";
-import { openWindows } from "../src/storage/projects.ts";
+import {
+  detailsOf,
+  eventsOfActivities,
+  insertEvents,
+  type StoredEvent,
+  updateDecisions,
+  updateDetails,
+} from "../src/storage/events.ts";
+import { projectRules } from "../src/storage/projects.ts";
+import type { ChangedActivity, LockedActivity, ToldActivity } from "./changed-activity.ts";
+import { suppressRecipients } from "./suppress-recipients.ts";
+import { tellSubscribers } from "./tell-subscribers.ts";
 
 export type Applied = {
   /** Events that were new. */
@@ -23,10 +30,6 @@ export type Applied = {
 };
 
 type ApplyContext = Pick<Context, "partitions" | "config" | "clock">;
-
-/** An activity under lock, and what a batch adds to it. */
-type Locked = { row: ActivityRow; facts: MailFacts; events: EmailEvent[] };
-type Changed = Locked & { change: ActivityChange };
 
 /** Folds events into their activities and writes all that follows from them. */
 export async function applyActivities(
@@ -41,41 +44,67 @@ export async function applyActivities(
   );
   const locked = pair(await lockActivities(tx, touched.map(firstRow)), touched);
   const newIds = await insertEvents(tx, locked.flatMap(eventRows));
-  const told = locked.map((one) => ({ ...one, events: one.events.filter(({ id }) => newIds.has(id)) }));
+  const told = await enrichRepeats(tx, locked, newIds);
   const changed = await foldAll(context, tx, told, newIds);
   await writeRows(tx, changed);
-  const decisions = await writeDecisions(tx, changed);
-  const owed = await writeDeliveries(context, tx, changed);
-  return { events: newIds.size, discarded: decisions, owed };
+  const discarded = await writeDecisions(tx, changed);
+  const suppressions = await suppressRecipients(tx, changed);
+  const owed = await tellSubscribers(tx, changed, suppressions, context.clock.now());
+  return { events: newIds.size, discarded, owed };
 }
 
 function firstRow({ projectId, facts }: TouchedActivity): ActivityRow {
   return { project_id: projectId, id: activityId(projectId, facts), ...facts, ...nothingKnown };
 }
 
-function pair(rows: readonly ActivityRow[], touched: readonly TouchedActivity[]): Locked[] {
+function pair(rows: readonly ActivityRow[], touched: readonly TouchedActivity[]): LockedActivity[] {
   const byKey = new Map(touched.map((one) => [naturalKey({ project_id: one.projectId, ...one.facts }), one]));
   return rows.flatMap((row) => {
     const one = byKey.get(naturalKey(row));
-    return one ? [{ row, facts: one.facts, events: one.events }] : [];
+    return one ? [{ row, facts: mergeFacts(row, one.facts), events: one.events }] : [];
   });
 }
 
-function eventRows({ row, events }: Locked) {
-  return events.map((event) => ({ ...event, project_id: row.project_id, activity_id: row.id }));
+function eventRows({ row, events }: { row: ActivityRow; events: readonly EmailEvent[] }) {
+  return events.map((event) => ({ ...event, project_id: row.project_id, owner_id: row.id }));
+}
+
+/** Tells the new events from the known ones, and adds to the latter what another account of them tells. */
+async function enrichRepeats(
+  tx: Database,
+  locked: readonly LockedActivity[],
+  newIds: ReadonlySet<string>,
+): Promise<ToldActivity[]> {
+  const repeats = locked.flatMap(eventRows).filter(({ id }) => !newIds.has(id));
+  const known = repeats.length > 0 ? await detailsOf(tx, repeats) : new Map<string, EmailEvent["detail"]>();
+  const told = locked.map(({ events, ...one }) => ({
+    ...one,
+    events: events.filter(({ id }) => newIds.has(id)),
+    enriched: events.flatMap((event) => {
+      const detail = known.get(event.id);
+      const merged = detail && mergeDetails(detail, event.detail);
+      return merged && merged !== detail ? [{ ...event, detail: merged }] : [];
+    }),
+  }));
+  const enriched = told.flatMap((one) => eventRows({ row: one.row, events: one.enriched }));
+  if (enriched.length > 0) await updateDetails(tx, enriched);
+  return told;
 }
 
 async function foldAll(
   { config }: ApplyContext,
   tx: Database,
-  told: readonly Locked[],
+  told: readonly ToldActivity[],
   newIds: ReadonlySet<string>,
-): Promise<Changed[]> {
-  const late = told.filter(({ row, events }) => needsHistory(row, events)).map(({ row }) => row);
+): Promise<ChangedActivity[]> {
+  const late = told
+    .filter(({ row, events, enriched }) => enriched.length > 0 || needsHistory(row, events))
+    .map(({ row }) => row);
   const histories = late.length > 0 ? await eventsOfActivities(tx, late) : new Map<string, StoredEvent[]>();
-  const windows = await openWindows(tx);
+  const rulesOf = await projectRules(tx, config.openWindowSeconds);
   return told.map((one) => {
-    const rules = { openWindowSeconds: windows.get(one.row.project_id) ?? config.openWindowSeconds };
+    const rules = rulesOf.get(one.row.project_id);
+    if (rules === undefined) throw new Error(`There is no project ${one.row.project_id}`);
     const history = histories.get(one.row.id);
     const change = history
       ? refold(history, ({ id }) => newIds.has(id), rules)
@@ -84,51 +113,26 @@ async function foldAll(
   });
 }
 
-async function writeRows(tx: Database, changed: readonly Changed[]): Promise<void> {
+async function writeRows(tx: Database, changed: readonly ChangedActivity[]): Promise<void> {
   const rows = changed
-    .filter(({ row, facts, events }) => events.length > 0 || addsFacts(row, facts))
-    .map(({ row, facts, change }) => ({ ...row, ...change.state, ...mergeFacts(row, facts) }));
+    .filter(
+      ({ row, facts, events, enriched }) => events.length + enriched.length > 0 || addsFacts(row, facts),
+    )
+    .map(({ row, facts, change }) => ({ ...row, ...change.state, ...facts }));
   if (rows.length > 0) await updateActivities(tx, rows);
 }
 
 /** @returns how many events were discarded now. */
-async function writeDecisions(tx: Database, changed: readonly Changed[]): Promise<number> {
+async function writeDecisions(tx: Database, changed: readonly ChangedActivity[]): Promise<number> {
   const decisions = changed.flatMap(({ row, change }) =>
-    change.decisions.map(({ event, discard }) => ({
+    change.decisions.map(({ event, decision }) => ({
       project_id: row.project_id,
-      activity_id: row.id,
+      owner_id: row.id,
       occurred_at: event.occurred_at,
       id: event.id,
-      discarded: discard?.reason ?? null,
-      kept: discard?.kept ?? null,
+      ...decision,
     })),
   );
-  if (decisions.length > 0) await updateDiscards(tx, decisions);
+  if (decisions.length > 0) await updateDecisions(tx, decisions);
   return decisions.filter(({ discarded }) => discarded !== null).length;
-}
-
-async function writeDeliveries(
-  { clock }: ApplyContext,
-  tx: Database,
-  changed: readonly Changed[],
-): Promise<DeliverJob[]> {
-  const endpoints = groupBy(await listEndpoints(tx), ({ project_id }) => project_id);
-  const recordedAt = clock.now();
-  const deliveries = changed.flatMap(({ row, facts, change }) => {
-    const activity = { ...row, ...mergeFacts(row, facts) };
-    const subscribers = endpoints.get(row.project_id) ?? [];
-    return change.counted.flatMap((event) =>
-      owedDeliveries(row.project_id, activity, event, subscribers, recordedAt).map((owed) => ({
-        project_id: row.project_id,
-        ...owed,
-      })),
-    );
-  });
-  if (deliveries.length > 0) await insertDeliveries(tx, deliveries);
-  const pending = deliveries.filter(({ state }) => state === "pending");
-  return [...new Map(pending.map((owed) => [owed.endpoint_id, wakeUp(owed)])).values()];
-}
-
-function wakeUp({ project_id, endpoint_id }: { project_id: string; endpoint_id: string }): DeliverJob {
-  return { projectId: project_id, endpointId: endpoint_id };
 }

@@ -29,8 +29,12 @@ const commands: Readonly<Record<string, ListedCommand>> = {
     summary: "posts captured notifications to a receiver, as SNS would",
     load: async () => (await import("./replay.ts")).replay,
   },
+  rebuild: {
+    summary: "recomputes activity from the journal, and prints what changes",
+    load: async () => (await import("./rebuild.ts")).rebuild,
+  },
   projects: {
-    summary: "tenants: list, create",
+    summary: "tenants: list, create, set",
     load: async () => (await import("./projects.ts")).projects,
   },
   keys: { summary: "API keys: create, list, revoke", load: async () => (await import("./keys.ts")).keys },
@@ -43,6 +47,12 @@ const commands: Readonly<Record<string, ListedCommand>> = {
     load: async () => (await import("./endpoints.ts")).endpoints,
   },
 };
+
+// `fanmail … | head` closes the pipe: nobody reads on, which is no failure of ours.
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  if (error.code !== "EPIPE") throw error;
+  process.exit(0);
+});
 
 process.exitCode = await main(process.argv.slice(2));
 

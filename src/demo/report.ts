@@ -7,6 +7,9 @@ export type DemoResult = {
   journal: JournalCount;
   batches: { unapplied: number; repeated: number; ignored: number };
   events: EventCount[];
+  /** By reason. */
+  discards: ReadonlyMap<string, number>;
+  suppressions: number;
   deliveries: ReadonlyMap<string, number>;
   /** Webhooks that reached the sink in this run, and passed its check or not. */
   verified: number;
@@ -27,10 +30,14 @@ export function faultsOf({ summary, batches, deliveries, refused }: DemoResult):
   ];
 }
 
+const discardNotes: Readonly<Record<string, string>> = {
+  machine: "of machines: prefetching, scanners",
+  open_window: "opens within 20 minutes of one that counts",
+};
+
 /** The result as rows of a table. */
 export function reportRows(result: DemoResult): string[][] {
-  const { summary, journal, batches, events, verified, refused, seconds } = result;
-  const discarded = events.reduce((sum, event) => sum + event.discarded, 0);
+  const { summary, journal, batches, events, discards, suppressions, verified, refused, seconds } = result;
   const row = (label: string, count: number, note = "") => [label, String(count), note];
   return [
     row("Notifications received", summary.read, `in ${seconds.toFixed(1)} s, each answered after its commit`),
@@ -50,8 +57,9 @@ export function reportRows(result: DemoResult): string[][] {
       String(counted),
       out > 0 ? String(out) : "",
     ]),
-    ...(discarded > 0 ? [["", "", "opens within 20 minutes of one that counted"]] : []),
+    ...[...discards].map(([reason, count]) => ["", "", `${count} ${discardNotes[reason] ?? reason}`]),
     [],
+    row("Addresses suppressed", suppressions, "after hard bounces and complaints"),
     row("Webhooks delivered in this run", verified + refused),
     row("  signature verified by the sink", verified, "with the standardwebhooks package"),
   ];

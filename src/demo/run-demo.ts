@@ -2,7 +2,14 @@ import { pause } from "../clock.ts";
 import type { Context } from "../context.ts";
 import type { LocalSigner } from "../replay/local-signer.ts";
 import { type ReplayOptions, replayCapture } from "../replay/replay-capture.ts";
-import { countDeliveries, countEvents, countNotifications, sumBatches } from "../storage/statistics.ts";
+import {
+  countDeliveries,
+  countDiscards,
+  countEvents,
+  countNotifications,
+  countSuppressions,
+  sumBatches,
+} from "../storage/statistics.ts";
 import type { DemoResult } from "./report.ts";
 import { type Shop, shopTopic } from "./shop.ts";
 import type { WebhookSink } from "./webhook-sink.ts";
@@ -43,6 +50,8 @@ export async function runDemo(stage: Stage, onProgress: ReplayOptions["onProgres
     journal: await countNotifications(db, stage.shop.projectId),
     batches: await sumBatches(db),
     events: await countEvents(db, stage.shop.projectId),
+    discards: await countDiscards(db, stage.shop.projectId),
+    suppressions: await countSuppressions(db, stage.shop.projectId),
     deliveries: await countDeliveries(db, stage.shop.projectId),
     verified: stage.sink.verified.size,
     refused: stage.sink.refused,

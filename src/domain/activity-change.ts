@@ -8,12 +8,16 @@ import {
   foldActivity,
 } from "./activity.ts";
 import type { EmailEvent } from "./email-event.ts";
+import type { DecidedDetail } from "./event-detail.ts";
 
 /** An event as it is stored: `discarded` is the decision so far. */
 export type KnownEvent = EmailEvent & { discarded: string | null };
 
+/** What is decided about an event: null, or why it does not count. */
+export type Decision = { discarded: string | null; detail: DecidedDetail };
+
 /** A decision that differs from the stored one. */
-type ChangedDecision = { event: EmailEvent; discard: Discard | null };
+type ChangedDecision = { event: EmailEvent; decision: Decision };
 
 export type ActivityChange = {
   state: ActivityState;
@@ -54,16 +58,34 @@ function changeOf(
   { state, discards }: Folded,
   isNew: (event: EmailEvent) => boolean,
 ): ActivityChange {
-  const decided = events.map((event) => ({ event, discard: discards.get(event.id) ?? null }));
+  const decided = events.map((event) => ({
+    event,
+    decision: decide(event, discards.get(event.id) ?? null, isNew(event)),
+  }));
   return {
     state,
-    decisions: decided.filter(({ event, discard }) => isChanged(event, discard)),
+    decisions: decided.filter(({ event, decision }) => isChanged(event, decision)),
     counted: decided
-      .filter(({ event, discard }) => discard === null && (isNew(event) || event.discarded !== null))
+      .filter(
+        ({ event, decision }) => decision.discarded === null && (isNew(event) || event.discarded !== null),
+      )
       .map(({ event }) => event),
   };
 }
 
-function isChanged(event: KnownEvent, discard: Discard | null): boolean {
-  return event.discarded !== (discard?.reason ?? null) || event.detail.kept !== discard?.kept;
+/** An event that counted, and was told to webhooks, says so when it counts no more. */
+function decide(event: KnownEvent, discard: Discard | null, isNew: boolean): Decision {
+  if (discard === null) return { discarded: null, detail: {} };
+  const { reason, ...sign } = discard;
+  const isReclassified = event.discarded === null ? !isNew : event.detail.reclassified === true;
+  return { discarded: reason, detail: isReclassified ? { ...sign, reclassified: true } : sign };
+}
+
+function isChanged({ discarded, detail }: KnownEvent, decision: Decision): boolean {
+  return (
+    discarded !== decision.discarded ||
+    detail.kept !== decision.detail.kept ||
+    detail.machine !== decision.detail.machine ||
+    detail.reclassified !== decision.detail.reclassified
+  );
 }

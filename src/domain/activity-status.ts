@@ -43,6 +43,7 @@ export function statusOfEvent({ type, detail }: Pick<EmailEvent, "type" | "detai
     case "delayed":
     case "delivered":
     case "complained":
+    case "suppressed":
       return type;
     case "bounced":
       if (detail.auto_reply) return null;

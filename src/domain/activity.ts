@@ -1,5 +1,6 @@
 import { type ActivityStatus, higherStatus, statusOfEvent } from "./activity-status.ts";
 import type { EmailEvent } from "./email-event.ts";
+import { type MachineSign, machineSign } from "./machine-traffic.ts";
 import { isWithinOpenWindow } from "./open-window.ts";
 
 /**
@@ -24,12 +25,14 @@ export type ActivityState = {
   recipient_certain: boolean;
 };
 
-export type ActivityRules = { openWindowSeconds: number };
+export type ActivityRules = {
+  openWindowSeconds: number;
+  /** Whether opens and clicks of machines are told apart from those of people. */
+  machineFilter: boolean;
+};
 
-type DiscardReason = "open_window";
-
-/** Why an event does not count, and which one stands in its place. */
-export type Discard = { reason: DiscardReason; kept: string };
+/** Why an event does not count: another one stands in its place, or it is no person's. */
+export type Discard = { reason: "open_window"; kept: string } | { reason: "machine"; machine: MachineSign };
 
 export const nothingKnown: ActivityState = {
   current_status: "queued",
@@ -65,23 +68,38 @@ export function continueFold(
   rules: ActivityRules,
 ): Folded {
   const discards = new Map<string, Discard>();
-  const state = events.toSorted(byEventTime).reduce((before, event) => {
-    const discard = discardOf(before, event, rules);
-    if (discard) discards.set(event.id, discard);
-    return after(before, event, discard);
-  }, from);
+  const state = events.toSorted(byEventTime).reduce(
+    (before, event) => {
+      const discard = discardOf(before, event, rules);
+      if (discard) discards.set(event.id, discard);
+      return after(before, event, discard);
+    },
+    withDelivery(from, events),
+  );
   return { state, discards };
 }
 
 /**
- * Whether an event could change an earlier decision. Only opens decide over one another, and every open after
- * the last counted one lies within its window, so that a new one after it changes nothing before.
+ * Whether an event could change an earlier decision. Opens decide over one another: every open after the last
+ * counted one lies within its window, so that a new one after it changes nothing before. And the earliest delivery
+ * decides which opens and clicks came too soon after it to be a person's.
  */
 export function comesTooLate(state: ActivityState, event: EmailEvent): boolean {
+  if (event.type === "delivered") {
+    const isEarliest = state.delivered_at === null || event.occurred_at < state.delivered_at;
+    return isEarliest && (state.opened_any_first_at !== null || state.clicked_any_first_at !== null);
+  }
   const last = lastCountedOpen(state);
   return (
     event.type === "opened" && last !== null && byEventTime(event, { occurred_at: last.at, id: last.id }) < 0
   );
+}
+
+/** Deliveries come first into the fold: an open of the same millisecond is measured against them. */
+function withDelivery(state: ActivityState, events: readonly EmailEvent[]): ActivityState {
+  const deliveries = events.filter(({ type }) => type === "delivered");
+  const earliest = deliveries.reduce((at, { occurred_at }) => earlier(at, occurred_at), state.delivered_at);
+  return { ...state, delivered_at: earliest };
 }
 
 /** Order of event time; ties by id, so that every machine sees the same order. */
@@ -92,16 +110,17 @@ function byEventTime(
   return one.occurred_at.getTime() - other.occurred_at.getTime() || (one.id < other.id ? -1 : 1);
 }
 
-function discardOf(state: ActivityState, event: EmailEvent, rules: ActivityRules): Discard | null {
+function discardOf(
+  state: ActivityState,
+  { type, occurred_at: at, detail }: EmailEvent,
+  rules: ActivityRules,
+): Discard | null {
+  if (type !== "opened" && type !== "clicked") return null;
+  const machine = rules.machineFilter ? machineSign(detail.user_agent, at, state.delivered_at) : null;
+  if (machine) return { reason: "machine", machine };
   const last = lastCountedOpen(state);
-  if (
-    event.type === "opened" &&
-    last &&
-    isWithinOpenWindow(event.occurred_at, last, rules.openWindowSeconds)
-  ) {
-    return { reason: "open_window", kept: last.id };
-  }
-  return null;
+  const isRepeated = type === "opened" && last && isWithinOpenWindow(at, last, rules.openWindowSeconds);
+  return isRepeated ? { reason: "open_window", kept: last.id } : null;
 }
 
 function lastCountedOpen({ last_counted_open_at: at, last_counted_open_id: id }: ActivityState) {
@@ -123,8 +142,6 @@ function firstTimes(
   { type, occurred_at: at, detail }: EmailEvent,
 ): Partial<ActivityState> {
   switch (type) {
-    case "delivered":
-      return { delivered_at: earlier(state.delivered_at, at) };
     case "bounced":
       return detail.auto_reply ? {} : { bounced_at: earlier(state.bounced_at, at) };
     case "complained":

@@ -19,7 +19,9 @@ export function parseAddress(text: string): Address | null {
   const asSent = (angled?.[2] ?? text).trim();
   const at = asSent.lastIndexOf("@");
   if (at < 1 || at === asSent.length - 1) return null;
-  const matched = `${asSent.slice(0, at).toLowerCase()}@${asciiDomain(asSent.slice(at + 1))}`;
+  // A letter with an accent can be spelled as one character or as two (RFC 6532 asks for the former).
+  const local = asSent.slice(0, at).normalize("NFC").toLowerCase();
+  const matched = `${local}@${asciiDomain(asSent.slice(at + 1))}`;
   return { asSent, matched, displayName: unquoted(angled?.[1] ?? "") };
 }
 

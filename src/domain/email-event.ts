@@ -44,7 +44,10 @@ export function readEvents(projectId: string, ses: SesEvent, snsTimestamp: Date)
   return { kind: "events", events };
 }
 
-/** Gives a fact its time and the id that finds its repeats: through the other SES format, or posted again. */
+/**
+ * Gives a fact its time and the id that finds its repeats: through the other SES format, or posted again. The time
+ * is part of the id as a number, because the same moment is spelled with and without milliseconds.
+ */
 function identify(
   projectId: string,
   mail: SesMail,
@@ -52,7 +55,7 @@ function identify(
   fact: Fact,
   snsTimestamp: Date,
 ): EmailEvent {
-  const ownTime = fact.time === withTheMail ? timeOfMail(mail) : parseSesTime(fact.time);
+  const ownTime = fact.time === withTheMail ? timeOfMail(mail) : timeOfFact(fact.time, fact.detail);
   const occurredAt = ownTime ?? snsTimestamp;
   const discriminator = fact.discriminator.map((part) => part ?? "");
   const key = [projectId, mail.messageId, fact.type, recipient.matched, ...discriminator];
@@ -66,6 +69,11 @@ function identify(
 
 function timeOfMail(mail: SesMail): Date | null {
   return parseSesTime(mail.timestamp) ?? timeOfMessageId(mail.messageId);
+}
+
+/** A feedbackId has the form of a messageId, and its time. */
+function timeOfFact(time: string | null | undefined, { feedback_id }: EventDetail): Date | null {
+  return parseSesTime(time) ?? timeOfMessageId(feedback_id ?? "");
 }
 
 function parseAll(addresses: readonly string[]): Address[] {

@@ -1,5 +1,5 @@
 import type { Address } from "./address.ts";
-import type { EventDetail } from "./event-detail.ts";
+import { type EventDetail, eventDetail } from "./event-detail.ts";
 import type { EmailEventType } from "./event-names.ts";
 import type { SesEvent } from "./ses-notification.ts";
 
@@ -24,11 +24,11 @@ export function factsOf(event: SesEvent, destination: Address[]): Fact[] {
       return everyone.map((address) => mailFact(address, "sent", {}));
     case "Reject":
       return everyone.map((address) =>
-        mailFact(address, "rejected", present({ reason: event.detail.reason })),
+        mailFact(address, "rejected", eventDetail({ reason: event.detail.reason })),
       );
     case "Rendering Failure": {
       const { templateName, errorMessage } = event.detail;
-      const detail = present({ template_name: templateName, reason: errorMessage });
+      const detail = eventDetail({ template_name: templateName, reason: errorMessage });
       return everyone.map((address) => mailFact(address, "rendering_failed", detail));
     }
     case "Delivery":
@@ -55,7 +55,7 @@ function mailFact(address: string, type: EmailEventType, detail: EventDetail): F
 }
 
 function deliveryFacts(delivery: DetailOf<"Delivery">, everyone: string[]): Fact[] {
-  const detail = present({
+  const detail = eventDetail({
     smtp_response: delivery.smtpResponse,
     reporting_mta: delivery.reportingMTA,
     processing_time_ms: delivery.processingTimeMillis,
@@ -65,7 +65,7 @@ function deliveryFacts(delivery: DetailOf<"Delivery">, everyone: string[]): Fact
     type: "delivered",
     time: delivery.timestamp,
     detail,
-    discriminator: [delivery.timestamp, delivery.smtpResponse],
+    discriminator: [delivery.smtpResponse],
   }));
 }
 
@@ -75,30 +75,17 @@ function bounceFacts(bounce: DetailOf<"Bounce">): Fact[] {
     // Inside a bounce of several recipients one can still be on its way.
     type: recipient.action?.toLowerCase() === "delayed" ? "delayed" : "bounced",
     time: bounce.timestamp,
-    detail: present({
+    detail: eventDetail({
       bounce_type: bounce.bounceType,
       bounce_subtype: bounce.bounceSubType,
       action: recipient.action,
       status_code: recipient.status,
       diagnostic_code: recipient.diagnosticCode,
-      auto_reply: isAutoReply(bounce, recipient) || undefined,
       feedback_id: bounce.feedbackId,
       reporting_mta: bounce.reportingMTA,
     }),
-    discriminator: [bounce.feedbackId ?? bounce.timestamp],
+    discriminator: [bounce.feedbackId],
   }));
-}
-
-/**
- * An out-of-office reply arrives as a bounce: Transient/General without any delivery status.
- * Source: "Bounce types", Amazon SES developer guide, and captures of its mailbox simulator.
- */
-function isAutoReply(
-  bounce: DetailOf<"Bounce">,
-  recipient: DetailOf<"Bounce">["bouncedRecipients"][number],
-): boolean {
-  const isGeneral = bounce.bounceType === "Transient" && bounce.bounceSubType === "General";
-  return isGeneral && !recipient.action && !recipient.status && !recipient.diagnosticCode;
 }
 
 function delayFacts(delay: DetailOf<"DeliveryDelay">): Fact[] {
@@ -106,14 +93,14 @@ function delayFacts(delay: DetailOf<"DeliveryDelay">): Fact[] {
     address: recipient.emailAddress,
     type: "delayed",
     time: delay.timestamp,
-    detail: present({
+    detail: eventDetail({
       delay_type: delay.delayType,
       status_code: recipient.status,
       diagnostic_code: recipient.diagnosticCode,
       expires_at: delay.expirationTime,
       reporting_mta: delay.reportingMTA,
     }),
-    discriminator: [delay.timestamp, delay.delayType],
+    discriminator: [delay.delayType],
   }));
 }
 
@@ -124,14 +111,14 @@ function complaintFacts(complaint: DetailOf<"Complaint">): Fact[] {
     address: emailAddress,
     type: "complained",
     time: complaint.timestamp,
-    detail: present({
+    detail: eventDetail({
       complaint_feedback_type: complaint.complaintFeedbackType,
       complaint_subtype: complaint.complaintSubType,
       user_agent: complaint.userAgent,
       feedback_id: complaint.feedbackId,
       recipient_certain: isCertain ? undefined : false,
     }),
-    discriminator: [complaint.feedbackId ?? complaint.timestamp],
+    discriminator: [complaint.feedbackId],
   }));
 }
 
@@ -143,8 +130,8 @@ function personFact(address: string, event: PersonEvent, isCertain: boolean): Fa
   if (event.type === "Subscription") {
     const { contactList, source, newTopicPreferences, oldTopicPreferences } = event.detail;
     const preferences = { new_preferences: newTopicPreferences, old_preferences: oldTopicPreferences };
-    const detail = present({ contact_list: contactList, reason: source, ...preferences, ...uncertain });
-    return { address, type: "subscription_changed", time, detail, discriminator: [time, contactList] };
+    const detail = eventDetail({ contact_list: contactList, reason: source, ...preferences, ...uncertain });
+    return { address, type: "subscription_changed", time, detail, discriminator: [contactList] };
   }
   const { ipAddress, userAgent } = event.detail;
   const seen = { ip_address: ipAddress, user_agent: userAgent, ...uncertain };
@@ -153,19 +140,11 @@ function personFact(address: string, event: PersonEvent, isCertain: boolean): Fa
       address,
       type: "opened",
       time,
-      detail: present(seen),
-      discriminator: [time, ipAddress, userAgent],
+      detail: eventDetail(seen),
+      discriminator: [ipAddress, userAgent],
     };
   }
   const { link, linkTags } = event.detail;
-  const detail = present({ ...seen, url_clicked: link, link_tags: linkTags });
-  return { address, type: "clicked", time, detail, discriminator: [time, ipAddress, userAgent, link] };
-}
-
-type Present<T> = { [Key in keyof T]?: Exclude<T[Key], null | undefined> };
-
-/** Leaves out what is null or undefined. */
-function present<T extends object>(fields: T): Present<T> {
-  const entries = Object.entries(fields).filter(([, value]) => value !== null && value !== undefined);
-  return Object.fromEntries(entries) as Present<T>;
+  const detail = eventDetail({ ...seen, url_clicked: link, link_tags: linkTags });
+  return { address, type: "clicked", time, detail, discriminator: [ipAddress, userAgent, link] };
 }

@@ -13,15 +13,20 @@ const names = {
   opened: { activity: "open", webhook: "email.open" },
   clicked: { activity: "click", webhook: "email.click" },
   subscription_changed: { activity: "subscription", webhook: "email.subscription" },
+  suppressed: { activity: "suppressed", webhook: "email.suppressed" },
 } as const;
 
+/** What webhooks tell of beside emails: a custom event, and an address that is not to be written to any more. */
+const otherWebhooks = ["event.tracked", "suppression.added"] as const;
+
 export type EmailEventType = keyof typeof names;
-export type WebhookEventType = (typeof names)[EmailEventType]["webhook"];
+export type WebhookEventType = (typeof names)[EmailEventType]["webhook"] | (typeof otherWebhooks)[number];
 
 export const emailEventTypes = Object.keys(names) as EmailEventType[];
-export const webhookEventTypes: readonly WebhookEventType[] = emailEventTypes.map(
-  (type) => names[type].webhook,
-);
+export const webhookEventTypes: readonly WebhookEventType[] = [
+  ...emailEventTypes.map((type) => names[type].webhook),
+  ...otherWebhooks,
+];
 
 /** The name in `GET /v1/activity?include=events` and in the body of a webhook. */
 export function activityName(type: EmailEventType): string {

@@ -1,4 +1,5 @@
 import type { EmailEvent } from "./email-event.ts";
+import { mergeDetails } from "./event-detail.ts";
 import { groupBy } from "./group-by.ts";
 import { type MailFacts, mergeFacts } from "./mail-facts.ts";
 
@@ -7,14 +8,23 @@ export type TouchedActivity = { projectId: string; facts: MailFacts; events: Ema
 
 export type ToldEvent = { projectId: string; facts: MailFacts; event: EmailEvent };
 
-/** Gathers the events of a batch by activity; an event that the batch holds twice is there once. */
+/** Gathers the events of a batch by activity; an event that the batch holds twice is there once, with all that is told of it. */
 export function touchedActivities(told: readonly ToldEvent[]): TouchedActivity[] {
   const groups = groupBy(told, ({ projectId, facts }) => naturalKey({ project_id: projectId, ...facts }));
   return [...groups.values()].map((group) => ({
     projectId: group.map(({ projectId }) => projectId)[0] ?? "",
     facts: group.map(({ facts }) => facts).reduce(mergeFacts),
-    events: [...new Map(group.map(({ event }) => [event.id, event])).values()],
+    events: distinct(group.map(({ event }) => event)),
   }));
+}
+
+function distinct(events: readonly EmailEvent[]): EmailEvent[] {
+  const byId = new Map<string, EmailEvent>();
+  for (const event of events) {
+    const known = byId.get(event.id);
+    byId.set(event.id, known ? { ...known, detail: mergeDetails(known.detail, event.detail) } : event);
+  }
+  return [...byId.values()];
 }
 
 /** What makes an activity itself: the email and the recipient, within a project. */

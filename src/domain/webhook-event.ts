@@ -1,6 +1,17 @@
+import { computedId } from "./computed-id.ts";
 import type { EmailEvent } from "./email-event.ts";
-import { activityName, webhookName } from "./event-names.ts";
+import { activityName, type WebhookEventType, webhookName } from "./event-names.ts";
 import type { MailFacts } from "./mail-facts.ts";
+import type { Suppression } from "./suppression.ts";
+
+/** Something that webhooks tell. */
+export type WebhookEvent = {
+  /** The `webhook-id`: the same in every attempt and replay. */
+  id: string;
+  type: WebhookEventType;
+  /** Made once and stored, so that its bytes are the same in every attempt and replay. */
+  body(): string;
+};
 
 /** The activity as far as a webhook tells of it. */
 export type WebhookActivity = Pick<
@@ -13,40 +24,71 @@ export type WebhookActivity = Pick<
   | "template_id"
   | "tags"
   | "is_test"
-> & { id: string };
+> & { project_id: string; id: string };
 
 /**
- * The body that tells of an email event. It is made once and stored, so that its bytes are the same in every
- * attempt and replay.
+ * Tells of an email event.
  * @param recordedAt when we came to know of the event, which is not when it happened.
  */
-export function webhookBody(
-  projectId: string,
-  activity: WebhookActivity,
-  { type, occurred_at, detail }: EmailEvent,
-  recordedAt: Date,
-): string {
-  return JSON.stringify({
-    event: webhookName(type),
-    timestamp: recordedAt.toISOString(),
-    project_id: projectId,
-    is_test: activity.is_test,
-    data: {
-      activity_id: activity.tagged_id ?? activity.id,
-      message_id: activity.message_id,
-      recipient: activity.recipient_as_sent,
-      event_type: activityName(type),
-      event_timestamp: occurred_at.toISOString(),
-      url_clicked: detail.url_clicked ?? null,
-      bounce_type: detail.bounce_type ?? null,
-      bounce_subtype: detail.bounce_subtype ?? null,
-      complaint_feedback_type: detail.complaint_feedback_type ?? null,
-      user_agent: detail.user_agent ?? null,
-      ip_address: detail.ip_address ?? null,
-      campaign_id: activity.campaign_id,
-      automation_run_id: activity.automation_run_id,
-      template_id: activity.template_id,
-      tags: activity.tags ?? {},
-    },
+export function emailWebhook(activity: WebhookActivity, event: EmailEvent, recordedAt: Date): WebhookEvent {
+  const { type, occurred_at, detail } = event;
+  const data = () => ({
+    ...mailOf(activity),
+    event_type: activityName(type),
+    event_timestamp: occurred_at.toISOString(),
+    url_clicked: detail.url_clicked ?? null,
+    bounce_type: detail.bounce_type ?? null,
+    bounce_subtype: detail.bounce_subtype ?? null,
+    complaint_feedback_type: detail.complaint_feedback_type ?? null,
+    user_agent: detail.user_agent ?? null,
+    ip_address: detail.ip_address ?? null,
+    campaign_id: activity.campaign_id,
+    automation_run_id: activity.automation_run_id,
+    template_id: activity.template_id,
+    tags: activity.tags ?? {},
   });
+  return webhook(event.id, webhookName(type), activity, recordedAt, data);
+}
+
+/**
+ * Tells that an address is not to be written to any more.
+ * @param source the bounce or complaint that says so.
+ */
+export function suppressionWebhook(
+  activity: WebhookActivity,
+  source: EmailEvent,
+  { reason }: Suppression,
+  recordedAt: Date,
+): WebhookEvent {
+  const { id: sourceId, occurred_at, detail } = source;
+  const id = computedId(occurred_at.getTime(), [sourceId, "suppression.added"]);
+  const data = () => ({
+    ...mailOf(activity),
+    reason,
+    source_event_id: sourceId,
+    event_timestamp: occurred_at.toISOString(),
+    bounce_type: detail.bounce_type ?? null,
+    bounce_subtype: detail.bounce_subtype ?? null,
+    complaint_feedback_type: detail.complaint_feedback_type ?? null,
+  });
+  return webhook(id, "suppression.added", activity, recordedAt, data);
+}
+
+function mailOf(activity: WebhookActivity) {
+  return {
+    activity_id: activity.tagged_id ?? activity.id,
+    message_id: activity.message_id,
+    recipient: activity.recipient_as_sent,
+  };
+}
+
+function webhook(
+  id: string,
+  type: WebhookEventType,
+  { project_id, is_test }: { project_id: string; is_test: boolean },
+  recordedAt: Date,
+  data: () => object,
+): WebhookEvent {
+  const head = { event: type, timestamp: recordedAt.toISOString(), project_id, is_test };
+  return { id, type, body: () => JSON.stringify({ ...head, data: data() }) };
 }

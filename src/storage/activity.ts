@@ -68,6 +68,19 @@ export async function lockActivities(tx: Database, rows: readonly ActivityRow[])
   );
 }
 
+/** The activities of these emails and recipients that there are. */
+export async function findActivities(
+  db: Database,
+  names: readonly Pick<ActivityRow, "project_id" | "message_id" | "recipient">[],
+): Promise<ActivityRow[]> {
+  const natural = rowSource({ project_id: "uuid", message_id: "text", recipient: "text" }, names);
+  return db.query<ActivityRow>(
+    `select ${columnList(activityColumns, "activity.")} from activity
+     join ${natural.sql} using (project_id, message_id, recipient)`,
+    natural.params,
+  );
+}
+
 /** Writes back rows that are locked. */
 export async function updateActivities(tx: Database, rows: readonly ActivityRow[]): Promise<void> {
   const source = rowSource(activityColumns, rows);

@@ -1,38 +1,33 @@
+import type { Decision } from "../domain/activity-change.ts";
 import type { EmailEvent } from "../domain/email-event.ts";
+import type { EventDetail } from "../domain/event-detail.ts";
 import { groupBy } from "../domain/group-by.ts";
 import { type Columns, columnList, rowSource } from "./columns.ts";
 import type { Database } from "./database.ts";
 
-export type EventRow = EmailEvent & { project_id: string; activity_id: string };
+/** @property owner_id the activity. */
+export type EventRow = EmailEvent & { project_id: string; owner_id: string };
 export type StoredEvent = EmailEvent & { discarded: string | null; created_at: Date };
-export type EventDiscard = {
-  project_id: string;
-  activity_id: string;
-  occurred_at: Date;
-  id: string;
-  /** null: the event counts. */
-  discarded: string | null;
-  /** The id of the event that stood instead. */
-  kept: string | null;
-};
+type EventKey = { project_id: string; owner_id: string; occurred_at: Date; id: string };
+export type EventDecision = EventKey & Decision;
 
 const eventColumns: Columns<EventRow> = {
   project_id: "uuid",
-  activity_id: "uuid",
+  owner_id: "uuid",
   occurred_at: "timestamptz",
   id: "uuid",
   type: "text",
   detail: "jsonb",
 };
 
-const discardColumns: Columns<EventDiscard> = {
+const keyColumns: Columns<EventKey> = {
   project_id: "uuid",
-  activity_id: "uuid",
+  owner_id: "uuid",
   occurred_at: "timestamptz",
   id: "uuid",
-  discarded: "text",
-  kept: "text",
 };
+const isRowsKey = `events.project_id = rows.project_id and events.owner_id = rows.owner_id
+       and events.occurred_at = rows.occurred_at and events.id = rows.id`;
 
 /**
  * The gate through which every event passes once: stores those that are new.
@@ -42,7 +37,7 @@ export async function insertEvents(tx: Database, rows: readonly EventRow[]): Pro
   const source = rowSource(eventColumns, rows);
   const inserted = await tx.query<{ id: string }>(
     `insert into events (${columnList(eventColumns)})
-     select ${columnList(eventColumns)} from ${source.sql} order by project_id, activity_id, occurred_at, id
+     select ${columnList(eventColumns)} from ${source.sql} order by project_id, owner_id, occurred_at, id
      on conflict do nothing returning id`,
     source.params,
   );
@@ -50,16 +45,38 @@ export async function insertEvents(tx: Database, rows: readonly EventRow[]): Pro
 }
 
 /** Writes decisions about events that are stored. */
-export async function updateDiscards(tx: Database, discards: readonly EventDiscard[]): Promise<void> {
-  const source = rowSource(discardColumns, discards);
+export async function updateDecisions(tx: Database, decisions: readonly EventDecision[]): Promise<void> {
+  const source = rowSource({ ...keyColumns, discarded: "text", detail: "jsonb" }, decisions);
   await tx.query(
     `update events set discarded = rows.discarded,
-       detail = case when rows.kept is null then detail - 'kept' else detail || jsonb_build_object('kept', rows.kept) end
-     from ${source.sql}
-     where events.project_id = rows.project_id and events.activity_id = rows.activity_id
-       and events.occurred_at = rows.occurred_at and events.id = rows.id`,
+       detail = events.detail - array['kept', 'machine', 'reclassified'] || rows.detail
+     from ${source.sql} where ${isRowsKey}`,
     source.params,
   );
+}
+
+/** The details of events that are stored, by id. */
+export async function detailsOf(tx: Database, keys: readonly EventKey[]): Promise<Map<string, EventDetail>> {
+  const source = rowSource(keyColumns, keys);
+  const stored = await tx.query<{ id: string; detail: EventDetail }>(
+    `select events.id, events.detail from ${source.sql} join events on ${isRowsKey}`,
+    source.params,
+  );
+  return new Map(stored.map(({ id, detail }) => [id, detail]));
+}
+
+/** Replaces the details of events that are stored. */
+export async function updateDetails(tx: Database, events: readonly EventRow[]): Promise<void> {
+  const source = rowSource({ ...keyColumns, detail: "jsonb" }, events);
+  await tx.query(
+    `update events set detail = rows.detail from ${source.sql} where ${isRowsKey}`,
+    source.params,
+  );
+}
+
+export async function deleteEvents(tx: Database, keys: readonly EventKey[]): Promise<void> {
+  const source = rowSource(keyColumns, keys);
+  await tx.query(`delete from events using ${source.sql} where ${isRowsKey}`, source.params);
 }
 
 /** All events of an activity, discarded ones too, in order of event time. */
@@ -70,7 +87,7 @@ export async function eventsOfActivity(
 ): Promise<StoredEvent[]> {
   return db.query<StoredEvent>(
     `select id, type, occurred_at, detail, discarded, created_at from events
-     where project_id = $1 and activity_id = $2 order by occurred_at, id`,
+     where project_id = $1 and owner_id = $2 order by occurred_at, id`,
     [projectId, activityId],
   );
 }
@@ -81,10 +98,10 @@ export async function eventsOfActivities(
   keys: readonly { project_id: string; id: string }[],
 ): Promise<Map<string, StoredEvent[]>> {
   const source = rowSource({ project_id: "uuid", id: "uuid" }, keys);
-  const events = await db.query<StoredEvent & { activity_id: string }>(
-    `select events.activity_id, events.id, type, occurred_at, detail, discarded, created_at
-     from ${source.sql} join events on events.project_id = rows.project_id and events.activity_id = rows.id`,
+  const events = await db.query<StoredEvent & { owner_id: string }>(
+    `select events.owner_id, events.id, type, occurred_at, detail, discarded, created_at
+     from ${source.sql} join events on events.project_id = rows.project_id and events.owner_id = rows.id`,
     source.params,
   );
-  return groupBy(events, ({ activity_id }) => activity_id);
+  return groupBy(events, ({ owner_id }) => owner_id);
 }

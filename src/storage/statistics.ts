@@ -36,6 +36,24 @@ export async function sumBatches(
   return sum ?? { unapplied: 0, repeated: 0, ignored: 0 };
 }
 
+/** Discarded events of a project by reason. */
+export async function countDiscards(db: Database, projectId: string): Promise<Map<string, number>> {
+  const rows = await db.query<{ reason: string; count: number }>(
+    `select discarded as reason, count(*)::integer as count from events
+     where project_id = $1 and discarded is not null group by discarded order by discarded`,
+    [projectId],
+  );
+  return new Map(rows.map(({ reason, count }) => [reason, count]));
+}
+
+export async function countSuppressions(db: Database, projectId: string): Promise<number> {
+  const [row] = await db.query<{ count: number }>(
+    "select count(*)::integer as count from suppressions where project_id = $1",
+    [projectId],
+  );
+  return row?.count ?? 0;
+}
+
 /** Deliveries of a project by state. */
 export async function countDeliveries(db: Database, projectId: string): Promise<Map<string, number>> {
   const rows = await db.query<{ state: string; count: number }>(

@@ -50,9 +50,37 @@ describe("projects", () => {
 
     const listed = await jsonOf("projects", "list");
     expect(listed.map(({ name }: { name: string }) => name)).toEqual(["default", "Acme Mail", "Second"]);
-    expect(listed[2]).toEqual({ ...made, open_window_seconds: null, created_at: isoTime });
+    expect(listed[2]).toEqual({
+      ...made,
+      open_window_seconds: null,
+      machine_filter: true,
+      created_at: isoTime,
+    });
     expect(await answerOf("projects", "list")).toMatch(
       /^NAME +ID\ndefault +0{8}-.+\nAcme Mail +.+\nSecond +.+\n$/,
+    );
+  });
+
+  test("are given rules of their own", async () => {
+    expect(
+      await answerOf("projects", "set", "Second", "--open-window-seconds", "60", "--machine-filter", "off"),
+    ).toBe("Set. For emails that are there already: fanmail rebuild --project Second\n");
+    const [, , second] = await jsonOf("projects", "list");
+    expect(second).toMatchObject({ open_window_seconds: 60, machine_filter: false });
+
+    await answerOf("projects", "set", "Second", "--machine-filter", "on");
+    const [, , again] = await jsonOf("projects", "list");
+    expect(again).toMatchObject({ open_window_seconds: 60, machine_filter: true });
+
+    expect(await complaintOf("projects", "set", "Second")).toContain("Say what to set");
+    expect(await complaintOf("projects", "set", "Second", "--machine-filter", "yes")).toContain(
+      "must be on or off",
+    );
+    expect(await complaintOf("projects", "set", "Second", "--open-window-seconds", "1.5")).toContain(
+      "whole number",
+    );
+    expect(await complaintOf("projects", "set", "nobody", "--machine-filter", "on")).toContain(
+      'no project "nobody"',
     );
   });
 

@@ -60,7 +60,7 @@ describe("the first run", () => {
     const counted = counts.reduce((sum, count) => sum + count.counted, 0);
     const discarded = counts.reduce((sum, count) => sum + count.discarded, 0);
     const [delivered = 0] = row(first, "Webhooks delivered in this run") ?? [];
-    // An open is told before an earlier one takes its place, when that one arrives later.
+    // Suppressions are told too; and an open, before an earlier one takes its place that arrives later.
     expect(delivered).toBeGreaterThanOrEqual(counted);
     expect(delivered).toBeLessThanOrEqual(counted + discarded);
     expect(row(first, "signature verified by the sink")).toEqual([delivered]);

@@ -16,6 +16,7 @@ const commands = [
   "migrate",
   "demo",
   "replay",
+  "rebuild",
   "projects",
   "keys",
   "topics",
@@ -72,8 +73,8 @@ describe("what is not understood ends with 1", () => {
   );
 
   test.each([
-    ["projects", "Say what to do: list, or create <name>"],
-    ["projects create", "Say what to do: list, or create <name>"],
+    ["projects", "Say what to do: list, create <name>, or set <name>"],
+    ["projects create", "Say what to do: list, create <name>, or set <name>"],
     ["keys", "Say what to do: create, list, or revoke <prefix or id>"],
     ["keys revoke", "Say what to do: create, list, or revoke <prefix or id>"],
     ["topics add", "Say what to do: add <topic ARN>, list, or remove <topic ARN>"],

@@ -12,7 +12,14 @@ type Payload = {
   mail?: { messageId: string; destination: string[] };
 } & Record<string, Detail>;
 
-type Fact = { type: string; messageId: string; recipient: string; timeMs: number; key: string };
+type Fact = {
+  type: string;
+  messageId: string;
+  recipient: string;
+  timeMs: number;
+  agent: string;
+  key: string;
+};
 
 export type WeekCount = {
   lines: number;
@@ -21,7 +28,10 @@ export type WeekCount = {
   repeatedFacts: number;
   ignored: number;
   quarantined: number;
-  /** Event type → how many different ones count, and how many opens come within 20 minutes of one that does. */
+  /**
+   * Event type → how many different ones count, and how many are discarded: machines', and
+   * opens within 20 minutes of one that counts.
+   */
   events: Map<string, { counted: number; discarded: number }>;
 };
 
@@ -47,7 +57,9 @@ export function countWeek(): WeekCount {
   const typeOf = (payload: Payload) => payload.eventType ?? payload.notificationType;
   const facts = payloads.flatMap((payload) => factsOf(typeOf(payload) ?? "", payload));
   const distinct = [...new Map(facts.map((fact) => [JSON.stringify(fact), fact])).values()];
-  const discarded = new Set(discardedOpens(distinct));
+  const machines = new Set(machineFacts(distinct));
+  const people = distinct.filter((fact) => !machines.has(fact));
+  const discarded = new Set([...machines, ...discardedOpens(people)]);
   const events: WeekCount["events"] = new Map();
   for (const fact of distinct) {
     const { counted, discarded: out } = events.get(fact.type) ?? { counted: 0, discarded: 0 };
@@ -79,6 +91,7 @@ function factsOf(type: string, payload: Payload): Fact[] {
     messageId,
     recipient: emailAddress.replace(/^.*<(.*)>$/, "$1").toLowerCase(),
     timeMs: Date.parse(detail.timestamp ?? "") || 0,
+    agent: String(detail["userAgent"] ?? ""),
     key: ["sent", "rejected", "rendering_failed"].includes(name) ? "" : key,
   }));
 }
@@ -90,6 +103,21 @@ function recipientsOf(type: string, detail: Detail, destination: string[]): List
     detail["delayedRecipients"]) as Listed[] | undefined;
   const addresses = (detail["recipients"] as string[] | undefined) ?? destination;
   return listed ?? addresses.map((emailAddress) => ({ emailAddress }));
+}
+
+/** Apple's prefetch, and what lies within two seconds after the delivery. */
+function machineFacts(facts: Fact[]): Fact[] {
+  const delivered = new Map(
+    facts
+      .filter(({ type }) => type === "delivered")
+      .map((fact) => [`${fact.messageId} ${fact.recipient}`, fact.timeMs]),
+  );
+  return facts
+    .filter(({ type }) => type === "opened" || type === "clicked")
+    .filter(({ messageId, recipient, timeMs, agent }) => {
+      const sinceMs = timeMs - (delivered.get(`${messageId} ${recipient}`) ?? Number.POSITIVE_INFINITY);
+      return agent === "Mozilla/5.0" || (sinceMs >= 0 && sinceMs <= 2_000);
+    });
 }
 
 function discardedOpens(facts: Fact[]): Fact[] {

@@ -9,10 +9,15 @@ import {
   refold,
 } from "../../src/domain/activity-change.ts";
 import type { EmailEvent } from "../../src/domain/email-event.ts";
+import type { EventDetail } from "../../src/domain/event-detail.ts";
 import { arrivals, at, decisionsOf, minute, oneEvent } from "./activity-histories.ts";
 
-const rules: ActivityRules = { openWindowSeconds: 1200 };
+const rules: ActivityRules = { openWindowSeconds: 1200, machineFilter: true };
 const open = (ms: number) => oneEvent("opened", ms);
+
+function signsOf({ kept, machine }: EventDetail): Record<string, unknown> {
+  return { ...(kept === undefined ? {} : { kept }), ...(machine === undefined ? {} : { machine }) };
+}
 
 /** What the worker and the database do between them: a gate for repeats, and the stored decisions. */
 function stored() {
@@ -38,11 +43,11 @@ function stored() {
         ? refold([...events.values()], isNew, activityRules)
         : addEvents(state, fresh, activityRules);
       state = change.state;
-      for (const { event, discard } of change.decisions) {
-        const { kept: _, ...detail } = event.detail;
+      for (const { event, decision } of change.decisions) {
+        const { kept: _, machine: __, reclassified: ___, ...detail } = event.detail;
         const { id, type, occurred_at } = event;
-        const decided = discard ? { ...detail, kept: discard.kept } : detail;
-        events.set(id, { id, type, occurred_at, detail: decided, discarded: discard?.reason ?? null });
+        const decided = { ...detail, ...decision.detail };
+        events.set(id, { id, type, occurred_at, detail: decided, discarded: decision.discarded });
       }
       told.push(...change.counted.map(({ id }) => id));
       return change;
@@ -54,20 +59,26 @@ describe("events that arrive in any order, split and repeated", () => {
   test("end in the state and the decisions of one fold over all of them", () => {
     const paths = { added: 0, refolded: 0 };
     fc.assert(
-      fc.property(arrivals, ({ batches, events, openWindowSeconds }) => {
+      fc.property(arrivals, ({ batches, events, rules: ruled }) => {
         const store = stored();
-        for (const batch of batches) store.apply(batch, { openWindowSeconds });
+        for (const batch of batches) store.apply(batch, ruled);
         paths.added += store.paths.added;
         paths.refolded += store.paths.refolded;
 
         const discards = [...store.events.values()].flatMap(({ id, discarded, detail }) =>
-          discarded === null ? [] : [[id, { reason: discarded, kept: detail.kept }]],
+          discarded === null ? [] : [[id, { reason: discarded, ...signsOf(detail) }]],
         );
         expect({ state: store.state(), discards: Object.fromEntries(discards) }).toEqual(
-          decisionsOf(foldActivity(events, { openWindowSeconds })),
+          decisionsOf(foldActivity(events, ruled)),
         );
         const counting = [...store.events.values()].filter(({ discarded }) => discarded === null);
-        expect(counting.filter(({ detail }) => detail.kept !== undefined)).toEqual([]);
+        const decided = ({ detail }: KnownEvent) => detail.kept ?? detail.machine ?? detail.reclassified;
+        expect(counting.filter((event) => decided(event) !== undefined)).toEqual([]);
+        const wereTold = [...store.events.values()].filter(({ id }) => store.told.includes(id));
+        expect(
+          wereTold.filter(({ discarded, detail }) => discarded !== null && !detail.reclassified),
+        ).toEqual([]);
+        expect(new Set(store.events.keys())).toEqual(new Set(events.map(({ id }) => id)));
         expect(counting.filter(({ id }) => !store.told.includes(id))).toEqual([]);
       }),
       { numRuns: 3_000 },
@@ -80,11 +91,11 @@ describe("events that arrive in any order, split and repeated", () => {
 describe("needsHistory", () => {
   const { state } = foldActivity([open(0), open(30 * minute)], rules);
 
-  test("only for an open before the last counted one", () => {
+  test("for an open before the last counted one", () => {
     expect(needsHistory(state, [open(30 * minute - 1)])).toBe(true);
     expect(needsHistory(state, [open(60 * minute), open(-1)])).toBe(true);
     expect(needsHistory(state, [open(30 * minute + 1)])).toBe(false);
-    expect(needsHistory(state, [oneEvent("delivered", -1), oneEvent("clicked", -1)])).toBe(false);
+    expect(needsHistory(state, [oneEvent("clicked", -1)])).toBe(false);
     expect(needsHistory(nothingKnown, [open(0)])).toBe(false);
   });
 
@@ -97,6 +108,70 @@ describe("needsHistory", () => {
   });
 });
 
+describe("a delivery that arrives late", () => {
+  const person = {
+    user_agent: "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 Chrome/97.0 Safari/537.36",
+  };
+  const click = (ms: number) => oneEvent("clicked", ms, person);
+
+  test("asks for the history only when it is the earliest and something was opened or clicked", () => {
+    const clicked = foldActivity([oneEvent("delivered", 1000), click(9000)], rules).state;
+
+    expect(needsHistory(clicked, [oneEvent("delivered", 999)])).toBe(true);
+    expect(needsHistory(clicked, [oneEvent("delivered", 1000)])).toBe(false);
+    expect(needsHistory(foldActivity([click(9000)], rules).state, [oneEvent("delivered", 0)])).toBe(true);
+    expect(needsHistory(foldActivity([open(9000)], rules).state, [oneEvent("delivered", 0)])).toBe(true);
+    expect(needsHistory(foldActivity([oneEvent("sent", 0)], rules).state, [oneEvent("delivered", 0)])).toBe(
+      false,
+    );
+  });
+
+  test("makes a machine's of the click 2 s after it, which says that it had counted", () => {
+    const store = stored();
+    const scanned = click(3000);
+    store.apply([scanned], rules);
+
+    const change = store.apply([oneEvent("delivered", 1000)], rules);
+
+    expect(change?.state).toMatchObject({
+      click_count: 0,
+      clicked_first_at: null,
+      clicked_any_first_at: at(3000),
+      delivered_at: at(1000),
+    });
+    expect(store.events.get(scanned.id)).toMatchObject({
+      discarded: "machine",
+      detail: { machine: "just_delivered", reclassified: true },
+    });
+  });
+
+  test("and is followed by a still earlier one gives the click back, without a mark and told once more", () => {
+    const store = stored();
+    const scanned = click(3000);
+    store.apply([oneEvent("delivered", 1000), scanned], rules);
+    expect(store.events.get(scanned.id)?.detail).toEqual({ ...person, machine: "just_delivered" });
+
+    const change = store.apply([oneEvent("delivered", 0)], rules);
+
+    expect(store.events.get(scanned.id)).toMatchObject({ discarded: null, detail: person });
+    expect(change?.counted.map(({ id }) => id)).toContain(scanned.id);
+    expect(change?.state).toMatchObject({ click_count: 1, clicked_first_at: at(3000) });
+  });
+
+  test("lets the open count that stood back behind a machine's", () => {
+    const store = stored();
+    const [scanned, read] = [open(2000), open(5 * minute)];
+    store.apply([scanned, read], rules);
+    expect(store.events.get(read.id)?.discarded).toBe("open_window");
+
+    store.apply([oneEvent("delivered", 1000)], rules);
+
+    expect(store.events.get(scanned.id)?.discarded).toBe("machine");
+    expect(store.events.get(read.id)).toMatchObject({ discarded: null, detail: {} });
+    expect(store.told).toContain(read.id);
+  });
+});
+
 describe("addEvents", () => {
   test("tells what the new events came to: decisions only for the discarded ones", () => {
     const [first, within, click] = [open(0), open(8 * minute), oneEvent("clicked", 9 * minute)];
@@ -104,8 +179,8 @@ describe("addEvents", () => {
     const { state, decisions, counted } = addEvents(nothingKnown, [click, within, first], rules);
 
     expect(state).toMatchObject({ open_count: 1, click_count: 1, last_counted_open_id: first.id });
-    expect(decisions.map(({ event, discard }) => [event.id, discard])).toEqual([
-      [within.id, { reason: "open_window", kept: first.id }],
+    expect(decisions.map(({ event, decision }) => [event.id, decision])).toEqual([
+      [within.id, { discarded: "open_window", detail: { kept: first.id } }],
     ]);
     expect(counted.map(({ id }) => id)).toEqual([click.id, first.id]);
   });
@@ -124,9 +199,9 @@ describe("an open that arrives late", () => {
 
     const change = store.apply([late], rules);
 
-    expect(change?.decisions.map(({ event, discard }) => [event.id, discard])).toEqual([
-      [first.id, { reason: "open_window", kept: late.id }],
-      [second.id, null],
+    expect(change?.decisions.map(({ event, decision }) => [event.id, decision])).toEqual([
+      [first.id, { discarded: "open_window", detail: { kept: late.id, reclassified: true } }],
+      [second.id, { discarded: null, detail: {} }],
     ]);
     expect(change?.counted.map(({ id }) => id)).toEqual([second.id, late.id]);
     expect(change?.state).toMatchObject({
@@ -143,9 +218,9 @@ describe("an open that arrives late", () => {
 
     const change = store.apply([late], rules);
 
-    expect(change?.decisions.map(({ event, discard }) => [event.id, discard])).toEqual([
-      [first.id, { reason: "open_window", kept: late.id }],
-      [second.id, { reason: "open_window", kept: late.id }],
+    expect(change?.decisions.map(({ event, decision }) => [event.id, decision])).toEqual([
+      [first.id, { discarded: "open_window", detail: { kept: late.id, reclassified: true } }],
+      [second.id, { discarded: "open_window", detail: { kept: late.id } }],
     ]);
     expect(change?.counted.map(({ id }) => id)).toEqual([late.id]);
     expect(store.told).toEqual([first.id, late.id]);

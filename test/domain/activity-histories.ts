@@ -1,5 +1,5 @@
 import fc from "fast-check";
-import type { Folded } from "../../src/domain/activity.ts";
+import type { ActivityRules, Folded } from "../../src/domain/activity.ts";
 import type { EmailEvent } from "../../src/domain/email-event.ts";
 import type { EventDetail } from "../../src/domain/event-detail.ts";
 import { type EmailEventType, emailEventTypes } from "../../src/domain/event-names.ts";
@@ -28,9 +28,24 @@ export function oneEvent(
 const ms = fc.oneof(
   fc.tuple(fc.nat(4), fc.constantFrom(-1, 0, 1)).map(([windows, offset]) => windows * windowMs + offset),
   fc.constantFrom(8, 16, 24, 12, 36).map((minutes) => minutes * minute),
+  // Deliveries, and what comes about two seconds after them.
+  fc.constantFrom(0, 1, 1999, 2000, 2001, 4000).map((offset) => 12 * minute + offset),
   fc.nat(4 * windowMs),
 );
+/** The user agents of random histories, by whose they are. */
+export const agents = {
+  machines: [
+    "Mozilla/5.0",
+    "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)",
+    "curl/8.5.0",
+  ],
+  people: [
+    "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:133.0) Gecko/20100101 Firefox/133.0",
+    "Mozilla/5.0 (Windows NT 5.1; rv:11.0) Gecko Firefox/11.0 (via ggpht.com GoogleImageProxy)",
+  ],
+};
 const detail: fc.Arbitrary<EventDetail> = fc.oneof(
+  fc.constantFrom(...agents.machines, ...agents.people).map((user_agent) => ({ user_agent })),
   fc.constantFrom<EventDetail>(
     {},
     { bounce_type: "Permanent" },
@@ -39,32 +54,53 @@ const detail: fc.Arbitrary<EventDetail> = fc.oneof(
     { recipient_certain: false },
   ),
 );
+const soonMs = fc.constantFrom(-1, 0, 1, 1000, 1999, 2000, 2001, 3000);
 const event = fc.record({
   id: fc.uuid(),
-  type: fc.oneof(fc.constantFrom(...emailEventTypes), fc.constant<EmailEventType>("opened")),
+  type: fc.oneof(
+    fc.constantFrom(...emailEventTypes),
+    fc.constantFrom<EmailEventType>("opened", "opened", "clicked", "delivered"),
+  ),
   occurred_at: ms.map(at),
   detail,
 });
+/** An open or click and a delivery a little before it. */
+const soonAfterDelivery = fc
+  .tuple(event, fc.uuid(), fc.constantFrom<EmailEventType>("opened", "clicked"), soonMs)
+  .map(([one, id, type, sinceMs]): EmailEvent[] => [
+    { ...one, type },
+    { id, type: "delivered", occurred_at: new Date(one.occurred_at.getTime() - sinceMs), detail: {} },
+  ]);
 
-/** All that happened to one activity, with the window of its project. Ids are unique. */
-export const history: fc.Arbitrary<{ events: EmailEvent[]; openWindowSeconds: number }> = fc.record({
-  events: fc.uniqueArray(event, { selector: ({ id }) => id, maxLength: 14 }),
-  openWindowSeconds: fc.oneof(
-    { weight: 4, arbitrary: fc.constant(1200) },
-    { weight: 1, arbitrary: fc.constantFrom(0, 1, 60) },
-  ),
+/** All that happened to one activity, with the rules of its project. Ids are unique. */
+export const history: fc.Arbitrary<{ events: EmailEvent[]; rules: ActivityRules }> = fc.record({
+  events: fc
+    .tuple(fc.array(event, { maxLength: 14 }), fc.array(soonAfterDelivery, { maxLength: 3 }))
+    .map(([single, pairs]) => [
+      ...new Map([...single, ...pairs.flat()].map((one) => [one.id, one])).values(),
+    ]),
+  rules: fc.record({
+    openWindowSeconds: fc.oneof(
+      { weight: 4, arbitrary: fc.constant(1200) },
+      { weight: 1, arbitrary: fc.constantFrom(0, 1, 60) },
+    ),
+    machineFilter: fc.oneof(
+      { weight: 3, arbitrary: fc.constant(true) },
+      { weight: 1, arbitrary: fc.constant(false) },
+    ),
+  }),
 });
 
-export const historyInTwoOrders = history.chain(({ events, openWindowSeconds }) =>
+export const historyInTwoOrders = history.chain(({ events, rules }) =>
   fc.record({
     one: fc.constant(events),
     other: fc.shuffledSubarray(events, { minLength: events.length }),
-    openWindowSeconds: fc.constant(openWindowSeconds),
+    rules: fc.constant(rules),
   }),
 );
 
 /** Batches in which the events of a history arrive: each at least once, some again, in any order. */
-export const arrivals = history.chain(({ events, openWindowSeconds }) =>
+export const arrivals = history.chain(({ events, rules }) =>
   fc.record({
     batches: fc
       .tuple(fc.shuffledSubarray(events, { minLength: events.length }), fc.shuffledSubarray(events))
@@ -77,7 +113,7 @@ export const arrivals = history.chain(({ events, openWindowSeconds }) =>
           .map((cuts) => batchesOf(arriving, cuts)),
       ),
     events: fc.constant(events),
-    openWindowSeconds: fc.constant(openWindowSeconds),
+    rules: fc.constant(rules),
   }),
 );
 

@@ -42,6 +42,7 @@ describe("statusOfEvent", () => {
     ["bounced", {}, "bounced_soft"],
     ["bounced", { bounce_type: "Transient", auto_reply: true }, null],
     ["complained", { complaint_feedback_type: "abuse" }, "complained"],
+    ["suppressed", {}, "suppressed"],
     ["rejected", {}, "failed"],
     ["rendering_failed", {}, "failed"],
     ["opened", {}, null],

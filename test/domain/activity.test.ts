@@ -1,11 +1,24 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { type ActivityState, foldActivity, nothingKnown } from "../../src/domain/activity.ts";
+import {
+  type ActivityRules,
+  type ActivityState,
+  foldActivity,
+  nothingKnown,
+} from "../../src/domain/activity.ts";
 import type { ActivityStatus } from "../../src/domain/activity-status.ts";
 import type { EmailEvent } from "../../src/domain/email-event.ts";
-import { at, decisionsOf, history, historyInTwoOrders, minute, oneEvent } from "./activity-histories.ts";
+import {
+  agents,
+  at,
+  decisionsOf,
+  history,
+  historyInTwoOrders,
+  minute,
+  oneEvent,
+} from "./activity-histories.ts";
 
-const rules = { openWindowSeconds: 1200 };
+const rules = { openWindowSeconds: 1200, machineFilter: true };
 const fold = (...events: EmailEvent[]) => foldActivity(events, rules);
 const open = (ms: number, id?: string) => oneEvent("opened", ms, {}, id);
 
@@ -17,48 +30,50 @@ describe("foldActivity", () => {
 
   test("is the same for every order of the same events", () => {
     fc.assert(
-      fc.property(historyInTwoOrders, ({ one, other, openWindowSeconds }) => {
-        expect(decisionsOf(foldActivity(other, { openWindowSeconds }))).toEqual(
-          decisionsOf(foldActivity(one, { openWindowSeconds })),
-        );
+      fc.property(historyInTwoOrders, ({ one, other, rules: ruled }) => {
+        expect(decisionsOf(foldActivity(other, ruled))).toEqual(decisionsOf(foldActivity(one, ruled)));
       }),
       { numRuns: 2_000 },
     );
   });
 
-  test("counts opens at least a window apart, and discards each other one for the open before it", () => {
-    let discarded = 0;
+  test("counts people's opens at least a window apart, and discards each other one with its reason", () => {
+    const reasons = { open_window: 0, machine: 0 };
     fc.assert(
-      fc.property(history, ({ events, openWindowSeconds }) => {
-        const { state, discards } = foldActivity(events, { openWindowSeconds });
-        const opens = events.filter(({ type }) => type === "opened");
+      fc.property(history, ({ events, rules: ruled }) => {
+        const { state, discards } = foldActivity(events, ruled);
+        const opens = events.filter((event) => event.type === "opened" && !isMachines(event, events, ruled));
         const counted = inOrder(opens.filter(({ id }) => !discards.has(id)));
-        discarded += discards.size;
 
-        expect(counted.length + discards.size).toBe(opens.length);
         expect(state.open_count).toBe(counted.length);
         expect(counted[0]).toBe(inOrder(opens)[0]);
         for (const [index, later] of counted.slice(1).entries()) {
           const gapMs = timeOf(later) - timeOf(counted[index] as EmailEvent);
-          expect(gapMs).toBeGreaterThanOrEqual(openWindowSeconds * 1000);
+          expect(gapMs).toBeGreaterThanOrEqual(ruled.openWindowSeconds * 1000);
         }
-        for (const [id, { reason, kept }] of discards) {
-          const keptOpen = counted.find((event) => event.id === kept) as EmailEvent;
-          const gapMs = timeOf(opens.find((event) => event.id === id) as EmailEvent) - timeOf(keptOpen);
-          expect(reason).toBe("open_window");
+        for (const [id, discard] of discards) {
+          const event = events.find((one) => one.id === id) as EmailEvent;
+          reasons[discard.reason]++;
+          expect(discard.reason === "machine").toBe(isMachines(event, events, ruled));
+          if (discard.reason === "machine") continue;
+          const keptOpen = counted.find((one) => one.id === discard.kept) as EmailEvent;
+          const gapMs = timeOf(event) - timeOf(keptOpen);
+          expect(event.type).toBe("opened");
           expect(gapMs).toBeGreaterThanOrEqual(0);
-          expect(gapMs).toBeLessThan(openWindowSeconds * 1000);
+          expect(gapMs).toBeLessThan(ruled.openWindowSeconds * 1000);
         }
       }),
       { numRuns: 2_000 },
     );
-    expect(discarded).toBeGreaterThan(1_000);
+    expect(reasons.open_window).toBeGreaterThan(200);
+    expect(reasons.machine).toBeGreaterThan(500);
   });
 
   test("has the highest status and the earliest time of each kind", () => {
     fc.assert(
-      fc.property(history, ({ events, openWindowSeconds }) => {
-        const { state } = foldActivity(events, { openWindowSeconds });
+      fc.property(history, ({ events, rules: ruled }) => {
+        const { state } = foldActivity(events, ruled);
+        const people = events.filter((event) => !isMachines(event, events, ruled));
         const bounces = events.filter((event) => event.type === "bounced" && !event.detail.auto_reply);
 
         expect(state).toMatchObject({
@@ -66,11 +81,11 @@ describe("foldActivity", () => {
           delivered_at: earliest(events, "delivered"),
           bounced_at: earliest(bounces, "bounced"),
           complained_at: earliest(events, "complained"),
-          opened_first_at: earliest(events, "opened"),
+          opened_first_at: earliest(people, "opened"),
           opened_any_first_at: earliest(events, "opened"),
-          clicked_first_at: earliest(events, "clicked"),
+          clicked_first_at: earliest(people, "clicked"),
           clicked_any_first_at: earliest(events, "clicked"),
-          click_count: events.filter(({ type }) => type === "clicked").length,
+          click_count: people.filter(({ type }) => type === "clicked").length,
           recipient_certain: events.every(({ detail }) => detail.recipient_certain !== false),
         });
       }),
@@ -78,6 +93,66 @@ describe("foldActivity", () => {
     );
   });
 });
+
+describe("a fold loses nothing", () => {
+  test("opens and clicks are counted or discarded with a reason, and nothing else is ever discarded", () => {
+    fc.assert(
+      fc.property(history, ({ events, rules: ruled }) => {
+        const { state, discards } = foldActivity(events, ruled);
+        const seen = events.filter(({ type }) => type === "opened" || type === "clicked");
+        const keptIds = [...discards.values()].flatMap((one) =>
+          one.reason === "open_window" ? [one.kept] : [],
+        );
+        const countedOpens = seen.filter(({ id, type }) => type === "opened" && !discards.has(id));
+
+        expect(state.open_count + state.click_count + discards.size).toBe(seen.length);
+        expect(seen.map(({ id }) => id)).toEqual(expect.arrayContaining([...discards.keys()]));
+        expect(countedOpens.map(({ id }) => id)).toEqual(expect.arrayContaining(keptIds));
+      }),
+      { numRuns: 2_000 },
+    );
+  });
+
+  test("no machine can hide the earliest open and click of all", () => {
+    let machinesFirst = 0;
+    fc.assert(
+      fc.property(history, ({ events, rules: ruled }) => {
+        const { state } = foldActivity(events, ruled);
+        const { opened_any_first_at: any, opened_first_at: first } = state;
+        if (any !== null && first?.getTime() !== any.getTime()) machinesFirst++;
+
+        expect([any, state.clicked_any_first_at]).toEqual([
+          earliest(events, "opened"),
+          earliest(events, "clicked"),
+        ]);
+        expect(first === null || (any !== null && any <= first)).toBe(true);
+      }),
+      { numRuns: 2_000 },
+    );
+    expect(machinesFirst).toBeGreaterThan(200);
+  });
+
+  test("with the filter off nothing is a machine's", () => {
+    fc.assert(
+      fc.property(history, ({ events, rules: ruled }) => {
+        const { state, discards } = foldActivity(events, { ...ruled, machineFilter: false });
+
+        expect([...discards.values()].filter(({ reason }) => reason !== "open_window")).toEqual([]);
+        expect(state.click_count).toBe(events.filter(({ type }) => type === "clicked").length);
+        expect(state.opened_first_at).toEqual(earliest(events, "opened"));
+      }),
+      { numRuns: 2_000 },
+    );
+  });
+});
+
+/** The rule of rules.md, for the user agents of these histories. */
+function isMachines(event: EmailEvent, events: EmailEvent[], { machineFilter }: ActivityRules): boolean {
+  if (!machineFilter || !["opened", "clicked"].includes(event.type)) return false;
+  const delivered = earliest(events, "delivered");
+  const sinceMs = delivered ? timeOf(event) - delivered.getTime() : -1;
+  return agents.machines.includes(event.detail.user_agent ?? "") || (sinceMs >= 0 && sinceMs <= 2000);
+}
 
 const timeOf = ({ occurred_at }: EmailEvent) => occurred_at.getTime();
 
@@ -97,6 +172,7 @@ function highest(events: EmailEvent[]): ActivityStatus {
   const bounces = events.filter(({ type }) => type === "bounced");
   if (has("complained")) return "complained";
   if (bounces.some(({ detail }) => detail.bounce_type === "Permanent")) return "bounced_hard";
+  if (has("suppressed")) return "suppressed";
   if (has("rejected", "rendering_failed")) return "failed";
   if (has("delivered")) return "delivered";
   if (bounces.some(({ detail }) => !detail.auto_reply)) return "bounced_soft";
@@ -143,8 +219,8 @@ describe("the status", () => {
     ],
     [
       "opens and clicks are times beside it",
-      [delivered, open(2000), oneEvent("clicked", 3000)],
-      { current_status: "delivered", opened_first_at: at(2000), clicked_first_at: at(3000) },
+      [delivered, open(4000), oneEvent("clicked", 5000)],
+      { current_status: "delivered", opened_first_at: at(4000), clicked_first_at: at(5000) },
     ],
     ["an open alone leaves it queued", [open(2000)], { current_status: "queued", opened_first_at: at(2000) }],
   ])("%s", (_name, events, expected) => {
@@ -155,7 +231,7 @@ describe("the status", () => {
 
 describe("opens within the window of 20 minutes", () => {
   const countedOf = (events: EmailEvent[], seconds = 1200) => {
-    const { discards } = foldActivity(events, { openWindowSeconds: seconds });
+    const { discards } = foldActivity(events, { ...rules, openWindowSeconds: seconds });
     return events.filter(({ id }) => !discards.has(id)).map((event) => timeOf(event) - at(0).getTime());
   };
 
@@ -197,5 +273,62 @@ describe("opens within the window of 20 minutes", () => {
     const [low, high] = [open(0, `${"1".repeat(8)}-a`), open(0, `${"2".repeat(8)}-a`)];
 
     expect([...fold(high, low).discards]).toEqual([[high.id, { reason: "open_window", kept: low.id }]]);
+  });
+});
+
+describe("machines", () => {
+  const delivered = oneEvent("delivered", 0);
+  const by = (type: "opened" | "clicked", ms: number, user_agent?: string) =>
+    oneEvent(type, ms, user_agent === undefined ? {} : { user_agent });
+  const [prefetch = "", bot = ""] = agents.machines;
+
+  test("are discarded with what gave them away, and leave counters and first times to people", () => {
+    const apple = by("opened", 5_000, prefetch);
+    const scanner = by("clicked", 2_000);
+    const crawler = by("clicked", 60_000, bot);
+    const [read, clicked] = [by("opened", 90_000), by("clicked", 2_001)];
+
+    const { state, discards } = fold(clicked, read, crawler, scanner, apple, delivered);
+
+    expect(Object.fromEntries(discards)).toEqual({
+      [apple.id]: { reason: "machine", machine: "apple_prefetch" },
+      [scanner.id]: { reason: "machine", machine: "just_delivered" },
+      [crawler.id]: { reason: "machine", machine: "known_bot" },
+    });
+    expect(state).toEqual({
+      ...nothingKnown,
+      current_status: "delivered",
+      delivered_at: at(0),
+      opened_first_at: at(90_000),
+      opened_any_first_at: at(5_000),
+      clicked_first_at: at(2_001),
+      clicked_any_first_at: at(2_000),
+      open_count: 1,
+      click_count: 1,
+      last_counted_open_at: at(90_000),
+      last_counted_open_id: read.id,
+    });
+  });
+
+  test("of the very millisecond of the delivery are told, whichever id comes first", () => {
+    const [low, high] = [oneEvent("opened", 0, {}, "0"), oneEvent("opened", 0, {}, "f")];
+
+    expect([...fold(low, delivered, high).discards.values()]).toEqual([
+      { reason: "machine", machine: "just_delivered" },
+      { reason: "machine", machine: "just_delivered" },
+    ]);
+  });
+
+  test("are measured against the earliest of several deliveries", () => {
+    const again = oneEvent("delivered", 9_000);
+
+    expect(fold(delivered, again, by("clicked", 10_000)).state.click_count).toBe(1);
+    expect(fold(again, by("clicked", 10_000)).state.click_count).toBe(0);
+  });
+
+  test("who open many times are no open of the window for one another", () => {
+    const opens = [by("opened", 60_000, prefetch), by("opened", 61_000, prefetch)];
+
+    expect([...fold(...opens).discards.values()].map(({ reason }) => reason)).toEqual(["machine", "machine"]);
   });
 });

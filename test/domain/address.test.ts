@@ -24,6 +24,19 @@ describe("parseAddress", () => {
   });
 
   test.each([
+    ["zo\u00eb@example.com", "zoe\u0308@example.com"],
+    ["ZO\u00cb@example.com", "zoe\u0308@example.com"],
+    ["\u1ec7@example.com", "e\u0323\u0302@example.com"],
+    ["jane@b\u00fccher.example", "jane@bu\u0308cher.example"],
+  ])("matches %j and its other spelling, and keeps each as it was sent", (composed, decomposed) => {
+    const [one, other] = [parseAddress(composed), parseAddress(decomposed)];
+
+    expect(other?.matched).toBe(one?.matched);
+    expect(other?.matched).toBe(one?.matched.normalize("NFC"));
+    expect([one?.asSent, other?.asSent]).toEqual([composed, decomposed]);
+  });
+
+  test.each([
     "",
     " ",
     "jane",

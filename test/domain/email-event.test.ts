@@ -170,6 +170,23 @@ describe("the time of an event", () => {
     expect(only(sesEvent("Open", { detail: { timestamp } })).occurred_at).toEqual(publishedAt);
   });
 
+  test.each(["Bounce", "Complaint"])(
+    "of a %s is its own, else the one inside its feedbackId, else the SNS timestamp",
+    (type) => {
+      const time = (timestamp: string | null, feedbackId?: string) =>
+        only(
+          sesEvent(type, { messageId: "0100019d27eaf07e-948fa8de", detail: { timestamp, feedbackId } }),
+        ).occurred_at.toISOString();
+      const feedbackId = "0100019d27eaf33a-2b9b6406-a61c-4b8f-aed7-7385c83e8867-000000";
+
+      expect(time("2026-03-26T02:14:00Z", feedbackId)).toBe("2026-03-26T02:14:00.000Z");
+      expect(time(null, feedbackId)).toBe("2026-03-26T02:13:22.362Z");
+      expect(time("soon", feedbackId)).toBe("2026-03-26T02:13:22.362Z");
+      expect(time(null, "f-1")).toBe(publishedAt.toISOString());
+      expect(time(null)).toBe(publishedAt.toISOString());
+    },
+  );
+
   test("of a send is the mail's, else the one inside the messageId, else the SNS timestamp", () => {
     const send = (timestamp: string | null, messageId: string) =>
       only(sesEvent("Send", { messageId, mail: { timestamp } })).occurred_at.toISOString();
@@ -221,6 +238,30 @@ describe("the id of an event", () => {
 
     expect(only(feedback, later).id).toBe(only({ eventType, bounce, mail }).id);
   });
+
+  test.each(["Delivery", "Bounce", "Complaint", "DeliveryDelay", "Open", "Click", "Subscription"])(
+    "of %s is the same however its time is spelled, and differs with the millisecond",
+    (type) => {
+      const at = (timestamp: string) => only(sesEvent(type, { detail: { timestamp } }), later).id;
+
+      expect([
+        at("2026-11-20T10:00:45Z"),
+        at("2026-11-20T10:00:45.0Z"),
+        at("2026-11-20T10:00:45 +0000"),
+        at("2026-11-20T12:00:45.000+02:00"),
+      ]).toEqual(Array(4).fill(at("2026-11-20T10:00:45.000Z")));
+      expect(at("2026-11-20T10:00:45.001Z")).not.toBe(at("2026-11-20T10:00:45.000Z"));
+    },
+  );
+
+  test.each(["Bounce", "Complaint"])(
+    "of a %s without a time is the same whenever it is posted, by the time of its feedbackId",
+    (type) => {
+      const detail = { timestamp: null, feedbackId: "0100019d27eaf07e-948fa8de-000000" };
+
+      expect(only(sesEvent(type, { detail }), later).id).toBe(only(sesEvent(type, { detail })).id);
+    },
+  );
 
   test("differs with time, address, user agent, link, recipient, email, type and project", () => {
     const ids = [

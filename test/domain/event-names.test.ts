@@ -18,9 +18,14 @@ test("every type has the names of the table in rules.md", () => {
     ["opened", "open", "email.open"],
     ["clicked", "click", "email.click"],
     ["subscription_changed", "subscription", "email.subscription"],
+    ["suppressed", "suppressed", "email.suppressed"],
   ]);
 });
 
-test("endpoints can subscribe to the webhook name of every type", () => {
-  expect(webhookEventTypes).toEqual(emailEventTypes.map(webhookName));
+test("endpoints can subscribe to the webhook name of every type, to custom events and to suppressions", () => {
+  expect(webhookEventTypes).toEqual([
+    ...emailEventTypes.map(webhookName),
+    "event.tracked",
+    "suppression.added",
+  ]);
 });

@@ -43,6 +43,15 @@ describe("touchedActivities", () => {
     ).toEqual([[opened, sent]]);
   });
 
+  test("put together what the two formats tell of one event, in either order", () => {
+    const bounce = { bounce_type: "Transient", bounce_subtype: "General" };
+    const one: EmailEvent = { ...oneEvent("bounced", 0), detail: { ...bounce, auto_reply: true } };
+    const other: EmailEvent = { ...one, detail: { ...bounce, status_code: "4.0.0" } };
+
+    expect(touchedActivities([told(one), told(other)])[0]?.events).toEqual([other]);
+    expect(touchedActivities([told(other), told(one)])[0]?.events).toEqual([other]);
+  });
+
   test("put together the facts that each notification tells", () => {
     const [one] = touchedActivities([told(sent), told(opened, { subject: "Hello" }), told(delivered)]);
 

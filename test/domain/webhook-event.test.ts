@@ -1,8 +1,10 @@
 import { describe, expect, test } from "vitest";
+import { timeOfId } from "../../src/domain/computed-id.ts";
 import type { EmailEvent } from "../../src/domain/email-event.ts";
-import { type WebhookActivity, webhookBody } from "../../src/domain/webhook-event.ts";
+import { emailWebhook, suppressionWebhook, type WebhookActivity } from "../../src/domain/webhook-event.ts";
 
 const activity: WebhookActivity = {
+  project_id: "project-1",
   id: "activity-1",
   message_id: "message-1",
   recipient_as_sent: "Jane@example.com",
@@ -29,9 +31,9 @@ const event: EmailEvent = {
 };
 const recordedAt = new Date("2026-11-20T10:00:05.000Z");
 
-describe("webhookBody", () => {
+describe("emailWebhook", () => {
   test("is the whole body of webhooks.md, with its keys in that order", () => {
-    expect(webhookBody("project-1", activity, event, recordedAt)).toBe(
+    expect(emailWebhook(activity, event, recordedAt).body()).toBe(
       JSON.stringify({
         event: "email.bounce",
         timestamp: "2026-11-20T10:00:05.000Z",
@@ -69,30 +71,95 @@ describe("webhookBody", () => {
       is_test: false,
     };
 
-    expect(
-      JSON.parse(webhookBody("project-1", bare, { ...event, type: "sent", detail: {} }, recordedAt)),
-    ).toEqual({
-      event: "email.send",
+    expect(JSON.parse(emailWebhook(bare, { ...event, type: "sent", detail: {} }, recordedAt).body())).toEqual(
+      {
+        event: "email.send",
+        timestamp: "2026-11-20T10:00:05.000Z",
+        project_id: "project-1",
+        is_test: false,
+        data: {
+          activity_id: "activity-1",
+          message_id: "message-1",
+          recipient: "Jane@example.com",
+          event_type: "send",
+          event_timestamp: "2026-11-20T10:00:00.000Z",
+          url_clicked: null,
+          bounce_type: null,
+          bounce_subtype: null,
+          complaint_feedback_type: null,
+          user_agent: null,
+          ip_address: null,
+          campaign_id: null,
+          automation_run_id: null,
+          template_id: null,
+          tags: {},
+        },
+      },
+    );
+  });
+});
+
+test("suppressionWebhook tells of the address, the reason and the event, under an id of its own", () => {
+  const told = suppressionWebhook(activity, event, { reason: "bounce", isEcho: false }, recordedAt);
+
+  expect(told.type).toBe("suppression.added");
+  expect(told.id).not.toBe(event.id);
+  expect(told.id).toBe(
+    suppressionWebhook(activity, event, { reason: "bounce", isEcho: false }, new Date(0)).id,
+  );
+  expect(JSON.parse(told.body())).toEqual({
+    event: "suppression.added",
+    timestamp: "2026-11-20T10:00:05.000Z",
+    project_id: "project-1",
+    is_test: true,
+    data: {
+      activity_id: "tagged-1",
+      message_id: "message-1",
+      recipient: "Jane@example.com",
+      reason: "bounce",
+      source_event_id: "event-1",
+      event_timestamp: "2026-11-20T10:00:00.000Z",
+      bounce_type: "Permanent",
+      bounce_subtype: "General",
+      complaint_feedback_type: "abuse",
+    },
+  });
+});
+
+describe("suppressionWebhook", () => {
+  const added = (at: EmailEvent, when = recordedAt) =>
+    suppressionWebhook(activity, at, { reason: "bounce", isEcho: false }, when);
+
+  test("tells the address, the reason and the event that says so", () => {
+    const webhook = added(event);
+
+    expect(webhook.type).toBe("suppression.added");
+    expect(JSON.parse(webhook.body())).toEqual({
+      event: "suppression.added",
       timestamp: "2026-11-20T10:00:05.000Z",
       project_id: "project-1",
-      is_test: false,
+      is_test: true,
       data: {
-        activity_id: "activity-1",
+        activity_id: "tagged-1",
         message_id: "message-1",
         recipient: "Jane@example.com",
-        event_type: "send",
+        reason: "bounce",
+        source_event_id: "event-1",
         event_timestamp: "2026-11-20T10:00:00.000Z",
-        url_clicked: null,
-        bounce_type: null,
-        bounce_subtype: null,
-        complaint_feedback_type: null,
-        user_agent: null,
-        ip_address: null,
-        campaign_id: null,
-        automation_run_id: null,
-        template_id: null,
-        tags: {},
+        bounce_type: "Permanent",
+        bounce_subtype: "General",
+        complaint_feedback_type: "abuse",
       },
     });
+  });
+
+  test("has an id of its own for each source, the same whenever it is recorded", () => {
+    const first = added(event).id;
+    const again = added(event, new Date("2027-01-01T00:00:00.000Z")).id;
+    const ofOther = added({ ...event, id: "event-2" }).id;
+
+    expect(again).toBe(first);
+    expect(new Set([first, ofOther, event.id]).size).toBe(3);
+    expect(timeOfId(first)).toBe(event.occurred_at.getTime());
   });
 });

@@ -42,7 +42,7 @@ describe("GET /v1/activity/:id", () => {
       service,
       about("Send", 0),
       about("Delivery", 2),
-      about("Open", 60, { userAgent: "Agent", ipAddress: "192.0.2.1" }),
+      about("Open", 60, { userAgent: "Windows Mail", ipAddress: "192.0.2.1" }),
       about("Click", 70, { link: "https://shop.example.com/" }),
       about("Click", 80, { link: "https://shop.example.com/2" }),
       about("Complaint", 90),
@@ -193,18 +193,19 @@ describe("include", () => {
     bounce_type: null,
     bounce_subtype: null,
     complaint_feedback_type: null,
+    explanation: null,
   };
   const shown = (event_type: string, after: number, fields = {}) => ({
     ...nothing,
     ...{ id: uuid, event_type, event_timestamp: timeAfter(after), created_at: isoTime },
     ...fields,
   });
-  const reader = { user_agent: "Agent", ip_address: "192.0.2.1" };
+  const reader = { user_agent: "Windows Mail", ip_address: "192.0.2.1" };
 
   beforeAll(async () => {
     const about = (type: string, after: number, detail = {}) =>
       sesEvent(type, { messageId: "timeline", after, detail });
-    const opened = { userAgent: "Agent", ipAddress: "192.0.2.1" };
+    const opened = { userAgent: "Windows Mail", ipAddress: "192.0.2.1" };
     // Not in order of time.
     await feed(
       service,
@@ -226,8 +227,18 @@ describe("include", () => {
     return (body as { data: { events?: unknown } }).data.events;
   };
 
-  const complained = shown("complaint", 6000, { complaint_feedback_type: "abuse", user_agent: "Loop" });
-  const bounced = shown("bounce", 5000, { bounce_type: "Transient", bounce_subtype: "MailboxFull" });
+  const complained = shown("complaint", 6000, {
+    complaint_feedback_type: "abuse",
+    user_agent: "Loop",
+    explanation:
+      "The recipient or their mail provider reported the email as spam; Fanmail suppresses the address, and you should write only to people who asked you to.",
+  });
+  const bounced = shown("bounce", 5000, {
+    bounce_type: "Transient",
+    bounce_subtype: "MailboxFull",
+    explanation:
+      "The recipient's mailbox is full and SES has stopped trying; send again later, and take the address off your lists if it stays full.",
+  });
   const clicked = shown("click", 150, { ...reader, url_clicked: "https://shop.example.com/a?b=c" });
 
   test("html is null where it is not known, and absent where it is not asked for", async () => {
@@ -261,12 +272,22 @@ describe("include", () => {
   test.each(["events,discarded", "discarded,%20events"])(
     "%s: also an open within 20 minutes of one that counts, with the reason",
     async (include) => {
-      expect(await events(`?include=${include}`)).toEqual([
+      const timeline = (await events(`?include=${include}`)) as { id: string }[];
+
+      expect(timeline).toEqual([
         shown("send", 0),
         shown("delivered", 3),
         shown("open", 100, reader),
         clicked,
-        shown("open", 1299, { ...reader, discarded: "open_window" }),
+        shown("open", 1299, {
+          ...reader,
+          explanation:
+            "This open does not count because another open of the same email within the open window does; there is nothing to do.",
+          discarded: "open_window",
+          kept: timeline[2]?.id,
+          // It arrived, and counted, before the one at 100 s.
+          reclassified: true,
+        }),
         shown("open", 1300, reader),
         bounced,
         complained,

@@ -106,7 +106,11 @@ async function rowsOf(environment: Environment): Promise<Rows> {
       activity: await db.query(
         "select to_jsonb(activity) - 'created_at' - 'updated_at' as row from activity order by id",
       ),
-      events: await db.query("select to_jsonb(events) - 'created_at' as row from events order by id"),
+      // `reclassified` tells in which order events arrived, and a crash changes that.
+      events: await db.query(
+        `select to_jsonb(events) - 'created_at' - 'detail' as row, detail - 'reclassified' as detail
+         from events order by id`,
+      ),
       notifications: await db.query(
         `select sns_message_id, body::jsonb ->> 'Message' as message, quarantine_reason
          from notifications order by sns_message_id`,

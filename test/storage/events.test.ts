@@ -5,7 +5,7 @@ import {
   eventsOfActivities,
   eventsOfActivity,
   insertEvents,
-  updateDiscards,
+  updateDecisions,
 } from "../../src/storage/events.ts";
 import { partitionsOf } from "../../src/storage/partitions.ts";
 import { defaultProjectId } from "../../src/storage/projects.ts";
@@ -30,7 +30,7 @@ const activityId = randomUUID();
 function event(fields: Partial<EventRow> = {}): EventRow {
   return {
     project_id: defaultProjectId,
-    activity_id: activityId,
+    owner_id: activityId,
     id: randomUUID(),
     type: "opened",
     occurred_at: new Date("2026-11-01T12:00:00.123Z"),
@@ -47,7 +47,7 @@ describe("insertEvents", () => {
 
     expect(await insertEvents(database.db, [two, one])).toEqual(new Set([one.id, two.id]));
 
-    const { project_id: _p, activity_id: _a, ...first } = one;
+    const { project_id: _p, owner_id: _a, ...first } = one;
     const [stored] = await timeline();
     expect(stored).toEqual({ ...first, discarded: null, created_at: expect.any(Date) });
   });
@@ -81,18 +81,18 @@ describe("insertEvents", () => {
   });
 });
 
-describe("updateDiscards", () => {
-  const decision = ({ project_id, activity_id, occurred_at, id }: EventRow, kept: string | null) => ({
-    ...{ project_id, activity_id, occurred_at, id },
+describe("updateDecisions", () => {
+  const decision = ({ project_id, owner_id, occurred_at, id }: EventRow, kept: string | null) => ({
+    ...{ project_id, owner_id, occurred_at, id },
     discarded: kept === null ? null : "open_window",
-    kept,
+    detail: kept === null ? {} : { kept },
   });
 
   test("writes why an event does not count and which stands for it, beside its detail", async () => {
     const [counted, out] = [event(), event()];
     await insertEvents(database.db, [counted, out]);
 
-    await updateDiscards(database.db, [decision(out, counted.id)]);
+    await updateDecisions(database.db, [decision(out, counted.id)]);
 
     const stored = new Map((await timeline()).map((row) => [row.id, [row.discarded, row.detail]]));
     expect(stored).toEqual(
@@ -106,9 +106,9 @@ describe("updateDiscards", () => {
   test("takes a decision back without a trace", async () => {
     const [first, second] = [event(), event()];
     await insertEvents(database.db, [first, second]);
-    await updateDiscards(database.db, [decision(second, first.id)]);
+    await updateDecisions(database.db, [decision(second, first.id)]);
 
-    await updateDiscards(database.db, [decision(second, null), decision(first, second.id)]);
+    await updateDecisions(database.db, [decision(second, null), decision(first, second.id)]);
 
     const stored = new Map((await timeline()).map((row) => [row.id, [row.discarded, row.detail]]));
     expect(stored).toEqual(
@@ -122,10 +122,10 @@ describe("updateDiscards", () => {
   test("touches no event of another activity or project", async () => {
     const mine = event();
     const theirs = event({ ...mine, project_id: randomUUID() });
-    const elsewhere = event({ ...mine, activity_id: randomUUID() });
+    const elsewhere = event({ ...mine, owner_id: randomUUID() });
     await insertEvents(database.db, [mine, theirs, elsewhere]);
 
-    await updateDiscards(database.db, [decision(mine, mine.id)]);
+    await updateDecisions(database.db, [decision(mine, mine.id)]);
 
     const rows = await database.db.query("select 1 from events where discarded is not null");
     expect(rows).toHaveLength(1);
@@ -144,7 +144,7 @@ describe("reading", () => {
       at("2026-11-01T00:00:00.001Z"),
     ];
     await insertEvents(database.db, events.toReversed());
-    await insertEvents(database.db, [event({ activity_id: randomUUID() })]);
+    await insertEvents(database.db, [event({ owner_id: randomUUID() })]);
 
     expect((await timeline()).map(({ id }) => id)).toEqual(events.map(({ id }) => id));
   });
@@ -155,12 +155,12 @@ describe("reading", () => {
   });
 
   test("the events of several activities come by activity", async () => {
-    const [one, two, three] = [event(), event({ activity_id: randomUUID() }), event()];
-    await insertEvents(database.db, [one, two, three, event({ activity_id: randomUUID() })]);
+    const [one, two, three] = [event(), event({ owner_id: randomUUID() }), event()];
+    await insertEvents(database.db, [one, two, three, event({ owner_id: randomUUID() })]);
 
     const found = await eventsOfActivities(database.db, [
       { project_id: defaultProjectId, id: activityId },
-      { project_id: defaultProjectId, id: two.activity_id },
+      { project_id: defaultProjectId, id: two.owner_id },
       { project_id: randomUUID(), id: activityId },
       { project_id: defaultProjectId, id: randomUUID() },
     ]);
@@ -169,7 +169,7 @@ describe("reading", () => {
     expect(new Map(ids as [string, string[]][])).toEqual(
       new Map([
         [activityId, [one.id, three.id].sort()],
-        [two.activity_id, [two.id]],
+        [two.owner_id, [two.id]],
       ]),
     );
   });

@@ -57,8 +57,8 @@ test("an event arrives once, signed as Standard Webhooks wants it, with everythi
   expect(sink.received).toHaveLength(1);
   const [request] = sink.received;
   const body = new Webhook(secret).verify(request?.body ?? "", request?.headers as Record<string, string>);
-  const [event] = await database.db.query<{ id: string; activity_id: string }>(
-    "select id, activity_id from events",
+  const [event] = await database.db.query<{ id: string; owner_id: string }>(
+    "select id, owner_id from events",
   );
   expect(request?.headers["webhook-id"]).toBe(event?.id);
   expect(request?.headers["x-fanmail-attempt"]).toBe("1");
@@ -70,7 +70,7 @@ test("an event arrives once, signed as Standard Webhooks wants it, with everythi
     project_id: defaultProjectId,
     is_test: false,
     data: {
-      activity_id: event?.activity_id,
+      activity_id: event?.owner_id,
       message_id: "message-1",
       recipient: "jane@example.com",
       event_type: "click",

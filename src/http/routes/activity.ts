@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { type ApiStatus, apiStatus, apiStatuses, storedStatuses } from "../../domain/activity-status.ts";
 import { activityName } from "../../domain/event-names.ts";
+import { explain } from "../../domain/explanation.ts";
 import {
   type ActivityFilter,
   countActivity,
@@ -29,7 +30,14 @@ const ActivityEvent = z.object({
   bounce_subtype: text,
   complaint_feedback_type: text,
   created_at: z.string(),
+  explanation: text,
+  // Only where it applies.
+  auto_reply: z.literal(true).optional(),
+  recipient_certain: z.literal(false).optional(),
   discarded: z.string().optional(),
+  kept: z.string().optional(),
+  machine: z.string().optional(),
+  reclassified: z.literal(true).optional(),
 });
 
 const Activity = z.object({
@@ -194,26 +202,26 @@ function present(row: ReadActivity): z.input<typeof Activity> {
   };
 }
 
-function presentEvent({
-  id,
-  type,
-  occurred_at,
-  detail,
-  discarded,
-  created_at,
-}: StoredEvent): z.input<typeof ActivityEvent> {
+function presentEvent(event: StoredEvent): z.input<typeof ActivityEvent> {
+  const { detail } = event;
   return {
-    id,
-    event_type: activityName(type),
-    event_timestamp: occurred_at.toISOString(),
+    id: event.id,
+    event_type: activityName(event.type),
+    event_timestamp: event.occurred_at.toISOString(),
     user_agent: detail.user_agent ?? null,
     ip_address: detail.ip_address ?? null,
     url_clicked: detail.url_clicked ?? null,
     bounce_type: detail.bounce_type ?? null,
     bounce_subtype: detail.bounce_subtype ?? null,
     complaint_feedback_type: detail.complaint_feedback_type ?? null,
-    created_at: created_at.toISOString(),
-    ...(discarded === null ? {} : { discarded }),
+    created_at: event.created_at.toISOString(),
+    explanation: explain(event),
+    ...(detail.auto_reply && { auto_reply: true }),
+    ...(detail.recipient_certain === false && { recipient_certain: false }),
+    ...(event.discarded !== null && { discarded: event.discarded }),
+    ...(detail.kept && { kept: detail.kept }),
+    ...(detail.machine && { machine: detail.machine }),
+    ...(detail.reclassified && { reclassified: true }),
   };
 }
 

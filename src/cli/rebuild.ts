@@ -1,0 +1,130 @@
+import type { ChangedActivity } from "../rebuild/compare-activities.ts";
+import { openRebuild, type RebuildOptions, runRebuild } from "../rebuild/rebuild.ts";
+import { estimateJournal } from "../storage/journal-walk.ts";
+import type { Rebuild } from "../storage/rebuilds.ts";
+import { type Command, print, readArgs, UsageError } from "./command.ts";
+import { progressBar } from "./progress.ts";
+import { stopRequest } from "./until-stopped.ts";
+import { projectNamed, withStore } from "./with-store.ts";
+
+const defaultRate = 2_000;
+
+export const rebuild: Command = {
+  help: [
+    "fanmail rebuild [--project name] [--since 2026-11-01[T10:00:00Z]] [--dry-run] [--rate 2000] [--restart] [--json]",
+    "",
+    "Recomputes every email's activity from the notifications of the journal, by the rules of this version and of the",
+    "project, and prints what differs from what is stored. Events that are older than the journal stay as they are and",
+    "count in. It may run while new events arrive.",
+    "",
+    "--dry-run  changes nothing",
+    "--since    only emails of which the journal tells since then; without it all",
+    `--rate     notifications, and then emails, in a second at most (${defaultRate}; 0: as fast as it goes)`,
+    "--restart  begins anew. Otherwise one that was interrupted within a day goes on where it was",
+    "",
+    "No webhooks go out for what changes, and suppressions stay as they are.",
+  ].join("\n"),
+  async run(args) {
+    const { values, positionals } = readArgs(args, {
+      project: { type: "string" },
+      since: { type: "string" },
+      "dry-run": { type: "boolean", default: false },
+      rate: { type: "string", default: String(defaultRate) },
+      restart: { type: "boolean", default: false },
+      json: { type: "boolean", default: false },
+    });
+    if (positionals.length > 0) throw new UsageError(`Unknown argument: ${positionals.join(" ")}`);
+    const since = readTime(values.since);
+    const perSecond = readRate(values.rate);
+    const stop = stopRequest();
+    const options = { since, perSecond, isDryRun: values["dry-run"], stop };
+    const ended = await withStore(async (store) => {
+      const project = values.project === undefined ? null : await projectNamed(store, values.project);
+      const full = { ...options, projectId: project?.id ?? null };
+      return run(store, full, { isRestart: values.restart, isJson: values.json });
+    });
+    return ended.phase === "finished" ? 0 : 1;
+  },
+};
+
+type Store = Parameters<typeof openRebuild>[0];
+
+async function run(
+  store: Store,
+  options: RebuildOptions,
+  { isRestart, isJson }: { isRestart: boolean; isJson: boolean },
+): Promise<Rebuild> {
+  const opened = await openRebuild(store, options, isRestart);
+  if (opened.steps > 0) {
+    const began = `the rebuild that began at ${opened.started_at.toISOString()}`;
+    process.stderr.write(`Going on with ${began}, after ${counts(opened)}.\n`);
+  }
+  const bar = progressBar("reading", await estimateJournal(store.db, options.since));
+  const ended = await runRebuild(store, opened, options, {
+    onChange: isJson ? printJsonLine : printChange,
+    onStep({ phase, notification_count }) {
+      if (phase === "reading") bar.update(notification_count, `${notification_count} notifications`);
+      else bar.stop();
+    },
+  });
+  bar.stop();
+  report(ended, isJson);
+  return ended;
+}
+
+function report(ended: Rebuild, isJson: boolean): void {
+  const { phase, dry_run, notification_count, activity_count, change_count } = ended;
+  if (isJson) {
+    print(
+      JSON.stringify({
+        finished: phase === "finished",
+        dry_run,
+        notification_count,
+        activity_count,
+        change_count,
+      }),
+    );
+    return;
+  }
+  const verb = dry_run ? "would change" : "changed";
+  print(`${counts(ended)}; ${change_count === 0 ? `nothing ${verb}` : `${change_count} ${verb}`}.`);
+  if (phase !== "finished") process.stderr.write("Interrupted; the same command goes on.\n");
+}
+
+function counts({ notification_count, activity_count }: Rebuild): string {
+  return `${notification_count} notifications read, ${activity_count} activities compared`;
+}
+
+function printChange({ key, name, rebuilt }: ChangedActivity): void {
+  print(`${key.id}  (message ${name.message_id})`);
+  for (const { field, stored, rebuilt: now } of rebuilt.differences) {
+    print(`  ${field}: ${shown(stored)} → ${shown(now)}`);
+  }
+}
+
+function printJsonLine({ key, name, rebuilt }: ChangedActivity): void {
+  const { project_id, id } = key;
+  print(JSON.stringify({ project_id, id, message_id: name.message_id, differences: rebuilt.differences }));
+}
+
+function shown(value: unknown): string {
+  if (value === null) return "–";
+  if (value instanceof Date) return value.toISOString();
+  return typeof value === "string" ? value : JSON.stringify(value);
+}
+
+function readTime(text: string | undefined): Date | null {
+  if (text === undefined) return null;
+  const isTime =
+    /^\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d+)?)?Z)?$/.test(text) && !Number.isNaN(Date.parse(text));
+  if (!isTime)
+    throw new UsageError(
+      `--since must be a day or a time in UTC such as 2026-11-01T10:00:00Z, not "${text}"`,
+    );
+  return new Date(text);
+}
+
+function readRate(text: string): number {
+  if (!/^\d{1,9}$/.test(text)) throw new UsageError(`--rate must be a whole number, not "${text}"`);
+  return Number(text);
+}

@@ -1,0 +1,155 @@
+import type { ActivityRules, ActivityState } from "./activity.ts";
+import { type ActivityChange, type KnownEvent, refold } from "./activity-change.ts";
+import { canonicalJson } from "./canonical-json.ts";
+import type { EmailEvent } from "./email-event.ts";
+import { mergeDetails } from "./event-detail.ts";
+import { type JournalReach, reachesTo } from "./journal-reach.ts";
+import { type MailFacts, mergeFacts } from "./mail-facts.ts";
+
+/** What is stored of an activity. */
+export type StoredActivity = {
+  row: MailFacts & ActivityState;
+  events: readonly (KnownEvent & { created_at: Date })[];
+};
+
+/** What the journal tells of it now. */
+export type ToldByJournal = {
+  /** Of notifications that are applied; null when there are none. */
+  facts: MailFacts | null;
+  events: readonly EmailEvent[];
+  /** Of notifications that wait for a worker: not ours to add, and no reason to remove anything. */
+  waitingIds: ReadonlySet<string>;
+};
+
+/** A value that differs. */
+type Difference = { field: string; stored: unknown; rebuilt: unknown };
+
+export type RebuiltActivity = {
+  row: MailFacts & ActivityState;
+  change: ActivityChange;
+  /** Told by the journal, and not stored. */
+  missing: EmailEvent[];
+  /** Stored, and told by the journal no more. */
+  stale: KnownEvent[];
+  /** Stored with another detail. */
+  corrected: EmailEvent[];
+  /** Empty when everything is as it is to be. */
+  differences: Difference[];
+};
+
+/**
+ * Works out what an activity is by the rules of today from what the journal tells and from those stored events that are
+ * older than the journal.
+ */
+export function rebuildActivity(
+  stored: StoredActivity | null,
+  told: ToldByJournal,
+  rules: ActivityRules,
+  reach: JournalReach,
+): RebuiltActivity | null {
+  const facts = stored?.row ?? told.facts;
+  if (facts === null) return null;
+  const toldById = new Map(told.events.map((event) => [event.id, event]));
+  const storedEvents = stored?.events ?? [];
+  const storedIds = new Set(storedEvents.map(({ id }) => id));
+  const stale = storedEvents.filter(
+    (event) => !toldById.has(event.id) && !told.waitingIds.has(event.id) && isJournals(event, reach),
+  );
+  const staleIds = new Set(stale.map(({ id }) => id));
+  const kept = storedEvents
+    .filter(({ id }) => !staleIds.has(id))
+    .map((event) => withDetail(event, toldById.get(event.id), reach));
+  const missing = told.events.filter(({ id }) => !storedIds.has(id));
+  const history = [...kept, ...missing.map((event) => ({ ...event, discarded: null }))];
+  const change = refold(history, ({ id }) => !storedIds.has(id), rules);
+  const isAllTold = kept.every((event) => toldById.has(event.id) && reachesTo(reach, event.occurred_at));
+  const row = { ...change.state, ...rebuiltFacts(stored?.row ?? null, told.facts, isAllTold) };
+  const storedDetails = new Map(storedEvents.map(({ id, detail }) => [id, detail]));
+  const corrected = kept.filter(({ id, detail }) => !isSame(detail, storedDetails.get(id)));
+  return {
+    row,
+    change,
+    missing,
+    stale,
+    corrected,
+    differences: [
+      ...rowDifferences(stored?.row ?? null, row),
+      ...eventDifferences({ missing, stale, corrected }, change),
+    ],
+  };
+}
+
+/** Whether the journal would tell of an event if it were true. One that was recorded since it was read, may be. */
+function isJournals(event: KnownEvent & { created_at: Date }, reach: JournalReach): boolean {
+  return reachesTo(reach, event.occurred_at) && event.created_at < reach.readAt;
+}
+
+function withDetail<Event extends KnownEvent>(
+  event: Event,
+  told: EmailEvent | undefined,
+  reach: JournalReach,
+): Event {
+  if (told === undefined) return event;
+  if (!reachesTo(reach, event.occurred_at))
+    return { ...event, detail: mergeDetails(event.detail, told.detail) };
+  const { kept, machine, reclassified } = event.detail;
+  const decided = {
+    ...(kept && { kept }),
+    ...(machine && { machine }),
+    ...(reclassified && { reclassified }),
+  };
+  return { ...event, detail: { ...told.detail, ...decided } };
+}
+
+/** Facts that only older notifications told cannot be told from wrong ones, and stay. */
+function rebuiltFacts(stored: MailFacts | null, told: MailFacts | null, isAllTold: boolean): MailFacts {
+  if (told === null || stored === null) {
+    const only = told ?? stored;
+    if (only === null) throw new Error("unreachable: an activity of which nothing is known");
+    return mergeFacts(only, only);
+  }
+  return isAllTold ? mergeFacts(told, told) : mergeFacts(stored, told);
+}
+
+function rowDifferences(
+  stored: (MailFacts & ActivityState) | null,
+  rebuilt: MailFacts & ActivityState,
+): Difference[] {
+  const values = new Map<string, unknown>(Object.entries(stored ?? {}));
+  return Object.entries(rebuilt)
+    .map(([field, value]) => ({ field, stored: values.get(field) ?? null, rebuilt: value as unknown }))
+    .filter((difference) => !isSame(difference.stored, difference.rebuilt));
+}
+
+type ChangedEvents = Pick<RebuiltActivity, "missing" | "stale" | "corrected">;
+
+function eventDifferences(
+  { missing, stale, corrected }: ChangedEvents,
+  change: ActivityChange,
+): Difference[] {
+  const missingIds = new Set(missing.map(({ id }) => id));
+  return [
+    ...missing.map((event) => ({ field: nameOf(event), stored: "missing", rebuilt: "told by the journal" })),
+    ...stale.map((event) => ({ field: nameOf(event), stored: "there", rebuilt: "not told by the journal" })),
+    ...corrected.map((event) => ({
+      field: nameOf(event),
+      stored: "another detail",
+      rebuilt: "as the journal tells",
+    })),
+    ...change.decisions
+      .filter(({ event }) => !missingIds.has(event.id))
+      .map(({ event, decision }) => ({
+        field: nameOf(event),
+        stored: "decided otherwise",
+        rebuilt: decision.discarded ?? "counts",
+      })),
+  ];
+}
+
+function nameOf({ type, occurred_at, id }: EmailEvent): string {
+  return `event ${type} of ${occurred_at.toISOString()} (${id})`;
+}
+
+function isSame(one: unknown, other: unknown): boolean {
+  return canonicalJson(one) === canonicalJson(other);
+}

@@ -1,0 +1,243 @@
+import type { EventDetail } from "./event-detail.ts";
+import type { EmailEventType } from "./event-names.ts";
+
+type Explained = { type: EmailEventType; detail: EventDetail; discarded: string | null };
+
+type Sentences = Readonly<Record<string, string>>;
+
+/**
+ * Says what an event means and what to do about it, in one sentence for people who do not know SMTP. A discarded
+ * event is explained by why it does not count.
+ * @returns null when there is nothing to explain.
+ */
+export function explain({ type, detail, discarded }: Explained): string | null {
+  if (discarded !== null) return explainDiscard(discarded, detail);
+  switch (type) {
+    case "bounced":
+      return explainBounce(detail);
+    case "delayed":
+      return explainDelay(detail);
+    case "complained":
+      return explainComplaint(detail);
+    case "rejected":
+      return lookUp(rejections, detail.reason) ?? rejectedAnyhow;
+    case "rendering_failed":
+      return explainRenderingFailure(detail);
+    case "suppressed":
+      return heldBack;
+    case "opened":
+      return explainDoubt(detail, "opened the email");
+    case "clicked":
+      return explainDoubt(detail, "clicked");
+    case "subscription_changed":
+      return explainDoubt(detail, "changed a subscription");
+    case "sent":
+    case "delivered":
+      return null;
+    default:
+      throw new Error(`unreachable: ${type satisfies never}`);
+  }
+}
+
+/** By bounceType and bounceSubType. Which of them suppress is decided in suppression.ts. */
+const bounces: Readonly<Record<string, Sentences>> = {
+  Permanent: {
+    General:
+      "The receiving server refused the email for good; Fanmail suppresses the address, so take it off your lists.",
+    NoEmail:
+      "The address does not exist; Fanmail suppresses it, so look for a typing error or take it off your lists.",
+    Suppressed:
+      "SES did not send the email because the address has lately bounced as invalid, for you or another sender; Fanmail suppresses it, so take it off your lists.",
+    OnAccountSuppressionList:
+      "SES did not send the email because an earlier bounce or complaint put the address on your SES account's suppression list; if it is valid again, remove it there and from Fanmail's list.",
+    OnTenantSuppressionList:
+      "SES did not send the email because the address is on the suppression list of your SES tenant; Fanmail suppresses it too, so remove it from both lists if it is valid again.",
+    EmailValidationSuppressed:
+      "SES did not send the email because its address validation takes the address for invalid or risky; Fanmail does not suppress it, so check the address and correct it.",
+    UnsubscribedRecipient:
+      "SES did not send the email because the recipient has unsubscribed from your contact list or topic; Fanmail does not suppress the address, so leave it out of such emails yourself.",
+  },
+  Transient: {
+    General:
+      "The receiving server did not take the email and SES has stopped trying; the address may be fine, so you can send again later.",
+    MailboxFull:
+      "The recipient's mailbox is full and SES has stopped trying; send again later, and take the address off your lists if it stays full.",
+    MessageTooLarge:
+      "The email is larger than the receiving server accepts; make it smaller and send it again.",
+    CustomTimeoutExceeded:
+      "SES could not deliver the email within the time limit that you set; send it again if it still matters, or allow more time.",
+    ContentRejected: "The receiving server refused the content of the email; change it and send it again.",
+    AttachmentRejected:
+      "The receiving server refused an attachment of the email; remove or change the attachment and send it again.",
+  },
+  Undetermined: {
+    Undetermined:
+      "The email bounced and SES cannot tell why; you can send again later, and check the address if it bounces again.",
+  },
+};
+
+const bouncesOfUnknownSubtype: Sentences = {
+  Permanent:
+    "The email bounced for good, and Fanmail does not know the reason that SES gives; check the address before you send to it again.",
+  Transient:
+    "The email bounced for a reason that may pass, and SES has stopped trying; you can send again later.",
+  Undetermined:
+    "The email bounced and SES gives no definite reason; check the address if later emails to it bounce too.",
+};
+
+const bouncedAnyhow =
+  "The email bounced, and Fanmail does not know the kind of bounce; check the address if it happens again.";
+
+const automaticReply =
+  "A mail program answered by itself, for example with an out-of-office note; the email was not refused, and there is nothing to do.";
+
+function explainBounce(detail: EventDetail): string {
+  if (detail.auto_reply) return automaticReply;
+  const ofType = lookUp(bounces, detail.bounce_type);
+  return (
+    (ofType && lookUp(ofType, detail.bounce_subtype)) ??
+    lookUp(bouncesOfUnknownSubtype, detail.bounce_type) ??
+    bouncedAnyhow
+  );
+}
+
+/** By delayType. */
+const delays: Sentences = {
+  InternalFailure: "A problem inside SES delays the email; SES keeps trying, and there is nothing to do.",
+  General:
+    "The receiving server answered with an error that is not specific; SES keeps trying, and there is nothing to do yet.",
+  MailboxFull:
+    "The recipient's mailbox is full for now; SES keeps trying, and the email bounces if the mailbox stays full.",
+  SpamDetected:
+    "The receiving server sees much unwanted email from your account; SES keeps trying, but send less, and only to people who asked for your emails.",
+  RecipientServerError:
+    "The receiving server has a passing problem; SES keeps trying, and there is nothing to do.",
+  IPFailure:
+    "The recipient's mail provider blocks or slows the IP address that SES sends from; SES keeps trying, so send more slowly and ask AWS if it lasts.",
+  TransientCommunicationFailure:
+    "The connection to the receiving server failed for the moment; SES keeps trying, and there is nothing to do.",
+  BYOIPHostNameLookupUnavailable:
+    "SES could not look up the host name of the IP addresses that you brought to it; SES keeps trying, but check the DNS records of these addresses.",
+  Undetermined:
+    "The email is delayed and SES cannot tell why; SES keeps trying, and there is nothing to do yet.",
+  SendingDeferral:
+    "SES has decided to hold the email for a while; SES sends it later, and there is nothing to do.",
+};
+
+const delayedAnyhow =
+  "The email is delayed, and Fanmail does not know the reason that SES gives; wait for a delivery or a bounce.";
+
+const delayedInsideBounce =
+  "A bounce report says that the email to this recipient is late and not lost; delivery is still being tried, and there is nothing to do yet.";
+
+function explainDelay({ delay_type, action }: EventDetail): string {
+  if (delay_type === undefined && action?.toLowerCase() === "delayed") return delayedInsideBounce;
+  return lookUp(delays, delay_type) ?? delayedAnyhow;
+}
+
+/** What was said of the email, and what to do beside suppressing. */
+type Complaint = { said: string; advice: string };
+
+const advisePermission = "write only to people who asked you to";
+
+/** By complaintFeedbackType. */
+const complaints: Readonly<Record<string, Complaint>> = {
+  abuse: { said: "reported the email as spam", advice: advisePermission },
+  "auth-failure": {
+    said: "reported that the email failed authentication",
+    advice: "check SPF, DKIM and DMARC of your domain",
+  },
+  fraud: {
+    said: "reported the email as fraud or phishing",
+    advice: "check that nobody else sends in your name",
+  },
+  other: { said: "complained for a reason that is none of the usual ones", advice: advisePermission },
+  virus: { said: "reported a virus in the email", advice: "check its attachments and links" },
+};
+
+const complainedAnyhow: Complaint = {
+  said: "complained for a reason that Fanmail does not know",
+  advice: advisePermission,
+};
+
+const complainedWithoutReason: Complaint = {
+  said: "complained, and the provider does not say why",
+  advice: advisePermission,
+};
+
+function explainComplaint(detail: EventDetail): string {
+  const { complaint_feedback_type: feedbackType, complaint_subtype: subtype } = detail;
+  const isCertain = detail.recipient_certain !== false;
+  if (subtype === "OnAccountSuppressionList") return explainEarlierComplaint(isCertain);
+  const who = isCertain
+    ? "The recipient or their mail provider"
+    : "One of several recipients at the domain, who may have been this one,";
+  if (feedbackType === "not-spam") {
+    return `${who} reported that the email is not spam; nobody is suppressed for that, and there is nothing to do.`;
+  }
+  const { said, advice } = feedbackType
+    ? (lookUp(complaints, feedbackType) ?? complainedAnyhow)
+    : complainedWithoutReason;
+  return isCertain
+    ? `${who} ${said}; Fanmail suppresses the address, and you should ${advice}.`
+    : `${who} ${said}; Fanmail does not suppress the address, but you should ${advice}.`;
+}
+
+function explainEarlierComplaint(isCertain: boolean): string {
+  return isCertain
+    ? "SES did not send the email because the recipient complained about an earlier one; if they ask for your emails again, remove them from your SES account's suppression list and from Fanmail's list."
+    : "SES did not send the email to one of several recipients at the domain, who may have been this one, because of an earlier complaint; look at your SES account's suppression list for who it was.";
+}
+
+/** By the reason of a Reject. */
+const rejections: Sentences = {
+  "Bad content":
+    "SES found a virus in the email and did not send it; remove the infected attachment and send it again.",
+};
+
+const rejectedAnyhow =
+  "SES refused to send the email; check its content and attachments before you send it again.";
+
+function explainRenderingFailure({ template_name }: EventDetail): string {
+  const template = template_name ? `The template ${template_name}` : "The email's template";
+  return `${template} could not be filled and the email was not sent; give a value to each of its variables and send again.`;
+}
+
+const heldBack =
+  "The email was held back before sending because the address is on the suppression list; remove it from the list if it is valid again and the recipient wants your emails.";
+
+/** For what is recorded with the primary recipient, since SES does not say who of several it was. */
+function explainDoubt({ recipient_certain }: EventDetail, did: string): string | null {
+  if (recipient_certain !== false) return null;
+  return `SES does not say which of the several recipients ${did}; it is recorded with the first of them, so do not rely on who it was.`;
+}
+
+/** By the reason of a discard. */
+const discards: Sentences = {
+  open_window:
+    "This open does not count because another open of the same email within the open window does; there is nothing to do.",
+  machine:
+    "This looks like the doing of a machine and not of a person, so it does not count; there is nothing to do.",
+};
+
+const discardedAnyhow = "Fanmail has discarded this event, so it does not count; there is nothing to do.";
+
+/** By `detail.machine`. */
+const machines: Sentences = {
+  apple_prefetch:
+    "Apple Mail Privacy Protection fetched the images, whether or not anybody read the email, so this does not count; there is nothing to do.",
+  known_bot:
+    "The user agent is that of a known bot or scanner and not of a person, so this does not count; there is nothing to do.",
+  just_delivered:
+    "This came within two seconds of the delivery, as from a security scanner rather than a person, so it does not count; there is nothing to do.",
+};
+
+function explainDiscard(reason: string, { machine }: EventDetail): string {
+  const ofMachine = reason === "machine" ? lookUp(machines, machine) : undefined;
+  return ofMachine ?? lookUp(discards, reason) ?? discardedAnyhow;
+}
+
+/** What a table has under a name that comes from outside, which may be `constructor`. */
+function lookUp<Entry>(table: Readonly<Record<string, Entry>>, name: string | undefined): Entry | undefined {
+  return name !== undefined && Object.hasOwn(table, name) ? table[name] : undefined;
+}

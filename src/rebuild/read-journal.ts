@@ -1,0 +1,66 @@
+import { interpretNotification } from "../domain/interpret-notification.ts";
+import type { Database } from "../storage/database.ts";
+import type { AcceptedNotification } from "../storage/journal.ts";
+import { journalDays, walkJournal } from "../storage/journal-walk.ts";
+import { addSources, type NotificationKey, type Rebuild, recordStep } from "../storage/rebuilds.ts";
+
+/** Where reading goes on: a day of the journal, and the last notification that was read of it. */
+type Place = {
+  day: string;
+  after: (Omit<NotificationKey, "sns_timestamp"> & { sns_timestamp: string }) | null;
+};
+
+/**
+ * The first phase, one step of it: notes of the next notifications which activities they tell of.
+ * @returns the rebuild after the step.
+ */
+export async function readJournalStep(db: Database, rebuild: Rebuild, limit: number): Promise<Rebuild> {
+  const days = await journalDays(db);
+  const place = await placeOf(rebuild, days);
+  if (place === null) return recordStep(db, rebuild, { ...rebuild, phase: "comparing", place: null });
+  const after = place.after && { ...place.after, sns_timestamp: new Date(place.after.sns_timestamp) };
+  const walk = { day: place.day, after, since: rebuild.since, projectId: rebuild.project_id };
+  const notifications = await walkJournal(db, walk, limit);
+  const next = { ...rebuild, notification_count: rebuild.notification_count + notifications.length };
+  const last = notifications.at(-1);
+  return db.transaction(async (tx) => {
+    await addSources(tx, rebuild.id, notifications.flatMap(sourcesOf));
+    if (last && notifications.length === limit) {
+      return recordStep(tx, rebuild, { ...next, place: { day: place.day, after: keyOf(last) } });
+    }
+    const day = days.find((later) => later > place.day);
+    return recordStep(
+      tx,
+      rebuild,
+      day ? { ...next, place: { day, after: null } } : { ...next, phase: "comparing", place: null },
+    );
+  });
+}
+
+async function placeOf({ place, since }: Rebuild, days: readonly string[]): Promise<Place | null> {
+  // Written by recordStep below, and by nobody else.
+  if (place !== null) return place as Place;
+  const first = days.find((day) => since === null || day >= since.toISOString().slice(0, 10));
+  return first === undefined ? null : { day: first, after: null };
+}
+
+function keyOf({
+  project_id,
+  topic_id,
+  sns_message_id,
+  sns_timestamp,
+}: AcceptedNotification): NotificationKey {
+  return { project_id, topic_id, sns_message_id, sns_timestamp };
+}
+
+/** The activities that a notification tells of. One that cannot be read tells of none, and stays quarantined. */
+function sourcesOf(notification: AcceptedNotification) {
+  const { project_id, body, sns_timestamp } = notification;
+  const read = interpretNotification(project_id, body, sns_timestamp);
+  if (read.kind !== "events") return [];
+  return read.events.map(({ facts: { message_id, recipient } }) => ({
+    ...keyOf(notification),
+    message_id,
+    recipient,
+  }));
+}

@@ -1,0 +1,63 @@
+import type { Database } from "./database.ts";
+import type { AcceptedNotification } from "./journal.ts";
+import type { NotificationKey } from "./rebuilds.ts";
+
+/** Days that the journal has a partition for, as `2026-11-24`, in order. */
+export async function journalDays(db: Database): Promise<string[]> {
+  const rows = await db.query<{ name: string }>(
+    `select relname as name from pg_inherits join pg_class on pg_class.oid = inhrelid
+     where inhparent = 'notifications'::regclass order by relname`,
+  );
+  return rows.map(({ name }) => name.replace("notifications_", "").replaceAll("_", "-"));
+}
+
+/** Until when retention has dropped days, or null. */
+export async function droppedBefore(db: Database): Promise<Date | null> {
+  const [last] = await db.query<{ end: Date | null }>(
+    "select (max(day) + 1)::timestamptz as end from journal_drops",
+  );
+  return last?.end ?? null;
+}
+
+/** What of a day is walked: the rest of it after `after`, not before `since`, of one project or of all. */
+export type JournalWalk = {
+  day: string;
+  after: NotificationKey | null;
+  since: Date | null;
+  projectId: string | null;
+};
+
+/** The next notifications of a day, in order of their key, which is not that of time. */
+export async function walkJournal(
+  db: Database,
+  { day, after, since, projectId }: JournalWalk,
+  limit: number,
+): Promise<AcceptedNotification[]> {
+  return db.query<AcceptedNotification>(
+    `select project_id, topic_id, sns_message_id, sns_timestamp, body from notifications
+     where sns_timestamp >= $1::date and sns_timestamp < $1::date + 1
+       and ($2::timestamptz is null or sns_timestamp >= $2) and ($3::uuid is null or project_id = $3)
+       and ($4::uuid is null or (project_id, topic_id, sns_message_id, sns_timestamp) > ($4, $5, $6, $7))
+     order by project_id, topic_id, sns_message_id, sns_timestamp limit $8`,
+    [
+      day,
+      since,
+      projectId,
+      after?.project_id ?? null,
+      after?.topic_id ?? null,
+      after?.sns_message_id ?? null,
+      after?.sns_timestamp ?? null,
+      limit,
+    ],
+  );
+}
+
+/** How many notifications the journal holds since a time, about. */
+export async function estimateJournal(db: Database, since: Date | null): Promise<number> {
+  const [sum] = await db.query<{ count: number }>(
+    `select coalesce(sum(notification_count), 0)::double precision as count from batches
+     where $1::timestamptz is null or last_timestamp >= $1`,
+    [since],
+  );
+  return sum?.count ?? 0;
+}

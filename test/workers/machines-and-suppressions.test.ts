@@ -1,0 +1,250 @@
+import { randomUUID } from "node:crypto";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { defaultProjectId, setProjectRules } from "../../src/storage/projects.ts";
+import { suppress } from "../../src/storage/suppressions.ts";
+import { apply } from "../support/apply.ts";
+import { type TestDatabase, testDatabase } from "../support/database.ts";
+import { startTestService, type TestService } from "../support/service.ts";
+import { type SesOptions, type SesPayload, sesEvent, timeAfter } from "../support/ses.ts";
+
+let database: TestDatabase;
+let service: TestService;
+
+beforeEach(async () => {
+  database = await testDatabase();
+  service = await startTestService({ databaseUrl: database.url, roles: { receiver: false, workers: false } });
+  await database.db.query(
+    `insert into webhook_endpoints (project_id, id, url, event_types) values ($1, $2, 'https://example.org/', '{*}')`,
+    [defaultProjectId, randomUUID()],
+  );
+});
+afterEach(async () => {
+  await service.close();
+  await database.drop();
+});
+
+const person = {
+  userAgent: "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 Chrome/97.0 Safari/537.36",
+};
+const click = (after: number) =>
+  sesEvent("Click", { after, detail: { ...person, link: "https://example.org/" } });
+const delivery = (after: number) => sesEvent("Delivery", { after });
+const at = (seconds: number) => new Date(timeAfter(seconds));
+
+async function activity(): Promise<Record<string, unknown> | undefined> {
+  const [row] = await database.db.query("select * from activity");
+  return row;
+}
+const decided = (type: string) =>
+  database.db.query(
+    `select discarded, detail ->> 'machine' as machine, (detail ->> 'reclassified')::boolean as reclassified
+     from events where type = $1 order by occurred_at`,
+    [type],
+  );
+const told = async (type: string) =>
+  (
+    await database.db.query<{ body: string }>("select body from deliveries where event_type = $1", [type])
+  ).map(({ body }) => JSON.parse(body));
+const suppressions = () =>
+  database.db.query("select address, reason, since from suppressions order by address");
+
+describe("machines", () => {
+  test("a click two seconds after the delivery is a scanner's: listed, and told to nobody", async () => {
+    await apply(service, delivery(2), click(4));
+
+    expect(await activity()).toMatchObject({
+      click_count: 0,
+      clicked_first_at: null,
+      clicked_any_first_at: at(4),
+    });
+    expect(await decided("clicked")).toEqual([
+      { discarded: "machine", machine: "just_delivered", reclassified: null },
+    ]);
+    expect(await told("email.click")).toEqual([]);
+  });
+
+  test("the same when the delivery arrives later; the click then says that it had counted", async () => {
+    await apply(service, click(4));
+    expect(await told("email.click")).toHaveLength(1);
+
+    await apply(service, delivery(2));
+
+    expect(await activity()).toMatchObject({ click_count: 0, clicked_first_at: null, delivered_at: at(2) });
+    expect(await decided("clicked")).toEqual([
+      { discarded: "machine", machine: "just_delivered", reclassified: true },
+    ]);
+    expect(await told("email.click")).toHaveLength(1);
+  });
+
+  test("a still earlier delivery gives the click back, and its webhook is not told twice", async () => {
+    await apply(service, click(4));
+    await apply(service, delivery(2));
+    await apply(service, sesEvent("Delivery", { after: 1, detail: { smtpResponse: "250 first" } }));
+
+    expect(await activity()).toMatchObject({ click_count: 1, clicked_first_at: at(4) });
+    expect(await decided("clicked")).toEqual([{ discarded: null, machine: null, reclassified: null }]);
+    expect(await told("email.click")).toHaveLength(1);
+  });
+
+  test("Apple's prefetch is no open; the person's after it is", async () => {
+    await apply(
+      service,
+      delivery(1),
+      sesEvent("Open", { after: 60, detail: { userAgent: "Mozilla/5.0" } }),
+      sesEvent("Open", { after: 90, detail: person }),
+    );
+
+    expect(await activity()).toMatchObject({
+      open_count: 1,
+      opened_first_at: at(90),
+      opened_any_first_at: at(60),
+    });
+    expect(await decided("opened")).toEqual([
+      { discarded: "machine", machine: "apple_prefetch", reclassified: null },
+      { discarded: null, machine: null, reclassified: null },
+    ]);
+    expect(await told("email.open")).toHaveLength(1);
+  });
+
+  test("of a project that does not tell them apart count", async () => {
+    await setProjectRules(database.db, defaultProjectId, { machineFilter: false });
+
+    await apply(service, delivery(2), click(4));
+
+    expect(await activity()).toMatchObject({ click_count: 1, clicked_first_at: at(4) });
+  });
+});
+
+describe("suppressions", () => {
+  const bounce = (messageId: string, options: SesOptions = {}) =>
+    sesEvent("Bounce", { messageId, ...options });
+
+  test("a permanent bounce suppresses the address, and is told once", async () => {
+    await apply(service, bounce("one", { to: ["Jane@EXAMPLE.com"], after: 9 }));
+    await apply(service, bounce("two", { to: ["jane@example.com"], after: 50 }));
+
+    expect(await suppressions()).toEqual([{ address: "jane@example.com", reason: "bounce", since: at(9) }]);
+    const [event] = await database.db.query<{ id: string; owner_id: string }>(
+      "select id, owner_id from events order by occurred_at limit 1",
+    );
+    expect(await told("suppression.added")).toEqual([
+      {
+        event: "suppression.added",
+        timestamp: expect.any(String),
+        project_id: defaultProjectId,
+        is_test: false,
+        data: {
+          activity_id: event?.owner_id,
+          message_id: "one",
+          recipient: "Jane@EXAMPLE.com",
+          reason: "bounce",
+          source_event_id: event?.id,
+          event_timestamp: timeAfter(9),
+          bounce_type: "Permanent",
+          bounce_subtype: "General",
+          complaint_feedback_type: null,
+        },
+      },
+    ]);
+    expect(await told("email.bounce")).toHaveLength(2);
+  });
+
+  test("the earliest event stands, whichever arrived first", async () => {
+    await apply(service, bounce("one", { after: 60 }));
+    await apply(service, sesEvent("Complaint", { messageId: "two", after: 30 }));
+    await apply(service, sesEvent("Complaint", { messageId: "three", after: 90 }));
+
+    expect(await suppressions()).toEqual([
+      { address: "jane@example.com", reason: "complaint", since: at(30) },
+    ]);
+    expect(await told("suppression.added")).toHaveLength(1);
+  });
+
+  test("what SES held back itself is recorded, and told as a bounce alone", async () => {
+    await apply(service, bounce("one", { detail: { bounceSubType: "OnAccountSuppressionList" } }));
+
+    expect(await suppressions()).toHaveLength(1);
+    expect(await told("suppression.added")).toEqual([]);
+    expect(await told("email.bounce")).toHaveLength(1);
+  });
+
+  test.each<[string, SesPayload]>([
+    ["a soft bounce", bounce("one", { detail: { bounceType: "Transient", bounceSubType: "MailboxFull" } })],
+    ["a bounce of the simulator", bounce("one", { to: ["bounce@simulator.amazonses.com"] })],
+    ["not-spam", sesEvent("Complaint", { detail: { complaintFeedbackType: "not-spam" } })],
+    ["a complaint of one of several", sesEvent("Complaint", { to: ["a@example.com", "b@example.com"] })],
+    ["an unsubscribed recipient", bounce("one", { detail: { bounceSubType: "UnsubscribedRecipient" } })],
+  ])("%s suppresses nobody", async (_name, payload) => {
+    await apply(service, payload);
+
+    expect(await suppressions()).toEqual([]);
+    expect(await told("suppression.added")).toEqual([]);
+  });
+
+  test("transactions that suppress the same addresses in another order wait for one another, and one of them is told", async () => {
+    const rows = Array.from({ length: 40 }, (_, index) => ({
+      project_id: defaultProjectId,
+      address: `${index}@example.com`,
+      reason: "bounce" as const,
+      source_event_id: randomUUID(),
+      since: at(1),
+    }));
+
+    const added = await Promise.all(
+      [rows, rows.toReversed(), rows, rows.toReversed()].map((some) =>
+        service.context.db.transaction((tx) => suppress(tx, some)),
+      ),
+    );
+
+    expect(added.map(({ size }) => size).sort((one, other) => one - other)).toEqual([0, 0, 0, 40]);
+  });
+
+  test("a suppression by hand stays as it is", async () => {
+    await database.db.query(
+      "insert into suppressions (project_id, address, reason, since) values ($1, 'jane@example.com', 'manual', $2)",
+      [defaultProjectId, at(500)],
+    );
+
+    await apply(service, bounce("one", { after: 9 }));
+
+    expect(await suppressions()).toEqual([{ address: "jane@example.com", reason: "manual", since: at(500) }]);
+    expect(await told("suppression.added")).toEqual([]);
+  });
+});
+
+describe("one bounce in two accounts", () => {
+  const feedbackId = "0100019d27eaf33a-fc8e69e7-5bed-4235-a02a-d38429aee3a1-000000";
+  const account = (recipient: object, more: object): SesPayload =>
+    sesEvent("Bounce", {
+      after: 5,
+      detail: {
+        ...{ feedbackId, bounceType: "Transient", bounceSubType: "General" },
+        ...{ bouncedRecipients: [{ emailAddress: "jane@example.com", ...recipient }], ...more },
+      },
+    });
+  const bare = account({}, { reportingMTA: "dns; a" });
+  const full = account({ status: "4.4.7", diagnosticCode: "smtp; 451" }, {});
+
+  test.each<[string, SesPayload[][]]>([
+    ["the full one last", [[bare], [full]]],
+    ["the full one first", [[full], [bare]]],
+    ["in one batch", [[bare, full]]],
+    ["in one batch, the full one first", [[full, bare]]],
+  ])("is one event with all that is told, and no automatic reply: %s", async (_name, batches) => {
+    for (const batch of batches) await apply(service, ...batch);
+
+    expect(await database.db.query("select detail from events")).toEqual([
+      {
+        detail: {
+          bounce_type: "Transient",
+          bounce_subtype: "General",
+          status_code: "4.4.7",
+          diagnostic_code: "smtp; 451",
+          reporting_mta: "dns; a",
+          feedback_id: feedbackId,
+        },
+      },
+    ]);
+    expect(await activity()).toMatchObject({ current_status: "bounced_soft", bounced_at: at(5) });
+  });
+});

@@ -1,0 +1,45 @@
+import { groupBy } from "../src/domain/group-by.ts";
+import { owedDeliveries } from "../src/domain/owed-delivery.ts";
+import { emailWebhook, suppressionWebhook } from "../src/domain/webhook-event.ts";
+import type { DeliverJob } from "../src/queue/jobs.ts";
+import type { Database } from "../src/storage/database.ts";
+import { insertDeliveries } from "../src/storage/deliveries.ts";
+import { listEndpoints } from "../src/storage/endpoints.ts";
+import type { ChangedActivity } from "./changed-activity.ts";
+import type { SuppressionAdded } from "./suppress-recipients.ts";
+
+/**
+ * Writes down what webhook endpoints are owed for what a batch came to.
+ * @returns the lanes to wake.
+ */
+export async function tellSubscribers(
+  tx: Database,
+  changed: readonly ChangedActivity[],
+  suppressions: readonly SuppressionAdded[],
+  recordedAt: Date,
+): Promise<DeliverJob[]> {
+  const endpoints = groupBy(await listEndpoints(tx), ({ project_id }) => project_id);
+  const told = [
+    ...changed.flatMap(({ row, facts, change }) => {
+      const activity = { ...row, ...facts };
+      return change.counted.map((event) => ({ row, webhook: emailWebhook(activity, event, recordedAt) }));
+    }),
+    ...suppressions
+      // SES held the email back by itself: this is the echo of a suppression, not a new one.
+      .filter(({ suppression }) => !suppression.isEcho)
+      .map(({ row, event, suppression }) => ({
+        row,
+        webhook: suppressionWebhook(row, event, suppression, recordedAt),
+      })),
+  ];
+  const deliveries = told.flatMap(({ row: { project_id }, webhook }) =>
+    owedDeliveries(webhook, endpoints.get(project_id) ?? []).map((owed) => ({ project_id, ...owed })),
+  );
+  if (deliveries.length > 0) await insertDeliveries(tx, deliveries);
+  const pending = deliveries.filter(({ state }) => state === "pending");
+  return [...new Map(pending.map((owed) => [owed.endpoint_id, wakeUp(owed)])).values()];
+}
+
+function wakeUp({ project_id, endpoint_id }: { project_id: string; endpoint_id: string }): DeliverJob {
+  return { projectId: project_id, endpointId: endpoint_id };
+}
