@@ -2,8 +2,8 @@ import { describe, expect, test } from "vitest";
 import { machineSign } from "../../src/domain/machine-traffic.ts";
 
 const deliveredAt = new Date("2026-11-20T10:00:00.000Z");
-const after = (ms: number) => new Date(deliveredAt.getTime() + ms);
-const anHourLater = after(3_600_000);
+const later = (ms: number) => new Date(deliveredAt.getTime() + ms);
+const anHourLater = later(3_600_000);
 const firefox = "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:133.0) Gecko/20100101 Firefox/133.0";
 
 describe("the user agent of Apple's prefetch", () => {
@@ -27,7 +27,7 @@ test.each([
   "python-requests/2.32.3",
 ])("%s is a known bot, whenever it comes", (agent) => {
   expect(machineSign(agent, anHourLater, deliveredAt)).toBe("known_bot");
-  expect(machineSign(agent, after(-1), deliveredAt)).toBe("known_bot");
+  expect(machineSign(agent, later(-1), deliveredAt)).toBe("known_bot");
   expect(machineSign(agent, anHourLater, null)).toBe("known_bot");
 });
 
@@ -66,8 +66,8 @@ describe("an open or click after the delivery", () => {
     [2_000, "just_delivered"],
     [2_001, null],
   ])("by %i ms is %s", (ms, sign) => {
-    expect(machineSign(firefox, after(ms), deliveredAt)).toBe(sign);
-    expect(machineSign(undefined, after(ms), deliveredAt)).toBe(sign);
+    expect(machineSign(firefox, later(ms), deliveredAt)).toBe(sign);
+    expect(machineSign(undefined, later(ms), deliveredAt)).toBe(sign);
   });
 
   test("that is not known is a person's", () => {
@@ -75,8 +75,8 @@ describe("an open or click after the delivery", () => {
   });
 
   test("tells of the user agent before the time", () => {
-    expect(machineSign("Mozilla/5.0", after(1_000), deliveredAt)).toBe("apple_prefetch");
-    expect(machineSign("curl/8", after(1_000), deliveredAt)).toBe("known_bot");
-    expect(machineSign("Superhuman", after(1_000), deliveredAt)).toBe("just_delivered");
+    expect(machineSign("Mozilla/5.0", later(1_000), deliveredAt)).toBe("apple_prefetch");
+    expect(machineSign("curl/8", later(1_000), deliveredAt)).toBe("known_bot");
+    expect(machineSign("Superhuman", later(1_000), deliveredAt)).toBe("just_delivered");
   });
 });

@@ -99,33 +99,6 @@ describe("emailWebhook", () => {
   });
 });
 
-test("suppressionWebhook tells of the address, the reason and the event, under an id of its own", () => {
-  const told = suppressionWebhook(activity, event, { reason: "bounce", isEcho: false }, recordedAt);
-
-  expect(told.type).toBe("suppression.added");
-  expect(told.id).not.toBe(event.id);
-  expect(told.id).toBe(
-    suppressionWebhook(activity, event, { reason: "bounce", isEcho: false }, new Date(0)).id,
-  );
-  expect(JSON.parse(told.body())).toEqual({
-    event: "suppression.added",
-    timestamp: "2026-11-20T10:00:05.000Z",
-    project_id: "project-1",
-    is_test: true,
-    data: {
-      activity_id: "tagged-1",
-      message_id: "message-1",
-      recipient: "Jane@example.com",
-      reason: "bounce",
-      source_event_id: "event-1",
-      event_timestamp: "2026-11-20T10:00:00.000Z",
-      bounce_type: "Permanent",
-      bounce_subtype: "General",
-      complaint_feedback_type: "abuse",
-    },
-  });
-});
-
 describe("suppressionWebhook", () => {
   const added = (at: EmailEvent, when = recordedAt) =>
     suppressionWebhook(activity, at, { reason: "bounce", isEcho: false }, when);
