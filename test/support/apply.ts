@@ -6,7 +6,7 @@ import type { TestService } from "./service.ts";
 import { asMessage, type SesPayload } from "./ses.ts";
 
 /** An SES event as the journal holds it. */
-export function journaled(
+function journaled(
   payload: SesPayload,
   fields: Partial<AcceptedNotification> = {},
 ): AcceptedNotification {
