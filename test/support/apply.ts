@@ -6,10 +6,7 @@ import type { TestService } from "./service.ts";
 import { asMessage, type SesPayload } from "./ses.ts";
 
 /** An SES event as the journal holds it. */
-function journaled(
-  payload: SesPayload,
-  fields: Partial<AcceptedNotification> = {},
-): AcceptedNotification {
+function journaled(payload: SesPayload, fields: Partial<AcceptedNotification> = {}): AcceptedNotification {
   return notification({ body: JSON.stringify({ Message: asMessage(payload) }), ...fields });
 }
 
