@@ -1,5 +1,5 @@
 import { groupBy } from "../src/domain/group-by.ts";
-import { owedDeliveries } from "../src/domain/owed-delivery.ts";
+import { lanesToWake, owedDeliveries } from "../src/domain/owed-delivery.ts";
 import { emailWebhook, suppressionWebhook } from "../src/domain/webhook-event.ts";
 import type { DeliverJob } from "../src/queue/jobs.ts";
 import type { Database } from "../src/storage/database.ts";
@@ -36,10 +36,5 @@ export async function tellSubscribers(
     owedDeliveries(webhook, endpoints.get(project_id) ?? []).map((owed) => ({ project_id, ...owed })),
   );
   if (deliveries.length > 0) await insertDeliveries(tx, deliveries);
-  const pending = deliveries.filter(({ state }) => state === "pending");
-  return [...new Map(pending.map((owed) => [owed.endpoint_id, wakeUp(owed)])).values()];
-}
-
-function wakeUp({ project_id, endpoint_id }: { project_id: string; endpoint_id: string }): DeliverJob {
-  return { projectId: project_id, endpointId: endpoint_id };
+  return lanesToWake(deliveries);
 }

@@ -30,6 +30,14 @@ export function domainOf(matched: string): string {
   return matched.slice(matched.lastIndexOf("@") + 1);
 }
 
+/** The mailbox simulator of Amazon SES: mail to it is a test. */
+const simulatorDomain = /(^|\.)simulator\.amazonses\.com$/;
+
+/** Whether what is told of an address is a test. @param matched the address in the form that is matched. */
+export function isTestAddress(matched: string): boolean {
+  return simulatorDomain.test(domainOf(matched));
+}
+
 function asciiDomain(domain: string): string {
   const lower = domain.toLowerCase();
   // biome-ignore lint/suspicious/noControlCharactersInRegex: the range is "everything that is ASCII".

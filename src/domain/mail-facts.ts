@@ -1,4 +1,4 @@
-import { type Address, domainOf, parseAddress } from "./address.ts";
+import { type Address, domainOf, isTestAddress, parseAddress } from "./address.ts";
 import { computedId, uuidOrNull } from "./computed-id.ts";
 import type { SesMail } from "./ses-notification.ts";
 import { parseSesTime, timeOfMessageId } from "./ses-time.ts";
@@ -24,9 +24,6 @@ export type MailFacts = {
   is_test: boolean;
 };
 
-/** The mailbox simulator of Amazon SES: mail to it is a test. */
-const simulatorDomain = /(^|\.)simulator\.amazonses\.com$/;
-
 /** Reads the facts of one recipient's email. An ill-formed uuid in a tag is ignored, not fatal. */
 export function mailFacts(mail: SesMail, recipient: Address, isPrimary: boolean): MailFacts {
   const tag = (name: string) => mail.tags?.[name]?.[0] ?? null;
@@ -46,7 +43,7 @@ export function mailFacts(mail: SesMail, recipient: Address, isPrimary: boolean)
     automation_run_id: uuidOrNull(tag("automation_run_id")),
     template_id: uuidOrNull(tag("template_id")),
     tags: mail.tags ?? null,
-    is_test: simulatorDomain.test(domainOf(recipient.matched)),
+    is_test: isTestAddress(recipient.matched),
   };
 }
 

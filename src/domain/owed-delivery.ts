@@ -30,6 +30,23 @@ export function owedDeliveries(event: WebhookEvent, subscribers: readonly Subscr
   }));
 }
 
+/** The endpoint whose worker is to be woken. */
+export type Lane = { projectId: string; endpointId: string };
+
+/** The lanes that have something to post now, each once. */
+export function lanesToWake(
+  deliveries: readonly (Pick<OwedDelivery, "endpoint_id" | "state"> & { project_id: string })[],
+): Lane[] {
+  const pending = deliveries.filter(({ state }) => state === "pending");
+  const lanes = new Map(
+    pending.map(({ project_id, endpoint_id }) => [
+      endpoint_id,
+      { projectId: project_id, endpointId: endpoint_id },
+    ]),
+  );
+  return [...lanes.values()];
+}
+
 /** `*` stands for every type. */
 function isSubscribed(subscribed: readonly string[], eventType: string): boolean {
   return subscribed.includes("*") || subscribed.includes(eventType);

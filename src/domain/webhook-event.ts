@@ -1,4 +1,5 @@
 import { computedId } from "./computed-id.ts";
+import type { CustomEvent } from "./custom-event.ts";
 import type { EmailEvent } from "./email-event.ts";
 import { activityName, type WebhookEventType, webhookName } from "./event-names.ts";
 import type { MailFacts } from "./mail-facts.ts";
@@ -72,6 +73,23 @@ export function suppressionWebhook(
     complaint_feedback_type: detail.complaint_feedback_type ?? null,
   });
   return webhook(id, "suppression.added", activity, recordedAt, data);
+}
+
+/** Tells of a custom event. @param recipient with the address in the form that is matched. */
+export function trackedWebhook(
+  recipient: { project_id: string; id: string; address: string; is_test: boolean },
+  event: CustomEvent,
+  recordedAt: Date,
+): WebhookEvent {
+  const data = () => ({
+    event: event.name,
+    email: recipient.address,
+    recipient_id: recipient.id,
+    event_id: event.id,
+    properties: event.properties,
+    event_timestamp: event.occurred_at.toISOString(),
+  });
+  return webhook(event.id, "event.tracked", recipient, recordedAt, data);
 }
 
 function mailOf(activity: WebhookActivity) {

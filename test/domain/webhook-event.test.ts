@@ -1,7 +1,12 @@
 import { describe, expect, test } from "vitest";
 import { timeOfId } from "../../src/domain/computed-id.ts";
 import type { EmailEvent } from "../../src/domain/email-event.ts";
-import { emailWebhook, suppressionWebhook, type WebhookActivity } from "../../src/domain/webhook-event.ts";
+import {
+  emailWebhook,
+  suppressionWebhook,
+  trackedWebhook,
+  type WebhookActivity,
+} from "../../src/domain/webhook-event.ts";
 
 const activity: WebhookActivity = {
   project_id: "project-1",
@@ -134,5 +139,42 @@ describe("suppressionWebhook", () => {
     expect(again).toBe(first);
     expect(new Set([first, ofOther, event.id]).size).toBe(3);
     expect(timeOfId(first)).toBe(event.occurred_at.getTime());
+  });
+});
+
+describe("trackedWebhook", () => {
+  const custom = {
+    id: "event-1",
+    name: "checkout",
+    occurred_at: new Date("2026-11-20T10:00:00.000Z"),
+    properties: { total: 12.5, items: ["a"] },
+  };
+  const recipient = {
+    project_id: "project-1",
+    id: "recipient-1",
+    address: "jane@example.com",
+    is_test: true,
+  };
+
+  test("is the whole body of webhooks.md, with its keys in that order, under the id of the event", () => {
+    const webhook = trackedWebhook(recipient, custom, recordedAt);
+
+    expect([webhook.id, webhook.type]).toEqual(["event-1", "event.tracked"]);
+    expect(webhook.body()).toBe(
+      JSON.stringify({
+        event: "event.tracked",
+        timestamp: "2026-11-20T10:00:05.000Z",
+        project_id: "project-1",
+        is_test: true,
+        data: {
+          event: "checkout",
+          email: "jane@example.com",
+          recipient_id: "recipient-1",
+          event_id: "event-1",
+          properties: { total: 12.5, items: ["a"] },
+          event_timestamp: "2026-11-20T10:00:00.000Z",
+        },
+      }),
+    );
   });
 });

@@ -1,11 +1,13 @@
 import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import {
+  detailsOf,
   type EventRow,
   eventsOfActivities,
   eventsOfActivity,
   insertEvents,
   updateDecisions,
+  updateDetails,
 } from "../../src/storage/events.ts";
 import { partitionsOf } from "../../src/storage/partitions.ts";
 import { defaultProjectId } from "../../src/storage/projects.ts";
@@ -119,6 +121,29 @@ describe("updateDecisions", () => {
     );
   });
 
+  test("replaces all of an earlier decision, and nothing that is told", async () => {
+    const click = event({ type: "clicked", detail: { url_clicked: "https://example.org/" } });
+    await insertEvents(database.db, [click]);
+
+    await updateDecisions(database.db, [
+      {
+        ...decision(click, null),
+        discarded: "machine",
+        detail: { machine: "just_delivered", reclassified: true },
+      },
+    ]);
+    expect(await timeline()).toMatchObject([
+      {
+        discarded: "machine",
+        detail: { url_clicked: "https://example.org/", machine: "just_delivered", reclassified: true },
+      },
+    ]);
+
+    await updateDecisions(database.db, [decision(click, null)]);
+    const [stored] = await timeline();
+    expect([stored?.discarded, stored?.detail]).toEqual([null, { url_clicked: "https://example.org/" }]);
+  });
+
   test("touches no event of another activity or project", async () => {
     const mine = event();
     const theirs = event({ ...mine, project_id: randomUUID() });
@@ -130,6 +155,59 @@ describe("updateDecisions", () => {
     const rows = await database.db.query("select 1 from events where discarded is not null");
     expect(rows).toHaveLength(1);
     expect((await timeline())[0]?.discarded).toBe("open_window");
+  });
+});
+
+describe("details", () => {
+  test("of events are read by id, as they are stored; those that are not there have none", async () => {
+    const [one, two] = [event(), event({ detail: { processing_time_ms: 0 } })];
+    await insertEvents(database.db, [one, two, event()]);
+
+    const found = await detailsOf(database.db, [
+      one,
+      two,
+      event(),
+      { ...one, project_id: randomUUID() },
+      { ...one, owner_id: randomUUID() },
+    ]);
+
+    expect(found).toEqual(
+      new Map([
+        [one.id, one.detail],
+        [two.id, two.detail],
+      ]),
+    );
+  });
+
+  test("are replaced whole; the decision stays", async () => {
+    const told = event({ type: "bounced", detail: { bounce_type: "Transient", auto_reply: true } });
+    await insertEvents(database.db, [told]);
+    const { project_id, owner_id, occurred_at, id } = told;
+    await updateDecisions(database.db, [
+      { project_id, owner_id, occurred_at, id, discarded: "machine", detail: {} },
+    ]);
+
+    await updateDetails(database.db, [{ ...told, detail: { bounce_type: "Transient", action: "failed" } }]);
+
+    const [stored] = await timeline();
+    expect([stored?.discarded, stored?.detail]).toEqual([
+      "machine",
+      { bounce_type: "Transient", action: "failed" },
+    ]);
+  });
+
+  test("of another activity or project are not touched", async () => {
+    const mine = event();
+    const theirs = event({ ...mine, project_id: randomUUID() });
+    const elsewhere = event({ ...mine, owner_id: randomUUID() });
+    await insertEvents(database.db, [mine, theirs, elsewhere]);
+
+    await updateDetails(database.db, [{ ...mine, detail: { ip_address: "192.0.2.1" } }]);
+
+    const changed = await database.db.query(
+      "select project_id, owner_id from events where detail ? 'ip_address'",
+    );
+    expect(changed).toEqual([{ project_id: defaultProjectId, owner_id: activityId }]);
   });
 });
 

@@ -1,187 +1,470 @@
-import { createHash } from "node:crypto";
-import type { SesPayload } from "./ses.ts";
+import type { AcceptedNotification } from "../../src/storage/journal.ts";
+import { notification } from "./notification.ts";
+import { asMessage } from "./ses.ts";
 
 /*
- * A week of mail as SES tells of it: 3,000 emails, exactly 20,000 notifications, the same ones in every run.
+ * A week of what Amazon SES says of a shop's email, the same from the same seed. It is composed from
+ * facts/ses-sns.md; shares are far from those of a real shop, so that what is rare there is frequent here.
  */
 
-const emails = 3_000;
-export const weekSize = 20_000;
-const startMs = Date.parse("2026-11-02T00:00:00.000Z");
-const minute = 60_000;
-const browser = (version: number) =>
-  `Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/${version}.0 Safari/537.36`;
-const gmailProxy =
-  "Mozilla/5.0 (Windows NT 5.1; rv:11.0) Gecko Firefox/11.0 (via ggpht.com GoogleImageProxy)";
-const bot = "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)";
+export type WeekNotification = AcceptedNotification & {
+  /** The events that it tells of, as `type messageId recipient number`; a repeated one has the same name. */
+  tells: string[];
+};
 
-/** A payload, and when SNS publishes it. */
-export type WeekNotification = { payload: SesPayload; publishedMs: number };
+export type Random = {
+  /** In [0, 1). */
+  next(): number;
+  /** A whole number in [0, limit). */
+  below(limit: number): number;
+  chance(share: number): boolean;
+  pick<Item>(items: readonly Item[]): Item;
+  uuid(): string;
+};
 
-/** Numbers in [0, 1) that are the same in every run (mulberry32). */
-export function chance(seed: number): () => number {
+type Email = {
+  number: number;
+  messageId: string;
+  sentMs: number;
+  to: string[];
+  tags: Record<string, string[]>;
+};
+type Week = {
+  random: Random;
+  notifications: WeekNotification[];
+  deliveries: { email: Email; atMs: number }[];
+  /** Of occurrences, so that each has a name. */
+  count: number;
+};
+type Format = "event" | "feedback";
+/** One account of an occurrence; the two formats may leave out different fields. */
+type Account = { format: Format; detail: Record<string, unknown> };
+type Occurrence = {
+  /** As SES writes it, and as the product calls it. */
+  type: string;
+  told: string;
+  key: string;
+  atMs: number;
+  concerns: string[];
+  accounts: Account[];
+};
+
+export const weekSize = { emails: 3_000, notifications: 20_000 };
+
+// The events of this week lie in two months, and so in two partitions.
+const startMs = Date.parse("2026-11-27T00:00:00.000Z");
+const second = 1_000;
+const minute = 60 * second;
+const hour = 60 * minute;
+const day = 24 * hour;
+
+/** In the order in which SNS publishes them. */
+export function sesWeek(seed: number): WeekNotification[] {
+  const week: Week = { random: seededRandom(seed), notifications: [], deliveries: [], count: 0 };
+  for (let number = 0; number < weekSize.emails; number++) liveThrough(week, makeEmail(week.random, number));
+  while (week.notifications.length < weekSize.notifications) visit(week);
+  return week.notifications
+    .slice(0, weekSize.notifications)
+    .toSorted(
+      (one, other) =>
+        one.sns_timestamp.getTime() - other.sns_timestamp.getTime() ||
+        (one.sns_message_id < other.sns_message_id ? -1 : 1),
+    );
+}
+
+/** The generator mulberry32. */
+export function seededRandom(seed: number): Random {
   let state = seed;
-  return () => {
+  const next = () => {
     state = (state + 0x6d2b79f5) | 0;
     let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
     mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
     return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
   };
+  const below = (limit: number) => Math.floor(next() * limit);
+  const hex = (digits: number) => Array.from({ length: digits }, () => below(16).toString(16)).join("");
+  return {
+    next,
+    below,
+    chance: (share) => next() < share,
+    pick: (items) => items[below(items.length)] as (typeof items)[number],
+    uuid: () => `${hex(8)}-${hex(4)}-4${hex(3)}-a${hex(3)}-${hex(12)}`,
+  };
 }
 
-/** In order of publishing. */
-export function sesWeek(seed: number): WeekNotification[] {
-  const random = chance(seed);
-  const lives = Array.from({ length: emails }, (_, index) => life(index, random));
-  const all = lives.flat();
-  // Filled up with opens of people who read again and again.
-  while (all.length < weekSize) {
-    const [first] = lives[Math.floor(random() * emails)] ?? [];
-    if (first)
-      all.push(
-        opened(first.payload.mail, first.publishedMs + minute + random() * 72 * 60 * minute, browser(97)),
-      );
+function makeEmail(random: Random, number: number): Email {
+  const sentMs = startMs + random.below(7 * day);
+  return {
+    number,
+    messageId: `0100${sentMs.toString(16).padStart(12, "0")}-${random.uuid()}-000000`,
+    sentMs,
+    to: addresses(random),
+    tags: {
+      activity_id: [random.uuid()],
+      email_type: [random.pick(["marketing", "transactional"])],
+      "ses:configuration-set": ["week"],
+    },
+  };
+}
+
+/** Few enough that most get several emails. */
+function addresses(random: Random): string[] {
+  const share = random.next();
+  const customer = () => `customer-${random.below(1_500)}@${random.pick(["example.com", "example.net"])}`;
+  if (share < 0.03) return [`${random.pick(["success", "bounce", "ooto"])}@simulator.amazonses.com`];
+  if (share < 0.09) return [`gone-${random.below(40)}@example.com`];
+  if (share < 0.8) return [customer()];
+  if (share < 0.85) return [customer().replace("customer", "Customer")];
+  return [...new Set(Array.from({ length: 2 + random.below(3) }, customer))];
+}
+
+/** What becomes of an email, with its weight. */
+const fates: [number, (week: Week, email: Email) => void][] = [
+  [76, arrives],
+  [5, arrivesLate],
+  [4, bouncesHard],
+  [4, bouncesSoft],
+  [3, expires],
+  [3, bouncesInPart],
+  [2, isRejected],
+  [1, cannotBeRendered],
+  [2, isOnlyAnswered],
+];
+const sumOfWeights = fates.reduce((sum, [weight]) => sum + weight, 0);
+
+function liveThrough(week: Week, email: Email): void {
+  if (email.to[0]?.startsWith("gone-")) {
+    bouncesHard(week, email);
+    return;
   }
-  return all.slice(0, weekSize).toSorted((one, other) => one.publishedMs - other.publishedMs);
-}
-
-type Mail = SesPayload["mail"];
-
-function life(index: number, random: () => number): WeekNotification[] {
-  const sentMs = Math.floor(startMs + random() * 6 * 24 * 60 * minute);
-  const is = (share: number) => random() < share;
-  const mail = mailOf(index, sentMs, random);
-  const [primary = ""] = mail["destination"] as string[];
-  const told = [published("Send", mail, sentMs, { send: {} })];
-  if (is(0.01)) return [...told, published("Reject", mail, sentMs, { reject: { reason: "Bad content" } })];
-  if (is(0.05)) told.push(delayed(mail, sentMs + 30_000));
-  if (is(0.06)) return [...told, ...bounced(mail, primary, sentMs + 2_000, ["Permanent", "General"], random)];
-  const deliveredMs = sentMs + 1_000 + Math.floor(random() * 5_000);
-  told.push(delivered(mail, deliveredMs));
-  if (is(0.2)) told.push(delivered(mail, deliveredMs, "notificationType"));
-  if (is(0.03)) told.push(...bounced(mail, primary, deliveredMs + minute, ["Transient", "General"], random));
-  if (is(0.02))
-    told.push(...bounced(mail, primary, deliveredMs + 60 * minute, ["Permanent", "NoEmail"], random));
-  if (is(0.15)) told.push(opened(mail, deliveredMs + 500, "Mozilla/5.0"));
-  if (is(0.05))
-    for (const part of [0, 1, 2]) told.push(clicked(mail, deliveredMs + 700 * part, browser(79), part));
-  if (is(0.6)) told.push(...reading(mail, deliveredMs + minute, random));
-  if (is(0.03)) told.push(...complained(mail, deliveredMs + 90 * minute, random));
-  return told;
-}
-
-function mailOf(index: number, sentMs: number, random: () => number): Mail {
-  const digest = createHash("sha256").update(`mail ${index}`).digest("hex");
-  const messageId = `0100${sentMs.toString(16).padStart(12, "0")}-${digest.slice(0, 8)}-${digest.slice(8, 12)}-000000`;
-  const person = () => `Person${Math.floor(random() * 900)}@Example${Math.floor(random() * 20)}.com`;
-  const several = random() < 0.06 ? [person(), person()] : [];
-  const test = random() < 0.02 ? ["bounce@simulator.amazonses.com"] : [];
-  return {
-    timestamp: new Date(sentMs).toISOString(),
-    messageId,
-    source: "Shop <hello@shop.example.org>",
-    destination: test.length > 0 ? test : [...new Set([person(), ...several])],
-    commonHeaders: { from: ["Shop <hello@shop.example.org>"], subject: `Letter ${index % 40}` },
-    tags: { "ses:configuration-set": ["shop"], email_type: [index % 3 === 0 ? "receipt" : "letter"] },
-  };
-}
-
-/** Identity feedback has no tags, and SES adds one on the way. */
-function published(
-  type: string,
-  mail: Mail,
-  atMs: number,
-  detail: object,
-  format: "eventType" | "notificationType" = "eventType",
-): WeekNotification {
-  const { tags, ...bare } = mail;
-  const onTheWay = type === "Send" ? {} : { "ses:outgoing-ip": ["198.51.100.25"] };
-  const told = format === "eventType" ? { ...bare, tags: { ...(tags as object), ...onTheWay } } : bare;
-  // Without commonHeaders, as a templated Send is.
-  const { commonHeaders: _, ...headless } = told;
-  const isHeadless = type === "Send";
-  return {
-    publishedMs: Math.floor(atMs),
-    payload: { [format]: type, mail: isHeadless ? headless : told, ...detail },
-  };
-}
-
-const iso = (ms: number) => new Date(Math.floor(ms)).toISOString();
-
-function delivered(
-  mail: Mail,
-  atMs: number,
-  format: "eventType" | "notificationType" = "eventType",
-): WeekNotification {
-  const more = format === "eventType" ? { processingTimeMillis: 700 } : { remoteMtaIp: "192.0.2.9" };
-  const delivery = { timestamp: iso(atMs), recipients: mail["destination"], smtpResponse: "250 ok", ...more };
-  return published("Delivery", mail, atMs, { delivery }, format);
-}
-
-function delayed(mail: Mail, atMs: number): WeekNotification {
-  const delayedRecipients = (mail["destination"] as string[]).map((emailAddress) => ({
-    emailAddress,
-    status: "4.4.1",
-  }));
-  return published("DeliveryDelay", mail, atMs, {
-    deliveryDelay: { timestamp: iso(atMs), delayType: "MailboxFull", delayedRecipients },
+  let left = week.random.below(sumOfWeights);
+  const chosen = fates.find(([weight]) => {
+    left -= weight;
+    return left < 0;
   });
+  chosen?.[1](week, email);
 }
 
-/** In both formats half of the time, which leave out different fields. */
-function bounced(
-  mail: Mail,
-  emailAddress: string,
+function arrives(week: Week, email: Email): void {
+  isSent(week, email);
+  deliver(week, email, email.sentMs + 400 + week.random.below(20 * second));
+}
+
+function arrivesLate(week: Week, email: Email): void {
+  isSent(week, email);
+  delay(week, email, email.sentMs + 10 * minute, "MailboxFull");
+  delay(week, email, email.sentMs + 40 * minute, week.random.pick(["MailboxFull", "General"]));
+  deliver(week, email, email.sentMs + hour + week.random.below(hour));
+}
+
+function bouncesHard(week: Week, email: Email): void {
+  isSent(week, email);
+  const subtypes = [
+    "General",
+    "NoEmail",
+    "Suppressed",
+    "OnAccountSuppressionList",
+    "EmailValidationSuppressed",
+  ];
+  const atMs = email.sentMs + 500 + week.random.below(10 * second);
+  bounce(week, email, atMs, "Permanent", week.random.pick(subtypes), "failed");
+}
+
+function bouncesSoft(week: Week, email: Email): void {
+  isSent(week, email);
+  const atMs = email.sentMs + 500 + week.random.below(minute);
+  const [type, subtype] = week.random.pick([
+    ["Transient", "MessageTooLarge"],
+    ["Transient", "General"],
+    ["Undetermined", "Undetermined"],
+  ] as const);
+  bounce(week, email, atMs, type, subtype, "failed");
+}
+
+function expires(week: Week, email: Email): void {
+  isSent(week, email);
+  delay(week, email, email.sentMs + 10 * minute, "TransientCommunicationFailure");
+  // SES may tell of the bounce, and nothing more, or of the delay only.
+  if (week.random.chance(0.7))
+    bounce(week, email, email.sentMs + 14 * hour, "Transient", "MailboxFull", "failed");
+}
+
+/** The first recipient is delayed inside a permanent bounce, the others fail, and the first is reached later. */
+function bouncesInPart(week: Week, email: Email): void {
+  isSent(week, email);
+  const [first = "", ...others] = email.to;
+  const atMs = email.sentMs + 2 * second;
+  if (others.length === 0) {
+    bounce(week, email, atMs, "Permanent", "General", "delayed");
+    return;
+  }
+  const recipients = [
+    dsn(first, "delayed"),
+    ...others.map((address) => dsn(address.toUpperCase(), "failed")),
+  ];
+  const detail = bounceDetail(week.random, atMs, "Permanent", "General", recipients);
+  occur(week, email, { ...event("Bounce", "delayed", atMs, detail), concerns: [first] }, "bounced", others);
+  deliverTo(week, email, atMs + hour, [first]);
+}
+
+function isRejected(week: Week, email: Email): void {
+  isSent(week, email);
+  occur(week, email, event("Reject", "rejected", email.sentMs, { reason: "Bad content" }));
+}
+
+function cannotBeRendered(week: Week, email: Email): void {
+  const detail = { templateName: "Welcome", errorMessage: "Attribute 'name' is not present." };
+  occur(week, email, event("Rendering Failure", "rendering_failed", email.sentMs, detail, "failure"));
+}
+
+/** Its Send and Delivery are lost. */
+function isOnlyAnswered(week: Week, email: Email): void {
+  replyAutomatically(week, email, email.sentMs + 3 * second);
+}
+
+function isSent(week: Week, email: Email): void {
+  occur(week, email, event("Send", "sent", email.sentMs, {}));
+}
+
+/** One Delivery for each domain, and what may follow it. */
+function deliver(week: Week, email: Email, atMs: number): void {
+  const { random } = week;
+  const domains = [...new Set(email.to.map((address) => address.split("@")[1]))];
+  for (const [place, domain] of domains.entries()) {
+    const recipients = email.to.filter((address) => address.endsWith(`@${domain}`));
+    deliverTo(week, email, atMs + place * random.below(3 * second), recipients);
+  }
+  // In captures of the simulator the reply has a time before that of the delivery.
+  if (random.chance(0.04)) replyAutomatically(week, email, atMs + random.pick([-300, 900, 5 * minute]));
+  if (random.chance(0.03)) bounce(week, email, atMs + 3 * hour, "Permanent", "General", "failed");
+  if (random.chance(0.02)) bounce(week, email, atMs + 6 * hour, "Transient", "MailboxFull", "failed");
+  if (random.chance(0.05)) complain(week, email, atMs + random.pick([-500, 2 * hour, day]));
+}
+
+function deliverTo(week: Week, email: Email, atMs: number, recipients: string[]): void {
+  const detail = {
+    timestamp: iso(atMs),
+    processingTimeMillis: atMs - email.sentMs,
+    recipients,
+    smtpResponse: `250 2.0.0 OK ${week.random.below(1e9)}`,
+    reportingMTA: "a48-102.smtp-out.amazonses.com",
+  };
+  const { reportingMTA: _, ...lessDetail } = detail;
+  const accounts = bothFormats(week.random, detail, lessDetail);
+  occur(week, email, { ...event("Delivery", "delivered", atMs, detail), concerns: recipients, accounts });
+  if (recipients.includes(email.to[0] ?? "")) week.deliveries.push({ email, atMs });
+}
+
+function delay(week: Week, email: Email, atMs: number, delayType: string): void {
+  const detail = {
+    timestamp: iso(atMs),
+    delayType,
+    expirationTime: iso(email.sentMs + 14 * hour),
+    delayedRecipients: email.to.map((emailAddress) => ({
+      emailAddress,
+      status: "4.4.1",
+      diagnosticCode: "smtp; 421 4.4.1 Unable to connect to remote host",
+    })),
+  };
+  occur(week, email, event("DeliveryDelay", "delayed", atMs, detail, "deliveryDelay"));
+}
+
+function bounce(
+  week: Week,
+  email: Email,
   atMs: number,
-  [bounceType, bounceSubType]: [string, string],
-  random: () => number,
-): WeekNotification[] {
-  const feedbackId = `${String(mail["messageId"]).slice(0, 30)}-${Math.floor(random() * 1e9)}`;
-  const isReply = bounceType === "Transient";
-  const dsn = isReply ? {} : { action: "failed", status: "5.1.1", diagnosticCode: "smtp; 550 5.1.1 unknown" };
-  const bounce = { bounceType, bounceSubType, timestamp: iso(atMs), feedbackId };
-  const full = { ...bounce, bouncedRecipients: [{ emailAddress, ...dsn }] };
-  const lean = {
-    ...bounce,
-    bouncedRecipients: [{ emailAddress: emailAddress.toLowerCase() }],
-    reportingMTA: "dns; a",
+  type: string,
+  subtype: string,
+  action: "failed" | "delayed",
+): void {
+  const recipients = email.to.map((address) => dsn(address, action));
+  const detail = bounceDetail(week.random, atMs, type, subtype, recipients);
+  // Without its delivery status a Transient/General bounce looks like an automatic reply until the other account comes.
+  const isBare = action === "failed" && week.random.chance(0.5);
+  const lessDetail = {
+    ...detail,
+    reportingMTA: undefined,
+    bouncedRecipients: isBare ? email.to.map((emailAddress) => ({ emailAddress })) : recipients,
   };
+  const accounts = bothFormats(week.random, detail, lessDetail);
+  const told = action === "failed" ? "bounced" : "delayed";
+  occur(week, email, { ...event("Bounce", told, atMs, detail), accounts });
+}
+
+function replyAutomatically(week: Week, email: Email, atMs: number): void {
+  const recipients = email.to.map((emailAddress) => ({ emailAddress }));
+  const { reportingMTA: _, ...detail } = bounceDetail(week.random, atMs, "Transient", "General", recipients);
+  const accounts = bothFormats(week.random, detail, detail);
+  occur(week, email, { ...event("Bounce", "bounced", atMs, detail), accounts });
+}
+
+/** Of an email to several the whole domain is listed, and nobody is certain. */
+function complain(week: Week, email: Email, atMs: number): void {
+  const [first = ""] = email.to;
+  const concerns = email.to.filter((address) => address.split("@")[1] === first.split("@")[1]);
+  const detail = {
+    feedbackId: feedbackId(week.random, atMs),
+    complaintSubType: null,
+    complainedRecipients: concerns.map((emailAddress) => ({ emailAddress })),
+    timestamp: iso(atMs),
+    userAgent: "ExampleCorp Feedback Loop (V0.01)",
+    complaintFeedbackType: week.random.pick(["abuse", "abuse", "fraud", "not-spam"]),
+  };
+  const { userAgent: _, ...lessDetail } = detail;
+  const accounts = bothFormats(week.random, detail, lessDetail);
+  occur(week, email, { ...event("Complaint", "complained", atMs, detail), concerns, accounts });
+}
+
+const people = [
+  "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:133.0) Gecko/20100101 Firefox/133.0",
+  "Mozilla/5.0 (iPhone; CPU iPhone OS 18_1 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Mobile/15E148",
+];
+const googleProxy =
+  "Mozilla/5.0 (Windows NT 5.1; rv:11.0) Gecko Firefox/11.0 (via ggpht.com GoogleImageProxy)";
+const bots = ["Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)", "curl/8.5.0"];
+
+/** Somebody, or something, opens an email that was delivered. */
+function visit(week: Week): void {
+  const { random } = week;
+  const { email, atMs: deliveredMs } = random.pick(week.deliveries);
+  const laterMs = deliveredMs + 3 * second + random.below(2 * hour);
+  const share = random.next();
+  if (share < 0.5) read(week, email, laterMs, random.pick(people));
+  else if (share < 0.65) read(week, email, laterMs, googleProxy);
+  else if (share < 0.78) open(week, email, deliveredMs + random.below(10 * second), "Mozilla/5.0");
+  else if (share < 0.86) open(week, email, laterMs, random.pick(bots));
+  else scan(week, email, deliveredMs);
+}
+
+/** Opens in a burst, some at the very edge of the 20 minutes, and a click now and then. */
+function read(week: Week, email: Email, startsMs: number, agent: string): void {
+  const { random } = week;
+  const opens = 1 + random.below(4);
+  const edges = [20 * minute - 1, 20 * minute, 20 * minute + 1];
+  open(week, email, startsMs, agent);
+  for (let number = 1; number < opens; number++) {
+    const afterMs = random.chance(0.25) ? random.pick(edges) : random.below(20 * minute);
+    open(week, email, startsMs + afterMs, agent);
+  }
+  if (random.chance(0.3)) click(week, email, startsMs + random.below(5 * minute), agent);
+}
+
+/** A security scanner follows every link as soon as the email is there; its last click may be a person's by the rule. */
+function scan(week: Week, email: Email, deliveredMs: number): void {
+  for (const afterMs of [0, week.random.below(2 * second), week.random.pick([2_000, 2_001])])
+    click(week, email, deliveredMs + afterMs, people[0] ?? "");
+}
+
+function open(week: Week, email: Email, atMs: number, userAgent: string): void {
+  const detail = { ipAddress: ipOf(week.count), timestamp: iso(atMs), userAgent };
+  occur(week, email, { ...event("Open", "opened", atMs, detail), concerns: email.to.slice(0, 1) });
+}
+
+function click(week: Week, email: Email, atMs: number, userAgent: string): void {
+  const link = week.random.pick(["https://shop.example.org/sale", "https://shop.example.org/unsubscribe"]);
+  const detail = { ipAddress: ipOf(week.count), timestamp: iso(atMs), userAgent, link, linkTags: null };
+  occur(week, email, { ...event("Click", "clicked", atMs, detail), concerns: email.to.slice(0, 1) });
+}
+
+/** Different for each occurrence, so that no two are the same by chance. */
+function ipOf(count: number): string {
+  return `10.${count >> 16}.${(count >> 8) & 255}.${count & 255}`;
+}
+
+type Plain = Omit<Occurrence, "concerns"> & { concerns?: string[] };
+
+function event(type: string, told: string, atMs: number, detail: Account["detail"], key?: string): Plain {
+  return { type, told, key: key ?? type.toLowerCase(), atMs, accounts: [{ format: "event", detail }] };
+}
+
+/** Event publishing, identity feedback, or both. */
+function bothFormats(random: Random, detail: Account["detail"], lessDetail: Account["detail"]): Account[] {
+  const byEvent: Account = { format: "event", detail };
+  const byFeedback: Account = { format: "feedback", detail: lessDetail };
+  const share = random.next();
+  if (share < 0.4) return [byEvent];
+  if (share < 0.5) return [byFeedback];
+  // Fields may be missing from either format.
+  if (share < 0.75) return [byEvent, byFeedback];
   return [
-    published("Bounce", mail, atMs, { bounce: full }),
-    ...(random() < 0.5 ? [published("Bounce", mail, atMs + 40, { bounce: lean }, "notificationType")] : []),
+    { format: "event", detail: lessDetail },
+    { format: "feedback", detail },
   ];
 }
 
-function complained(mail: Mail, atMs: number, random: () => number): WeekNotification[] {
-  const complaint = {
-    timestamp: iso(atMs),
-    feedbackId: `${String(mail["messageId"]).slice(0, 30)}-c`,
-    complainedRecipients: (mail["destination"] as string[]).map((emailAddress) => ({ emailAddress })),
-    complaintFeedbackType: random() < 0.2 ? "not-spam" : "abuse",
+/** Publishes an occurrence, in each of its accounts; one in twelve again, under new MessageIds. */
+function occur(
+  week: Week,
+  email: Email,
+  occurrence: Plain,
+  otherTold = occurrence.told,
+  others: string[] = [],
+): void {
+  const { random } = week;
+  const number = week.count++;
+  const name = (told: string) => (address: string) =>
+    `${told} ${email.messageId} ${address.toLowerCase()} ${number}`;
+  const { concerns = email.to, told, atMs, type, key } = occurrence;
+  const tells = [...concerns.map(name(told)), ...others.map(name(otherTold))];
+  for (const account of occurrence.accounts) {
+    const body = JSON.stringify({ Message: asMessage(payloadOf(email, type, key, account)) });
+    const times = random.chance(1 / 12) ? 2 + random.below(3) : 1;
+    for (let time = 0; time < times; time++) {
+      const publishedMs = atMs + 100 + random.below(time === 0 ? 3 * second : 10 * minute);
+      const sent = { sns_message_id: random.uuid(), sns_timestamp: new Date(publishedMs), body };
+      week.notifications.push({ ...notification(sent), tells });
+    }
+  }
+}
+
+function payloadOf(email: Email, type: string, key: string, { format, detail }: Account): object {
+  const { messageId, sentMs, to: destination, tags } = email;
+  const mail = { messageId, destination };
+  if (format === "feedback") {
+    // This format has no tags, and here no headers and no milliseconds.
+    const timestamp = `${iso(sentMs).slice(0, 19)}Z`;
+    return {
+      notificationType: type,
+      mail: { ...mail, timestamp, source: "shop@example.org" },
+      [key]: detail,
+    };
+  }
+  const from = ["Shop <shop@example.org>"];
+  const commonHeaders = { from, to: destination, subject: `Offer ${email.number}` };
+  return {
+    eventType: type,
+    mail: { ...mail, timestamp: iso(sentMs), source: from[0], commonHeaders, tags },
+    [key]: detail,
   };
-  return [published("Complaint", mail, atMs, { complaint })];
 }
 
-function opened(mail: Mail, atMs: number, userAgent: string): WeekNotification {
-  return published("Open", mail, atMs, { open: { timestamp: iso(atMs), ipAddress: "192.0.2.1", userAgent } });
-}
-
-function clicked(mail: Mail, atMs: number, userAgent: string, link: number): WeekNotification {
-  const click = {
+function bounceDetail(
+  random: Random,
+  atMs: number,
+  bounceType: string,
+  bounceSubType: string,
+  list: object[],
+) {
+  return {
+    feedbackId: feedbackId(random, atMs),
+    bounceType,
+    bounceSubType,
+    bouncedRecipients: list,
     timestamp: iso(atMs),
-    ipAddress: "192.0.2.1",
-    userAgent,
-    link: `https://shop.example.org/${link}`,
+    reportingMTA: "dns; a8-86.smtp-out.amazonses.com",
   };
-  return published("Click", mail, atMs, { click });
 }
 
-/** Opens in bursts around the edges of the window, and clicks. */
-function reading(mail: Mail, fromMs: number, random: () => number): WeekNotification[] {
-  const agent = [browser(97), gmailProxy, bot][Math.floor(random() * 2.2)] ?? gmailProxy;
-  const opens = [0, 0.5, 8, 19.9, 20, 20.1, 41].filter(() => random() < 0.6);
-  return [
-    ...opens.map((minutes) => opened(mail, fromMs + minutes * minute, agent)),
-    ...(random() < 0.4 ? [clicked(mail, fromMs + 30_000, browser(97), 1)] : []),
-  ];
+function dsn(emailAddress: string, action: "failed" | "delayed"): object {
+  return action === "failed"
+    ? { emailAddress, action, status: "5.1.1", diagnosticCode: "smtp; 550 5.1.1 user unknown" }
+    : { emailAddress, action, status: "4.0.0" };
+}
+
+function feedbackId(random: Random, atMs: number): string {
+  return `0100${atMs.toString(16).padStart(12, "0")}-${random.uuid()}-000000`;
+}
+
+function iso(ms: number): string {
+  return new Date(ms).toISOString();
 }

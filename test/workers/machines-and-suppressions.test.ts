@@ -47,6 +47,10 @@ const told = async (type: string) =>
   ).map(({ body }) => JSON.parse(body));
 const suppressions = () =>
   database.db.query("select address, reason, since from suppressions order by address");
+const sources = () =>
+  database.db.query(
+    "select type, occurred_at from suppressions join events on events.id = source_event_id order by address",
+  );
 
 describe("machines", () => {
   test("a click two seconds after the delivery is a scanner's: listed, and told to nobody", async () => {
@@ -61,6 +65,24 @@ describe("machines", () => {
       { discarded: "machine", machine: "just_delivered", reclassified: null },
     ]);
     expect(await told("email.click")).toEqual([]);
+  });
+
+  test("a click a moment more than two seconds after the delivery is a person's", async () => {
+    await apply(service, delivery(2), click(4.001));
+
+    expect(await activity()).toMatchObject({ click_count: 1, clicked_first_at: at(4.001) });
+    expect(await told("email.click")).toHaveLength(1);
+  });
+
+  test("a repeated delivery changes nothing, and a reclassified click is told once more to nobody", async () => {
+    await apply(service, click(4));
+    await apply(service, delivery(2));
+    await apply(service, delivery(2), click(4));
+
+    expect(await decided("clicked")).toEqual([
+      { discarded: "machine", machine: "just_delivered", reclassified: true },
+    ]);
+    expect(await told("email.click")).toHaveLength(1);
   });
 
   test("the same when the delivery arrives later; the click then says that it had counted", async () => {
@@ -112,6 +134,8 @@ describe("machines", () => {
     await apply(service, delivery(2), click(4));
 
     expect(await activity()).toMatchObject({ click_count: 1, clicked_first_at: at(4) });
+    expect(await decided("clicked")).toEqual([{ discarded: null, machine: null, reclassified: null }]);
+    expect(await told("email.click")).toHaveLength(1);
   });
 });
 
@@ -124,6 +148,7 @@ describe("suppressions", () => {
     await apply(service, bounce("two", { to: ["jane@example.com"], after: 50 }));
 
     expect(await suppressions()).toEqual([{ address: "jane@example.com", reason: "bounce", since: at(9) }]);
+    expect(await sources()).toEqual([{ type: "bounced", occurred_at: at(9) }]);
     const [event] = await database.db.query<{ id: string; owner_id: string }>(
       "select id, owner_id from events order by occurred_at limit 1",
     );
@@ -149,6 +174,31 @@ describe("suppressions", () => {
     expect(await told("email.bounce")).toHaveLength(2);
   });
 
+  test("is owed to the endpoints that subscribed to it, and to no other", async () => {
+    const subscribed = randomUUID();
+    const [suppressionUrl, bounceUrl] = ["https://a.example.org/", "https://b.example.org/"];
+    await database.db.query("delete from webhook_endpoints");
+    await database.db.query(
+      `insert into webhook_endpoints (project_id, id, url, event_types)
+       values ($1, $2, $3, '{suppression.added}'), ($1, $4, $5, '{email.bounce}')`,
+      [defaultProjectId, subscribed, suppressionUrl, randomUUID(), bounceUrl],
+    );
+
+    await apply(service, bounce("one"));
+
+    const owed = await database.db.query("select endpoint_id from deliveries where event_type = $1", [
+      "suppression.added",
+    ]);
+    expect(owed).toEqual([{ endpoint_id: subscribed }]);
+  });
+
+  test("two bounces of an address in one batch are told once, of the earlier", async () => {
+    await apply(service, bounce("late", { after: 60 }), bounce("early", { after: 30 }));
+
+    expect(await suppressions()).toEqual([{ address: "jane@example.com", reason: "bounce", since: at(30) }]);
+    expect(await told("suppression.added")).toMatchObject([{ data: { message_id: "early" } }]);
+  });
+
   test("the earliest event stands, whichever arrived first", async () => {
     await apply(service, bounce("one", { after: 60 }));
     await apply(service, sesEvent("Complaint", { messageId: "two", after: 30 }));
@@ -157,6 +207,7 @@ describe("suppressions", () => {
     expect(await suppressions()).toEqual([
       { address: "jane@example.com", reason: "complaint", since: at(30) },
     ]);
+    expect(await sources()).toEqual([{ type: "complained", occurred_at: at(30) }]);
     expect(await told("suppression.added")).toHaveLength(1);
   });
 
@@ -169,6 +220,10 @@ describe("suppressions", () => {
   });
 
   test.each<[string, SesPayload]>([
+    [
+      "a bounce that leaves it open",
+      bounce("one", { detail: { bounceType: "Undetermined", bounceSubType: "Undetermined" } }),
+    ],
     ["a soft bounce", bounce("one", { detail: { bounceType: "Transient", bounceSubType: "MailboxFull" } })],
     ["a bounce of the simulator", bounce("one", { to: ["bounce@simulator.amazonses.com"] })],
     ["not-spam", sesEvent("Complaint", { detail: { complaintFeedbackType: "not-spam" } })],
@@ -177,6 +232,9 @@ describe("suppressions", () => {
   ])("%s suppresses nobody", async (_name, payload) => {
     await apply(service, payload);
 
+    expect(
+      await database.db.query("select type from events where type in ('bounced', 'complained')"),
+    ).not.toEqual([]);
     expect(await suppressions()).toEqual([]);
     expect(await told("suppression.added")).toEqual([]);
   });
@@ -246,5 +304,30 @@ describe("one bounce in two accounts", () => {
       },
     ]);
     expect(await activity()).toMatchObject({ current_status: "bounced_soft", bounced_at: at(5) });
+  });
+
+  test("alone, the bare one is an automatic reply: kept, and no bounce of the email", async () => {
+    await apply(service, bare);
+
+    expect(await database.db.query("select detail -> 'auto_reply' as auto_reply from events")).toEqual([
+      { auto_reply: true },
+    ]);
+    expect(await activity()).toMatchObject({ current_status: "queued", bounced_at: null });
+  });
+
+  test.each<[string, object, object]>([
+    ["the poorer first", {}, { diagnosticCode: "smtp; 550" }],
+    ["the richer first", { diagnosticCode: "smtp; 550" }, {}],
+  ])("of which one lacks the diagnostic code keeps it, and is owed once: %s", async (_name, one, other) => {
+    const permanent = { bounceType: "Permanent" };
+    await apply(service, account(one, permanent));
+    await apply(service, account(other, permanent));
+
+    expect(await database.db.query("select detail ->> 'diagnostic_code' as code from events")).toEqual([
+      { code: "smtp; 550" },
+    ]);
+    expect(await told("email.bounce")).toHaveLength(1);
+    expect(await told("suppression.added")).toHaveLength(1);
+    expect(await activity()).toMatchObject({ current_status: "bounced_hard", bounced_at: at(5) });
   });
 });

@@ -1,0 +1,182 @@
+import type { Clock } from "../clock.ts";
+import { isTestAddress, parseAddress } from "../domain/address.ts";
+import { computedId } from "../domain/computed-id.ts";
+import {
+  type CustomDiscard,
+  type CustomEvent,
+  type DecidedCustomEvent,
+  decideCustomEvents,
+} from "../domain/custom-event.ts";
+import { orderIdOf } from "../domain/order-confirmation.ts";
+import { type Lane, lanesToWake, owedDeliveries } from "../domain/owed-delivery.ts";
+import { trackedWebhook } from "../domain/webhook-event.ts";
+import { errorText, type Logger } from "../logger.ts";
+import type { Queues } from "../queue/queues.ts";
+import { insertCustomEvents } from "../storage/custom-events.ts";
+import type { Database } from "../storage/database.ts";
+import { isPartitionMissing } from "../storage/database-errors.ts";
+import { insertDeliveries } from "../storage/deliveries.ts";
+import { listEndpoints } from "../storage/endpoints.ts";
+import { confirmOrders } from "../storage/orders.ts";
+import type { Partitions } from "../storage/partitions.ts";
+import { findOrMakeRecipients, type RecipientRow } from "../storage/recipients.ts";
+
+export type TrackContext = {
+  db: Database;
+  partitions: Partitions;
+  clock: Pick<Clock, "now" | "newId">;
+  queues: Pick<Queues, "wakeDeliver">;
+  log: Logger;
+};
+
+/** A custom event as a caller brings it. @property email an address; any spelling of it. */
+export type EventToTrack = Pick<CustomEvent, "name" | "properties"> & { email: string; occurredAt: Date };
+
+export type TrackedEvent = {
+  eventId: string;
+  recipientId: string;
+  /** Whether the recipient was made for this event; where several of a call are theirs, the first. */
+  isNewRecipient: boolean;
+  discarded: CustomDiscard | null;
+  /** The event that counts in place of a discarded one. */
+  kept: string | null;
+};
+
+type AddressedEvent = CustomEvent & { address: string };
+type OwnedEvent = { event: DecidedCustomEvent; recipient: RecipientRow & { is_new: boolean } };
+type Stored = { tracked: TrackedEvent[]; lanes: Lane[] };
+
+/**
+ * Stores custom events of a project, all or none, with what webhook endpoints are owed for them, and wakes the
+ * lanes. The number of statements does not depend on the number of events.
+ * @returns what became of each event, in the order given, once it is durable.
+ * @throws Error when an `email` is no address; the caller has checked it.
+ */
+export async function trackEvents(
+  context: TrackContext,
+  projectId: string,
+  events: readonly EventToTrack[],
+): Promise<TrackedEvent[]> {
+  if (events.length === 0) return [];
+  const addressed = events.map((event, place) => addressedEvent(event, place, context.clock));
+  const { tracked, lanes } = await storeInPartitions(context, projectId, addressed);
+  await wakeLanes(context, lanes);
+  return tracked;
+}
+
+function addressedEvent(
+  { name, email, properties, occurredAt }: EventToTrack,
+  place: number,
+  clock: TrackContext["clock"],
+): AddressedEvent {
+  const address = parseAddress(email)?.matched;
+  // Errors are logged, and addresses are not.
+  if (address === undefined) throw new Error(`The email of event ${place} is no address; check it before`);
+  const id = computedId(occurredAt.getTime(), [clock.newId()]);
+  return { id, name, occurred_at: occurredAt, properties, address };
+}
+
+async function storeInPartitions(
+  { db, partitions, clock }: TrackContext,
+  projectId: string,
+  events: readonly AddressedEvent[],
+): Promise<Stored> {
+  const times = events.map(({ occurred_at }) => occurred_at);
+  const store = async () => {
+    await partitions.ensure("events", times);
+    return db.transaction((tx) => storeEvents(tx, clock, projectId, events));
+  };
+  try {
+    return await store();
+  } catch (error) {
+    if (!isPartitionMissing(error)) throw error;
+    // Retention of another process dropped the partition that this one remembers.
+    partitions.forget();
+    return store();
+  }
+}
+
+async function storeEvents(
+  tx: Database,
+  clock: TrackContext["clock"],
+  projectId: string,
+  events: readonly AddressedEvent[],
+): Promise<Stored> {
+  // Recipients before orders, in every transaction: so none waits for a recipient while it holds an order.
+  const recipientOf = await recipientsOf(tx, clock, projectId, events);
+  const decided = decideCustomEvents(events, await holdersOf(tx, projectId, events));
+  const owned = events.map(({ address }, place) => {
+    const [event, recipient] = [decided[place], recipientOf.get(address)];
+    if (!event || !recipient) throw new Error(`unreachable: event ${place} has no recipient`);
+    return { event, recipient };
+  });
+  await insertCustomEvents(
+    tx,
+    owned.map(({ event, recipient }) => ({ ...event, project_id: projectId, owner_id: recipient.id })),
+  );
+  return { tracked: outcomes(owned), lanes: await tellSubscribers(tx, projectId, owned, clock.now()) };
+}
+
+async function recipientsOf(
+  tx: Database,
+  clock: TrackContext["clock"],
+  projectId: string,
+  events: readonly AddressedEvent[],
+): Promise<Map<string, OwnedEvent["recipient"]>> {
+  const addresses = [...new Set(events.map(({ address }) => address))];
+  const wanted = addresses.map((address) => ({ project_id: projectId, id: clock.newId(), address }));
+  const recipients = await findOrMakeRecipients(tx, wanted);
+  return new Map(recipients.map((recipient) => [recipient.address, recipient]));
+}
+
+/** Of each event that confirms an order, the event that holds the order. */
+async function holdersOf(
+  tx: Database,
+  projectId: string,
+  events: readonly CustomEvent[],
+): Promise<Map<string, string>> {
+  const confirmations = events.flatMap((event) => {
+    const orderId = orderIdOf(event);
+    return orderId === null ? [] : [{ project_id: projectId, order_id: orderId, event_id: event.id }];
+  });
+  return confirmations.length === 0 ? new Map() : confirmOrders(tx, confirmations);
+}
+
+/** Writes down what endpoints are owed for the events that count. @returns the lanes to wake. */
+async function tellSubscribers(
+  tx: Database,
+  projectId: string,
+  owned: readonly OwnedEvent[],
+  recordedAt: Date,
+): Promise<Lane[]> {
+  const endpoints = await listEndpoints(tx, projectId);
+  const counted = owned.filter(({ event }) => event.discarded === null);
+  const deliveries = counted.flatMap(({ event, recipient }) => {
+    const told = { ...recipient, is_test: isTestAddress(recipient.address) };
+    const owed = owedDeliveries(trackedWebhook(told, event, recordedAt), endpoints);
+    return owed.map((delivery) => ({ project_id: projectId, ...delivery }));
+  });
+  if (deliveries.length > 0) await insertDeliveries(tx, deliveries);
+  return lanesToWake(deliveries);
+}
+
+function outcomes(owned: readonly OwnedEvent[]): TrackedEvent[] {
+  const unseen = new Set(
+    owned.filter(({ recipient }) => recipient.is_new).map(({ recipient }) => recipient.id),
+  );
+  return owned.map(({ event, recipient }) => ({
+    eventId: event.id,
+    recipientId: recipient.id,
+    isNewRecipient: unseen.delete(recipient.id),
+    discarded: event.discarded,
+    kept: event.detail.kept ?? null,
+  }));
+}
+
+/** The deliveries are durable: the sweep finds those of a lane that is not woken. */
+async function wakeLanes({ queues, log }: TrackContext, lanes: readonly Lane[]): Promise<void> {
+  if (lanes.length === 0) return;
+  await queues.wakeDeliver(lanes).catch((error: unknown) => {
+    log.warn({ cause: errorText(error) }, "lanes not woken");
+  });
+}
