@@ -87,8 +87,9 @@ function report(ended: Rebuild, isJson: boolean): void {
     return;
   }
   const verb = dry_run ? "would change" : "changed";
-  print(`${counts(ended)}; ${change_count === 0 ? `nothing ${verb}` : `${change_count} ${verb}`}.`);
-  if (phase !== "finished") process.stderr.write("Interrupted; the same command goes on.\n");
+  const soFar = phase === "finished" ? "" : " so far";
+  print(`${counts(ended)}; ${change_count === 0 ? "nothing" : change_count} ${verb}${soFar}.`);
+  if (soFar) process.stderr.write("Interrupted; the same command goes on.\n");
 }
 
 function counts({ notification_count, activity_count }: Rebuild): string {

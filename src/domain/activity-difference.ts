@@ -6,11 +6,10 @@ import { mergeDetails } from "./event-detail.ts";
 import { type JournalReach, reachesTo } from "./journal-reach.ts";
 import { type MailFacts, mergeFacts } from "./mail-facts.ts";
 
+type StoredEvent = KnownEvent & { created_at: Date };
+
 /** What is stored of an activity. */
-export type StoredActivity = {
-  row: MailFacts & ActivityState;
-  events: readonly (KnownEvent & { created_at: Date })[];
-};
+export type StoredActivity = { row: MailFacts & ActivityState; events: readonly StoredEvent[] };
 
 /** What the journal tells of it now. */
 export type ToldByJournal = {
@@ -47,40 +46,48 @@ export function rebuildActivity(
   rules: ActivityRules,
   reach: JournalReach,
 ): RebuiltActivity | null {
-  const facts = stored?.row ?? told.facts;
-  if (facts === null) return null;
+  if (stored === null && told.facts === null) return null;
+  const sorted = sortEvents(stored?.events ?? [], told, reach);
+  const missingIds = new Set(sorted.missing.map(({ id }) => id));
+  const history = [...sorted.kept, ...sorted.missing.map((event) => ({ ...event, discarded: null }))];
+  const change = refold(history, ({ id }) => missingIds.has(id), rules);
+  const row = { ...change.state, ...rebuiltFacts(stored?.row ?? null, told.facts, sorted.isAllTold) };
+  const differences = [...rowDifferences(stored?.row ?? null, row), ...eventDifferences(sorted, change)];
+  return { row, change, ...sorted, differences };
+}
+
+type SortedEvents = ChangedEvents & {
+  /** Stored, and true; with the detail of today. */
+  kept: KnownEvent[];
+  /** Whether the journal holds the whole history. */
+  isAllTold: boolean;
+};
+
+/** Sets what is stored against what the journal tells. */
+function sortEvents(
+  stored: StoredActivity["events"],
+  told: ToldByJournal,
+  reach: JournalReach,
+): SortedEvents {
   const toldById = new Map(told.events.map((event) => [event.id, event]));
-  const storedEvents = stored?.events ?? [];
-  const storedIds = new Set(storedEvents.map(({ id }) => id));
-  const stale = storedEvents.filter(
-    (event) => !toldById.has(event.id) && !told.waitingIds.has(event.id) && isJournals(event, reach),
-  );
-  const staleIds = new Set(stale.map(({ id }) => id));
-  const kept = storedEvents
-    .filter(({ id }) => !staleIds.has(id))
-    .map((event) => withDetail(event, toldById.get(event.id), reach));
-  const missing = told.events.filter(({ id }) => !storedIds.has(id));
-  const history = [...kept, ...missing.map((event) => ({ ...event, discarded: null }))];
-  const change = refold(history, ({ id }) => !storedIds.has(id), rules);
-  const isAllTold = kept.every((event) => toldById.has(event.id) && reachesTo(reach, event.occurred_at));
-  const row = { ...change.state, ...rebuiltFacts(stored?.row ?? null, told.facts, isAllTold) };
-  const storedDetails = new Map(storedEvents.map(({ id, detail }) => [id, detail]));
-  const corrected = kept.filter(({ id, detail }) => !isSame(detail, storedDetails.get(id)));
+  const storedIds = new Set(stored.map(({ id }) => id));
+  const isStale = (event: StoredEvent) =>
+    !toldById.has(event.id) && !told.waitingIds.has(event.id) && isJournals(event, reach);
+  const compared = stored
+    .filter((event) => !isStale(event))
+    .map((event) => ({ before: event, now: withDetail(event, toldById.get(event.id), reach) }));
+  const kept = compared.map(({ now }) => now);
   return {
-    row,
-    change,
-    missing,
-    stale,
-    corrected,
-    differences: [
-      ...rowDifferences(stored?.row ?? null, row),
-      ...eventDifferences({ missing, stale, corrected }, change),
-    ],
+    kept,
+    stale: stored.filter(isStale),
+    missing: told.events.filter(({ id }) => !storedIds.has(id)),
+    corrected: compared.filter(({ before, now }) => !isSame(before.detail, now.detail)).map(({ now }) => now),
+    isAllTold: kept.every(({ id, occurred_at }) => toldById.has(id) && reachesTo(reach, occurred_at)),
   };
 }
 
 /** Whether the journal would tell of an event if it were true. One that was recorded since it was read, may be. */
-function isJournals(event: KnownEvent & { created_at: Date }, reach: JournalReach): boolean {
+function isJournals(event: StoredEvent, reach: JournalReach): boolean {
   return reachesTo(reach, event.occurred_at) && event.created_at < reach.readAt;
 }
 

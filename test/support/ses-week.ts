@@ -82,13 +82,19 @@ export function seededRandom(seed: number): Random {
     return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
   };
   const below = (limit: number) => Math.floor(next() * limit);
-  const hex = (digits: number) => Array.from({ length: digits }, () => below(16).toString(16)).join("");
+  const hex8 = () =>
+    below(2 ** 32)
+      .toString(16)
+      .padStart(8, "0");
   return {
     next,
     below,
     chance: (share) => next() < share,
     pick: (items) => items[below(items.length)] as (typeof items)[number],
-    uuid: () => `${hex(8)}-${hex(4)}-4${hex(3)}-a${hex(3)}-${hex(12)}`,
+    uuid: () => {
+      const [one, two, three, four] = [hex8(), hex8(), hex8(), hex8()];
+      return `${one}-${two.slice(4)}-4${two.slice(1, 4)}-a${three.slice(5)}-${three.slice(1, 5)}${four}`;
+    },
   };
 }
 
@@ -129,6 +135,7 @@ const fates: [number, (week: Week, email: Email) => void][] = [
   [2, isRejected],
   [1, cannotBeRendered],
   [2, isOnlyAnswered],
+  [2, isSent],
 ];
 const sumOfWeights = fates.reduce((sum, [weight]) => sum + weight, 0);
 

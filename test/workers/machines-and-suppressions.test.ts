@@ -1,7 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { defaultProjectId, setProjectRules } from "../../src/storage/projects.ts";
-import { suppress } from "../../src/storage/suppressions.ts";
 import { apply } from "../support/apply.ts";
 import { type TestDatabase, testDatabase } from "../support/database.ts";
 import { startTestService, type TestService } from "../support/service.ts";
@@ -74,7 +73,7 @@ describe("machines", () => {
     expect(await told("email.click")).toHaveLength(1);
   });
 
-  test("a repeated delivery changes nothing, and a reclassified click is told once more to nobody", async () => {
+  test("a repeated delivery changes nothing, and neither does the reclassified click when it comes again", async () => {
     await apply(service, click(4));
     await apply(service, delivery(2));
     await apply(service, delivery(2), click(4));
@@ -239,22 +238,23 @@ describe("suppressions", () => {
     expect(await told("suppression.added")).toEqual([]);
   });
 
-  test("transactions that suppress the same addresses in another order wait for one another, and one of them is told", async () => {
-    const rows = Array.from({ length: 40 }, (_, index) => ({
-      project_id: defaultProjectId,
-      address: `${index}@example.com`,
-      reason: "bounce" as const,
-      source_event_id: randomUUID(),
-      since: at(1),
-    }));
+  test("eight batches at the same time, in opposite orders, are all applied, and tell of each address once", async () => {
+    const people = Array.from({ length: 20 }, (_, index) => `${index + 10}@example.com`);
+    const batches = Array.from({ length: 8 }, (_, index) => {
+      const payloads = people.map((to) => bounce(`${index} ${to}`, { to: [to], after: index }));
+      return index % 2 === 0 ? payloads : payloads.toReversed();
+    });
 
-    const added = await Promise.all(
-      [rows, rows.toReversed(), rows, rows.toReversed()].map((some) =>
-        service.context.db.transaction((tx) => suppress(tx, some)),
-      ),
+    await Promise.all(batches.map((payloads) => apply(service, ...payloads)));
+
+    const applied = await database.db.query("select attempts from batches where applied_at is not null");
+    expect(applied).toEqual(batches.map(() => ({ attempts: 1 })));
+    expect(await suppressions()).toEqual(
+      people.map((address) => ({ address, reason: "bounce", since: at(0) })),
     );
-
-    expect(added.map(({ size }) => size).sort((one, other) => one - other)).toEqual([0, 0, 0, 40]);
+    const addresses = (await told("suppression.added")).map(({ data }) => data.recipient);
+    expect(addresses.sort()).toEqual(people);
+    expect(await told("email.bounce")).toHaveLength(160);
   });
 
   test("a suppression by hand stays as it is", async () => {
