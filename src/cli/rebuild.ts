@@ -1,3 +1,4 @@
+import type { StoreContext } from "../context.ts";
 import type { ChangedActivity } from "../rebuild/compare-activities.ts";
 import { openRebuild, type RebuildOptions, runRebuild } from "../rebuild/rebuild.ts";
 import { estimateJournal } from "../storage/journal-walk.ts";
@@ -47,10 +48,8 @@ export const rebuild: Command = {
   },
 };
 
-type Store = Parameters<typeof openRebuild>[0];
-
 async function run(
-  store: Store,
+  store: StoreContext,
   options: RebuildOptions,
   { isRestart, isJson }: { isRestart: boolean; isJson: boolean },
 ): Promise<Rebuild> {

@@ -14,11 +14,10 @@ import { errorText, type Logger } from "../logger.ts";
 import type { Queues } from "../queue/queues.ts";
 import { insertCustomEvents } from "../storage/custom-events.ts";
 import type { Database } from "../storage/database.ts";
-import { isPartitionMissing } from "../storage/database-errors.ts";
 import { insertDeliveries } from "../storage/deliveries.ts";
 import { listEndpoints } from "../storage/endpoints.ts";
 import { confirmOrders } from "../storage/orders.ts";
-import type { Partitions } from "../storage/partitions.ts";
+import { inPartitions, type Partitions } from "../storage/partitions.ts";
 import { findOrMakeRecipients, type RecipientRow } from "../storage/recipients.ts";
 
 export type TrackContext = {
@@ -59,7 +58,10 @@ export async function trackEvents(
 ): Promise<TrackedEvent[]> {
   if (events.length === 0) return [];
   const addressed = events.map((event, place) => addressedEvent(event, place, context.clock));
-  const { tracked, lanes } = await storeInPartitions(context, projectId, addressed);
+  const times = addressed.map(({ occurred_at }) => occurred_at);
+  const { tracked, lanes } = await inPartitions(context.partitions, "events", times, () =>
+    context.db.transaction((tx) => storeEvents(tx, context.clock, projectId, addressed)),
+  );
   await wakeLanes(context, lanes);
   return tracked;
 }
@@ -74,26 +76,6 @@ function addressedEvent(
   if (address === undefined) throw new Error(`The email of event ${place} is no address; check it before`);
   const id = computedId(occurredAt.getTime(), [clock.newId()]);
   return { id, name, occurred_at: occurredAt, properties, address };
-}
-
-async function storeInPartitions(
-  { db, partitions, clock }: TrackContext,
-  projectId: string,
-  events: readonly AddressedEvent[],
-): Promise<Stored> {
-  const times = events.map(({ occurred_at }) => occurred_at);
-  const store = async () => {
-    await partitions.ensure("events", times);
-    return db.transaction((tx) => storeEvents(tx, clock, projectId, events));
-  };
-  try {
-    return await store();
-  } catch (error) {
-    if (!isPartitionMissing(error)) throw error;
-    // Retention of another process dropped the partition that this one remembers.
-    partitions.forget();
-    return store();
-  }
 }
 
 async function storeEvents(

@@ -5,7 +5,13 @@ import { interpretNotification } from "../domain/interpret-notification.ts";
 import type { JournalReach } from "../domain/journal-reach.ts";
 import { activityId } from "../domain/mail-facts.ts";
 import { naturalKey, type TouchedActivity, touchedActivities } from "../domain/touched-activity.ts";
-import { type ActivityRow, findActivities, lockActivities, updateActivities } from "../storage/activity.ts";
+import {
+  type ActivityName,
+  type ActivityRow,
+  findActivities,
+  lockActivities,
+  updateActivities,
+} from "../storage/activity.ts";
 import type { Database } from "../storage/database.ts";
 import {
   deleteEvents,
@@ -14,10 +20,10 @@ import {
   updateDecisions,
   updateDetails,
 } from "../storage/events.ts";
-import { droppedBefore, journalDays } from "../storage/journal-walk.ts";
+import { droppedBefore } from "../storage/journal-walk.ts";
+import { journalDays } from "../storage/partitions.ts";
 import { projectRules } from "../storage/projects.ts";
 import {
-  type ActivityName,
   activitiesAfter,
   notificationsOf,
   type Rebuild,

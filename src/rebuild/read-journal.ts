@@ -1,7 +1,8 @@
 import { interpretNotification } from "../domain/interpret-notification.ts";
 import type { Database } from "../storage/database.ts";
 import type { AcceptedNotification } from "../storage/journal.ts";
-import { journalDays, walkJournal } from "../storage/journal-walk.ts";
+import { walkJournal } from "../storage/journal-walk.ts";
+import { journalDays } from "../storage/partitions.ts";
 import { addSources, type NotificationKey, type Rebuild, recordStep } from "../storage/rebuilds.ts";
 
 /** Where reading goes on: a day of the journal, and the last notification that was read of it. */
@@ -16,7 +17,7 @@ type Place = {
  */
 export async function readJournalStep(db: Database, rebuild: Rebuild, limit: number): Promise<Rebuild> {
   const days = await journalDays(db);
-  const place = await placeOf(rebuild, days);
+  const place = placeOf(rebuild, days);
   if (place === null) return recordStep(db, rebuild, { ...rebuild, phase: "comparing", place: null });
   const after = place.after && { ...place.after, sns_timestamp: new Date(place.after.sns_timestamp) };
   const walk = { day: place.day, after, since: rebuild.since, projectId: rebuild.project_id };
@@ -37,7 +38,7 @@ export async function readJournalStep(db: Database, rebuild: Rebuild, limit: num
   });
 }
 
-async function placeOf({ place, since }: Rebuild, days: readonly string[]): Promise<Place | null> {
+function placeOf({ place, since }: Rebuild, days: readonly string[]): Place | null {
   // Written by recordStep below, and by nobody else.
   if (place !== null) return place as Place;
   const first = days.find((day) => since === null || day >= since.toISOString().slice(0, 10));

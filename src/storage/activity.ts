@@ -5,6 +5,14 @@ import type { Database } from "./database.ts";
 
 type ActivityKey = { project_id: string; id: string };
 export type ActivityRow = ActivityKey & MailFacts & ActivityState;
+/** What an activity is known by before its id is: the email and the recipient. */
+export type ActivityName = Pick<ActivityRow, "project_id" | "message_id" | "recipient">;
+
+export const nameColumns: Columns<ActivityName> = {
+  project_id: "uuid",
+  message_id: "text",
+  recipient: "text",
+};
 
 const keyColumns: Columns<ActivityKey> = { project_id: "uuid", id: "uuid" };
 
@@ -59,24 +67,19 @@ export async function lockActivities(tx: Database, rows: readonly ActivityRow[])
      on conflict do nothing`,
     source.params,
   );
-  const natural = rowSource({ project_id: "uuid", message_id: "text", recipient: "text" }, rows);
-  return tx.query<ActivityRow>(
-    `select ${columnList(activityColumns, "activity.")} from activity
-     join ${natural.sql} using (project_id, message_id, recipient)
-     order by activity.project_id, activity.id for update of activity`,
-    natural.params,
-  );
+  return findActivities(tx, rows, "order by activity.project_id, activity.id for update of activity");
 }
 
-/** The activities of these emails and recipients that there are. */
+/** The activities of these names that there are. */
 export async function findActivities(
   db: Database,
-  names: readonly Pick<ActivityRow, "project_id" | "message_id" | "recipient">[],
+  names: readonly ActivityName[],
+  orderAndLock = "",
 ): Promise<ActivityRow[]> {
-  const natural = rowSource({ project_id: "uuid", message_id: "text", recipient: "text" }, names);
+  const natural = rowSource(nameColumns, names);
   return db.query<ActivityRow>(
     `select ${columnList(activityColumns, "activity.")} from activity
-     join ${natural.sql} using (project_id, message_id, recipient)`,
+     join ${natural.sql} using (project_id, message_id, recipient) ${orderAndLock}`,
     natural.params,
   );
 }

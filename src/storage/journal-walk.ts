@@ -2,15 +2,6 @@ import type { Database } from "./database.ts";
 import type { AcceptedNotification } from "./journal.ts";
 import type { NotificationKey } from "./rebuilds.ts";
 
-/** Days that the journal has a partition for, as `2026-11-24`, in order. */
-export async function journalDays(db: Database): Promise<string[]> {
-  const rows = await db.query<{ name: string }>(
-    `select relname as name from pg_inherits join pg_class on pg_class.oid = inhrelid
-     where inhparent = 'notifications'::regclass order by relname`,
-  );
-  return rows.map(({ name }) => name.replace("notifications_", "").replaceAll("_", "-"));
-}
-
 /** Until when retention has dropped days, or null. */
 export async function droppedBefore(db: Database): Promise<Date | null> {
   const [last] = await db.query<{ end: Date | null }>(

@@ -1,6 +1,5 @@
 import type { Database } from "./database.ts";
-import { isPartitionMissing } from "./database-errors.ts";
-import type { Partitions } from "./partitions.ts";
+import { inPartitions, type Partitions } from "./partitions.ts";
 
 /** An accepted SNS message, as the receiver hands it over. */
 export type AcceptedNotification = {
@@ -29,16 +28,7 @@ export async function storeBatch(
   batch: readonly AcceptedNotification[],
 ): Promise<boolean[]> {
   const times = batch.map(({ sns_timestamp }) => sns_timestamp);
-  await partitions.ensure("notifications", times);
-  try {
-    return await insertBatch(db, batchId, batch);
-  } catch (error) {
-    if (!isPartitionMissing(error)) throw error;
-    // Retention of another process dropped the partition that this one remembers.
-    partitions.forget();
-    await partitions.ensure("notifications", times);
-    return insertBatch(db, batchId, batch);
-  }
+  return inPartitions(partitions, "notifications", times, () => insertBatch(db, batchId, batch));
 }
 
 async function insertBatch(

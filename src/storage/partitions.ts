@@ -1,4 +1,5 @@
 import type { Database } from "./database.ts";
+import { isPartitionMissing } from "./database-errors.ts";
 
 export type PartitionedTable = "notifications" | "events";
 
@@ -38,6 +39,36 @@ export function partitionsOf(db: Database): Partitions {
     },
     forget: () => known.clear(),
   };
+}
+
+/**
+ * Runs `work` with the partitions that it needs; once more when retention of another process has dropped one that this
+ * one remembers. `work` must undo what it did when it fails.
+ */
+export async function inPartitions<Result>(
+  partitions: Partitions,
+  table: PartitionedTable,
+  times: readonly Date[],
+  work: () => Promise<Result>,
+): Promise<Result> {
+  await partitions.ensure(table, times);
+  try {
+    return await work();
+  } catch (error) {
+    if (!isPartitionMissing(error)) throw error;
+    partitions.forget();
+    await partitions.ensure(table, times);
+    return work();
+  }
+}
+
+/** Days that the journal has a partition for, as `2026-11-24`, in order. */
+export async function journalDays(db: Database): Promise<string[]> {
+  const rows = await db.query<{ name: string }>(
+    `select relname as name from pg_inherits join pg_class on pg_class.oid = inhrelid
+     where inhparent = 'notifications'::regclass order by relname`,
+  );
+  return rows.map(({ name }) => name.replace("notifications_", "").replaceAll("_", "-"));
 }
 
 /**

@@ -1,10 +1,7 @@
-import type { ActivityRow } from "./activity.ts";
+import { type ActivityName, nameColumns } from "./activity.ts";
 import { type Columns, columnList, rowSource } from "./columns.ts";
 import type { Database } from "./database.ts";
 import type { AcceptedNotification } from "./journal.ts";
-
-/** The key of an activity that both journal and table know: email and recipient. */
-export type ActivityName = Pick<ActivityRow, "project_id" | "message_id" | "recipient">;
 
 /** A notification of the journal; what a rebuild knows it by. */
 export type NotificationKey = Pick<
@@ -34,7 +31,6 @@ export type Rebuild = RebuildScope & {
 const columns = `id, project_id, since, dry_run, version, phase, place, steps, started_at,
   notification_count::double precision, activity_count::double precision, change_count::double precision`;
 
-const nameColumns: Columns<ActivityName> = { project_id: "uuid", message_id: "text", recipient: "text" };
 const keyColumns: Columns<NotificationKey> = {
   project_id: "uuid",
   topic_id: "uuid",
