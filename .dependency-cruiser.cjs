@@ -34,10 +34,11 @@ module.exports = {
     layer("webhooks", "^src/webhooks/", [domain]),
     layer("embedded", "^src/embedded/", []),
     layer("ingest", "^src/ingest/", [domain, ...values, ...adapters]),
+    layer("people", "^src/people/", [domain, "^src/context\\.ts$", ...values, ...adapters]),
     layer("rebuild", "^src/rebuild/", [domain, "^src/context\\.ts$", ...values, ...adapters]),
     layer("replay", "^src/replay/", [domain, ...values]),
-    layer("http", "^src/http/", [domain, "^src/context\\.ts$", ...values, ...adapters]),
-    layer("workers", "^workers/", [domain, "^src/context\\.ts$", ...values, ...adapters]),
+    layer("http", "^src/http/", [domain, "^src/people/", "^src/context\\.ts$", ...values, ...adapters]),
+    layer("workers", "^workers/", [domain, "^src/people/", "^src/context\\.ts$", ...values, ...adapters]),
     layer("context", "^src/context\\.ts$", [...values, ...adapters, "^src/embedded/"]),
     {
       name: "cli-reaches-http-and-workers-through-the-service",

@@ -31,7 +31,7 @@ create table activity (
   last_counted_open_at timestamp with time zone,
   last_counted_open_id uuid,
   recipient_certain boolean not null,
-  created_at timestamp with time zone not null default now(),
+  created_at timestamp with time zone not null default clock_timestamp(),
   updated_at timestamp with time zone not null default now(),
   constraint activity_pkey PRIMARY KEY (project_id, id),
   constraint activity_project_id_message_id_recipient_key UNIQUE (project_id, message_id, recipient),
@@ -111,6 +111,18 @@ create table deliveries (
 CREATE INDEX deliveries_due ON public.deliveries USING btree (project_id, endpoint_id, due_at, id) WHERE (state = ANY (ARRAY['pending'::text, 'retrying'::text]));
 CREATE INDEX deliveries_leased ON public.deliveries USING btree (lease_expires_at) WHERE (state = 'leased'::text);
 
+create table erasures (
+  project_id uuid not null,
+  id uuid not null,
+  address text,
+  pseudonym text not null,
+  day date,
+  created_at timestamp with time zone not null default now(),
+  finished_at timestamp with time zone,
+  constraint erasures_pkey PRIMARY KEY (project_id, id)
+);
+CREATE INDEX erasures_open ON public.erasures USING btree (created_at) WHERE (finished_at IS NULL);
+
 create table events (
   project_id uuid not null,
   owner_id uuid not null,
@@ -119,10 +131,25 @@ create table events (
   type text not null,
   detail jsonb not null,
   discarded text,
-  created_at timestamp with time zone not null default now(),
+  created_at timestamp with time zone not null default clock_timestamp(),
   name text,
   constraint events_pkey PRIMARY KEY (project_id, owner_id, occurred_at, id)
 ) partition by RANGE (occurred_at);
+CREATE INDEX events_custom ON ONLY public.events USING btree (project_id, occurred_at DESC, id DESC) WHERE (type = 'custom'::text);
+CREATE INDEX events_custom_name ON ONLY public.events USING btree (project_id, name, occurred_at DESC, id DESC) WHERE (type = 'custom'::text);
+CREATE INDEX events_recorded ON ONLY public.events USING btree (project_id, created_at) WHERE (type <> 'custom'::text);
+CREATE INDEX events_time ON ONLY public.events USING btree (project_id, occurred_at DESC, id DESC);
+
+create table idempotency_keys (
+  project_id uuid not null,
+  key text not null,
+  request_sha256 bytea not null,
+  status integer not null,
+  answer jsonb not null,
+  created_at timestamp with time zone not null default now(),
+  constraint idempotency_keys_pkey PRIMARY KEY (project_id, key)
+);
+CREATE INDEX idempotency_keys_age ON public.idempotency_keys USING btree (created_at);
 
 create table journal_drops (
   day date not null,
@@ -203,9 +230,18 @@ create table recipients (
   attributes jsonb not null default '{}'::jsonb,
   created_at timestamp with time zone not null default now(),
   updated_at timestamp with time zone not null default now(),
+  attribute_times jsonb not null default '{}'::jsonb,
   constraint recipients_pkey PRIMARY KEY (project_id, id),
   constraint recipients_project_id_address_key UNIQUE (project_id, address)
 );
+
+create table request_windows (
+  key_id uuid not null,
+  seconds bigint[] not null,
+  counts integer[] not null,
+  granted integer not null,
+  constraint request_windows_pkey PRIMARY KEY (key_id)
+) with (fillfactor=50);
 
 create table suppressions (
   project_id uuid not null,
@@ -214,9 +250,11 @@ create table suppressions (
   source_event_id uuid,
   since timestamp with time zone not null,
   created_at timestamp with time zone not null default now(),
+  id uuid not null default gen_random_uuid(),
   constraint suppressions_pkey PRIMARY KEY (project_id, address),
   constraint suppressions_reason_check CHECK ((reason = ANY (ARRAY['bounce'::text, 'complaint'::text, 'manual'::text])))
 );
+CREATE INDEX suppressions_newest ON public.suppressions USING btree (project_id, created_at DESC, id DESC);
 
 create table topics (
   project_id uuid not null,

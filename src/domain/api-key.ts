@@ -38,6 +38,7 @@ export function keyOfHeader(header: string | undefined): string | null {
   return key?.startsWith(keyPrefix) ? key : null;
 }
 
-export function allows(granted: readonly string[], scope: Scope): boolean {
+/** @param scope `*` is allowed to keys of all scopes alone. */
+export function allows(granted: readonly string[], scope: Scope | "*"): boolean {
   return granted.includes("*") || granted.includes(scope);
 }

@@ -1,20 +1,48 @@
 import express, { type Express } from "express";
-import type { Context } from "../context.ts";
 import { findApiKey } from "../storage/api-keys.ts";
+import type { ApiContext } from "./api-context.ts";
 import { createAuthenticate } from "./auth.ts";
+import { emailitRoutes } from "./dialects/emailit.ts";
+import { smartcqRoutes } from "./dialects/smartcq.ts";
+import { vibetraceRoutes } from "./dialects/vibetrace.ts";
+import { registerDocumentation } from "./documentation.ts";
 import { errorHandler, notFound } from "./errors.ts";
+import { createRateLimit } from "./rate-limit.ts";
+import type { AnyRoute, Gate } from "./route.ts";
 import { activityRoutes } from "./routes/activity.ts";
+import { domainStatsRoutes } from "./routes/domain-stats.ts";
+import { eventRoutes } from "./routes/events.ts";
 import { registerHealth } from "./routes/health.ts";
+import { recipientRoutes } from "./routes/recipients.ts";
+import { suppressionRoutes } from "./routes/suppressions.ts";
 
 /** The API. `POST /ingest/sns` is answered before it, see `front.ts`, and so is X-Request-Id set. */
-export function createApp({ db, clock, log }: Pick<Context, "db" | "clock" | "log">): Express {
+export function createApp(api: ApiContext): Express {
   const app = express();
   app.disable("x-powered-by");
   app.disable("etag");
-  registerHealth(app, db);
-  const authenticate = createAuthenticate((sha256) => findApiKey(db, sha256), clock.now);
-  for (const route of activityRoutes(db)) route.register(app, authenticate);
+  registerHealth(app, api.db);
+  const routes = routesOf(api);
+  registerDocumentation(app, routes);
+  const gate: Gate = {
+    authenticate: createAuthenticate((sha256) => findApiKey(api.db, sha256), api.clock.now),
+    admit: createRateLimit(api),
+  };
+  for (const route of routes) route.register(app, gate);
   app.use(notFound);
-  app.use(errorHandler(log));
+  app.use(errorHandler(api.log));
   return app;
+}
+
+function routesOf(api: ApiContext): AnyRoute[] {
+  return [
+    ...eventRoutes(api),
+    ...activityRoutes(api),
+    ...domainStatsRoutes(api),
+    ...recipientRoutes(api),
+    ...suppressionRoutes(api),
+    ...smartcqRoutes(api),
+    ...emailitRoutes(api),
+    ...vibetraceRoutes(api),
+  ];
 }

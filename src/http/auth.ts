@@ -5,7 +5,7 @@ import { ApiError } from "./errors.ts";
 /** Who asks: the project of the key. */
 export type Caller = { projectId: string; keyId: string };
 
-export type Authenticate = (authorization: string | undefined, scope: Scope) => Promise<Caller>;
+export type Authenticate = (authorization: string | undefined, scope: Scope | "*") => Promise<Caller>;
 
 /** A revoked key is refused within this time. */
 const freshMs = 3_000;

@@ -14,6 +14,28 @@ export class ApiError extends Error {
   }
 }
 
+/** How errors look in an API: its own for each dialect. */
+export type ErrorShape = {
+  schema: z.ZodType;
+  /** @param requestId of faults of ours: what to ask us by. */
+  body(status: number, message: string, requestId?: string): unknown;
+};
+
+export const nativeErrors: ErrorShape = {
+  schema: z.object({ error: z.string(), request_id: z.string().optional() }),
+  body: (_status, error, requestId) => ({ error, ...(requestId && { request_id: requestId }) }),
+};
+
+/** What `errorHandler` answers with from here on. */
+export function useErrorShape(response: Response, shape: ErrorShape): void {
+  response.locals["errorShape"] = shape;
+}
+
+function errorShapeOf(response: Response): ErrorShape {
+  // Set by useErrorShape alone.
+  return (response.locals["errorShape"] as ErrorShape | undefined) ?? nativeErrors;
+}
+
 /**
  * Holds input to its schema.
  * @throws ApiError 400 that names the first field that is wrong, as in `events[2].email must be …`.
@@ -46,20 +68,23 @@ export function notFound(_request: Request, _response: Response): never {
 export function errorHandler(log: Logger) {
   // Express tells error handlers by their four parameters.
   return (error: unknown, _request: Request, response: Response, _next: NextFunction): void => {
-    if (error instanceof ApiError) {
-      response.status(error.status).json({ error: error.message });
+    if (response.headersSent) {
+      // Half an answer must not look like a whole one.
+      if (!isClosedByCaller(error)) log.error({ cause: errorText(error) }, "answer cut off");
+      response.destroy();
       return;
     }
-    const clientStatus = statusOfClientError(error);
-    if (clientStatus !== null) {
-      response.status(clientStatus).json({ error: "The request cannot be read" });
+    const shape = errorShapeOf(response);
+    const told = toldToCaller(error);
+    if (told !== null) {
+      response.status(told.status).json(shape.body(told.status, told.message));
       return;
     }
     const requestId = String(response.getHeader("x-request-id"));
     log.error({ request_id: requestId, cause: errorText(error) }, "request failed");
     const { status, message } = faultOf(error);
     if (status === 503) response.setHeader("retry-after", retryAfterSeconds);
-    response.status(status).json({ error: message, request_id: requestId });
+    response.status(status).json(shape.body(status, message, requestId));
   };
 }
 
@@ -73,8 +98,13 @@ function faultOf(error: unknown): { status: 500 | 503; message: string } {
 
 const ClientError = z.looseObject({ status: z.number().min(400).max(499) });
 
-/** Express marks what it cannot read (a path that is not URL-encoded, say) with a status. */
-function statusOfClientError(error: unknown): number | null {
+/** What is the caller's to mend. Express marks what it cannot read (a path that is not URL-encoded, say) with a status. */
+function toldToCaller(error: unknown): { status: number; message: string } | null {
+  if (error instanceof ApiError) return error;
   const parsed = ClientError.safeParse(error);
-  return parsed.success ? parsed.data.status : null;
+  return parsed.success ? { status: parsed.data.status, message: "The request cannot be read" } : null;
+}
+
+function isClosedByCaller(error: unknown): boolean {
+  return error instanceof Error && "code" in error && error.code === "ERR_STREAM_PREMATURE_CLOSE";
 }

@@ -1,41 +1,163 @@
+import { Readable } from "node:stream";
+import { pipeline } from "node:stream/promises";
 import type { Express, Request, Response } from "express";
-import type { z } from "zod";
+import { z } from "zod";
 import type { Scope } from "../domain/api-key.ts";
 import type { Authenticate, Caller } from "./auth.ts";
-import { parseInput } from "./errors.ts";
+import { type ErrorShape, nativeErrors, parseInput, useErrorShape } from "./errors.ts";
+import { readJson } from "./read-json.ts";
 
-/** One operation of the API: everything about it in one place. */
-export type Route<Params extends z.ZodType, Query extends z.ZodType, Answer extends z.ZodType> = {
-  method: "get";
+/** What a handler is given: all of it checked. */
+export type Input<
+  Params extends z.ZodType = z.ZodType,
+  Query extends z.ZodType = z.ZodType,
+  Body extends z.ZodType = z.ZodType,
+> = {
+  caller: Caller;
+  params: z.output<Params>;
+  query: z.output<Query>;
+  body: z.output<Body>;
+  /** Lower-cased names. Of the request's own headers, those that the route declares. */
+  headers: Readonly<Record<string, string | undefined>>;
+  /** Adds a header to the answer. */
+  setHeader(name: string, value: string): void;
+};
+
+type Described<Params extends z.ZodType, Query extends z.ZodType, Body extends z.ZodType> = {
+  method: "get" | "post" | "patch" | "delete";
   /** As Express writes it: `/v1/activity/:id`. */
   path: string;
-  scope: Scope;
+  /** `*`: only a key of all scopes. */
+  scope: Scope | "*";
+  /** One line, for the list of operations. */
   summary: string;
+  /** What the schemas do not tell, in Markdown. */
+  description?: string;
+  /** The group in the documentation. */
+  tag: string;
   params: Params;
   query: Query;
+  /** Without it, whatever is sent as a body is not read. */
+  body?: Body;
+  /** Of a body, in bytes; of more: 413. */
+  maxBodyBytes?: number;
+  /** Request headers that are read, beside Authorization: each a schema of a string. */
+  headers?: Readonly<Record<string, z.ZodType<string | undefined>>>;
+  /** Statuses of errors that only this route answers with, and when. */
+  errors?: Readonly<Record<number, string>>;
+  /** How errors look; those of the native API unless said. */
+  errorShape?: ErrorShape;
+};
+
+/** One operation of the API that answers JSON: everything about it in one place. */
+export type JsonRoute<
+  Params extends z.ZodType,
+  Query extends z.ZodType,
+  Body extends z.ZodType,
+  Answer extends z.ZodType,
+> = Described<Params, Query, Body> & {
+  /** 200 unless said. */
+  status?: 200 | 201 | 202;
   answer: Answer;
-  handle(input: {
-    caller: Caller;
-    params: z.output<Params>;
-    query: z.output<Query>;
-  }): Promise<z.input<Answer>>;
+  handle(input: Input<Params, Query, Body>): Promise<z.input<Answer>>;
+};
+
+/** One operation that answers CSV of any size, piece by piece. */
+export type CsvRoute<Params extends z.ZodType, Query extends z.ZodType> = Described<
+  Params,
+  Query,
+  z.ZodUndefined
+> & {
+  /** The heads of the columns, in order. */
+  columns: readonly string[];
+  rows(input: Input<Params, Query, z.ZodUndefined>): AsyncIterable<string>;
+};
+
+/** What stands before every route: who asks, and whether they may ask now. */
+export type Gate = {
+  authenticate: Authenticate;
+  /** Counts a request of a key. @throws ApiError 429; sets the headers of the limit. */
+  admit(caller: Caller, response: Response): Promise<void>;
+};
+
+/** A route as the documentation sees it. */
+export type RouteDescription = Described<z.ZodType, z.ZodType, z.ZodType> & {
+  status: number;
+  answer: { kind: "json"; schema: z.ZodType } | { kind: "csv"; columns: readonly string[] };
 };
 
 /** A route whose own types are known to itself alone. */
-export type AnyRoute = { register(app: Express, authenticate: Authenticate): void };
+export type AnyRoute = { description: RouteDescription; register(app: Express, gate: Gate): void };
 
 /** Checks a caller and the input before `handle` sees them. */
-export function defineRoute<Params extends z.ZodType, Query extends z.ZodType, Answer extends z.ZodType>(
-  route: Route<Params, Query, Answer>,
-): AnyRoute {
+export function defineRoute<
+  Params extends z.ZodType,
+  Query extends z.ZodType,
+  Answer extends z.ZodType,
+  Body extends z.ZodType = z.ZodUndefined,
+>(route: JsonRoute<Params, Query, Body, Answer>): AnyRoute {
+  const status = route.status ?? 200;
   return {
-    register(app, authenticate) {
+    description: { ...route, status, answer: { kind: "json", schema: route.answer } },
+    register(app, gate) {
       app[route.method](route.path, async (request: Request, response: Response) => {
-        const caller = await authenticate(request.headers.authorization, route.scope);
-        const params = parseInput(route.params, request.params);
-        const query = parseInput(route.query, request.query);
-        response.json(await route.handle({ caller, params, query }));
+        const answer = await route.handle(await readInput(route, gate, request, response));
+        response.status(status).json(answer);
       });
     },
   };
+}
+
+/** As `defineRoute`, for an answer that is streamed; a failure after its first row cuts the connection. */
+export function defineCsvRoute<Params extends z.ZodType, Query extends z.ZodType>(
+  route: CsvRoute<Params, Query>,
+): AnyRoute {
+  return {
+    description: { ...route, status: 200, answer: { kind: "csv", columns: route.columns } },
+    register(app, gate) {
+      app[route.method](route.path, async (request: Request, response: Response) => {
+        const input = await readInput(route, gate, request, response);
+        const pages = await started(route.rows(input));
+        response.type("text/csv; charset=utf-8");
+        await pipeline(Readable.from(pages, { objectMode: false }), response);
+      });
+    },
+  };
+}
+
+/** Waits for the first piece, so that a failure before it is still an answer of its own. */
+async function started(pieces: AsyncIterable<string>): Promise<AsyncIterable<string>> {
+  const iterator = pieces[Symbol.asyncIterator]();
+  const first = await iterator.next();
+  return (async function* () {
+    for (let piece = first; !piece.done; piece = await iterator.next()) yield piece.value;
+  })();
+}
+
+async function readInput<Params extends z.ZodType, Query extends z.ZodType, Body extends z.ZodType>(
+  route: Described<Params, Query, Body>,
+  gate: Gate,
+  request: Request,
+  response: Response,
+): Promise<Input<Params, Query, Body>> {
+  useErrorShape(response, route.errorShape ?? nativeErrors);
+  const caller = await gate.authenticate(request.headers.authorization, route.scope);
+  await gate.admit(caller, response);
+  const params = parseInput(route.params, request.params);
+  const query = parseInput(route.query, request.query);
+  const headers = readHeaders(route.headers ?? {}, request);
+  const json = route.body ? await readJson(request, response, route.maxBodyBytes) : undefined;
+  // Without a schema the body's type is that of undefined, which zod cannot know.
+  const body = parseInput(route.body ?? z.undefined(), json) as z.output<Body>;
+  const setHeader = (name: string, value: string) => void response.setHeader(name, value);
+  return { caller, params, query, body, headers, setHeader };
+}
+
+function readHeaders(
+  declared: NonNullable<Described<z.ZodType, z.ZodType, z.ZodType>["headers"]>,
+  request: Request,
+): Record<string, string | undefined> {
+  const names = Object.keys(declared);
+  const given = Object.fromEntries(names.map((name) => [name, request.get(name)]));
+  return parseInput(z.object(declared), given);
 }

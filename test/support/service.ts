@@ -17,8 +17,12 @@ export type TestService = {
   ingest(body: unknown): Promise<Response>;
   /** Asks the API with the bootstrap key. */
   get(path: string, key?: string | null): Promise<Response>;
+  /** Asks the API with the bootstrap key; a `body` that is no text is sent as JSON. */
+  request(method: string, path: string, options?: TestRequest): Promise<Response>;
   close(): Promise<void>;
 };
+
+export type TestRequest = { key?: string | null; body?: unknown; headers?: Record<string, string> };
 
 export type TestServiceOptions = {
   databaseUrl: string;
@@ -58,6 +62,16 @@ export async function startTestService(options: TestServiceOptions): Promise<Tes
       }),
     get: (path, key = testApiKey) =>
       fetch(url + path, key === null ? {} : { headers: { authorization: `Bearer ${key}` } }),
+    request: (method, path, { key = testApiKey, body, headers } = {}) =>
+      fetch(url + path, {
+        method,
+        headers: {
+          ...(key !== null && { authorization: `Bearer ${key}` }),
+          ...(body !== undefined && { "content-type": "application/json" }),
+          ...headers,
+        },
+        ...(body !== undefined && { body: typeof body === "string" ? body : JSON.stringify(body) }),
+      }),
     async close() {
       await service.close();
       await rm(directory, { recursive: true, force: true });

@@ -11,9 +11,10 @@ import {
 } from "../../storage/activity-queries.ts";
 import type { Database } from "../../storage/database.ts";
 import { eventsOfActivity, type StoredEvent } from "../../storage/events.ts";
+import type { ApiContext } from "../api-context.ts";
 import { ApiError } from "../errors.ts";
+import { domainName, emailAddress, time, uuid } from "../fields.ts";
 import { Pagination, pageOf, pagination, pagingQuery } from "../paging.ts";
-import { domainName, emailAddress, time, uuid } from "../query-fields.ts";
 import { type AnyRoute, defineRoute } from "../route.ts";
 
 const timestamp = z.string().nullable();
@@ -81,12 +82,13 @@ const include = z
   .pipe(z.array(includable));
 
 /** `GET /v1/activity/:id` and `GET /v1/activity`. */
-export function activityRoutes(db: Database): AnyRoute[] {
+export function activityRoutes({ db }: ApiContext): AnyRoute[] {
   return [
     defineRoute({
       method: "get",
       path: "/v1/activity/:id",
       scope: "activity:read",
+      tag: "Activity",
       summary: "One email to one recipient, with its timeline when asked for",
       params: z.object({ id: z.string() }),
       query: z.object({ include: include.default([]) }),
@@ -104,6 +106,7 @@ export function activityRoutes(db: Database): AnyRoute[] {
       method: "get",
       path: "/v1/activity",
       scope: "activity:read",
+      tag: "Activity",
       summary: "Emails to recipients, the newest first",
       params: z.object({}),
       query: listQuery,

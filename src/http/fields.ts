@@ -18,6 +18,27 @@ export const emailAddress = z
     return z.NEVER;
   });
 
+/** An address of a person that events are told of or that is suppressed: stricter than what mail may have been sent to. */
+export const personAddress = emailAddress.refine(
+  (address) =>
+    address.length <= 254 && /^[^\s<>()[\]\\,;:"@\p{C}]+@[^\s@\p{C}]+\.[^\s@.\p{C}]+$/u.test(address),
+  "must be an email address",
+);
+
+/** Text of 1 to `max` characters that can be stored: no NUL, and no half of a surrogate pair. */
+export function storableText(max: number) {
+  return z
+    .string()
+    .min(1, "must not be empty")
+    .max(max, `is longer than ${max} characters`)
+    .refine(isStorable, "must be Unicode text without NUL characters");
+}
+
+/** Whether Postgres can hold a text. */
+export function isStorable(text: string): boolean {
+  return text.isWellFormed() && !text.includes("\u0000");
+}
+
 /** A domain name, in lower case. */
 export const domainName = z
   .string()
