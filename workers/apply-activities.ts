@@ -17,6 +17,7 @@ import {
   updateDetails,
 } from "../src/storage/events.ts";
 import { projectRules } from "../src/storage/projects.ts";
+import { makeRecipients } from "../src/storage/recipients.ts";
 import type { ChangedActivity, LockedActivity, ToldActivity } from "./changed-activity.ts";
 import { suppressRecipients } from "./suppress-recipients.ts";
 import { tellSubscribers } from "./tell-subscribers.ts";
@@ -43,6 +44,7 @@ export async function applyActivities(
     touched.flatMap(({ events }) => events.map((event) => event.occurred_at)),
   );
   const locked = pair(await lockActivities(tx, touched.map(firstRow)), touched);
+  await recordRecipients(context, tx, locked);
   const newIds = await insertEvents(tx, locked.flatMap(eventRows));
   const told = await enrichRepeats(tx, locked, newIds);
   const changed = await foldAll(context, tx, told, newIds);
@@ -51,6 +53,18 @@ export async function applyActivities(
   const suppressions = await suppressRecipients(tx, changed);
   const owed = await tellSubscribers(tx, changed, suppressions, context.clock.now());
   return { events: newIds.size, discarded, owed };
+}
+
+/** Who is written to is a recipient. An activity that nothing was known of is asked about alone, for the others' are there. */
+async function recordRecipients(
+  { clock }: ApplyContext,
+  tx: Database,
+  locked: readonly LockedActivity[],
+): Promise<void> {
+  const recipients = locked
+    .filter(({ row }) => row.current_status === nothingKnown.current_status)
+    .map(({ row }) => ({ project_id: row.project_id, id: clock.newId(), address: row.recipient }));
+  if (recipients.length > 0) await makeRecipients(tx, recipients);
 }
 
 function firstRow({ projectId, facts }: TouchedActivity): ActivityRow {
