@@ -22,7 +22,7 @@ insert into recipients (project_id, id, address)
 alter table recipients add column attribute_times jsonb not null default '{}';
 
 -- Lists of suppressions walk by time, and ties need an id.
-alter table suppressions add column id uuid not null default gen_random_uuid();
+alter table suppressions add column id uuid not null generated always as (md5(address)::uuid) stored;
 create index suppressions_newest on suppressions (project_id, created_at desc, id desc);
 
 -- Answers to requests that carry an Idempotency-Key, for a day.

@@ -250,7 +250,7 @@ create table suppressions (
   source_event_id uuid,
   since timestamp with time zone not null,
   created_at timestamp with time zone not null default now(),
-  id uuid not null default gen_random_uuid(),
+  id uuid not null generated always as ((md5(address))::uuid) stored,
   constraint suppressions_pkey PRIMARY KEY (project_id, address),
   constraint suppressions_reason_check CHECK ((reason = ANY (ARRAY['bounce'::text, 'complaint'::text, 'manual'::text])))
 );

@@ -117,7 +117,10 @@ async function applyTogether(
   tx: Database,
   entries: readonly AcceptedNotification[],
 ): Promise<Applied & BatchSummary> {
-  const read = entries.map((entry) => ({ entry, interpretation: interpret(entry) }));
+  const read = entries.map((entry) => ({
+    entry,
+    interpretation: interpretNotification(entry.project_id, entry.body, entry.sns_timestamp),
+  }));
   const told = read.flatMap(({ entry, interpretation }) =>
     interpretation.kind === "events"
       ? interpretation.events.map((event) => ({ projectId: entry.project_id, ...event }))
@@ -167,13 +170,5 @@ async function applyOrQuarantine(
     // The server's own message may quote the value.
     await quarantine(tx, entry, `The database cannot store it (SQLSTATE ${sqlState(error)})`);
     return { ...nothing, quarantined: 1 };
-  }
-}
-
-function interpret(entry: AcceptedNotification): Interpretation {
-  try {
-    return interpretNotification(entry.project_id, entry.body, entry.sns_timestamp);
-  } catch (error) {
-    return { kind: "invalid", reason: `It cannot be interpreted: ${errorText(error)}` };
   }
 }

@@ -12,11 +12,21 @@ export type Interpretation =
 const Envelope = z.object({ Message: z.string() });
 
 /**
- * Reads a body of the journal, an SNS envelope that has been verified, as events of emails.
- * @throws when it is no SNS envelope, which the receiver does not let in.
+ * Reads a body of the journal, an SNS envelope that has been verified, as events of emails. What cannot be read is
+ * invalid, also where a rule of ours fails on it: one notification must not hold back the others.
  * @param snsTimestamp the signed time of publishing.
  */
 export function interpretNotification(projectId: string, body: string, snsTimestamp: Date): Interpretation {
+  try {
+    return interpret(projectId, body, snsTimestamp);
+  } catch (error) {
+    // The text of an error may quote what it stumbled over, and a reason holds no payload.
+    const kind = error instanceof Error ? error.name : typeof error;
+    return { kind: "invalid", reason: `It cannot be interpreted (${kind})` };
+  }
+}
+
+function interpret(projectId: string, body: string, snsTimestamp: Date): Interpretation {
   const notification = parseSesNotification(Envelope.parse(JSON.parse(body)).Message);
   if (notification.kind !== "event") return notification;
   const read = readEvents(projectId, notification.event, snsTimestamp);

@@ -55,9 +55,12 @@ describe("interpretNotification", () => {
   });
 
   test.each(["", "null", "{}", '{"Message":5}', '{"Message":{"eventType":"Send"}}'])(
-    "throws for the body %s, which the receiver does not let in",
+    "says that the body %s, which the receiver does not let in, is invalid, without quoting it",
     (body) => {
-      expect(() => interpretNotification("project", body, publishedAt)).toThrow();
+      expect(interpretNotification("project", body, publishedAt)).toEqual({
+        kind: "invalid",
+        reason: expect.stringMatching(/^It cannot be interpreted \((Syntax|Zod)Error\)$/),
+      });
     },
   );
 });
