@@ -1,4 +1,5 @@
 import { z } from "zod";
+import type { Clock } from "../clock.ts";
 import { parseAddress } from "../domain/address.ts";
 
 /*
@@ -18,12 +19,15 @@ export const emailAddress = z
     return z.NEVER;
   });
 
-/** An address of a person that events are told of or that is suppressed: stricter than what mail may have been sent to. */
-export const personAddress = emailAddress.refine(
-  (address) =>
-    address.length <= 254 && /^[^\s<>()[\]\\,;:"@\p{C}]+@[^\s@\p{C}]+\.[^\s@.\p{C}]+$/u.test(address),
-  "must be an email address",
-);
+const bareAddress = /^[^\s<>()[\]\\,;:"@\p{C}]+@[^\s@\p{C}]+\.[^\s@.\p{C}]+$/u;
+
+/** The address of a person whom a caller tells of: stricter than what mail may have been sent to. */
+export const personAddress = z
+  .string()
+  .max(320, "is longer than an email address may be")
+  .refine((text) => bareAddress.test(text.trim()) && text.isWellFormed(), "must be an email address")
+  .pipe(emailAddress)
+  .meta({ description: "An email address; trimmed and in lower case it is the same" });
 
 /** Text of 1 to `max` characters that can be stored: no NUL, and no half of a surrogate pair. */
 export function storableText(max: number) {
@@ -52,6 +56,19 @@ const timeMessage = "must be a time such as 2026-01-31 or 2026-01-31T12:00:00Z";
 export const time = z
   .union([z.iso.datetime({ offset: true }), z.iso.date()], timeMessage)
   .transform((text) => new Date(text));
+
+const earliest = new Date("2000-01-01T00:00:00.000Z");
+const dayMs = 86_400_000;
+
+/** When something happened: from 2000 on, and at most a day ahead, which allows for wrong clocks. */
+export function pastTime(clock: Pick<Clock, "now">) {
+  return time
+    .refine((at) => at >= earliest, "must not be before 2000-01-01")
+    .refine(
+      (at) => at.getTime() <= clock.now().getTime() + dayMs,
+      "must not be more than a day in the future",
+    );
+}
 
 function withoutNul(text: string): string {
   return text.includes("\u0000") ? "" : text;

@@ -41,6 +41,12 @@ export type TrackedEvent = {
   kept: string | null;
 };
 
+/** What else belongs into the transaction that stores events. `before` may throw, and nothing is stored. */
+export type Guard = {
+  before(tx: Database): Promise<void>;
+  finish(tx: Database, tracked: TrackedEvent[]): Promise<void>;
+};
+
 type AddressedEvent = CustomEvent & { address: string };
 type OwnedEvent = { event: DecidedCustomEvent; recipient: RecipientRow & { is_new: boolean } };
 type Stored = { tracked: TrackedEvent[]; lanes: Lane[] };
@@ -55,12 +61,18 @@ export async function trackEvents(
   context: TrackContext,
   projectId: string,
   events: readonly EventToTrack[],
+  guard?: Guard,
 ): Promise<TrackedEvent[]> {
   if (events.length === 0) return [];
   const addressed = events.map((event, place) => addressedEvent(event, place, context.clock));
   const times = addressed.map(({ occurred_at }) => occurred_at);
   const { tracked, lanes } = await inPartitions(context.partitions, "events", times, () =>
-    context.db.transaction((tx) => storeEvents(tx, context.clock, projectId, addressed)),
+    context.db.transaction(async (tx) => {
+      await guard?.before(tx);
+      const stored = await storeEvents(tx, context.clock, projectId, addressed);
+      await guard?.finish(tx, stored.tracked);
+      return stored;
+    }),
   );
   await wakeLanes(context, lanes);
   return tracked;

@@ -1,7 +1,9 @@
 import type { ActivityStatus } from "../domain/activity-status.ts";
 import type { Cursor } from "../domain/cursor.ts";
 import type { ActivityRow } from "./activity.ts";
+import { type Conditions, conditions } from "./conditions.ts";
 import type { Database } from "./database.ts";
+import { countRows, type Total } from "./totals.ts";
 
 /** An activity as it is read: with the time of its first record. */
 export type ReadActivity = ActivityRow & {
@@ -46,43 +48,23 @@ export async function listActivity(
   filter: ActivityFilter,
   page: { limit: number; offset: number; after?: Cursor | undefined },
 ): Promise<ReadActivity[]> {
-  const { where, params } = conditions(filter, page.after);
+  const { where, params } = matching(filter, page.after);
   return db.query<ReadActivity>(
-    `select ${columns} from activity where ${where} order by created_at desc, id desc
+    `select ${columns} from activity where ${where()} order by created_at desc, id desc
      limit ${Math.trunc(page.limit)} offset ${Math.trunc(page.offset)}`,
     params,
   );
 }
 
-/** Counting everything costs more than a page; up to this number the count is exact. */
-const exactUpTo = 100_000;
-
-export type Total = { total: number; isEstimate: boolean };
-
 /** How many there are: exact up to 100,000, beyond that the planner's estimate. */
 export async function countActivity(db: Database, filter: ActivityFilter): Promise<Total> {
-  const { where, params } = conditions(filter);
-  const [counted] = await db.query<{ count: number }>(
-    `select count(*)::integer as count from (select 1 from activity where ${where} limit ${exactUpTo + 1}) as listed`,
-    params,
-  );
-  const count = counted?.count ?? 0;
-  if (count <= exactUpTo) return { total: count, isEstimate: false };
-  const [plan] = await db.query<{ "QUERY PLAN": [{ Plan: { "Plan Rows": number } }] }>(
-    `explain (format json) select 1 from activity where ${where}`,
-    params,
-  );
-  return { total: Math.max(count, plan?.["QUERY PLAN"][0].Plan["Plan Rows"] ?? 0), isEstimate: true };
+  const { where, params } = matching(filter);
+  return countRows(db, `from activity where ${where()}`, params);
 }
 
-function conditions(filter: ActivityFilter, after?: Cursor): { where: string; params: unknown[] } {
-  const params: unknown[] = [];
-  const parts: string[] = [];
-  const add = (sql: string, value: unknown) => {
-    if (value === undefined) return;
-    params.push(value);
-    parts.push(sql.replaceAll("?", `$${params.length}`));
-  };
+function matching(filter: ActivityFilter, after?: Cursor): Conditions {
+  const matched = conditions();
+  const { add } = matched;
   add("project_id = ?", filter.projectId);
   add("recipient = ?", filter.recipient);
   add("current_status = any(?::text[])", filter.statuses);
@@ -92,11 +74,8 @@ function conditions(filter: ActivityFilter, after?: Cursor): { where: string; pa
   add("created_at >= ?", filter.since);
   // Answers show milliseconds; a time that they show includes its row.
   add("created_at < ?::timestamptz + interval '1 millisecond'", filter.until);
-  if (filter.engaged === "opened") parts.push("opened_first_at is not null");
-  if (filter.engaged === "clicked") parts.push("clicked_first_at is not null");
-  if (after) {
-    params.push(after.time, after.id);
-    parts.push(`(created_at, id) < ($${params.length - 1}::timestamptz, $${params.length}::uuid)`);
-  }
-  return { where: parts.join(" and "), params };
+  if (filter.engaged === "opened") add("opened_first_at is not null");
+  if (filter.engaged === "clicked") add("clicked_first_at is not null");
+  add("(created_at, id) < (?::timestamptz, ?::uuid)", after?.time, after?.id);
+  return matched;
 }

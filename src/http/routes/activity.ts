@@ -1,7 +1,6 @@
 import { z } from "zod";
 import { type ApiStatus, apiStatus, apiStatuses, storedStatuses } from "../../domain/activity-status.ts";
 import { activityName } from "../../domain/event-names.ts";
-import { explain } from "../../domain/explanation.ts";
 import {
   type ActivityFilter,
   countActivity,
@@ -15,6 +14,7 @@ import type { ApiContext } from "../api-context.ts";
 import { ApiError } from "../errors.ts";
 import { domainName, emailAddress, time, uuid } from "../fields.ts";
 import { Pagination, pageOf, pagination, pagingQuery } from "../paging.ts";
+import { eventDetailFields, presentDetail } from "../presented-event.ts";
 import { type AnyRoute, defineRoute } from "../route.ts";
 
 const timestamp = z.string().nullable();
@@ -24,21 +24,7 @@ const ActivityEvent = z.object({
   id: z.string(),
   event_type: z.string(),
   event_timestamp: z.string(),
-  user_agent: text,
-  ip_address: text,
-  url_clicked: text,
-  bounce_type: text,
-  bounce_subtype: text,
-  complaint_feedback_type: text,
-  created_at: z.string(),
-  explanation: text,
-  // Only where it applies.
-  auto_reply: z.literal(true).optional(),
-  recipient_certain: z.literal(false).optional(),
-  discarded: z.string().optional(),
-  kept: z.string().optional(),
-  machine: z.string().optional(),
-  reclassified: z.literal(true).optional(),
+  ...eventDetailFields,
 });
 
 const Activity = z.object({
@@ -206,25 +192,11 @@ function present(row: ReadActivity): z.input<typeof Activity> {
 }
 
 function presentEvent(event: StoredEvent): z.input<typeof ActivityEvent> {
-  const { detail } = event;
   return {
     id: event.id,
     event_type: activityName(event.type),
     event_timestamp: event.occurred_at.toISOString(),
-    user_agent: detail.user_agent ?? null,
-    ip_address: detail.ip_address ?? null,
-    url_clicked: detail.url_clicked ?? null,
-    bounce_type: detail.bounce_type ?? null,
-    bounce_subtype: detail.bounce_subtype ?? null,
-    complaint_feedback_type: detail.complaint_feedback_type ?? null,
-    created_at: event.created_at.toISOString(),
-    explanation: explain(event),
-    ...(detail.auto_reply && { auto_reply: true }),
-    ...(detail.recipient_certain === false && { recipient_certain: false }),
-    ...(event.discarded !== null && { discarded: event.discarded }),
-    ...(detail.kept && { kept: detail.kept }),
-    ...(detail.machine && { machine: detail.machine }),
-    ...(detail.reclassified && { reclassified: true }),
+    ...presentDetail(event),
   };
 }
 

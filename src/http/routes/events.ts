@@ -1,6 +1,204 @@
+import { z } from "zod";
+import { orderIdOf } from "../../domain/order-confirmation.ts";
+import { type EventToTrack, type Guard, type TrackedEvent, trackEvents } from "../../people/track-events.ts";
+import { countCustomEvents, findEvent, listCustomEvents } from "../../storage/event-queries.ts";
 import type { ApiContext } from "../api-context.ts";
-import type { AnyRoute } from "../route.ts";
+import { ApiError } from "../errors.ts";
+import { eventProperties } from "../event-properties.ts";
+import { emailAddress, pastTime, personAddress, storableText, time, uuid } from "../fields.ts";
+import { answerOnce, idempotencyHeaders } from "../idempotency.ts";
+import { Pagination, pageOf, pagination, pagingQuery } from "../paging.ts";
+import { CustomEvent, EmailEvent, presentCustomEvent, presentEmailEvent } from "../presented-event.ts";
+import { type AnyRoute, defineRoute, type Input } from "../route.ts";
 
-export function eventRoutes(_api: ApiContext): AnyRoute[] {
-  return [];
+const maxEvents = 1_000;
+const maxOrderIdLength = 255;
+const tag = "Events";
+const keyReused = { 409: "The Idempotency-Key was used for another request" };
+
+/** `/v1/events`: what a customer's own systems tell of people, and each event by its id. */
+export function eventRoutes(api: ApiContext): AnyRoute[] {
+  return [trackOne(api), trackMany(api), list(api), detail(api)];
+}
+
+const newEvent = ({ clock }: ApiContext) =>
+  z
+    .object({
+      email: personAddress,
+      event: storableText(255).meta({ description: "The event's name, such as addtocart or confirmation" }),
+      properties: eventProperties.default({}),
+      timestamp: pastTime(clock).optional().meta({ description: "When it happened; now, unless given" }),
+    })
+    .refine(({ event, properties }) => hasShortOrderId(event, properties), {
+      path: ["properties", "orderId"],
+      message: `is longer than ${maxOrderIdLength} characters`,
+    });
+type NewEvent = z.output<ReturnType<typeof newEvent>>;
+
+function hasShortOrderId(name: string, properties: Readonly<Record<string, unknown>>): boolean {
+  return (orderIdOf({ name, properties })?.length ?? 0) <= maxOrderIdLength;
+}
+
+function trackOne(api: ApiContext): AnyRoute {
+  return defineRoute({
+    method: "post",
+    path: "/v1/events",
+    scope: "events:write",
+    tag,
+    summary: "Track an event of a person",
+    description:
+      "Makes the recipient when the address is new. Of several events named `confirmation` with the same `orderId` the first counts; the others are stored as discarded.",
+    params: z.object({}),
+    query: z.object({}),
+    headers: idempotencyHeaders,
+    // 64 KB of properties take six times as much when every character is escaped.
+    maxBodyBytes: 512 * 1024,
+    errors: keyReused,
+    body: newEvent(api),
+    status: 201,
+    answer: z.object({
+      success: z.literal(true),
+      event_id: z.string(),
+      recipient_id: z.string(),
+      created_lead: z.boolean(),
+      discarded: z.string().optional().meta({ description: "Why the event does not count" }),
+      kept: z.string().optional().meta({ description: "The event that counts in its place" }),
+    }),
+    handle: (input) => trackOnce(api, "/v1/events", input, [input.body], trackedAnswer),
+  });
+}
+
+function trackMany(api: ApiContext): AnyRoute {
+  return defineRoute({
+    method: "post",
+    path: "/v1/events/bulk",
+    scope: "events:write",
+    tag,
+    summary: `Track up to ${maxEvents} events, all or none`,
+    description: "An error names the element: `events[2].email is required`. The call counts as one request.",
+    params: z.object({}),
+    query: z.object({}),
+    headers: idempotencyHeaders,
+    maxBodyBytes: 16 * 1024 * 1024,
+    errors: keyReused,
+    body: z.object({
+      events: z
+        .array(newEvent(api))
+        .min(1, "must hold at least one event")
+        .max(maxEvents, `must hold at most ${maxEvents} events`),
+    }),
+    status: 201,
+    answer: z.object({ success: z.literal(true), total: z.number(), created_leads: z.number() }),
+    handle: (input) =>
+      trackOnce(api, "/v1/events/bulk", input, input.body.events, (tracked) => ({
+        success: true as const,
+        total: tracked.length,
+        created_leads: tracked.filter(({ isNewRecipient }) => isNewRecipient).length,
+      })),
+  });
+}
+
+/** Tracks the events of a request, unless its Idempotency-Key has been answered before. */
+async function trackOnce<Answer>(
+  api: ApiContext,
+  route: string,
+  {
+    caller: { projectId },
+    body,
+    headers,
+    setHeader,
+  }: Pick<Input, "caller" | "body" | "headers" | "setHeader">,
+  events: readonly NewEvent[],
+  answerOf: (tracked: readonly TrackedEvent[]) => Answer,
+): Promise<Answer> {
+  const key = headers["idempotency-key"];
+  const track = (guard?: Guard) =>
+    trackEvents(
+      api,
+      projectId,
+      events.map((event) => toTrack(api, event)),
+      guard,
+    );
+  const { answer, isReplayed } = await answerOnce(
+    api.db,
+    { projectId, key, route, body, status: 201 },
+    track,
+    answerOf,
+  );
+  if (isReplayed) setHeader("idempotency-replayed", "true");
+  return answer;
+}
+
+function toTrack({ clock }: ApiContext, { email, event, properties, timestamp }: NewEvent): EventToTrack {
+  return { email, name: event, properties, occurredAt: timestamp ?? clock.now() };
+}
+
+function trackedAnswer([event]: readonly TrackedEvent[]) {
+  if (event === undefined) throw new Error("unreachable: one event was tracked");
+  return {
+    success: true as const,
+    event_id: event.eventId,
+    recipient_id: event.recipientId,
+    created_lead: event.isNewRecipient,
+    ...(event.discarded !== null && { discarded: event.discarded }),
+    ...(event.kept !== null && { kept: event.kept }),
+  };
+}
+
+const listQuery = z.object({
+  ...pagingQuery,
+  email: emailAddress.optional(),
+  event: storableText(255).optional(),
+  since: time.optional(),
+  until: time.optional(),
+  include: z.literal("discarded", "takes discarded").optional(),
+});
+
+function list({ db }: ApiContext): AnyRoute {
+  return defineRoute({
+    method: "get",
+    path: "/v1/events",
+    scope: "events:read",
+    tag,
+    summary: "Custom events, the newest first",
+    description:
+      "`since` and `until` are inclusive. Events that do not count are left out unless `include=discarded`.",
+    params: z.object({}),
+    query: listQuery,
+    answer: z.object({ success: z.literal(true), data: z.array(CustomEvent), pagination: Pagination }),
+    async handle({ caller: { projectId }, query }) {
+      const { email, event: name, since, until, include } = query;
+      const filter = { projectId, email, name, since, until, withDiscarded: include === "discarded" };
+      const rows = await listCustomEvents(db, filter, pageOf(query));
+      const total = await countCustomEvents(db, filter);
+      const last = rows.at(-1);
+      const place = last ? { time: last.occurred_at_exact, id: last.id } : null;
+      return {
+        success: true as const,
+        data: rows.map(presentCustomEvent),
+        pagination: pagination(query, total, rows.length, place),
+      };
+    },
+  });
+}
+
+function detail({ db }: ApiContext): AnyRoute {
+  return defineRoute({
+    method: "get",
+    path: "/v1/events/:id",
+    scope: "events:read",
+    tag,
+    summary: "One event, of an email or custom",
+    params: z.object({ id: z.string() }),
+    query: z.object({}),
+    answer: z.object({ success: z.literal(true), data: z.union([CustomEvent, EmailEvent]) }),
+    async handle({ caller, params }) {
+      // An id that cannot be one is as unknown as any other.
+      const id = uuid.safeParse(params.id);
+      const event = id.success ? await findEvent(db, caller.projectId, id.data) : null;
+      if (event === null) throw new ApiError(404, "There is no event with this id");
+      const data = event.type === "custom" ? presentCustomEvent(event) : presentEmailEvent(event);
+      return { success: true as const, data };
+    },
+  });
 }

@@ -1,0 +1,72 @@
+import { createHash } from "node:crypto";
+import type { Guard, TrackedEvent } from "../people/track-events.ts";
+import type { Database } from "../storage/database.ts";
+import { findAnswer, type KeyedRequest, keepAnswer, takeKey } from "../storage/idempotency-keys.ts";
+import { ApiError } from "./errors.ts";
+import { storableText } from "./fields.ts";
+
+/** The request headers of a route that can be repeated safely. */
+export const idempotencyHeaders = {
+  "idempotency-key": storableText(256).optional().meta({
+    description:
+      "Repeats with the same key within 24 hours get the first answer again; nothing is stored twice.",
+  }),
+};
+
+type OnceRequest = {
+  projectId: string;
+  /** Without a key every request is a new one. */
+  key: string | undefined;
+  /** The route, for which a key is valid. */
+  route: string;
+  body: unknown;
+  status: number;
+};
+
+type Answered<Answer> = { answer: Answer; isReplayed: boolean };
+
+/** Rolls back the transaction of a request that was answered before. */
+class AnsweredBefore extends Error {
+  override readonly name = "AnsweredBefore";
+}
+
+/**
+ * Tracks events once for each key: the answer is stored in the transaction of the events.
+ * @throws ApiError 409 when the key was used for another request.
+ */
+export async function answerOnce<Answer>(
+  db: Database,
+  { projectId, key, route, body, status }: OnceRequest,
+  track: (guard?: Guard) => Promise<TrackedEvent[]>,
+  answerOf: (tracked: readonly TrackedEvent[]) => Answer,
+): Promise<Answered<Answer>> {
+  if (key === undefined) return { answer: answerOf(await track()), isReplayed: false };
+  const sha256 = createHash("sha256")
+    .update(JSON.stringify([route, body]))
+    .digest();
+  const request: KeyedRequest = { project_id: projectId, key, request_sha256: sha256 };
+  try {
+    const tracked = await track({
+      async before(tx) {
+        if (!(await takeKey(tx, request))) throw new AnsweredBefore();
+      },
+      finish: (tx, events) => keepAnswer(tx, request, status, answerOf(events)),
+    });
+    return { answer: answerOf(tracked), isReplayed: false };
+  } catch (error) {
+    if (!(error instanceof AnsweredBefore)) throw error;
+    return { answer: await firstAnswer<Answer>(db, request), isReplayed: true };
+  }
+}
+
+async function firstAnswer<Answer>(db: Database, request: KeyedRequest): Promise<Answer> {
+  const first = await findAnswer(db, request);
+  // It became a day old in between; the caller's next try is a new request.
+  if (first === null)
+    throw new ApiError(409, "This Idempotency-Key is being used by another request; try again");
+  if (!first.request_sha256.equals(request.request_sha256)) {
+    throw new ApiError(409, "This Idempotency-Key was used for another request within the last 24 hours");
+  }
+  // Written by keepAnswer for a request of the same route, and so of the same type.
+  return first.answer as Answer;
+}

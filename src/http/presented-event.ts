@@ -1,0 +1,96 @@
+import { z } from "zod";
+import { activityName } from "../domain/event-names.ts";
+import { explain } from "../domain/explanation.ts";
+import type { ReadCustomEvent, ReadEmailEvent } from "../storage/event-queries.ts";
+import type { StoredEvent } from "../storage/events.ts";
+
+const text = z.string().nullable();
+
+/** What is told of an event of an email; null where it does not apply. */
+export const eventDetailFields = {
+  user_agent: text,
+  ip_address: text,
+  url_clicked: text,
+  bounce_type: text,
+  bounce_subtype: text,
+  complaint_feedback_type: text,
+  created_at: z.string(),
+  explanation: text,
+  // Only where it applies.
+  auto_reply: z.literal(true).optional(),
+  recipient_certain: z.literal(false).optional(),
+  discarded: z.string().optional(),
+  kept: z.string().optional(),
+  machine: z.string().optional(),
+  reclassified: z.literal(true).optional(),
+};
+
+export function presentDetail(event: Pick<StoredEvent, "type" | "detail" | "discarded" | "created_at">) {
+  const { detail } = event;
+  return {
+    user_agent: detail.user_agent ?? null,
+    ip_address: detail.ip_address ?? null,
+    url_clicked: detail.url_clicked ?? null,
+    bounce_type: detail.bounce_type ?? null,
+    bounce_subtype: detail.bounce_subtype ?? null,
+    complaint_feedback_type: detail.complaint_feedback_type ?? null,
+    created_at: event.created_at.toISOString(),
+    explanation: explain(event),
+    ...(detail.auto_reply && { auto_reply: true as const }),
+    ...(detail.recipient_certain === false && { recipient_certain: false as const }),
+    ...(event.discarded !== null && { discarded: event.discarded }),
+    ...(detail.kept && { kept: detail.kept }),
+    ...(detail.machine && { machine: detail.machine }),
+    ...(detail.reclassified && { reclassified: true as const }),
+  };
+}
+
+/** A custom event, in lists and alone. */
+export const CustomEvent = z.object({
+  id: z.string(),
+  email: z.string(),
+  event: z.string(),
+  properties: z.record(z.string(), z.unknown()),
+  timestamp: z.string(),
+  recipient_id: z.string(),
+  created_at: z.string(),
+  discarded: z.string().optional(),
+  kept: z.string().optional(),
+});
+
+/** An event of an email, alone; in the timeline of its activity it has other names. */
+export const EmailEvent = z.object({
+  id: z.string(),
+  email: z.string(),
+  event: z.string(),
+  timestamp: z.string(),
+  activity_id: z.string(),
+  message_id: z.string(),
+  ...eventDetailFields,
+});
+
+export function presentCustomEvent(event: ReadCustomEvent): z.input<typeof CustomEvent> {
+  return {
+    id: event.id,
+    email: event.email,
+    event: event.name,
+    properties: event.properties,
+    timestamp: event.occurred_at.toISOString(),
+    recipient_id: event.recipient_id,
+    created_at: event.created_at.toISOString(),
+    ...(event.discarded !== null && { discarded: event.discarded }),
+    ...(event.kept !== null && { kept: event.kept }),
+  };
+}
+
+export function presentEmailEvent(event: ReadEmailEvent): z.input<typeof EmailEvent> {
+  return {
+    id: event.id,
+    email: event.email,
+    event: activityName(event.type),
+    timestamp: event.occurred_at.toISOString(),
+    activity_id: event.activity_id,
+    message_id: event.message_id,
+    ...presentDetail(event),
+  };
+}

@@ -1,0 +1,111 @@
+import { timeOfId } from "../domain/computed-id.ts";
+import type { Cursor } from "../domain/cursor.ts";
+import type { EventDetail } from "../domain/event-detail.ts";
+import type { EmailEventType } from "../domain/event-names.ts";
+import { type Conditions, conditions } from "./conditions.ts";
+import type { Database } from "./database.ts";
+import { countRows, type Total } from "./totals.ts";
+
+/** A custom event as it is read. */
+export type ReadCustomEvent = {
+  id: string;
+  name: string;
+  email: string;
+  recipient_id: string;
+  properties: Record<string, unknown>;
+  kept: string | null;
+  discarded: string | null;
+  occurred_at: Date;
+  /** With all its microseconds, for cursors. */
+  occurred_at_exact: string;
+  created_at: Date;
+};
+
+export type CustomEventFilter = {
+  projectId: string;
+  email?: string | undefined;
+  name?: string | undefined;
+  /** Both inclusive. */
+  since?: Date | undefined;
+  until?: Date | undefined;
+  withDiscarded: boolean;
+};
+
+const exactTime = `to_char(events.occurred_at, 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')`;
+const columns = `events.id, events.name, recipients.address as email, events.owner_id as recipient_id,
+  events.detail -> 'properties' as properties, events.detail ->> 'kept' as kept, events.discarded, events.occurred_at,
+  ${exactTime} as occurred_at_exact, events.created_at`;
+const ofRecipients = `from events join recipients
+  on recipients.project_id = events.project_id and recipients.id = events.owner_id`;
+
+/** Newest first, by `occurred_at` and id. `after` walks any depth at the price of the first page. */
+export async function listCustomEvents(
+  db: Database,
+  filter: CustomEventFilter,
+  page: { limit: number; offset: number; after?: Cursor | undefined },
+): Promise<ReadCustomEvent[]> {
+  const { params, where } = matching(filter, page.after);
+  return db.query<ReadCustomEvent>(
+    `select ${columns} ${ofRecipients} where ${where()}
+     order by events.occurred_at desc, events.id desc
+     limit ${Math.trunc(page.limit)} offset ${Math.trunc(page.offset)}`,
+    params,
+  );
+}
+
+/** Events of a recipient who is unknown are none. */
+export async function countCustomEvents(db: Database, filter: CustomEventFilter): Promise<Total> {
+  const { params, where } = matching(filter);
+  return countRows(db, `from events where ${where()}`, params);
+}
+
+function matching(filter: CustomEventFilter, after?: Cursor): Conditions {
+  const matched = conditions();
+  const { add } = matched;
+  add("events.project_id = ?", filter.projectId);
+  add("events.type = 'custom'");
+  if (!filter.withDiscarded) add("events.discarded is null");
+  // The recipient leads the primary key, which holds their events in order of time.
+  add("events.owner_id = (select id from recipients where project_id = $1 and address = ?)", filter.email);
+  add("events.name = ?", filter.name);
+  add("events.occurred_at >= ?", filter.since);
+  // Answers show milliseconds; a time that they show includes its event.
+  add("events.occurred_at < ?::timestamptz + interval '1 millisecond'", filter.until);
+  add("(events.occurred_at, events.id) < (?::timestamptz, ?::uuid)", after?.time, after?.id);
+  return matched;
+}
+
+/** An event of an email, with what of the email makes it readable. */
+export type ReadEmailEvent = {
+  id: string;
+  type: EmailEventType;
+  activity_id: string;
+  email: string;
+  message_id: string;
+  detail: EventDetail;
+  discarded: string | null;
+  occurred_at: Date;
+  created_at: Date;
+};
+
+export type ReadEvent = ({ type: "custom" } & ReadCustomEvent) | ReadEmailEvent;
+
+/** Finds an event, of an email or custom. Its id holds its time, which is where the event is looked for. */
+export async function findEvent(db: Database, projectId: string, id: string): Promise<ReadEvent | null> {
+  const params = [projectId, new Date(timeOfId(id)), id];
+  const isIt = "events.project_id = $1 and events.occurred_at = $2 and events.id = $3";
+  const [custom] = await db.query<ReadCustomEvent>(
+    `select ${columns} ${ofRecipients} where ${isIt} and events.type = 'custom'`,
+    params,
+  );
+  if (custom) return { type: "custom", ...custom };
+  const [ofEmail] = await db.query<ReadEmailEvent>(
+    `select events.id, events.type, coalesce(activity.tagged_id, activity.id) as activity_id,
+       activity.recipient_as_sent as email, activity.message_id, events.detail, events.discarded,
+       events.occurred_at, events.created_at
+     from events join activity on activity.project_id = events.project_id and activity.id = events.owner_id
+     where ${isIt} and events.type <> 'custom'`,
+    params,
+  );
+  return ofEmail ?? null;
+}

@@ -1,0 +1,24 @@
+import type { Database } from "./database.ts";
+
+/** Counting everything costs more than a page; up to this number the count is exact. */
+const exactUpTo = 100_000;
+
+export type Total = { total: number; isEstimate: boolean };
+
+/**
+ * How many rows there are: exact up to 100,000, beyond that the planner's estimate.
+ * @param rows `from … where …`
+ */
+export async function countRows(db: Database, rows: string, params: readonly unknown[]): Promise<Total> {
+  const [counted] = await db.query<{ count: number }>(
+    `select count(*)::integer as count from (select 1 ${rows} limit ${exactUpTo + 1}) as listed`,
+    params,
+  );
+  const count = counted?.count ?? 0;
+  if (count <= exactUpTo) return { total: count, isEstimate: false };
+  const [plan] = await db.query<{ "QUERY PLAN": [{ Plan: { "Plan Rows": number } }] }>(
+    `explain (format json) select 1 ${rows}`,
+    params,
+  );
+  return { total: Math.max(count, plan?.["QUERY PLAN"][0].Plan["Plan Rows"] ?? 0), isEstimate: true };
+}
