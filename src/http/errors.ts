@@ -55,7 +55,10 @@ function appendPath(path: string, part: PropertyKey): string {
 
 function describe(issue: z.core.$ZodIssue | undefined): string {
   if (issue?.code === "invalid_type") {
-    return issue.input === undefined ? "is required" : `must be a ${issue.expected}, given once`;
+    if (issue.input === undefined) return "is required";
+    // A parameter of a query that is given twice arrives as a list.
+    const once = Array.isArray(issue.input) ? ", given once" : "";
+    return `must be ${/^[aeiou]/.test(issue.expected) ? "an" : "a"} ${issue.expected}${once}`;
   }
   return issue?.message ?? "is not accepted";
 }

@@ -1,0 +1,397 @@
+import { randomUUID } from "node:crypto";
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { type TestDatabase, testDatabase } from "../support/database.ts";
+import { startTestService, type TestRequest, type TestService } from "../support/service.ts";
+import { sesEvent } from "../support/ses.ts";
+import { ask, feed, newKey } from "./api.ts";
+
+let database: TestDatabase;
+let service: TestService;
+
+beforeAll(async () => {
+  database = await testDatabase();
+  service = await startTestService({ databaseUrl: database.url });
+});
+afterAll(async () => {
+  await service?.close();
+  await database?.drop();
+});
+beforeEach(() =>
+  database.db.query("truncate events, recipients, orders, deliveries, idempotency_keys, activity"),
+);
+
+async function post(path: string, body: unknown, options: TestRequest = {}): Promise<[number, unknown]> {
+  const answer = await service.request("POST", path, { body, ...options });
+  return [answer.status, await answer.json()];
+}
+const track = (body: unknown, options?: TestRequest) => post("/v1/events", body, options);
+const stored = () =>
+  database.db.query<{ id: string; name: string }>("select id, name from events order by id");
+const anId = expect.stringMatching(/^[0-9a-f-]{36}$/);
+
+type Tracked = { event_id: string; recipient_id: string };
+async function tracked(body: unknown): Promise<Tracked> {
+  const [status, answer] = await track(body);
+  expect([status, answer]).toEqual([201, expect.anything()]);
+  return answer as Tracked;
+}
+
+describe("POST /v1/events", () => {
+  test("stores an event of a new person", async () => {
+    const answer = await track({
+      email: "  Jane@Example.com ",
+      event: "addtocart",
+      properties: { sku: "A-1", price: 9.5 },
+      timestamp: "2026-11-20T10:00:00+02:00",
+    });
+
+    expect(answer).toEqual([201, { success: true, event_id: anId, recipient_id: anId, created_lead: true }]);
+    const { event_id, recipient_id } = answer[1] as Tracked;
+    expect(await ask(service, `/v1/events/${event_id}`)).toEqual([
+      200,
+      {
+        success: true,
+        data: {
+          id: event_id,
+          email: "jane@example.com",
+          event: "addtocart",
+          properties: { sku: "A-1", price: 9.5 },
+          timestamp: "2026-11-20T08:00:00.000Z",
+          recipient_id,
+          created_at: expect.stringMatching(/Z$/),
+        },
+      },
+    ]);
+  });
+
+  test("knows the person again", async () => {
+    const first = await tracked({ email: "jane@example.com", event: "login" });
+
+    expect(await track({ email: "JANE@example.com", event: "login" })).toEqual([
+      201,
+      { success: true, event_id: anId, recipient_id: first.recipient_id, created_lead: false },
+    ]);
+  });
+
+  test("an order that is confirmed again is stored as discarded, and names the event that counts", async () => {
+    const first = await tracked({
+      email: "a@example.com",
+      event: "confirmation",
+      properties: { orderId: 7 },
+    });
+
+    const [status, again] = await track({
+      email: "b@example.com",
+      event: "confirmation",
+      properties: { orderId: " 7 " },
+    });
+
+    expect([status, again]).toEqual([
+      201,
+      {
+        success: true,
+        event_id: anId,
+        recipient_id: anId,
+        created_lead: true,
+        discarded: "duplicate_order",
+        kept: first.event_id,
+      },
+    ]);
+  });
+
+  const good = { email: "jane@example.com", event: "view" };
+  const nested = (levels: number) => JSON.parse(`${'{"a":'.repeat(levels)}1${"}".repeat(levels)}`);
+  test.each<[string, unknown, string]>([
+    ["no email", { event: "view" }, "email is required"],
+    ["an email that is none", { ...good, email: "jane" }, "email must be an email address"],
+    ["an email with a name", { ...good, email: "Jane <jane@example.com>" }, "email must be an email address"],
+    ["an email with a NUL", { ...good, email: "ja\u0000ne@example.com" }, "email must be an email address"],
+    ["an email of another type", { ...good, email: 5 }, "email must be a string"],
+    ["no event", { email: "jane@example.com" }, "event is required"],
+    ["an empty event", { ...good, event: "" }, "event must not be empty"],
+    ["a long event", { ...good, event: "x".repeat(256) }, "event is longer than 255 characters"],
+    [
+      "an event with a NUL",
+      { ...good, event: "a\u0000" },
+      "event must be Unicode text without NUL characters",
+    ],
+    ["properties as a list", { ...good, properties: [] }, "properties must be an object"],
+    ["properties as null", { ...good, properties: null }, "properties must be an object"],
+    [
+      "large properties",
+      { ...good, properties: { a: "x".repeat(65_536) } },
+      "properties is larger than 64 KB",
+    ],
+    ["deep properties", { ...good, properties: nested(33) }, "properties is nested deeper than 32 levels"],
+    [
+      "very deep properties",
+      `{"email":"jane@example.com","event":"view","properties":${'{"a":'.repeat(50_000)}1${"}".repeat(50_000)}}`,
+      "properties is nested deeper than 32 levels",
+    ],
+    [
+      "half a surrogate pair in a value",
+      '{"email":"jane@example.com","event":"view","properties":{"a":["\\ud800"]}}',
+      "properties must hold Unicode text without NUL characters",
+    ],
+    [
+      "a NUL in a key",
+      '{"email":"jane@example.com","event":"view","properties":{"a\\u0000":1}}',
+      "properties must hold Unicode text without NUL characters",
+    ],
+    [
+      "a long orderId",
+      { ...good, event: "confirmation", properties: { orderId: "x".repeat(256) } },
+      "properties.orderId is longer than 255 characters",
+    ],
+    ["a time that is none", { ...good, timestamp: "yesterday" }, "timestamp must be a time such as"],
+    ["a time before 2000", { ...good, timestamp: "1999-12-31T23:59:59Z" }, "timestamp must not be before"],
+    [
+      "a time far ahead",
+      { ...good, timestamp: new Date(Date.now() + 90_000_000).toISOString() },
+      "timestamp must not be more than a day in the future",
+    ],
+    ["text", '"hello"', "The request must be an object"],
+    ["what is no JSON", "{", "The body is not JSON"],
+    ["nothing", "", "email is required"],
+  ])("answers %s with 400 and stores nothing", async (_what, body, error) => {
+    const [status, answer] = await track(body);
+
+    expect([status, answer]).toEqual([400, { error: expect.stringContaining(error) }]);
+    expect(await stored()).toEqual([]);
+  });
+
+  test("takes what is just within the limits, and ignores unknown fields", async () => {
+    const properties = { ...nested(32), __proto__: { a: 1 }, more: "x".repeat(65_000) };
+    const [status] = await track({ email: "j@example.com", event: "x".repeat(255), properties, unknown: 1 });
+
+    expect(status).toBe(201);
+  });
+
+  test.each([
+    ["another content type", { headers: { "content-type": "text/plain" } }, 415],
+    ["another character set", { headers: { "content-type": "application/json; charset=latin1" } }, 415],
+    ["an unknown encoding", { headers: { "content-encoding": "zstd" } }, 415],
+    ["a key without the scope", { key: "reader" }, 403],
+    ["no key", { key: null }, 401],
+  ])("answers %s with its status", async (_what, options, status) => {
+    const { key } = await newKey(database.db, { scopes: ["events:read"] });
+    const asked = "key" in options && options.key === "reader" ? { key } : options;
+
+    expect(await track(good, asked)).toEqual([status, { error: expect.any(String) }]);
+  });
+
+  test("answers a body that is too large with 413", async () => {
+    const [status, answer] = await track({ ...good, properties: { a: "x".repeat(600_000) } });
+
+    expect([status, answer]).toEqual([413, { error: "The body is larger than 524288 bytes" }]);
+  });
+
+  test("answers a body that is not UTF-8 with 400", async () => {
+    const body = Buffer.concat([
+      Buffer.from('{"email":"j'),
+      Buffer.from([0xff]),
+      Buffer.from('@example.com"}'),
+    ]);
+    const answer = await fetch(`${service.url}/v1/events`, {
+      method: "POST",
+      headers: {
+        authorization: `Bearer ${(await newKey(database.db)).key}`,
+        "content-type": "application/json",
+      },
+      body,
+    });
+
+    expect([answer.status, await answer.json()]).toEqual([400, { error: "The body is not UTF-8" }]);
+  });
+});
+
+describe("POST /v1/events/bulk", () => {
+  test("stores all, and counts the new people once", async () => {
+    await tracked({ email: "known@example.com", event: "view" });
+    const events = ["known@example.com", "new@example.com", "NEW@example.com", "other@example.com"].map(
+      (email) => ({ email, event: "view" }),
+    );
+
+    expect(await post("/v1/events/bulk", { events })).toEqual([
+      201,
+      { success: true, total: 4, created_leads: 2 },
+    ]);
+    expect(await stored()).toHaveLength(5);
+  });
+
+  test("takes 1,000", async () => {
+    const events = Array.from({ length: 1_000 }, (_, n) => ({
+      email: `p${n % 300}@example.com`,
+      event: "view",
+    }));
+
+    expect(await post("/v1/events/bulk", { events })).toEqual([
+      201,
+      { success: true, total: 1_000, created_leads: 300 },
+    ]);
+  });
+
+  const event = { email: "a@example.com", event: "view" };
+  test.each<[string, unknown, string]>([
+    [
+      "an element without email",
+      { events: [event, event, { event: "view" }] },
+      "events[2].email is required",
+    ],
+    ["an element that is none", { events: [event, null] }, "events[1] must be an object"],
+    ["1,001", { events: Array(1_001).fill(event) }, "events must hold at most 1000 events"],
+    ["none", { events: [] }, "events must hold at least one event"],
+    ["no list", {}, "events is required"],
+  ])("answers %s with 400 and stores nothing", async (_what, body, error) => {
+    const [status, answer] = await post("/v1/events/bulk", body);
+
+    expect([status, answer]).toEqual([400, { error: expect.stringContaining(error) }]);
+    expect(await stored()).toEqual([]);
+    expect(await database.db.query("select 1 from recipients")).toEqual([]);
+  });
+});
+
+describe("GET /v1/events/:id", () => {
+  test("finds an event of an email too", async () => {
+    await feed(
+      service,
+      sesEvent("Bounce", {
+        after: 3,
+        detail: {
+          bounceType: "Permanent",
+          bounceSubType: "NoEmail",
+          feedbackId: "f-1",
+          bouncedRecipients: [{ emailAddress: "jane@example.com" }],
+        },
+      }),
+    );
+    const [event] = await stored();
+    const [activity] = await database.db.query<{ id: string }>("select id from activity");
+
+    expect(await ask(service, `/v1/events/${event?.id}`)).toEqual([
+      200,
+      {
+        success: true,
+        data: {
+          id: event?.id,
+          email: "jane@example.com",
+          event: "bounce",
+          timestamp: "2026-11-20T10:00:03.000Z",
+          activity_id: activity?.id,
+          message_id: "message-1",
+          user_agent: null,
+          ip_address: null,
+          url_clicked: null,
+          bounce_type: "Permanent",
+          bounce_subtype: "NoEmail",
+          complaint_feedback_type: null,
+          created_at: expect.any(String),
+          explanation: expect.any(String),
+        },
+      },
+    ]);
+  });
+
+  test.each(["nonsense", randomUUID(), "%00", "ffffffff-ffff-ffff-ffff-ffffffffffff"])(
+    "answers the id %s with 404",
+    async (id) => {
+      expect(await ask(service, `/v1/events/${id}`)).toEqual([
+        404,
+        { error: "There is no event with this id" },
+      ]);
+    },
+  );
+
+  test("answers another project with 404", async () => {
+    const { event_id } = await tracked({ email: "jane@example.com", event: "view" });
+    const { key } = await newKey(database.db, { isOtherProject: true });
+
+    expect((await ask(service, `/v1/events/${event_id}`, key))[0]).toBe(404);
+  });
+});
+
+describe("Idempotency-Key", () => {
+  const body = { email: "jane@example.com", event: "view" };
+  const once = async (sent: unknown, key: string, path = "/v1/events") => {
+    const answer = await service.request("POST", path, { body: sent, headers: { "idempotency-key": key } });
+    return {
+      status: answer.status,
+      replayed: answer.headers.get("idempotency-replayed"),
+      body: await answer.json(),
+    };
+  };
+
+  test("answers a repeat with the first answer, and stores nothing more", async () => {
+    const first = await once(body, "key-1");
+
+    const again = await once(body, "key-1");
+
+    expect(first).toMatchObject({ status: 201, replayed: null, body: { created_lead: true } });
+    expect(again).toEqual({ ...first, replayed: "true" });
+    expect(await stored()).toHaveLength(1);
+  });
+
+  test("holds for requests at the same time", async () => {
+    const answers = await Promise.all(Array.from({ length: 20 }, () => once(body, "key-2")));
+
+    expect(new Set(answers.map((answer) => (answer.body as Tracked).event_id)).size).toBe(1);
+    expect(answers.filter(({ replayed }) => replayed === null)).toHaveLength(1);
+    expect(await stored()).toHaveLength(1);
+  });
+
+  test.each([
+    ["another body", { ...body, event: "click" }, "/v1/events"],
+    ["another route", { events: [body] }, "/v1/events/bulk"],
+  ])("is refused with %s", async (_what, other, path) => {
+    await once(body, "key-3");
+
+    expect(await once(other, "key-3", path)).toMatchObject({
+      status: 409,
+      body: { error: "This Idempotency-Key was used for another request within the last 24 hours" },
+    });
+    expect(await stored()).toHaveLength(1);
+  });
+
+  test("is a project's own", async () => {
+    const { key } = await newKey(database.db, { isOtherProject: true });
+    await once(body, "key-4");
+
+    const [status] = await track(body, { key, headers: { "idempotency-key": "key-4" } });
+
+    expect(status).toBe(201);
+    expect(await stored()).toHaveLength(2);
+  });
+
+  test("is free again after a day, and those of others are cleared away", async () => {
+    await once(body, "key-5");
+    await once(body, "key-6");
+    await database.db.query("update idempotency_keys set created_at = now() - interval '25 hours'");
+
+    expect(await once(body, "key-5")).toMatchObject({ status: 201, replayed: null });
+    expect(await database.db.query("select key from idempotency_keys")).toEqual([{ key: "key-5" }]);
+  });
+
+  test("of a request that was refused is free", async () => {
+    await once({ email: "nobody" }, "key-7");
+
+    expect(await once(body, "key-7")).toMatchObject({ status: 201, replayed: null });
+  });
+
+  test("makes a bulk safe to repeat", async () => {
+    const first = await once({ events: [body, body] }, "key-8", "/v1/events/bulk");
+
+    expect(await once({ events: [body, body] }, "key-8", "/v1/events/bulk")).toEqual({
+      ...first,
+      replayed: "true",
+    });
+    expect(await stored()).toHaveLength(2);
+  });
+
+  test.each([
+    ["", 400],
+    ["x".repeat(257), 400],
+    ["x".repeat(256), 201],
+  ] as const)("of %j is answered with %i", async (key, status) => {
+    expect((await once(body, key)).status).toBe(status);
+  });
+});
