@@ -1,6 +1,128 @@
+import { z } from "zod";
+import {
+  activitiesOfSendStatus,
+  type SendStatus,
+  sendStatus,
+  sendStatuses,
+} from "../../domain/send-status.ts";
+import { type Send, sendsByChange, sendsByCreation } from "../../storage/sends.ts";
 import type { ApiContext } from "../api-context.ts";
-import type { AnyRoute } from "../route.ts";
+import type { ErrorShape } from "../errors.ts";
+import { exactTime, uuid } from "../fields.ts";
+import { type AnyRoute, defineRoute } from "../route.ts";
 
-export function smartcqRoutes(_api: ApiContext): AnyRoute[] {
-  return [];
+const codes: Readonly<Record<number, string>> = {
+  400: "invalid_request",
+  401: "unauthorized",
+  403: "forbidden",
+  404: "not_found",
+  429: "rate_limited",
+  503: "unavailable",
+};
+
+const errorShape: ErrorShape = {
+  schema: z.object({
+    error: z.object({ code: z.string(), message: z.string(), request_id: z.string().optional() }),
+  }),
+  body: (status, message, requestId) => ({
+    error: { code: codes[status] ?? "internal_error", message, ...(requestId && { request_id: requestId }) },
+  }),
+};
+
+const limitMessage = "must be a whole number from 1 to 500";
+const limit = z
+  .string()
+  .regex(/^\d{1,3}$/, limitMessage)
+  .transform(Number)
+  .refine((count) => count >= 1 && count <= 500, limitMessage)
+  .default(100);
+
+const time = z.string().nullable();
+const Sent = z.object({
+  id: z.string(),
+  campaignId: z.string().nullable(),
+  contactId: z.string().nullable(),
+  status: z.enum(sendStatuses),
+  sentAt: time,
+  deliveredAt: time,
+  openedAt: time,
+  clickedAt: time,
+  error: z.string().nullable(),
+  createdAt: z.string(),
+});
+
+/** SmartCQ's `GET /api/v1/sends`. */
+export function smartcqRoutes({ db }: ApiContext): AnyRoute[] {
+  return [
+    defineRoute({
+      method: "get",
+      path: "/api/v1/sends",
+      scope: "sends:read",
+      tag: "SmartCQ",
+      summary: "Sends for a poller, the oldest first",
+      description:
+        "Ask again with `since` = the last `next`: no send is missed and none comes twice. Sends that share the last time of a page are on that page, so that it can be longer than `limit`. With `cursorBy=updated` sends come again whenever something has happened to them.",
+      errorShape,
+      params: z.object({}),
+      query: z.object({
+        limit,
+        since: exactTime.optional(),
+        campaignId: uuid.optional(),
+        status: z.enum(sendStatuses, `must be one of ${sendStatuses.join(", ")}`).optional(),
+        cursorBy: z.enum(["created", "updated"], "must be created or updated").default("created"),
+      }),
+      answer: z.object({ data: z.array(Sent), next: time }),
+      async handle({ caller, query }) {
+        const { since, campaignId, status } = query;
+        const conditions = status && activitiesOfSendStatus(status);
+        const list = query.cursorBy === "created" ? sendsByCreation : sendsByChange;
+        const rows = await list(
+          db,
+          { projectId: caller.projectId, since, campaignId, conditions },
+          query.limit,
+        );
+        return { data: eachOnce(rows).map(present), next: rows.at(-1)?.place ?? null };
+      },
+    }),
+  ];
+}
+
+/** In the place of its last change. */
+function eachOnce(rows: readonly Send[]): Send[] {
+  return [...new Map(rows.toReversed().map((row) => [row.id, row])).values()].reverse();
+}
+
+function present(row: Send): z.input<typeof Sent> {
+  const status = sendStatus(row);
+  return {
+    id: row.tagged_id ?? row.id,
+    campaignId: row.campaign_id,
+    contactId: row.recipient_id,
+    status,
+    sentAt: iso(row.sent_at),
+    deliveredAt: iso(row.delivered_at),
+    openedAt: iso(row.opened_first_at),
+    clickedAt: iso(row.clicked_first_at),
+    error: errorOf(status, row),
+    createdAt: row.created_at.toISOString(),
+  };
+}
+
+function errorOf(status: SendStatus, { current_status }: Send): string | null {
+  switch (status) {
+    case "bounced":
+      return current_status === "bounced_hard" ? "Permanent bounce" : "Transient bounce";
+    case "failed":
+      return "Rejected, or its template could not be filled";
+    case "suppressed":
+      return "The address is on the suppression list";
+    case "complained":
+      return "The recipient complained";
+    default:
+      return null;
+  }
+}
+
+function iso(date: Date | null): string | null {
+  return date?.toISOString() ?? null;
 }

@@ -1,0 +1,78 @@
+import type { ActivityState } from "./activity.ts";
+
+/**
+ * How far a send has come in the words of SmartCQ: one status in which opens and clicks have their rank. Lowest first.
+ */
+const ranks = [
+  "queued",
+  "sent",
+  "delayed",
+  "bounced_soft",
+  "delivered",
+  "opened",
+  "clicked",
+  "failed",
+  "suppressed",
+  "bounced_hard",
+  "complained",
+] as const;
+type Rank = (typeof ranks)[number];
+
+export const sendStatuses = [
+  "queued",
+  "sent",
+  "delayed",
+  "delivered",
+  "opened",
+  "clicked",
+  "failed",
+  "suppressed",
+  "bounced",
+  "complained",
+] as const;
+export type SendStatus = (typeof sendStatuses)[number];
+
+/** The status that SmartCQ shows of an activity: the highest that it has reached. */
+export function sendStatus(
+  activity: Pick<ActivityState, "current_status" | "opened_first_at" | "clicked_first_at">,
+) {
+  const reached: Rank[] = [activity.current_status];
+  if (activity.opened_first_at) reached.push("opened");
+  if (activity.clicked_first_at) reached.push("clicked");
+  const highest = Math.max(...reached.map((rank) => ranks.indexOf(rank)));
+  return shown(ranks[highest] ?? activity.current_status);
+}
+
+/** What an activity must be like to be shown with a status. */
+export type SendCondition = {
+  /** One of these. */
+  statuses: readonly Exclude<Rank, "opened" | "clicked">[];
+  /** null: it does not matter. */
+  isOpened: boolean | null;
+  isClicked: boolean | null;
+};
+
+/** The activities that SmartCQ shows with a status; those that meet one of the conditions. */
+export function activitiesOfSendStatus(status: SendStatus): SendCondition[] {
+  const below = (rank: Rank) =>
+    ranks
+      .slice(0, ranks.indexOf(rank))
+      .filter(
+        (lower): lower is SendCondition["statuses"][number] => lower !== "opened" && lower !== "clicked",
+      );
+  if (status === "clicked") return [{ statuses: below("clicked"), isOpened: null, isClicked: true }];
+  if (status === "opened") return [{ statuses: below("opened"), isOpened: true, isClicked: false }];
+  const stored = status === "bounced" ? (["bounced_soft", "bounced_hard"] as const) : [status];
+  return stored.map((one) => {
+    const isAboveClicks = ranks.indexOf(one) > ranks.indexOf("clicked");
+    return {
+      statuses: [one],
+      isOpened: isAboveClicks ? null : false,
+      isClicked: isAboveClicks ? null : false,
+    };
+  });
+}
+
+function shown(rank: Rank): SendStatus {
+  return rank === "bounced_soft" || rank === "bounced_hard" ? "bounced" : rank;
+}
