@@ -4,20 +4,28 @@
  */
 const names = {
   sent: { activity: "send", webhook: "email.send" },
-  delivered: { activity: "delivered", webhook: "email.delivery" },
-  delayed: { activity: "delivery_delay", webhook: "email.deliverydelay" },
-  bounced: { activity: "bounce", webhook: "email.bounce" },
+  delivered: { activity: "delivered", webhook: "email.delivery", emailit: "email.delivery.sent" },
+  delayed: { activity: "delivery_delay", webhook: "email.deliverydelay", emailit: "email.delivery.delayed" },
+  bounced: {
+    activity: "bounce",
+    webhook: "email.bounce",
+    emailit: { hard: "email.delivery.hardfail", soft: "email.delivery.softfail" },
+  },
   complained: { activity: "complaint", webhook: "email.complaint" },
-  rejected: { activity: "reject", webhook: "email.reject" },
-  rendering_failed: { activity: "rendering_failure", webhook: "email.renderingfailure" },
-  opened: { activity: "open", webhook: "email.open" },
-  clicked: { activity: "click", webhook: "email.click" },
+  rejected: { activity: "reject", webhook: "email.reject", emailit: "email.delivery.error" },
+  rendering_failed: {
+    activity: "rendering_failure",
+    webhook: "email.renderingfailure",
+    emailit: "email.delivery.error",
+  },
+  opened: { activity: "open", webhook: "email.open", emailit: "email.loaded" },
+  clicked: { activity: "click", webhook: "email.click", emailit: "email.link.clicked" },
   subscription_changed: { activity: "subscription", webhook: "email.subscription" },
-  suppressed: { activity: "suppressed", webhook: "email.suppressed" },
+  suppressed: { activity: "suppressed", webhook: "email.suppressed", emailit: "email.delivery.held" },
 } as const;
 
 /** What webhooks tell of beside emails: a custom event, and an address that is not to be written to any more. */
-const otherWebhooks = ["event.tracked", "suppression.added"] as const;
+const otherWebhooks = ["event.tracked", "suppression.added", "suppression.removed"] as const;
 
 export type EmailEventType = keyof typeof names;
 export type WebhookEventType = (typeof names)[EmailEventType]["webhook"] | (typeof otherWebhooks)[number];
@@ -36,4 +44,26 @@ export function activityName(type: EmailEventType): string {
 /** The name that webhook endpoints subscribe to. */
 export function webhookName(type: EmailEventType): WebhookEventType {
   return names[type].webhook;
+}
+
+/**
+ * The name in Emailit's API, or null for what does not appear there.
+ * @param bounceType of a bounce; `Permanent` is a hard one.
+ */
+export function emailitName(type: EmailEventType, bounceType: string | undefined): string | null {
+  const row = names[type];
+  if (!("emailit" in row)) return null;
+  if (typeof row.emailit === "string") return row.emailit;
+  return bounceType === "Permanent" ? row.emailit.hard : row.emailit.soft;
+}
+
+/** What Emailit gives a name, by that name: the types, and of bounces whether they are hard. */
+export function typesOfEmailitName(name: string): { types: EmailEventType[]; isHardBounce: boolean | null } {
+  const named = (bounceType?: string) =>
+    emailEventTypes.filter((type) => emailitName(type, bounceType) === name);
+  const [hard, soft] = [named("Permanent"), named()];
+  if (hard.includes("bounced") !== soft.includes("bounced")) {
+    return { types: ["bounced"], isHardBounce: hard.includes("bounced") };
+  }
+  return { types: soft, isHardBounce: null };
 }

@@ -7,23 +7,28 @@ import { isAway } from "../storage/database-errors.ts";
 export class ApiError extends Error {
   override readonly name = "ApiError";
   readonly status: number;
+  /** What the message leaves out, where an API has a field of its own for it. */
+  readonly description: string | undefined;
 
-  constructor(status: number, message: string) {
+  constructor(status: number, message: string, description?: string) {
     super(message);
     this.status = status;
+    this.description = description;
   }
 }
 
 /** How errors look in an API: its own for each dialect. */
 export type ErrorShape = {
   schema: z.ZodType;
-  /** @param requestId of faults of ours: what to ask us by. */
-  body(status: number, message: string, requestId?: string): unknown;
+  body(error: ToldError): unknown;
 };
+
+/** @property requestId of faults of ours: what to ask us by. */
+type ToldError = { status: number; message: string; description?: string | undefined; requestId?: string };
 
 export const nativeErrors: ErrorShape = {
   schema: z.object({ error: z.string(), request_id: z.string().optional() }),
-  body: (_status, error, requestId) => ({ error, ...(requestId && { request_id: requestId }) }),
+  body: ({ message, requestId }) => ({ error: message, ...(requestId && { request_id: requestId }) }),
 };
 
 /** What `errorHandler` answers with from here on. */
@@ -80,14 +85,14 @@ export function errorHandler(log: Logger) {
     const shape = errorShapeOf(response);
     const told = toldToCaller(error);
     if (told !== null) {
-      response.status(told.status).json(shape.body(told.status, told.message));
+      response.status(told.status).json(shape.body(told));
       return;
     }
     const requestId = String(response.getHeader("x-request-id"));
     log.error({ request_id: requestId, cause: errorText(error) }, "request failed");
     const { status, message } = faultOf(error);
     if (status === 503) response.setHeader("retry-after", retryAfterSeconds);
-    response.status(status).json(shape.body(status, message, requestId));
+    response.status(status).json(shape.body({ status, message, requestId }));
   };
 }
 
@@ -102,7 +107,7 @@ function faultOf(error: unknown): { status: 500 | 503; message: string } {
 const ClientError = z.looseObject({ status: z.number().min(400).max(499) });
 
 /** What is the caller's to mend. Express marks what it cannot read (a path that is not URL-encoded, say) with a status. */
-function toldToCaller(error: unknown): { status: number; message: string } | null {
+function toldToCaller(error: unknown): ToldError | null {
   if (error instanceof ApiError) return error;
   const parsed = ClientError.safeParse(error);
   return parsed.success ? { status: parsed.data.status, message: "The request cannot be read" } : null;

@@ -11,10 +11,17 @@ const positive = z
   .regex(/^[1-9]\d*$/, "must be a whole number of at least 1")
   .transform(Number);
 
-/** The query parameters of every list. A larger `per_page` is taken for the largest. */
+export const pageNumber = positive.refine((page) => page <= maxPage, "is too large").default(1);
+
+/** How many rows a page has; of more than `most` it has `most`. */
+export function pageSize(usual: number, most: number) {
+  return positive.default(usual).transform((count) => Math.min(count, most));
+}
+
+/** The query parameters of every list. */
 export const pagingQuery = {
-  page: positive.refine((page) => page <= maxPage, "is too large").default(1),
-  per_page: positive.default(defaultPerPage).transform((count) => Math.min(count, maxPerPage)),
+  page: pageNumber,
+  per_page: pageSize(defaultPerPage, maxPerPage),
   cursor: z
     .string()
     .max(200, "is too long")

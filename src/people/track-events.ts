@@ -9,6 +9,7 @@ import {
 } from "../domain/custom-event.ts";
 import { orderIdOf } from "../domain/order-confirmation.ts";
 import { type Lane, lanesToWake, owedDeliveries } from "../domain/owed-delivery.ts";
+import { profileChange } from "../domain/profile.ts";
 import { trackedWebhook } from "../domain/webhook-event.ts";
 import { errorText, type Logger } from "../logger.ts";
 import type { Queues } from "../queue/queues.ts";
@@ -18,6 +19,7 @@ import { insertDeliveries } from "../storage/deliveries.ts";
 import { listEndpoints } from "../storage/endpoints.ts";
 import { confirmOrders } from "../storage/orders.ts";
 import { inPartitions, type Partitions } from "../storage/partitions.ts";
+import { mergeAttributes } from "../storage/recipient-attributes.ts";
 import { findOrMakeRecipients, type RecipientRow } from "../storage/recipients.ts";
 
 export type TrackContext = {
@@ -108,6 +110,7 @@ async function storeEvents(
     tx,
     owned.map(({ event, recipient }) => ({ ...event, project_id: projectId, owner_id: recipient.id })),
   );
+  await updateProfiles(tx, projectId, owned);
   return { tracked: outcomes(owned), lanes: await tellSubscribers(tx, projectId, owned, clock.now()) };
 }
 
@@ -134,6 +137,15 @@ async function holdersOf(
     return orderId === null ? [] : [{ project_id: projectId, order_id: orderId, event_id: event.id }];
   });
   return confirmations.length === 0 ? new Map() : confirmOrders(tx, confirmations);
+}
+
+async function updateProfiles(tx: Database, projectId: string, owned: readonly OwnedEvent[]): Promise<void> {
+  const told = owned.flatMap(({ event, recipient }) => {
+    const attributes = profileChange(event);
+    const { occurred_at } = event;
+    return attributes === null ? [] : [{ project_id: projectId, id: recipient.id, occurred_at, attributes }];
+  });
+  if (told.length > 0) await mergeAttributes(tx, told);
 }
 
 /** Writes down what endpoints are owed for the events that count. @returns the lanes to wake. */

@@ -43,3 +43,29 @@ export async function findOrMakeRecipients(
   const ownIds = new Set(rows.map(({ id }) => id));
   return found.map((row) => ({ ...row, is_new: ownIds.has(row.id) }));
 }
+
+/** A recipient as it is read. */
+export type Recipient = RecipientRow & {
+  attributes: Record<string, unknown>;
+  is_suppressed: boolean;
+  created_at: Date;
+  updated_at: Date;
+};
+
+/** @param by an address in the form that is matched, or the id. */
+export async function findRecipient(
+  db: Database,
+  projectId: string,
+  by: { address: string } | { id: string },
+): Promise<Recipient | null> {
+  const [column, value] = "id" in by ? ["id = $2::uuid", by.id] : ["address = $2::text", by.address];
+  const [found] = await db.query<Recipient>(
+    `select project_id, id, address, attributes, created_at, updated_at,
+       exists (select from suppressions
+               where suppressions.project_id = recipients.project_id
+                 and suppressions.address = recipients.address) as is_suppressed
+     from recipients where project_id = $1 and ${column}`,
+    [projectId, value],
+  );
+  return found ?? null;
+}

@@ -24,7 +24,7 @@ const errorShape: ErrorShape = {
   schema: z.object({
     error: z.object({ code: z.string(), message: z.string(), request_id: z.string().optional() }),
   }),
-  body: (status, message, requestId) => ({
+  body: ({ status, message, requestId }) => ({
     error: { code: codes[status] ?? "internal_error", message, ...(requestId && { request_id: requestId }) },
   }),
 };

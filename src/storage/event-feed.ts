@@ -1,0 +1,73 @@
+import type { EventDetail } from "../domain/event-detail.ts";
+import type { EmailEventType } from "../domain/event-names.ts";
+import { conditions } from "./conditions.ts";
+import type { Database } from "./database.ts";
+
+/** An event of an email, or a custom one, with what it belongs to. */
+export type FedEvent = {
+  id: string;
+  occurred_at: string;
+  recorded_at: string;
+} & (
+  | {
+      type: EmailEventType;
+      detail: EventDetail;
+      activity_id: string;
+      message_id: string;
+      recipient: string;
+      sender_email: string | null;
+      subject: string | null;
+    }
+  | {
+      type: "custom";
+      name: string;
+      properties: Record<string, unknown>;
+      recipient_id: string;
+      recipient: string;
+    }
+);
+
+export type FeedFilter = {
+  projectId: string;
+  /** Only of these types; `custom` is one. */
+  types: readonly (EmailEventType | "custom")[];
+  isHardBounce?: boolean | undefined;
+  /** Of custom events. */
+  name?: string | undefined;
+  /** The very moment, for finding one. */
+  occurredAt?: Date | undefined;
+};
+
+const exact = (time: string) => `to_char(${time}, 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')`;
+
+/** Events that count, newest first; automatic replies are left out. */
+export async function feedEvents(
+  db: Database,
+  filter: FeedFilter,
+  page: { limit: number; offset: number },
+): Promise<FedEvent[]> {
+  const { add, where, params } = conditions();
+  add("project_id = ?", filter.projectId);
+  add("type = any(?::text[])", filter.types);
+  add("occurred_at = ?::timestamptz", filter.occurredAt);
+  add("name = ?", filter.name);
+  add("(detail ->> 'bounce_type' is not distinct from 'Permanent') = ?", filter.isHardBounce);
+  add("discarded is null and detail -> 'auto_reply' is null");
+  return db.query<FedEvent>(
+    `with page as materialized (
+       select * from events where ${where()} order by occurred_at desc, id desc
+       limit ${Math.trunc(page.limit)} offset ${Math.trunc(page.offset)})
+     select page.id, page.type, page.name, ${exact("page.occurred_at")} as occurred_at,
+       ${exact("greatest(page.occurred_at, page.created_at)")} as recorded_at, page.detail,
+       page.detail -> 'properties' as properties, coalesce(activity.tagged_id, activity.id) as activity_id,
+       activity.message_id, activity.sender_email, activity.subject, recipients.id as recipient_id,
+       coalesce(activity.recipient_as_sent, recipients.address) as recipient
+     from page
+     left join activity on page.type <> 'custom'
+       and activity.project_id = page.project_id and activity.id = page.owner_id
+     left join recipients on page.type = 'custom'
+       and recipients.project_id = page.project_id and recipients.id = page.owner_id
+     order by page.occurred_at desc, page.id desc`,
+    params,
+  );
+}
