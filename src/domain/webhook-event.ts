@@ -75,6 +75,29 @@ export function suppressionWebhook(
   return webhook(id, "suppression.added", activity, recordedAt, data);
 }
 
+/**
+ * Tells that somebody has put an address on the suppression list, or has taken it off.
+ * @param id a UUIDv7: nothing tells two such changes apart but their making.
+ */
+export function listChangeWebhook(
+  id: string,
+  type: "suppression.added" | "suppression.removed",
+  projectId: string,
+  change: { recipient: string; reason: string; source_event_id: string | null },
+  changedAt: Date,
+): WebhookEvent {
+  const data = () => ({
+    activity_id: null,
+    message_id: null,
+    ...change,
+    event_timestamp: changedAt.toISOString(),
+    bounce_type: null,
+    bounce_subtype: null,
+    complaint_feedback_type: null,
+  });
+  return webhook(id, type, { project_id: projectId, is_test: false }, changedAt, data);
+}
+
 /** Tells of a custom event. @param recipient with the address in the form that is matched. */
 export function trackedWebhook(
   recipient: { project_id: string; id: string; address: string; is_test: boolean },

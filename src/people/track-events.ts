@@ -8,19 +8,18 @@ import {
   decideCustomEvents,
 } from "../domain/custom-event.ts";
 import { orderIdOf } from "../domain/order-confirmation.ts";
-import { type Lane, lanesToWake, owedDeliveries } from "../domain/owed-delivery.ts";
+import type { Lane } from "../domain/owed-delivery.ts";
 import { profileChange } from "../domain/profile.ts";
 import { trackedWebhook } from "../domain/webhook-event.ts";
-import { errorText, type Logger } from "../logger.ts";
+import type { Logger } from "../logger.ts";
 import type { Queues } from "../queue/queues.ts";
 import { insertCustomEvents } from "../storage/custom-events.ts";
 import type { Database } from "../storage/database.ts";
-import { insertDeliveries } from "../storage/deliveries.ts";
-import { listEndpoints } from "../storage/endpoints.ts";
 import { confirmOrders } from "../storage/orders.ts";
 import { inPartitions, type Partitions } from "../storage/partitions.ts";
 import { mergeAttributes } from "../storage/recipient-attributes.ts";
 import { findOrMakeRecipients, type RecipientRow } from "../storage/recipients.ts";
+import { oweDeliveries, wakeLanes } from "./tell-endpoints.ts";
 
 export type TrackContext = {
   db: Database;
@@ -111,7 +110,7 @@ async function storeEvents(
     owned.map(({ event, recipient }) => ({ ...event, project_id: projectId, owner_id: recipient.id })),
   );
   await updateProfiles(tx, projectId, owned);
-  return { tracked: outcomes(owned), lanes: await tellSubscribers(tx, projectId, owned, clock.now()) };
+  return { tracked: outcomes(owned), lanes: await tellEndpoints(tx, projectId, owned, clock.now()) };
 }
 
 async function recipientsOf(
@@ -149,21 +148,17 @@ async function updateProfiles(tx: Database, projectId: string, owned: readonly O
 }
 
 /** Writes down what endpoints are owed for the events that count. @returns the lanes to wake. */
-async function tellSubscribers(
+async function tellEndpoints(
   tx: Database,
   projectId: string,
   owned: readonly OwnedEvent[],
   recordedAt: Date,
 ): Promise<Lane[]> {
-  const endpoints = await listEndpoints(tx, projectId);
   const counted = owned.filter(({ event }) => event.discarded === null);
-  const deliveries = counted.flatMap(({ event, recipient }) => {
-    const told = { ...recipient, is_test: isTestAddress(recipient.address) };
-    const owed = owedDeliveries(trackedWebhook(told, event, recordedAt), endpoints);
-    return owed.map((delivery) => ({ project_id: projectId, ...delivery }));
-  });
-  if (deliveries.length > 0) await insertDeliveries(tx, deliveries);
-  return lanesToWake(deliveries);
+  const webhooks = counted.map(({ event, recipient }) =>
+    trackedWebhook({ ...recipient, is_test: isTestAddress(recipient.address) }, event, recordedAt),
+  );
+  return oweDeliveries(tx, projectId, webhooks);
 }
 
 function outcomes(owned: readonly OwnedEvent[]): TrackedEvent[] {
@@ -177,12 +172,4 @@ function outcomes(owned: readonly OwnedEvent[]): TrackedEvent[] {
     discarded: event.discarded,
     kept: event.detail.kept ?? null,
   }));
-}
-
-/** The deliveries are durable: the sweep finds those of a lane that is not woken. */
-async function wakeLanes({ queues, log }: TrackContext, lanes: readonly Lane[]): Promise<void> {
-  if (lanes.length === 0) return;
-  await queues.wakeDeliver(lanes).catch((error: unknown) => {
-    log.warn({ cause: errorText(error) }, "lanes not woken");
-  });
 }

@@ -27,5 +27,6 @@ test("endpoints can subscribe to the webhook name of every type, to custom event
     ...emailEventTypes.map(webhookName),
     "event.tracked",
     "suppression.added",
+    "suppression.removed",
   ]);
 });

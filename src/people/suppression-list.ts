@@ -1,0 +1,62 @@
+import type { Clock } from "../clock.ts";
+import { listChangeWebhook } from "../domain/webhook-event.ts";
+import type { Logger } from "../logger.ts";
+import type { Queues } from "../queue/queues.ts";
+import type { Database } from "../storage/database.ts";
+import { addToList, type ListedReason, removeFromList } from "../storage/suppression-list.ts";
+import { oweDeliveries, wakeLanes } from "./tell-endpoints.ts";
+
+export type ListContext = {
+  db: Database;
+  clock: Pick<Clock, "now" | "newId">;
+  queues: Pick<Queues, "wakeDeliver">;
+  log: Logger;
+};
+
+/** @property address in the form that is matched. */
+export type AddressToSuppress = { address: string; reason: ListedReason };
+
+/**
+ * Suppresses addresses by hand, all or none, and tells endpoints of those that were not suppressed before.
+ * @returns how many those are.
+ */
+export async function suppressByHand(
+  context: ListContext,
+  projectId: string,
+  listed: readonly AddressToSuppress[],
+): Promise<number> {
+  const { db, clock } = context;
+  const now = clock.now();
+  const { added, lanes } = await db.transaction(async (tx) => {
+    const rows = listed.map((one) => ({ project_id: projectId, since: now, ...one }));
+    const unlisted = await addToList(tx, rows);
+    // Of an address that is given twice the first one stands.
+    const reasons = new Map(listed.toReversed().map(({ address, reason }) => [address, reason]));
+    const webhooks = [...unlisted].map((recipient) => {
+      const change = { recipient, reason: reasons.get(recipient) ?? "manual", source_event_id: null };
+      return listChangeWebhook(clock.newId(), "suppression.added", projectId, change, now);
+    });
+    return { added: unlisted.size, lanes: await oweDeliveries(tx, projectId, webhooks) };
+  });
+  await wakeLanes(context, lanes);
+  return added;
+}
+
+/** Lifts a suppression, whatever it came from, and tells endpoints. @returns whether the address was suppressed. */
+export async function liftSuppression(
+  context: ListContext,
+  projectId: string,
+  address: string,
+): Promise<boolean> {
+  const { db, clock } = context;
+  const lanes = await db.transaction(async (tx) => {
+    const removed = await removeFromList(tx, projectId, address);
+    if (removed === null) return null;
+    const change = { recipient: address, ...removed };
+    const webhook = listChangeWebhook(clock.newId(), "suppression.removed", projectId, change, clock.now());
+    return oweDeliveries(tx, projectId, [webhook]);
+  });
+  if (lanes === null) return false;
+  await wakeLanes(context, lanes);
+  return true;
+}

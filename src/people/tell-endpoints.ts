@@ -1,0 +1,32 @@
+import { type Lane, lanesToWake, owedDeliveries } from "../domain/owed-delivery.ts";
+import type { WebhookEvent } from "../domain/webhook-event.ts";
+import { errorText, type Logger } from "../logger.ts";
+import type { Queues } from "../queue/queues.ts";
+import type { Database } from "../storage/database.ts";
+import { insertDeliveries } from "../storage/deliveries.ts";
+import { listEndpoints } from "../storage/endpoints.ts";
+
+/** Writes down what the endpoints of a project are owed for what happened. @returns the lanes to wake. */
+export async function oweDeliveries(
+  tx: Database,
+  projectId: string,
+  webhooks: readonly WebhookEvent[],
+): Promise<Lane[]> {
+  const endpoints = await listEndpoints(tx, projectId);
+  const deliveries = webhooks.flatMap((webhook) =>
+    owedDeliveries(webhook, endpoints).map((delivery) => ({ project_id: projectId, ...delivery })),
+  );
+  if (deliveries.length > 0) await insertDeliveries(tx, deliveries);
+  return lanesToWake(deliveries);
+}
+
+/** The deliveries are durable: the sweep finds those of a lane that is not woken. */
+export async function wakeLanes(
+  { queues, log }: { queues: Pick<Queues, "wakeDeliver">; log: Logger },
+  lanes: readonly Lane[],
+): Promise<void> {
+  if (lanes.length === 0) return;
+  await queues.wakeDeliver(lanes).catch((error: unknown) => {
+    log.warn({ cause: errorText(error) }, "lanes not woken");
+  });
+}
