@@ -55,19 +55,22 @@ const timeMessage = "must be a time such as 2026-01-31 or 2026-01-31T12:00:00Z";
 /** ISO 8601 with an offset, or a date, which is its first moment in UTC. */
 export const time = z
   .union([z.iso.datetime({ offset: true }), z.iso.date()], timeMessage)
-  .transform((text) => new Date(text))
-  // What Postgres and ISO 8601 both write with four digits.
-  .refine((at) => at.getUTCFullYear() >= 1 && at.getUTCFullYear() <= 9999, timeMessage);
+  .transform((text) => new Date(text));
 
 /** As `time`, in UTC with up to six digits of a second's fraction, none of which is lost. */
 export const exactTime = z
   .string()
   .max(40, timeMessage)
-  .refine((text) => time.safeParse(text).success, timeMessage)
+  .refine((text) => time.safeParse(text).success && hasYear(new Date(text)), timeMessage)
   .transform((text) => {
     const fraction = /\.(\d+)/.exec(text)?.[1] ?? "";
     return new Date(text).toISOString().replace(/\.\d+Z$/, `.${fraction.padEnd(6, "0").slice(0, 6)}Z`);
   });
+
+/** Whether Postgres takes the year as ISO 8601 writes it, with four digits. */
+function hasYear(at: Date): boolean {
+  return at.getUTCFullYear() >= 1 && at.getUTCFullYear() <= 9999;
+}
 
 const earliest = new Date("2000-01-01T00:00:00.000Z");
 const dayMs = 86_400_000;

@@ -11,11 +11,12 @@ import {
 import type { Database } from "../../storage/database.ts";
 import { eventsOfActivity, type StoredEvent } from "../../storage/events.ts";
 import type { ApiContext } from "../api-context.ts";
+import { csvOf } from "../csv.ts";
 import { ApiError } from "../errors.ts";
 import { domainName, emailAddress, time, uuid } from "../fields.ts";
 import { Pagination, pageOf, pagination, pagingQuery } from "../paging.ts";
 import { eventDetailFields, presentDetail } from "../presented-event.ts";
-import { type AnyRoute, defineRoute } from "../route.ts";
+import { type AnyRoute, defineCsvRoute, defineRoute } from "../route.ts";
 
 const timestamp = z.string().nullable();
 const text = z.string().nullable();
@@ -67,50 +68,85 @@ const include = z
   .transform((list) => list.split(",").map((part) => part.trim()))
   .pipe(z.array(includable));
 
-/** `GET /v1/activity/:id` and `GET /v1/activity`. */
-export function activityRoutes({ db }: ApiContext): AnyRoute[] {
-  return [
-    defineRoute({
-      method: "get",
-      path: "/v1/activity/:id",
-      scope: "activity:read",
-      tag: "Activity",
-      summary: "One email to one recipient, with its timeline when asked for",
-      params: z.object({ id: z.string() }),
-      query: z.object({ include: include.default([]) }),
-      answer: z.object({ success: z.literal(true), data: Activity }),
-      async handle({ caller, params, query }) {
-        // An id that cannot be one is as unknown as any other.
-        const id = uuid.safeParse(params.id);
-        const activity = id.success ? await findActivity(db, caller.projectId, id.data) : null;
-        if (activity === null) throw new ApiError(404, "There is no activity with this id");
-        const included = await includedParts(db, activity, query.include);
-        return { success: true as const, data: { ...present(activity), ...included } };
-      },
-    }),
-    defineRoute({
-      method: "get",
-      path: "/v1/activity",
-      scope: "activity:read",
-      tag: "Activity",
-      summary: "Emails to recipients, the newest first",
-      params: z.object({}),
-      query: listQuery,
-      answer: z.object({ success: z.literal(true), data: z.array(Activity), pagination: Pagination }),
-      async handle({ caller, query }) {
-        const filter = filterOf(caller.projectId, query);
-        const rows = await listActivity(db, filter, pageOf(query));
-        const total = await countActivity(db, filter);
-        const last = rows.at(-1);
-        const place = last ? { time: last.created_at_exact, id: last.id } : null;
-        return {
-          success: true as const,
-          data: rows.map(present),
-          pagination: pagination(query, total, rows.length, place),
-        };
-      },
-    }),
-  ];
+/** `GET /v1/activity`, alone, as a list and as CSV. */
+export function activityRoutes(api: ApiContext): AnyRoute[] {
+  return [csv(api), detail(api), list(api)];
+}
+
+function detail({ db }: ApiContext): AnyRoute {
+  return defineRoute({
+    method: "get",
+    path: "/v1/activity/:id",
+    scope: "activity:read",
+    tag: "Activity",
+    summary: "One email to one recipient, with its timeline when asked for",
+    params: z.object({ id: z.string() }),
+    query: z.object({ include: include.default([]) }),
+    answer: z.object({ success: z.literal(true), data: Activity }),
+    async handle({ caller, params, query }) {
+      // An id that cannot be one is as unknown as any other.
+      const id = uuid.safeParse(params.id);
+      const activity = id.success ? await findActivity(db, caller.projectId, id.data) : null;
+      if (activity === null) throw new ApiError(404, "There is no activity with this id");
+      const included = await includedParts(db, activity, query.include);
+      return { success: true as const, data: { ...present(activity), ...included } };
+    },
+  });
+}
+
+function list({ db }: ApiContext): AnyRoute {
+  return defineRoute({
+    method: "get",
+    path: "/v1/activity",
+    scope: "activity:read",
+    tag: "Activity",
+    summary: "Emails to recipients, the newest first",
+    params: z.object({}),
+    query: z.object({ ...pagingQuery, ...filters }),
+    answer: z.object({ success: z.literal(true), data: z.array(Activity), pagination: Pagination }),
+    async handle({ caller, query }) {
+      const filter = filterOf(caller.projectId, query);
+      const rows = await listActivity(db, filter, pageOf(query));
+      const total = await countActivity(db, filter);
+      const last = rows.at(-1);
+      return {
+        success: true as const,
+        data: rows.map(present),
+        pagination: pagination(query, total, rows.length, last ? placeOf(last) : null),
+      };
+    },
+  });
+}
+
+/** What is one value, in a cell of its own; tags are JSON. */
+const csvColumns = Object.keys(Activity.omit({ events: true, html_content: true }).shape);
+
+function csv({ db }: ApiContext): AnyRoute {
+  return defineCsvRoute({
+    method: "get",
+    path: "/v1/activity.csv",
+    scope: "activity:read",
+    tag: "Activity",
+    summary: "Emails to recipients as CSV of any size, the newest first",
+    description: "Takes the filters of the list.",
+    params: z.object({}),
+    query: z.object(filters),
+    columns: csvColumns,
+    rows({ caller, query }) {
+      const filter = filterOf(caller.projectId, query);
+      return csvOf(csvColumns, (page) => listActivity(db, filter, page), placeOf, cells);
+    },
+  });
+}
+
+function cells(row: ReadActivity): Readonly<Record<string, unknown>> {
+  const { tags, ...shown } = present(row);
+  const texts = Object.entries(shown).map(([name, value]) => [name, value === null ? "" : String(value)]);
+  return { ...Object.fromEntries(texts), tags: JSON.stringify(tags) };
+}
+
+function placeOf({ created_at_exact, id }: ReadActivity) {
+  return { time: created_at_exact, id };
 }
 
 async function includedParts(
@@ -128,8 +164,7 @@ async function includedParts(
 
 const statusFilters = [...apiStatuses, "opened", "clicked"] as const;
 
-const listQuery = z.object({
-  ...pagingQuery,
+const filters = {
   email: emailAddress.optional(),
   status: z.enum(statusFilters, `must be one of ${statusFilters.join(", ")}`).optional(),
   automation_run_id: uuid.optional(),
@@ -137,9 +172,9 @@ const listQuery = z.object({
   sender_domain: domainName.optional(),
   since: time.optional(),
   until: time.optional(),
-});
+};
 
-function filterOf(projectId: string, query: z.output<typeof listQuery>): ActivityFilter {
+function filterOf(projectId: string, query: z.output<z.ZodObject<typeof filters>>): ActivityFilter {
   return {
     projectId,
     recipient: query.email,

@@ -1,0 +1,128 @@
+import { randomUUID } from "node:crypto";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { defaultProjectId } from "../../src/storage/projects.ts";
+import { type TestDatabase, testDatabase } from "../support/database.ts";
+import { startTestService, type TestService } from "../support/service.ts";
+import { ask, newKey } from "./api.ts";
+
+let database: TestDatabase;
+let service: TestService;
+
+beforeAll(async () => {
+  database = await testDatabase();
+  service = await startTestService({ databaseUrl: database.url });
+  const at = "2026-11-01T10:00:00Z";
+  const some = (count: number, fields: Partial<Row>) => Array<Partial<Row>>(count).fill(fields);
+  await write([
+    ...some(3, { current_status: "delivered", delivered_at: at }),
+    { current_status: "delivered", delivered_at: at, opened_first_at: at, clicked_first_at: at },
+    { current_status: "complained", delivered_at: at, complained_at: at, opened_first_at: at },
+    { current_status: "bounced_hard", bounced_at: at },
+    { current_status: "bounced_soft", bounced_at: at },
+    { current_status: "failed" },
+    { current_status: "suppressed" },
+    { current_status: "delivered", delivered_at: at, is_test: true },
+    { sender_domain: "two.example", current_status: "delivered", delivered_at: at },
+    { sender_domain: null, current_status: "failed" },
+    { sender_domain: "old.example", created_at: new Date(Date.now() - 31 * 86_400_000).toISOString() },
+  ]);
+});
+afterAll(async () => {
+  await service?.close();
+  await database?.drop();
+});
+
+type Row = {
+  sender_domain: string | null;
+  current_status: string;
+  delivered_at: string | null;
+  bounced_at: string | null;
+  complained_at: string | null;
+  opened_first_at: string | null;
+  clicked_first_at: string | null;
+  is_test: boolean;
+  created_at: string;
+};
+const usual: Row = {
+  sender_domain: "one.example",
+  current_status: "sent",
+  delivered_at: null,
+  bounced_at: null,
+  complained_at: null,
+  opened_first_at: null,
+  clicked_first_at: null,
+  is_test: false,
+  created_at: new Date().toISOString(),
+};
+async function write(rows: Partial<Row>[]): Promise<void> {
+  for (const row of rows) {
+    const fields = { ...usual, ...row };
+    const names = Object.keys(fields);
+    await database.db.query(
+      `insert into activity (project_id, id, message_id, recipient, recipient_as_sent, open_count, click_count,
+         recipient_certain, ${names.join(", ")})
+       values ($1, $2, $3, 'jane@example.com', 'jane@example.com', 0, 0, true,
+         ${names.map((_, n) => `$${n + 4}`).join(", ")})`,
+      [defaultProjectId, randomUUID(), randomUUID(), ...Object.values(fields)],
+    );
+  }
+}
+
+const nothing = {
+  total_sent: 0,
+  total_delivered: 0,
+  hard_bounced: 0,
+  soft_bounced: 0,
+  complained: 0,
+  unique_opens: 0,
+  unique_clicks: 0,
+  hard_bounce_rate: 0,
+};
+
+test("counts by the sender's domain over the last 30 days, without tests", async () => {
+  expect(await ask(service, "/v1/domain-stats")).toEqual([
+    200,
+    {
+      success: true,
+      since: expect.stringMatching(/Z$/),
+      until: expect.stringMatching(/Z$/),
+      data: [
+        {
+          domain: "one.example",
+          total_sent: 7,
+          total_delivered: 5,
+          hard_bounced: 1,
+          soft_bounced: 1,
+          complained: 1,
+          unique_opens: 2,
+          unique_clicks: 1,
+          hard_bounce_rate: 14.29,
+        },
+        { ...nothing, domain: "two.example", total_sent: 1, total_delivered: 1 },
+        { ...nothing, domain: null },
+      ],
+    },
+  ]);
+});
+
+test("counts within the times that are given", async () => {
+  const [, body] = await ask(
+    service,
+    `/v1/domain-stats?since=2020-01-01&until=${new Date(Date.now() - 86_400_000).toISOString()}`,
+  );
+
+  expect(body).toMatchObject({
+    since: "2020-01-01T00:00:00.000Z",
+    data: [{ domain: "old.example", total_sent: 1 }],
+  });
+});
+
+test("has nothing for another project, and 400 for what is no time", async () => {
+  const { key } = await newKey(database.db, { isOtherProject: true });
+
+  expect(await ask(service, "/v1/domain-stats", key)).toMatchObject([200, { data: [] }]);
+  expect(await ask(service, "/v1/domain-stats?since=soon")).toEqual([
+    400,
+    { error: expect.stringContaining("since must be a time") },
+  ]);
+});
