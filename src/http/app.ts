@@ -1,5 +1,6 @@
 import express, { type Express } from "express";
 import { findApiKey } from "../storage/api-keys.ts";
+import { countInDatabase } from "../storage/request-windows.ts";
 import type { ApiContext } from "./api-context.ts";
 import { createAuthenticate } from "./auth.ts";
 import { emailitRoutes } from "./dialects/emailit.ts";
@@ -26,7 +27,12 @@ export function createApp(api: ApiContext): Express {
   registerDocumentation(app, routes);
   const gate: Gate = {
     authenticate: createAuthenticate((sha256) => findApiKey(api.db, sha256), api.clock.now),
-    admit: createRateLimit(api),
+    admit: createRateLimit({
+      count: api.queues.countRequests ?? ((keyId, requests) => countInDatabase(api.db, keyId, requests)),
+      limit: api.config.rateLimitPerMinute,
+      clock: api.clock,
+      log: api.log,
+    }),
   };
   for (const route of routes) route.register(app, gate);
   app.use(notFound);

@@ -1,5 +1,53 @@
+import { createRequire } from "node:module";
+import { dirname } from "node:path";
 import type { Express } from "express";
+import { openApiDocument } from "./openapi.ts";
 import type { AnyRoute } from "./route.ts";
 
-/** `/openapi.json` and `/docs`. */
-export function registerDocumentation(_app: Express, _routes: readonly AnyRoute[]): void {}
+/** Nothing is loaded from elsewhere, and the browser holds the page to it; Swagger UI styles its elements itself. */
+const contentSecurityPolicy =
+  "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; frame-ancestors 'none'";
+
+const page = `<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>Fanmail API</title>
+<link rel="icon" href="docs/favicon-32x32.png">
+<link rel="stylesheet" href="docs/swagger-ui.css">
+<div id="docs"></div>
+<script src="docs/swagger-ui-bundle.js"></script>
+<script src="docs/start.js"></script>
+</html>
+`;
+
+/** `validatorUrl: null` keeps the viewer from sending the document to a public validator. */
+const startScript = `SwaggerUIBundle({
+  url: "openapi.json",
+  dom_id: "#docs",
+  deepLinking: true,
+  displayRequestDuration: true,
+  persistAuthorization: true,
+  validatorUrl: null,
+});
+`;
+
+const assets = ["swagger-ui.css", "swagger-ui-bundle.js", "favicon-32x32.png"];
+
+/** `/openapi.json`, for programs, and `/docs`, for people: Swagger UI, served from here. Neither needs a key. */
+export function registerDocumentation(app: Express, routes: readonly AnyRoute[]): void {
+  const document = openApiDocument(routes.map(({ description }) => description));
+  const root = dirname(createRequire(import.meta.url).resolve("swagger-ui-dist/package.json"));
+  app.get("/openapi.json", (_request, response) => {
+    response.json(document);
+  });
+  app.get("/docs", (_request, response) => {
+    response.set("content-security-policy", contentSecurityPolicy).type("html").send(page);
+  });
+  app.get("/docs/start.js", (_request, response) => {
+    response.type("js").send(startScript);
+  });
+  for (const asset of assets) {
+    app.get(`/docs/${asset}`, (_request, response) => response.sendFile(asset, { root, maxAge: "1d" }));
+  }
+}

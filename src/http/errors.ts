@@ -19,6 +19,8 @@ export class ApiError extends Error {
 
 /** How errors look in an API: its own for each dialect. */
 export type ErrorShape = {
+  /** In `/openapi.json`. */
+  name: string;
   schema: z.ZodType;
   body(error: ToldError): unknown;
 };
@@ -27,6 +29,7 @@ export type ErrorShape = {
 type ToldError = { status: number; message: string; description?: string | undefined; requestId?: string };
 
 export const nativeErrors: ErrorShape = {
+  name: "Error",
   schema: z.object({ error: z.string(), request_id: z.string().optional() }),
   body: ({ message, requestId }) => ({ error: message, ...(requestId && { request_id: requestId }) }),
 };

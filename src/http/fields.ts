@@ -29,6 +29,9 @@ export const personAddress = z
   .pipe(emailAddress)
   .meta({ description: "An email address; trimmed and in lower case it is the same" });
 
+/** What a path may hold in place of an id or an address; whether there is such a one is the handler's to say. */
+export const pathText = z.string().max(1_024, "is longer than 1024 characters");
+
 /** Text of 1 to `max` characters that can be stored: no NUL, and no half of a surrogate pair. */
 export function storableText(max: number) {
   return z
@@ -54,14 +57,21 @@ const timeMessage = "must be a time such as 2026-01-31 or 2026-01-31T12:00:00Z";
 
 /** ISO 8601 with an offset, or a date, which is its first moment in UTC. */
 export const time = z
-  .union([z.iso.datetime({ offset: true }), z.iso.date()], timeMessage)
-  .transform((text) => new Date(text));
+  .string()
+  .max(40, timeMessage)
+  .pipe(z.union([z.iso.datetime({ offset: true }), z.iso.date()], timeMessage))
+  .transform((text) => new Date(text))
+  .refine(hasYear, timeMessage)
+  .meta({
+    description: "A time such as 2026-01-31T12:00:00Z, or a date, which is its first moment in UTC",
+    examples: ["2026-01-31T12:00:00Z", "2026-01-31"],
+  });
 
 /** As `time`, in UTC with up to six digits of a second's fraction, none of which is lost. */
 export const exactTime = z
   .string()
   .max(40, timeMessage)
-  .refine((text) => time.safeParse(text).success && hasYear(new Date(text)), timeMessage)
+  .refine((text) => time.safeParse(text).success, timeMessage)
   .transform((text) => {
     const fraction = /\.(\d+)/.exec(text)?.[1] ?? "";
     return new Date(text).toISOString().replace(/\.\d+Z$/, `.${fraction.padEnd(6, "0").slice(0, 6)}Z`);

@@ -8,14 +8,21 @@ const maxPage = 999_999_999;
 
 const positive = z
   .string()
+  .max(20, "has too many digits")
   .regex(/^[1-9]\d*$/, "must be a whole number of at least 1")
   .transform(Number);
 
-export const pageNumber = positive.refine((page) => page <= maxPage, "is too large").default(1);
+export const pageNumber = positive
+  .refine((page) => page <= maxPage, "is too large")
+  .default(1)
+  .meta({ type: "integer", minimum: 1, maximum: maxPage, default: 1 });
 
 /** How many rows a page has; of more than `most` it has `most`. */
 export function pageSize(usual: number, most: number) {
-  return positive.default(usual).transform((count) => Math.min(count, most));
+  return positive
+    .default(usual)
+    .transform((count) => Math.min(count, most))
+    .meta({ type: "integer", minimum: 1, default: usual, description: `Rows of a page; at most ${most}` });
 }
 
 /** The query parameters of every list. */
@@ -31,7 +38,8 @@ export const pagingQuery = {
       issues.addIssue({ code: "custom", message: "is not a next_cursor of this list" });
       return z.NEVER;
     })
-    .optional(),
+    .optional()
+    .meta({ description: "`next_cursor` of the last page; walks any depth at the price of the first page" }),
 };
 
 export type Paging = { page: number; per_page: number; cursor?: Cursor | undefined };

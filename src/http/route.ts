@@ -83,6 +83,7 @@ export type Gate = {
 /** A route as the documentation sees it. */
 export type RouteDescription = Described<z.ZodType, z.ZodType, z.ZodType> & {
   status: number;
+  errorShape: ErrorShape;
   answer: { kind: "json"; schema: z.ZodType } | { kind: "csv"; columns: readonly string[] };
 };
 
@@ -96,9 +97,9 @@ export function defineRoute<
   Answer extends z.ZodType,
   Body extends z.ZodType = z.ZodUndefined,
 >(route: JsonRoute<Params, Query, Body, Answer>): AnyRoute {
-  const status = route.status ?? 200;
+  const { status = 200, errorShape = nativeErrors } = route;
   return {
-    description: { ...route, status, answer: { kind: "json", schema: route.answer } },
+    description: { ...route, status, errorShape, answer: { kind: "json", schema: route.answer } },
     register(app, gate) {
       app[route.method](route.path, async (request: Request, response: Response) => {
         const answer = await route.handle(await readInput(route, gate, request, response));
@@ -112,8 +113,9 @@ export function defineRoute<
 export function defineCsvRoute<Params extends z.ZodType, Query extends z.ZodType>(
   route: CsvRoute<Params, Query>,
 ): AnyRoute {
+  const { errorShape = nativeErrors } = route;
   return {
-    description: { ...route, status: 200, answer: { kind: "csv", columns: route.columns } },
+    description: { ...route, status: 200, errorShape, answer: { kind: "csv", columns: route.columns } },
     register(app, gate) {
       app[route.method](route.path, async (request: Request, response: Response) => {
         const input = await readInput(route, gate, request, response);

@@ -1,5 +1,7 @@
 import { createPostgresBackend, type JobsOptions, Queue, Worker, withBackend } from "bullmq";
 import { Cluster, Redis } from "ioredis";
+import type { CountRequests } from "../domain/request-window.ts";
+import { countInRedis } from "./request-windows.ts";
 
 export type QueueConnection =
   | { kind: "postgres"; url: string }
@@ -18,6 +20,8 @@ export type QueueDriver = {
   queue<Data>(name: string): JobQueue<Data>;
   /** Runs `work` for each job, `concurrency` at a time. */
   worker<Data>(name: string, concurrency: number, work: (data: Data) => Promise<void>): JobWorker;
+  /** Counts the requests of API keys; null where there is no Redis. */
+  countRequests: CountRequests | null;
   /** Ends connections that queues and workers share. */
   disconnect(): void;
 };
@@ -67,6 +71,7 @@ function postgresDriver(url: string, onError: OnError): QueueDriver {
       const worker = new Worker(name, (job) => work(job.data), { connection, concurrency, ...takeOver });
       return worker.on("error", onError).on("failed", (_job, error) => onError(error));
     },
+    countRequests: null,
     disconnect: () => {},
   };
 }
@@ -74,7 +79,7 @@ function postgresDriver(url: string, onError: OnError): QueueDriver {
 type RedisConnection = Exclude<QueueConnection, { kind: "postgres" }>;
 
 function redisDriver(redis: RedisConnection, onError: OnError): QueueDriver {
-  // A wake-up is worth nothing later, because the sweep repeats it: fail at once while Redis is away.
+  // A wake-up is worth nothing later, because the sweep repeats it, nor is a count: fail at once while Redis is away.
   const forAdding = openRedis(redis, { enableOfflineQueue: false, maxRetriesPerRequest: 1 });
   const forWorking = openRedis(redis, { enableOfflineQueue: true, maxRetriesPerRequest: null });
   for (const client of [forAdding, forWorking]) client.on("error", onError);
@@ -88,6 +93,7 @@ function redisDriver(redis: RedisConnection, onError: OnError): QueueDriver {
       const worker = new Worker(name, (job) => work(job.data), options);
       return worker.on("error", onError).on("failed", (_job, error) => onError(error));
     },
+    countRequests: countInRedis(forAdding),
     disconnect() {
       forAdding.disconnect();
       forWorking.disconnect();

@@ -1,3 +1,4 @@
+import type { CountRequests } from "../domain/request-window.ts";
 import {
   type JobQueue,
   type JobWorker,
@@ -9,6 +10,8 @@ import { type ApplyJob, applyOptions, type DeliverJob, deliverOptions, queueName
 
 /** Wakes workers, and lets workers be woken. */
 export type Queues = {
+  /** Counts the requests of API keys in Redis; null where the queues run on Postgres. */
+  countRequests: CountRequests | null;
   wakeApply(jobs: readonly ApplyJob[]): Promise<void>;
   wakeDeliver(jobs: readonly DeliverJob[]): Promise<void>;
   /** Runs `work` for each job of a queue, `concurrency` at a time, until `close`. */
@@ -44,6 +47,7 @@ export async function openQueues(
   };
 
   return {
+    countRequests: driver.countRequests,
     stopWorking,
     async wakeApply(jobs) {
       await apply.addBulk(jobs.map((data) => ({ name: "apply", data, opts: applyOptions })));

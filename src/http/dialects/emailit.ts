@@ -5,11 +5,12 @@ import { shortId, timeOfShortId } from "../../domain/short-id.ts";
 import { type FedEvent, type FeedFilter, feedEvents } from "../../storage/event-feed.ts";
 import type { ApiContext } from "../api-context.ts";
 import { ApiError, type ErrorShape } from "../errors.ts";
-import { storableText } from "../fields.ts";
+import { pathText, storableText } from "../fields.ts";
 import { pageNumber, pageSize } from "../paging.ts";
 import { type AnyRoute, defineRoute } from "../route.ts";
 
 const errorShape: ErrorShape = {
+  name: "EmailitError",
   schema: z.object({
     statusCode: z.number(),
     error: z.string(),
@@ -89,7 +90,7 @@ function detail({ db }: ApiContext): AnyRoute {
     tag,
     summary: "One event, by its id or uuid",
     errorShape,
-    params: z.object({ id: z.string() }),
+    params: z.object({ id: pathText }),
     query: z.object({}),
     answer: EmailitEvent,
     async handle({ caller, params: { id } }) {

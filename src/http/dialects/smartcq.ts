@@ -21,6 +21,7 @@ const codes: Readonly<Record<number, string>> = {
 };
 
 const errorShape: ErrorShape = {
+  name: "SmartcqError",
   schema: z.object({
     error: z.object({ code: z.string(), message: z.string(), request_id: z.string().optional() }),
   }),
@@ -35,7 +36,8 @@ const limit = z
   .regex(/^\d{1,3}$/, limitMessage)
   .transform(Number)
   .refine((count) => count >= 1 && count <= 500, limitMessage)
-  .default(100);
+  .default(100)
+  .meta({ type: "integer", minimum: 1, maximum: 500, default: 100 });
 
 const time = z.string().nullable();
 const Sent = z.object({

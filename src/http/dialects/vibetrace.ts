@@ -5,7 +5,7 @@ import { findRecipient, type Recipient } from "../../storage/recipients.ts";
 import type { ApiContext } from "../api-context.ts";
 import { ApiError, type ErrorShape, parseInput } from "../errors.ts";
 import { eventProperties } from "../event-properties.ts";
-import { emailAddress, storableText } from "../fields.ts";
+import { emailAddress, pathText, storableText } from "../fields.ts";
 import { type AnyRoute, defineRoute } from "../route.ts";
 
 const eventTypes = [
@@ -22,6 +22,7 @@ const eventTypes = [
 ];
 
 const errorShape: ErrorShape = {
+  name: "VibetraceError",
   schema: z.object({
     errors: z.array(z.object({ message: z.string(), description: z.string() })),
     request_id: z.string().optional(),
@@ -87,7 +88,7 @@ function profile({ db }: ApiContext): AnyRoute {
     tag,
     summary: "A person's profile",
     errorShape,
-    params: z.object({ email: z.string() }),
+    params: z.object({ email: pathText }),
     query: z.object({}),
     answer: z.object({
       results: z.object({

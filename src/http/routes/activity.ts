@@ -13,7 +13,7 @@ import { eventsOfActivity, type StoredEvent } from "../../storage/events.ts";
 import type { ApiContext } from "../api-context.ts";
 import { csvOf } from "../csv.ts";
 import { ApiError } from "../errors.ts";
-import { domainName, emailAddress, time, uuid } from "../fields.ts";
+import { domainName, emailAddress, pathText, time, uuid } from "../fields.ts";
 import { Pagination, pageOf, pagination, pagingQuery } from "../paging.ts";
 import { eventDetailFields, presentDetail } from "../presented-event.ts";
 import { type AnyRoute, defineCsvRoute, defineRoute } from "../route.ts";
@@ -65,6 +65,7 @@ const includable = z.enum(
 type Includable = z.infer<typeof includable>;
 const include = z
   .string()
+  .max(100, "is longer than 100 characters")
   .transform((list) => list.split(",").map((part) => part.trim()))
   .pipe(z.array(includable));
 
@@ -80,7 +81,7 @@ function detail({ db }: ApiContext): AnyRoute {
     scope: "activity:read",
     tag: "Activity",
     summary: "One email to one recipient, with its timeline when asked for",
-    params: z.object({ id: z.string() }),
+    params: z.object({ id: pathText }),
     query: z.object({ include: include.default([]) }),
     answer: z.object({ success: z.literal(true), data: Activity }),
     async handle({ caller, params, query }) {

@@ -5,7 +5,7 @@ import { countCustomEvents, findEvent, listCustomEvents } from "../../storage/ev
 import type { ApiContext } from "../api-context.ts";
 import { ApiError } from "../errors.ts";
 import { eventProperties } from "../event-properties.ts";
-import { emailAddress, pastTime, personAddress, storableText, time, uuid } from "../fields.ts";
+import { emailAddress, pastTime, pathText, personAddress, storableText, time, uuid } from "../fields.ts";
 import { answerOnce, idempotencyHeaders } from "../idempotency.ts";
 import { Pagination, pageOf, pagination, pagingQuery } from "../paging.ts";
 import { CustomEvent, EmailEvent, presentCustomEvent, presentEmailEvent } from "../presented-event.ts";
@@ -189,7 +189,7 @@ function detail({ db }: ApiContext): AnyRoute {
     scope: "events:read",
     tag,
     summary: "One event, of an email or custom",
-    params: z.object({ id: z.string() }),
+    params: z.object({ id: pathText }),
     query: z.object({}),
     answer: z.object({ success: z.literal(true), data: z.union([CustomEvent, EmailEvent]) }),
     async handle({ caller, params }) {

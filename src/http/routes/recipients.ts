@@ -2,7 +2,7 @@ import { z } from "zod";
 import { findRecipient } from "../../storage/recipients.ts";
 import type { ApiContext } from "../api-context.ts";
 import { ApiError } from "../errors.ts";
-import { emailAddress } from "../fields.ts";
+import { emailAddress, pathText } from "../fields.ts";
 import { type AnyRoute, defineRoute } from "../route.ts";
 
 /** `/v1/recipients/:email`: what is known of a person. */
@@ -14,7 +14,7 @@ export function recipientRoutes({ db }: ApiContext): AnyRoute[] {
       scope: "events:read",
       tag: "Recipients",
       summary: "A person's profile",
-      params: z.object({ email: z.string() }),
+      params: z.object({ email: pathText }),
       query: z.object({}),
       answer: z.object({
         success: z.literal(true),

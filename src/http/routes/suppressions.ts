@@ -5,7 +5,7 @@ import { countListed, type ListedSuppression, listSuppressions } from "../../sto
 import type { ApiContext } from "../api-context.ts";
 import { csvOf } from "../csv.ts";
 import { ApiError } from "../errors.ts";
-import { emailAddress, personAddress } from "../fields.ts";
+import { emailAddress, pathText, personAddress } from "../fields.ts";
 import { Pagination, pageOf, pagination, pagingQuery } from "../paging.ts";
 import { type AnyRoute, defineCsvRoute, defineRoute } from "../route.ts";
 
@@ -149,7 +149,7 @@ function remove(api: ApiContext): AnyRoute[] {
       ...shared,
       path: "/v1/suppressions/:email",
       summary: "Lift the suppression of an address",
-      params: z.object({ email: z.string() }),
+      params: z.object({ email: pathText }),
       query: z.object({}),
       handle: ({ caller, params }) => lift(caller.projectId, params.email),
     }),
