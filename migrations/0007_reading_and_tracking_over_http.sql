@@ -49,16 +49,17 @@ create unlogged table request_windows (
   granted integer not null
 ) with (fillfactor = 50);
 
--- People who were erased: what the journal still tells of them is taken out, day by day, by whoever sweeps.
+-- People who were erased: what the journal and webhooks still tell of them is taken out step by step, by workers.
 create table erasures (
   project_id uuid not null,
   id uuid not null,
-  -- Until the journal is done, the sweep must know what to look for; then null.
+  -- Workers must know what to look for; null when they are done.
   address text,
   -- What stands in place of the address.
   pseudonym text not null,
-  -- The last day of the journal that is done.
-  day date,
+  keep_suppression boolean not null,
+  -- How far workers have come.
+  place jsonb,
   created_at timestamptz not null default now(),
   finished_at timestamptz,
   primary key (project_id, id)

@@ -116,7 +116,8 @@ create table erasures (
   id uuid not null,
   address text,
   pseudonym text not null,
-  day date,
+  keep_suppression boolean not null,
+  place jsonb,
   created_at timestamp with time zone not null default now(),
   finished_at timestamp with time zone,
   constraint erasures_pkey PRIMARY KEY (project_id, id)

@@ -28,6 +28,8 @@ export type Applied = {
   discarded: number;
   /** Endpoints that are owed something. */
   owed: DeliverJob[];
+  /** Of what was told, what is of people who were erased: it is not recorded. */
+  erased: TouchedActivity[];
 };
 
 type ApplyContext = Pick<Context, "partitions" | "config" | "clock">;
@@ -38,7 +40,7 @@ export async function applyActivities(
   tx: Database,
   touched: readonly TouchedActivity[],
 ): Promise<Applied> {
-  if (touched.length === 0) return { events: 0, discarded: 0, owed: [] };
+  if (touched.length === 0) return { events: 0, discarded: 0, owed: [], erased: [] };
   await context.partitions.ensure(
     "events",
     touched.flatMap(({ events }) => events.map((event) => event.occurred_at)),
@@ -52,7 +54,7 @@ export async function applyActivities(
   const discarded = await writeDecisions(tx, changed);
   const suppressions = await suppressRecipients(tx, changed);
   const owed = await tellSubscribers(tx, changed, suppressions, context.clock.now());
-  return { events: newIds.size, discarded, owed };
+  return { events: newIds.size, discarded, owed, erased: erasedAmong(touched, locked) };
 }
 
 /** Who is written to is a recipient. An activity that nothing was known of is asked about alone, for the others' are there. */
@@ -77,6 +79,19 @@ function pair(rows: readonly ActivityRow[], touched: readonly TouchedActivity[])
     const one = byKey.get(naturalKey(row));
     return one ? [{ row, facts: mergeFacts(row, one.facts), events: one.events }] : [];
   });
+}
+
+/**
+ * An activity whose id is taken, and whose name is not there: the person was erased after the activity was made, and a
+ * pseudonym is in place of the address.
+ */
+function erasedAmong(
+  touched: readonly TouchedActivity[],
+  locked: readonly LockedActivity[],
+): TouchedActivity[] {
+  if (locked.length === touched.length) return [];
+  const there = new Set(locked.map(({ row }) => naturalKey(row)));
+  return touched.filter((one) => !there.has(naturalKey({ project_id: one.projectId, ...one.facts })));
 }
 
 function eventRows({ row, events }: { row: ActivityRow; events: readonly EmailEvent[] }) {

@@ -1,10 +1,12 @@
 import type { Context } from "../src/context.ts";
+import { nobody } from "../src/domain/erasure.ts";
 import { type Interpretation, interpretNotification } from "../src/domain/interpret-notification.ts";
-import { touchedActivities } from "../src/domain/touched-activity.ts";
+import { type TouchedActivity, touchedActivities } from "../src/domain/touched-activity.ts";
 import { errorText } from "../src/logger.ts";
+import { eraseFromNotifications } from "../src/people/erase-person.ts";
 import type { ApplyJob, DeliverJob } from "../src/queue/jobs.ts";
 import type { Database } from "../src/storage/database.ts";
-import { isDataError, isRetryable, sqlState } from "../src/storage/database-errors.ts";
+import { isDataError, isRetryable, retryConflicts, sqlState } from "../src/storage/database-errors.ts";
 import {
   type AcceptedNotification,
   type BatchSummary,
@@ -18,9 +20,6 @@ import {
 import { type Applied, applyActivities } from "./apply-activities.ts";
 
 type BatchContext = Pick<Context, "db" | "partitions" | "config" | "clock" | "log" | "queues">;
-
-/** What two workers that lock the same rows may cost each other; beyond it the batch is put off. */
-const maxImmediateRetries = 5;
 
 /** Statements cost by their number rather than by their rows; more would hold locks for long. */
 const notificationsTogether = 1_000;
@@ -36,16 +35,6 @@ export async function applyBatch(context: BatchContext, { batchId }: ApplyJob): 
   } catch (error) {
     context.log.error({ batch_id: batchId, cause: errorText(error) }, "batch not applied");
     await postponeBatch(context.db, batchId, errorText(error));
-  }
-}
-
-async function retryConflicts<Result>(work: () => Promise<Result>): Promise<Result> {
-  for (let retry = 0; ; retry++) {
-    try {
-      return await work();
-    } catch (error) {
-      if (!isRetryable(error) || retry === maxImmediateRetries) throw error;
-    }
   }
 }
 
@@ -110,6 +99,7 @@ const nothing: Applied & BatchSummary = {
   ignored: 0,
   quarantined: 0,
   owed: [],
+  erased: [],
 };
 
 async function applyTogether(
@@ -132,12 +122,17 @@ async function applyTogether(
   const countOf = (kind: Interpretation["kind"]) =>
     read.filter(({ interpretation }) => interpretation.kind === kind).length;
   const applied = await applyActivities(context, tx, touchedActivities(told));
+  if (applied.erased.length > 0) await eraseFromNotifications(tx, entries, applied.erased.map(personOf));
   return {
     ...applied,
     repeated: told.length - applied.events,
     ignored: countOf("ignored"),
     quarantined: countOf("invalid"),
   };
+}
+
+function personOf({ projectId, facts }: TouchedActivity) {
+  return { project_id: projectId, address: facts.recipient, pseudonym: nobody };
 }
 
 async function applyOneByOne(

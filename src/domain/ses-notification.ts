@@ -99,9 +99,12 @@ export type SesEvent = {
 export type SesNotification =
   | { kind: "event"; event: SesEvent }
   /** Kept in the journal and counted, nothing else. */
-  | { kind: "ignored"; reason: "set_up" | "inbound_mail" | "unknown_type" }
+  | { kind: "ignored"; reason: "set_up" | "inbound_mail" | "unknown_type" | "erased" }
   /** Kept in the journal with this reason. */
   | { kind: "invalid"; reason: string };
+
+/** What the journal holds in place of a message about a person who was erased. */
+export const erasedMessage = JSON.stringify({ erased: true });
 
 /**
  * Reads the `Message` of an SNS notification (or the whole body, with raw delivery). Never throws; reasons name
@@ -109,6 +112,7 @@ export type SesNotification =
  */
 export function parseSesNotification(message: string): SesNotification {
   if (message.startsWith("Successfully validated SNS topic")) return { kind: "ignored", reason: "set_up" };
+  if (message === erasedMessage) return { kind: "ignored", reason: "erased" };
   const json = parseStorableJson(message);
   const head = z.looseObject({ eventType: text, notificationType: text }).safeParse(json);
   if (!head.success)

@@ -61,7 +61,6 @@ export const time = z
   .max(40, timeMessage)
   .pipe(z.union([z.iso.datetime({ offset: true }), z.iso.date()], timeMessage))
   .transform((text) => new Date(text))
-  .refine(hasYear, timeMessage)
   .meta({
     description: "A time such as 2026-01-31T12:00:00Z, or a date, which is its first moment in UTC",
     examples: ["2026-01-31T12:00:00Z", "2026-01-31"],
@@ -71,7 +70,7 @@ export const time = z
 export const exactTime = z
   .string()
   .max(40, timeMessage)
-  .refine((text) => time.safeParse(text).success, timeMessage)
+  .refine((text) => time.safeParse(text).success && hasYear(new Date(text)), timeMessage)
   .transform((text) => {
     const fraction = /\.(\d+)/.exec(text)?.[1] ?? "";
     return new Date(text).toISOString().replace(/\.\d+Z$/, `.${fraction.padEnd(6, "0").slice(0, 6)}Z`);

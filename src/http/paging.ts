@@ -8,7 +8,7 @@ const maxPage = 999_999_999;
 
 const positive = z
   .string()
-  .max(20, "has too many digits")
+  .max(1_000, "has too many digits")
   .regex(/^[1-9]\d*$/, "must be a whole number of at least 1")
   .transform(Number);
 

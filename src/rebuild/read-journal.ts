@@ -1,15 +1,9 @@
 import { interpretNotification } from "../domain/interpret-notification.ts";
 import type { Database } from "../storage/database.ts";
 import type { AcceptedNotification } from "../storage/journal.ts";
-import { walkJournal } from "../storage/journal-walk.ts";
+import { type JournalPlace, placeAfter, walkFrom, walkJournal } from "../storage/journal-walk.ts";
 import { journalDays } from "../storage/partitions.ts";
 import { addSources, type NotificationKey, type Rebuild, recordStep } from "../storage/rebuilds.ts";
-
-/** Where reading goes on: a day of the journal, and the last notification that was read of it. */
-type Place = {
-  day: string;
-  after: (Omit<NotificationKey, "sns_timestamp"> & { sns_timestamp: string }) | null;
-};
 
 /**
  * The first phase, one step of it: notes of the next notifications which activities they tell of.
@@ -19,28 +13,23 @@ export async function readJournalStep(db: Database, rebuild: Rebuild, limit: num
   const days = await journalDays(db);
   const place = placeOf(rebuild, days);
   if (place === null) return recordStep(db, rebuild, { ...rebuild, phase: "comparing", place: null });
-  const after = place.after && { ...place.after, sns_timestamp: new Date(place.after.sns_timestamp) };
-  const walk = { day: place.day, after, since: rebuild.since, projectId: rebuild.project_id };
+  const walk = { ...walkFrom(place), since: rebuild.since, projectId: rebuild.project_id };
   const notifications = await walkJournal(db, walk, limit);
-  const next = { ...rebuild, notification_count: rebuild.notification_count + notifications.length };
-  const last = notifications.at(-1);
+  const next = placeAfter(place, notifications, limit, days);
   return db.transaction(async (tx) => {
     await addSources(tx, rebuild.id, notifications.flatMap(sourcesOf));
-    if (last && notifications.length === limit) {
-      return recordStep(tx, rebuild, { ...next, place: { day: place.day, after: keyOf(last) } });
-    }
-    const day = days.find((later) => later > place.day);
-    return recordStep(
-      tx,
-      rebuild,
-      day ? { ...next, place: { day, after: null } } : { ...next, phase: "comparing", place: null },
-    );
+    return recordStep(tx, rebuild, {
+      ...rebuild,
+      notification_count: rebuild.notification_count + notifications.length,
+      phase: next === null ? "comparing" : "reading",
+      place: next,
+    });
   });
 }
 
-function placeOf({ place, since }: Rebuild, days: readonly string[]): Place | null {
-  // Written by recordStep below, and by nobody else.
-  if (place !== null) return place as Place;
+function placeOf({ place, since }: Rebuild, days: readonly string[]): JournalPlace | null {
+  // Written by recordStep above, and by nobody else.
+  if (place !== null) return place as JournalPlace;
   const first = days.find((day) => since === null || day >= since.toISOString().slice(0, 10));
   return first === undefined ? null : { day: first, after: null };
 }

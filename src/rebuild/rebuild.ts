@@ -1,6 +1,7 @@
 import { pause } from "../clock.ts";
 import type { StoreContext } from "../context.ts";
 import { packageVersion } from "../package-info.ts";
+import { countOpenErasures } from "../storage/erasures.ts";
 import {
   endRebuilds,
   findInterrupted,
@@ -30,13 +31,22 @@ export type RebuildObserver = {
   onStep(rebuild: Rebuild): void;
 };
 
-/** Goes on with the rebuild of this scope that was interrupted, or starts one. */
+/**
+ * Goes on with the rebuild of this scope that was interrupted, or starts one.
+ * @throws while the journal still tells of people who are being erased: they would be back.
+ */
 export async function openRebuild(
   { db, clock }: StoreContext,
   { projectId, since, isDryRun }: RebuildOptions,
   isRestart: boolean,
 ): Promise<Rebuild> {
   const scope: RebuildScope = { project_id: projectId, since, dry_run: isDryRun, version: packageVersion };
+  const erasures = await countOpenErasures(db, projectId);
+  if (erasures > 0) {
+    throw new Error(
+      `${erasures} erased people are still being taken out of the journal; a worker does it, try again when it is done`,
+    );
+  }
   await endRebuilds(db, null);
   const interrupted = await findInterrupted(db, scope);
   if (interrupted && !isRestart) return interrupted;

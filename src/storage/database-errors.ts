@@ -10,6 +10,20 @@ export function isRetryable(error: unknown): boolean {
   return ["40P01", "40001"].includes(sqlState(error) ?? "");
 }
 
+/** What two transactions that lock the same rows may cost each other; beyond it the error is the caller's. */
+const maxImmediateRetries = 5;
+
+/** Tries a transaction again when another one got in its way. */
+export async function retryConflicts<Result>(work: () => Promise<Result>): Promise<Result> {
+  for (let retry = 0; ; retry++) {
+    try {
+      return await work();
+    } catch (error) {
+      if (!isRetryable(error) || retry === maxImmediateRetries) throw error;
+    }
+  }
+}
+
 /**
  * Whether the data itself cannot be stored: classes 22 (data exception), 23 (constraint) and 54 (a value too
  * long for an index, say).

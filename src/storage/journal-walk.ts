@@ -43,6 +43,37 @@ export async function walkJournal(
   );
 }
 
+/** Where a walk through the journal goes on, as JSON: a day, and the last notification that was read of it. */
+export type JournalPlace = {
+  day: string;
+  after: (Omit<NotificationKey, "sns_timestamp"> & { sns_timestamp: string }) | null;
+};
+
+/** Where the walk is that goes on at a place. */
+export function walkFrom({ day, after }: JournalPlace): Pick<JournalWalk, "day" | "after"> {
+  return { day, after: after && { ...after, sns_timestamp: new Date(after.sns_timestamp) } };
+}
+
+/**
+ * The place after those that were read: further on in the day, where there were as many as asked for, or the next
+ * day; null at the end.
+ */
+export function placeAfter(
+  { day }: JournalPlace,
+  read: readonly AcceptedNotification[],
+  limit: number,
+  days: readonly string[],
+): JournalPlace | null {
+  const last = read.at(-1);
+  if (last && read.length === limit) {
+    const { project_id, topic_id, sns_message_id, sns_timestamp } = last;
+    const key = { project_id, topic_id, sns_message_id, sns_timestamp: sns_timestamp.toISOString() };
+    return { day, after: key };
+  }
+  const next = days.find((later) => later > day);
+  return next === undefined ? null : { day: next, after: null };
+}
+
 /** How many notifications the journal holds since a time, about. */
 export async function estimateJournal(db: Database, since: Date | null): Promise<number> {
   const [sum] = await db.query<{ count: number }>(

@@ -1,3 +1,4 @@
+import { erasedDomain } from "../domain/erasure.ts";
 import { type ActivityName, nameColumns } from "./activity.ts";
 import { type Columns, columnList, rowSource } from "./columns.ts";
 import type { Database } from "./database.ts";
@@ -82,7 +83,9 @@ export async function recordStep(tx: Database, before: Rebuild, after: Rebuild):
       after.change_count,
     ],
   );
-  if (!recorded) throw new Error("Another process goes on with this rebuild");
+  if (!recorded) {
+    throw new Error("Another process goes on with this rebuild, or a person was erased; start it again");
+  }
   return recorded;
 }
 
@@ -118,7 +121,7 @@ export async function addSources(
 
 /**
  * The next activities after a place, in order of their names: those that the journal tells of and, when the whole of
- * it is read, all others too.
+ * it is read, all others too. Those of erased people are left alone: the journal tells of them no more.
  */
 export async function activitiesAfter(
   db: Database,
@@ -129,14 +132,22 @@ export async function activitiesAfter(
   const isAfter =
     "($2::uuid is null or (project_id, message_id, recipient) > ($2::uuid, $3::text, $4::text))";
   const told = `(select distinct project_id, message_id, recipient from rebuild_sources
-      where rebuild_id = $1 and ${isAfter} order by 1, 2, 3 limit $5)`;
+      where rebuild_id = $1 and ${isAfter} and recipient not like $7 order by 1, 2, 3 limit $5)`;
   const stored = `(select project_id, message_id, recipient from activity
-      where ${isAfter} and ($6::uuid is null or project_id = $6) order by 1, 2, 3 limit $5)`;
+      where ${isAfter} and ($6::uuid is null or project_id = $6) and recipient not like $7 order by 1, 2, 3 limit $5)`;
   const names = since === null ? `${told} union ${stored}` : told;
   return db.query<ActivityName>(
     `select project_id, message_id, recipient from (${names}) as named
      where $6::uuid is null or project_id = $6 order by 1, 2, 3 limit $5`,
-    [id, after?.project_id ?? null, after?.message_id ?? null, after?.recipient ?? null, limit, project_id],
+    [
+      id,
+      after?.project_id ?? null,
+      after?.message_id ?? null,
+      after?.recipient ?? null,
+      limit,
+      project_id,
+      `%@${erasedDomain}`,
+    ],
   );
 }
 

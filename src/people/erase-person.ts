@@ -1,0 +1,140 @@
+import type { Clock } from "../clock.ts";
+import { type ErasedPerson, erasedNotification, erasedWebhook, pseudonymOf } from "../domain/erasure.ts";
+import type { Database } from "../storage/database.ts";
+import { retryConflicts } from "../storage/database-errors.ts";
+import {
+  type DeliveryBody,
+  type ErasedRows,
+  type Erasure,
+  eraseLateRows,
+  eraseRows,
+  finishErasure,
+  type OpenErasure,
+  openErasure,
+  recordErasurePlace,
+  replaceDeliveries,
+  replaceNotifications,
+  takeErasure,
+  waitingDeliveries,
+  walkDeliveries,
+} from "../storage/erasures.ts";
+import type { AcceptedNotification } from "../storage/journal.ts";
+import { type JournalPlace, placeAfter, walkFrom, walkJournal } from "../storage/journal-walk.ts";
+import { journalDays } from "../storage/partitions.ts";
+
+export type ErasedFromRows = ErasedRows & { cancelledWebhooks: number };
+
+/**
+ * Takes a person out of rows, events and webhooks that wait, at once; the journal and webhooks that have gone out follow,
+ * see `eraseStep`. Rows and counts stay, with a pseudonym.
+ * @param address in the form that is matched.
+ * @returns null when nothing is stored of the person.
+ */
+export async function erasePerson(
+  { db, clock }: { db: Database; clock: Pick<Clock, "newId" | "now"> },
+  projectId: string,
+  { address, keepSuppression }: { address: string; keepSuppression: boolean },
+): Promise<ErasedFromRows | null> {
+  const id = clock.newId();
+  const person = { address, pseudonym: pseudonymOf(id) };
+  const erasure: Erasure = { project_id: projectId, id, ...person, keep_suppression: keepSuppression };
+  return retryConflicts(() =>
+    db.transaction(async (tx) => {
+      const rows = await eraseRows(tx, erasure);
+      const isKnown = rows.recipientId !== null || rows.activities > 0 || rows.isSuppressionRemoved;
+      if (!isKnown) return null;
+      const waiting = await waitingDeliveries(tx, projectId, address);
+      const cancelledWebhooks = await eraseWebhooks(tx, { ...erasure, created_at: clock.now() }, waiting);
+      await openErasure(tx, erasure);
+      return { ...rows, cancelledWebhooks };
+    }),
+  );
+}
+
+/** How far workers have come with an erasure: first the journal, then webhooks. */
+type ErasurePlace = { kind: "journal"; at: JournalPlace } | { kind: "webhooks"; after: string | null };
+
+const rowsPerStep = 1_000;
+
+/**
+ * Takes a person out of the next part of the journal, or of webhooks: of the erasure that is open for longest. What came
+ * after the erasure stays. In the end rows are looked through again, because a batch may have been under way.
+ * @returns whether there was anything to do.
+ */
+export async function eraseStep(db: Database): Promise<boolean> {
+  return db.transaction(async (tx) => {
+    const erasure = await takeErasure(tx);
+    if (erasure === null) return false;
+    // Written below, and by nobody else.
+    const place = (erasure.place as ErasurePlace | null) ?? (await firstPlace(tx));
+    const next = await (place.kind === "journal"
+      ? eraseFromJournal(tx, erasure, place.at)
+      : eraseFromWebhooks(tx, erasure, place.after));
+    if (next !== null) {
+      await recordErasurePlace(tx, erasure, next);
+      return true;
+    }
+    await eraseLateRows(tx, erasure);
+    await finishErasure(tx, erasure);
+    return true;
+  });
+}
+
+async function firstPlace(tx: Database): Promise<ErasurePlace> {
+  const [day] = await journalDays(tx);
+  return day === undefined
+    ? { kind: "webhooks", after: null }
+    : { kind: "journal", at: { day, after: null } };
+}
+
+async function eraseFromJournal(tx: Database, erasure: OpenErasure, at: JournalPlace): Promise<ErasurePlace> {
+  const walk = { ...walkFrom(at), since: null, projectId: erasure.project_id };
+  const notifications = await walkJournal(tx, walk, rowsPerStep);
+  const earlier = notifications.filter(({ sns_timestamp }) => sns_timestamp <= erasure.created_at);
+  await eraseFromNotifications(tx, earlier, [erasure]);
+  const next = placeAfter(at, notifications, rowsPerStep, await journalDays(tx));
+  return next === null ? { kind: "webhooks", after: null } : { kind: "journal", at: next };
+}
+
+/** Takes people out of notifications of the journal. */
+export async function eraseFromNotifications(
+  tx: Database,
+  notifications: readonly AcceptedNotification[],
+  people: readonly (ErasedPerson & { project_id: string })[],
+): Promise<void> {
+  const erased = notifications.flatMap((notification) => {
+    const { project_id, sns_timestamp } = notification;
+    const body = people
+      .filter((person) => person.project_id === project_id)
+      .reduce(
+        (left, person) => erasedNotification(project_id, { body: left, sns_timestamp }, person) ?? left,
+        notification.body,
+      );
+    return body === notification.body ? [] : [{ ...notification, body }];
+  });
+  await replaceNotifications(tx, erased);
+}
+
+async function eraseFromWebhooks(
+  tx: Database,
+  erasure: OpenErasure,
+  after: string | null,
+): Promise<ErasurePlace | null> {
+  const rows = await walkDeliveries(tx, erasure.project_id, after, rowsPerStep);
+  await eraseWebhooks(tx, erasure, rows);
+  const last = rows.at(-1);
+  return last && rows.length === rowsPerStep ? { kind: "webhooks", after: last.id } : null;
+}
+
+/** @returns how many were not delivered yet, and never will be. */
+async function eraseWebhooks(
+  tx: Database,
+  erasure: Erasure & { created_at: Date },
+  rows: readonly DeliveryBody[],
+): Promise<number> {
+  const erased = rows.flatMap(({ id, body }) => {
+    const left = erasedWebhook(body, erasure, erasure.created_at);
+    return left === null ? [] : [{ id, body: left }];
+  });
+  return replaceDeliveries(tx, erasure.project_id, erased);
+}

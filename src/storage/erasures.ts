@@ -1,0 +1,242 @@
+import { type ErasedPerson, impersonalDetail } from "../domain/erasure.ts";
+import { type Columns, rowSource } from "./columns.ts";
+import type { Database } from "./database.ts";
+import type { AcceptedNotification } from "./journal.ts";
+
+export type Erasure = ErasedPerson & {
+  project_id: string;
+  id: string;
+  keep_suppression: boolean;
+};
+
+/** @property place how far workers have come. */
+export type OpenErasure = Erasure & { created_at: Date; place: unknown };
+
+/** What was erased of a person. */
+export type ErasedRows = {
+  recipientId: string | null;
+  activities: number;
+  events: number;
+  customEvents: number;
+  isSuppressionRemoved: boolean;
+};
+
+/**
+ * Takes a person out of activities, events, recipients and suppressions; rows and their ids stay. Rows are locked in the
+ * order that workers lock them in.
+ */
+export async function eraseRows(tx: Database, erasure: Erasure): Promise<ErasedRows> {
+  const { project_id, address, keep_suppression } = erasure;
+  const activities = await eraseActivities(tx, erasure);
+  const recipient = await eraseRecipient(tx, erasure);
+  const removed = keep_suppression
+    ? []
+    : await tx.query("delete from suppressions where project_id = $1 and address = $2 returning address", [
+        project_id,
+        address,
+      ]);
+  return { ...activities, ...recipient, isSuppressionRemoved: removed.length > 0 };
+}
+
+/**
+ * As `eraseRows`, of what a batch brought that was under way meanwhile; what is newer than the erasure stays. A recipient
+ * whom only such a batch made goes.
+ */
+export async function eraseLateRows(tx: Database, erasure: Erasure & { created_at: Date }): Promise<void> {
+  const { project_id, address, keep_suppression, created_at } = erasure;
+  await eraseActivities(tx, erasure, created_at);
+  await tx.query(
+    `delete from recipients
+     where project_id = $1 and address = $2
+       and not exists (select from activity where activity.project_id = $1 and activity.recipient = $2)
+       and not exists (select from events where events.project_id = $1 and events.owner_id = recipients.id)`,
+    [project_id, address],
+  );
+  if (keep_suppression) return;
+  await tx.query("delete from suppressions where project_id = $1 and address = $2 and since <= $3", [
+    project_id,
+    address,
+    created_at,
+  ]);
+}
+
+/** @param sentUntil only emails that were sent by then; all, unless given. */
+async function eraseActivities(
+  tx: Database,
+  { project_id, address, pseudonym }: Erasure,
+  sentUntil: Date | null = null,
+): Promise<Pick<ErasedRows, "activities" | "events">> {
+  const locked = await tx.query<{ id: string }>(
+    `select id from activity
+     where project_id = $1 and recipient = $2 and ($3::timestamptz is null or sent_at is null or sent_at <= $3)
+     order by project_id, id for update`,
+    [project_id, address, sentUntil],
+  );
+  if (locked.length === 0) return { activities: 0, events: 0 };
+  const ids = locked.map(({ id }) => id);
+  const [events] = await tx.query<{ count: number }>(
+    `with erased as (
+       update events set detail = (
+         select coalesce(jsonb_object_agg(key, value), '{}') from jsonb_each(detail) where key = any($3::text[]))
+       where project_id = $1 and owner_id = any($2::uuid[]) returning id)
+     select count(*)::integer as count from erased`,
+    [project_id, ids, impersonalDetail],
+  );
+  await tx.query(
+    `update activity set recipient = $3, recipient_as_sent = $3, subject = null, tags = null, updated_at = now()
+     where project_id = $1 and id = any($2::uuid[])`,
+    [project_id, ids, pseudonym],
+  );
+  return { activities: ids.length, events: events?.count ?? 0 };
+}
+
+async function eraseRecipient(
+  tx: Database,
+  { project_id, address, pseudonym }: Erasure,
+): Promise<Pick<ErasedRows, "recipientId" | "customEvents">> {
+  const [recipient] = await tx.query<{ id: string }>(
+    `update recipients set address = $3, attributes = '{}', attribute_times = '{}', updated_at = now()
+     where project_id = $1 and address = $2 returning id`,
+    [project_id, address, pseudonym],
+  );
+  if (!recipient) return { recipientId: null, customEvents: 0 };
+  const [events] = await tx.query<{ count: number }>(
+    `with erased as (
+       update events set detail = detail || '{"properties": {}}'
+       where project_id = $1 and owner_id = $2 and type = 'custom' returning id)
+     select count(*)::integer as count from erased`,
+    [project_id, recipient.id],
+  );
+  return { recipientId: recipient.id, customEvents: events?.count ?? 0 };
+}
+
+/** Notes what is left to do, and ends rebuilds, which have read what is being erased. */
+export async function openErasure(tx: Database, erasure: Erasure): Promise<void> {
+  const { project_id, id, address, pseudonym, keep_suppression } = erasure;
+  await tx.query(
+    `insert into erasures (project_id, id, address, pseudonym, keep_suppression) values ($1, $2, $3, $4, $5)`,
+    [project_id, id, address, pseudonym, keep_suppression],
+  );
+  await tx.query(
+    `update rebuilds set phase = 'finished', finished_at = now(), steps = steps + 1
+     where phase <> 'finished' and (project_id is null or project_id = $1)`,
+    [project_id],
+  );
+}
+
+/** How many people of a project, or of all, are being erased. */
+export async function countOpenErasures(db: Database, projectId: string | null): Promise<number> {
+  const [open] = await db.query<{ count: number }>(
+    `select count(*)::integer as count from erasures
+     where finished_at is null and ($1::uuid is null or project_id = $1)`,
+    [projectId],
+  );
+  return open?.count ?? 0;
+}
+
+/** The erasure that is open for longest and that nobody works at, for the length of the transaction; or null. */
+export async function takeErasure(tx: Database): Promise<OpenErasure | null> {
+  const [taken] = await tx.query<OpenErasure>(
+    `select project_id, id, address, pseudonym, keep_suppression, created_at, place from erasures
+     where finished_at is null order by created_at limit 1 for update skip locked`,
+  );
+  return taken ?? null;
+}
+
+export async function recordErasurePlace(
+  tx: Database,
+  { project_id, id }: Erasure,
+  place: object,
+): Promise<void> {
+  await tx.query("update erasures set place = $3 where project_id = $1 and id = $2", [
+    project_id,
+    id,
+    JSON.stringify(place),
+  ]);
+}
+
+/** Forgets whom the erasure was of. */
+export async function finishErasure(tx: Database, { project_id, id }: Erasure): Promise<void> {
+  await tx.query(
+    "update erasures set address = null, place = null, finished_at = now() where project_id = $1 and id = $2",
+    [project_id, id],
+  );
+}
+
+const bodyColumns: Columns<AcceptedNotification> = {
+  project_id: "uuid",
+  topic_id: "uuid",
+  sns_message_id: "uuid",
+  sns_timestamp: "timestamptz",
+  body: "text",
+};
+
+/** Replaces bodies of the journal. */
+export async function replaceNotifications(
+  tx: Database,
+  rows: readonly AcceptedNotification[],
+): Promise<void> {
+  if (rows.length === 0) return;
+  const source = rowSource(bodyColumns, rows);
+  await tx.query(
+    `update notifications set body = rows.body from ${source.sql}
+     where notifications.project_id = rows.project_id and notifications.topic_id = rows.topic_id
+       and notifications.sns_message_id = rows.sns_message_id and notifications.sns_timestamp = rows.sns_timestamp`,
+    source.params,
+  );
+}
+
+export type DeliveryBody = { id: string; body: string };
+
+/** Webhooks of a project in order of their id, which holds their time. */
+export async function walkDeliveries(
+  db: Database,
+  projectId: string,
+  after: string | null,
+  limit: number,
+): Promise<DeliveryBody[]> {
+  return db.query<DeliveryBody>(
+    `select id, body from deliveries where project_id = $1 and ($2::uuid is null or id > $2) order by id limit $3`,
+    [projectId, after, limit],
+  );
+}
+
+/** Webhooks that wait to be posted and in which a text stands, in whatever case. */
+export async function waitingDeliveries(
+  db: Database,
+  projectId: string,
+  lowerCased: string,
+): Promise<DeliveryBody[]> {
+  return db.query<DeliveryBody>(
+    `select id, body from deliveries
+     where project_id = $1 and state in ('pending', 'retrying') and strpos(lower(body), $2) > 0`,
+    [projectId, lowerCased],
+  );
+}
+
+/**
+ * Replaces the bodies of webhooks, cancels those that are not delivered, and blanks what was answered to them.
+ * @returns how many were cancelled.
+ */
+export async function replaceDeliveries(
+  tx: Database,
+  projectId: string,
+  rows: readonly DeliveryBody[],
+): Promise<number> {
+  if (rows.length === 0) return 0;
+  const source = rowSource({ id: "uuid", body: "text" }, rows, 2);
+  const isOpen = "deliveries.state in ('pending', 'retrying', 'leased', 'held')";
+  const replaced = await tx.query<{ is_cancelled: boolean }>(
+    `update deliveries set body = rows.body, state = case when ${isOpen} then 'cancelled' else state end,
+       lease_id = null, lease_expires_at = null,
+       finished_at = case when ${isOpen} then now() else finished_at end
+     from ${source.sql} where deliveries.project_id = $1 and deliveries.id = rows.id
+     returning state = 'cancelled' and finished_at = now() as is_cancelled`,
+    [projectId, ...source.params],
+  );
+  await tx.query(
+    "update attempts set excerpt = null where project_id = $1 and delivery_id = any($2::uuid[])",
+    [projectId, rows.map(({ id }) => id)],
+  );
+  return replaced.filter(({ is_cancelled }) => is_cancelled).length;
+}
