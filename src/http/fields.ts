@@ -29,8 +29,11 @@ export const personAddress = z
   .pipe(emailAddress)
   .meta({ description: "An email address; trimmed and in lower case it is the same" });
 
-/** What a path may hold in place of an id or an address; whether there is such a one is the handler's to say. */
-export const pathText = z.string().max(1_024, "is longer than 1024 characters");
+/**
+ * What a path may hold in place of an id or an address; whether there is such a one is the handler's to say. Node takes
+ * no longer request line.
+ */
+export const pathText = z.string().max(16_384, "is longer than 16384 characters");
 
 /** Text of 1 to `max` characters that can be stored: no NUL, and no half of a surrogate pair. */
 export function storableText(max: number) {

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { readConfig } from "../../src/config.ts";
 import { type Context, type ContextOptions, openContext } from "../../src/context.ts";
 import { type Roles, startService } from "../../src/service.ts";
+import { type ApiContract, apiContract } from "./api-contract.ts";
 import { type SnsSigner, snsSigner, testTopic } from "./sns-signer.ts";
 
 export const testApiKey = `sk_proj_${"t".repeat(43)}`;
@@ -15,11 +16,19 @@ export type TestService = {
   signer: SnsSigner;
   /** Posts to /ingest/sns; an object is sent as JSON. */
   ingest(body: unknown): Promise<Response>;
+  /** What `/openapi.json` promises; every answer of `get` and `request` is held to it. */
+  contract: ApiContract;
   /** Asks the API with the bootstrap key. */
   get(path: string, key?: string | null): Promise<Response>;
   /** Asks the API with the bootstrap key; a `body` that is no text is sent as JSON. */
   request(method: string, path: string, options?: TestRequest): Promise<Response>;
   close(): Promise<void>;
+};
+
+/** Of a process that does not answer the API. */
+const noContract: ApiContract = {
+  document: { paths: {}, components: { schemas: {} } },
+  check: async () => {},
 };
 
 export type TestRequest = { key?: string | null; body?: unknown; headers?: Record<string, string> };
@@ -50,8 +59,15 @@ export async function startTestService(options: TestServiceOptions): Promise<Tes
   const context = await openContext(config, options.context);
   const service = await startService(context, options.roles ?? { receiver: true, workers: true });
   const url = service.url ?? "";
+  const contract = service.url === null ? noContract : await apiContract(url);
+  async function ask(method: string, path: string, init: RequestInit): Promise<Response> {
+    const answer = await fetch(url + path, { method, ...init });
+    await contract.check(method, path, answer);
+    return answer;
+  }
   return {
     url,
+    contract,
     context,
     signer,
     ingest: (body) =>
@@ -61,10 +77,9 @@ export async function startTestService(options: TestServiceOptions): Promise<Tes
         body: typeof body === "string" ? body : JSON.stringify(body),
       }),
     get: (path, key = testApiKey) =>
-      fetch(url + path, key === null ? {} : { headers: { authorization: `Bearer ${key}` } }),
+      ask("GET", path, key === null ? {} : { headers: { authorization: `Bearer ${key}` } }),
     request: (method, path, { key = testApiKey, body, headers } = {}) =>
-      fetch(url + path, {
-        method,
+      ask(method, path, {
         headers: {
           ...(key !== null && { authorization: `Bearer ${key}` }),
           ...(body !== undefined && { "content-type": "application/json" }),

@@ -1,0 +1,145 @@
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { apply } from "../support/apply.ts";
+import { type TestDatabase, testDatabase } from "../support/database.ts";
+import { startTestService, type TestService } from "../support/service.ts";
+import { sesEvent } from "../support/ses.ts";
+import { newKey } from "./api.ts";
+
+/*
+ * What belongs to one project does not exist for another. The walk goes over `/openapi.json`, so that a route that
+ * comes later is in it, or fails for want of an id to ask with.
+ */
+
+const address = "jane@example.com";
+let database: TestDatabase;
+let service: TestService;
+let otherKey: string;
+/** Path of OpenAPI → the paths of what the default project has. */
+let existing: Record<string, string[]>;
+
+beforeAll(async () => {
+  database = await testDatabase();
+  service = await startTestService({
+    databaseUrl: database.url,
+    roles: { receiver: true, workers: false },
+  });
+  otherKey = (await newKey(database.db, { isOtherProject: true })).key;
+  await apply(
+    service,
+    sesEvent("Send", { mail: { tags: { activity_id: ["0b0f7d1e-6f2f-4cde-9a0e-6b2f3c4d5e6f"] } } }),
+    sesEvent("Bounce", { after: 5, detail: { feedbackId: "f", bounceSubType: "NoEmail" } }),
+  );
+  const tracked = await service.request("POST", "/v1/events", { body: { email: address, event: "login" } });
+  const { event_id } = (await tracked.json()) as { event_id: string };
+  const [activity] = await rows("select id, tagged_id from activity");
+  const [event] = await rows("select id from events where type = 'bounced'");
+  const feed = (await (await service.get("/emailit/v1/events")).json()) as { data: { id: string }[] };
+  existing = {
+    "/v1/activity/{id}": [`/v1/activity/${activity?.["id"]}`, `/v1/activity/${activity?.["tagged_id"]}`],
+    "/v1/events/{id}": [`/v1/events/${event_id}`, `/v1/events/${event?.["id"]}`],
+    "/emailit/v1/events/{id}": [
+      `/emailit/v1/events/${event_id}`,
+      ...feed.data.map(({ id }) => `/emailit/v1/events/${id}`),
+    ],
+    "/v1/recipients/{email}": [`/v1/recipients/${address}`],
+    "/v1/user/{email}": [`/v1/user/${address}`],
+    "/v1/suppressions/{email}": [`/v1/suppressions/${address}`],
+    "/v1/suppressions": [`/v1/suppressions?email=${address}`],
+  };
+});
+afterAll(async () => {
+  await service?.close();
+  await database?.drop();
+});
+
+function rows(sql: string): Promise<Record<string, string>[]> {
+  return database.db.query<Record<string, string>>(sql);
+}
+
+/** Every row of every table that a request could change. */
+async function everything(): Promise<unknown[]> {
+  const tables = ["activity", "events", "recipients", "suppressions", "deliveries", "orders", "erasures"];
+  return Promise.all(tables.map((table) => rows(`select * from ${table} order by ${table}::text`)));
+}
+
+test("by id: 404 for the other project on every route, nothing changes, and its owner finds it", async () => {
+  const { paths } = service.contract.document;
+  const before = await everything();
+  const asked: string[] = [];
+  for (const [template, operations] of Object.entries(paths)) {
+    for (const method of Object.keys(operations)) {
+      // A list without an id in its path is another project's own.
+      const isById = template.includes("{") || method === "delete";
+      if (!isById) continue;
+      expect([template, existing[template]]).not.toEqual([template, undefined]);
+      for (const path of existing[template] ?? []) {
+        const answer = await service.request(method.toUpperCase(), path, { key: otherKey });
+        expect([method, path, answer.status]).toEqual([method, path, 404]);
+        asked.push(path);
+      }
+    }
+  }
+  expect(await everything()).toEqual(before);
+  expect(asked.length).toBeGreaterThanOrEqual(11);
+  for (const path of new Set(asked.filter((one) => !one.startsWith("/v1/suppressions/")))) {
+    expect([path, (await service.get(path)).status]).toEqual([path, 200]);
+  }
+});
+
+test("lists and statistics of the other project hold nothing of it", async () => {
+  const lists = Object.entries(service.contract.document.paths).filter(
+    ([template, { get }]) => get !== undefined && !template.includes("{"),
+  );
+  expect(lists.length).toBeGreaterThanOrEqual(8);
+  const filtered = (path: string) => [path, `${path}?email=${address}`];
+  for (const path of lists.flatMap(([template]) => filtered(template))) {
+    const [own, others] = await Promise.all([service.get(path), service.get(path, otherKey)]);
+    expect([path, own.status, others.status]).toEqual([path, 200, 200]);
+    const [ownText, othersText] = [await own.text(), await others.text()];
+    expect([path, othersText.includes("example.com"), othersText.includes("message-1")]).toEqual([
+      path,
+      false,
+      false,
+    ]);
+    expect([path, othersText]).not.toEqual([path, ownText]);
+  }
+});
+
+test("writing about the same address touches the other project's own rows alone", async () => {
+  const [recipient] = await rows("select id from recipients");
+  const mine = () =>
+    rows(
+      `select address, attributes::text from recipients
+       where project_id = (select id from projects where name = 'default') order by address`,
+    );
+  const before = await mine();
+  const post = (path: string, body: unknown) => service.request("POST", path, { key: otherKey, body });
+
+  const byId = await post("/v1/event", { user: { _id: recipient?.["id"] }, event: { login: { city: "X" } } });
+  const byAddress = await post("/v1/event", { user: { email: address }, event: { login: { city: "X" } } });
+  expect([byId.status, byAddress.status]).toEqual([404, 404]);
+  const tracked = await post("/v1/events", { email: address, event: "login", properties: { city: "X" } });
+  expect(await tracked.json()).toMatchObject({ created_lead: true });
+  const suppressed = await post("/v1/suppressions", { email: address });
+  expect(await suppressed.json()).toEqual({ success: true, total: 1, added: 1 });
+
+  expect(await mine()).toEqual(before);
+});
+
+test("an Idempotency-Key, an order and a cursor are each project's own", async () => {
+  const track = (key: string | undefined, orderId: string) =>
+    service.request("POST", "/v1/events", {
+      ...(key && { key }),
+      headers: { "idempotency-key": "same" },
+      body: { email: "kim@example.com", event: "confirmation", properties: { orderId } },
+    });
+  const [own, others] = [await track(undefined, "7"), await track(otherKey, "7")];
+  expect([own.status, others.status, others.headers.get("idempotency-replayed")]).toEqual([201, 201, null]);
+  expect(await others.json()).not.toHaveProperty("discarded");
+
+  type Page = { pagination: { next_cursor: string } };
+  const page = (await (await service.get("/v1/events?per_page=1")).json()) as Page;
+  const walked = await service.get(`/v1/events?cursor=${page.pagination.next_cursor}`, otherKey);
+  expect(await walked.text()).not.toContain("message-1");
+  expect(walked.status).toBe(200);
+});
