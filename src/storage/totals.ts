@@ -22,3 +22,28 @@ export async function countRows(db: Database, rows: string, params: readonly unk
   );
   return { total: Math.max(count, plan?.["QUERY PLAN"][0].Plan["Plan Rows"] ?? 0), isEstimate: true };
 }
+
+/** How old an estimate may be. */
+const estimateForMs = 60_000;
+const maxRemembered = 1_000;
+
+/**
+ * Makes `count` remember which lists are beyond 100,000, and their estimates: finding that out costs more than a page.
+ * What is exact is counted every time.
+ */
+export function rememberEstimates<Filter extends { projectId: string }>(
+  count: (filter: Filter) => Promise<Total>,
+  now: () => Date,
+): (filter: Filter) => Promise<Total> {
+  const estimates = new Map<string, { total: Total; untilMs: number }>();
+  return async (filter) => {
+    const name = JSON.stringify(filter);
+    const known = estimates.get(name);
+    if (known && now().getTime() < known.untilMs) return known.total;
+    const total = await count(filter);
+    if (!total.isEstimate) return total;
+    if (estimates.size >= maxRemembered) estimates.clear();
+    estimates.set(name, { total, untilMs: now().getTime() + estimateForMs });
+    return total;
+  };
+}

@@ -10,6 +10,7 @@ import {
 } from "../../storage/activity-queries.ts";
 import type { Database } from "../../storage/database.ts";
 import { eventsOfActivity, type StoredEvent } from "../../storage/events.ts";
+import { rememberEstimates } from "../../storage/totals.ts";
 import type { ApiContext } from "../api-context.ts";
 import { csvOf } from "../csv.ts";
 import { ApiError } from "../errors.ts";
@@ -71,7 +72,7 @@ const include = z
 
 /** `GET /v1/activity`, alone, as a list and as CSV. */
 export function activityRoutes(api: ApiContext): AnyRoute[] {
-  return [csv(api), detail(api), list(api)];
+  return [list(api), detail(api), csv(api)];
 }
 
 function detail({ db }: ApiContext): AnyRoute {
@@ -95,7 +96,8 @@ function detail({ db }: ApiContext): AnyRoute {
   });
 }
 
-function list({ db }: ApiContext): AnyRoute {
+function list({ db, clock }: ApiContext): AnyRoute {
+  const count = rememberEstimates((filter: ActivityFilter) => countActivity(db, filter), clock.now);
   return defineRoute({
     method: "get",
     path: "/v1/activity",
@@ -107,8 +109,7 @@ function list({ db }: ApiContext): AnyRoute {
     answer: z.object({ success: z.literal(true), data: z.array(Activity), pagination: Pagination }),
     async handle({ caller, query }) {
       const filter = filterOf(caller.projectId, query);
-      const rows = await listActivity(db, filter, pageOf(query));
-      const total = await countActivity(db, filter);
+      const [rows, total] = await Promise.all([listActivity(db, filter, pageOf(query)), count(filter)]);
       const last = rows.at(-1);
       return {
         success: true as const,

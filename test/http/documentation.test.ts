@@ -1,0 +1,129 @@
+import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Validator } from "@seriousme/openapi-schema-validator";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { packageVersion } from "../../src/package-info.ts";
+import { type TestDatabase, testDatabase } from "../support/database.ts";
+import { startTestService, type TestService } from "../support/service.ts";
+
+let database: TestDatabase;
+let service: TestService;
+
+beforeAll(async () => {
+  database = await testDatabase();
+  service = await startTestService({
+    databaseUrl: database.url,
+    roles: { receiver: true, workers: false },
+  });
+});
+afterAll(async () => {
+  await service?.close();
+  await database?.drop();
+});
+
+describe("/openapi.json", () => {
+  test("is a valid document of OpenAPI 3.1, without a key", async () => {
+    const answer = await service.get("/openapi.json", null);
+    const document = (await answer.json()) as Record<string, unknown>;
+
+    const { valid, errors } = await new Validator().validate(structuredClone(document));
+
+    expect([answer.status, valid, errors]).toEqual([200, true, undefined]);
+    expect(document).toMatchObject({ openapi: "3.1.1", info: { title: "Fanmail", version: packageVersion } });
+  });
+
+  test("names the scope of every operation, each by an id of its own", () => {
+    const operations = Object.values(service.contract.document.paths).flatMap((path) => Object.values(path));
+    const ids = operations.map(({ operationId }) => operationId);
+    expect(new Set(ids).size).toBe(ids.length);
+    for (const operation of operations) {
+      expect(operation).toMatchObject({
+        security: [{ apiKey: [expect.stringMatching(/^(\*|[a-z]+:[a-z]+)$/)] }],
+      });
+    }
+  });
+
+  test("states a limit for every text that is sent", () => {
+    const unlimited: string[] = [];
+    const visit = (schema: Record<string, unknown>, place: string): void => {
+      const isLimited = "maxLength" in schema || "enum" in schema || "const" in schema || "format" in schema;
+      if (schema["type"] === "string" && !isLimited) unlimited.push(place);
+      for (const [key, part] of Object.entries(schema)) {
+        if (typeof part === "object" && part !== null)
+          visit(part as Record<string, unknown>, `${place}.${key}`);
+      }
+    };
+    for (const operations of Object.values(service.contract.document.paths)) {
+      for (const { operationId, parameters, requestBody } of Object.values(operations)) {
+        for (const { name, schema } of parameters) visit({ ...schema }, `${operationId} ${name}`);
+        visit({ ...requestBody?.content["application/json"].schema }, operationId);
+      }
+    }
+    expect(unlimited).toEqual([]);
+  });
+});
+
+describe("/docs", () => {
+  test("is served from here alone, and the browser holds it to that", async () => {
+    const answer = await service.get("/docs", null);
+    const html = await answer.text();
+    expect(answer.headers.get("content-security-policy")).toMatch(/^default-src 'self';/);
+    expect(html).not.toMatch(/https?:/);
+    const loaded = [...html.matchAll(/(?:src|href)="([^"]+)"/g)].map(([, url]) => url);
+    expect(loaded).toHaveLength(4);
+    for (const url of loaded) {
+      const asset = await service.get(`/${url}`, null);
+      expect([url, asset.status]).toEqual([url, 200]);
+    }
+  });
+
+  test("serves no other file of the viewer's package", async () => {
+    for (const path of ["package.json", "index.html", "..%2fpackage.json", "swagger-ui-bundle.js.map"]) {
+      expect([path, (await service.get(`/docs/${path}`, null)).status]).toEqual([path, 404]);
+    }
+  });
+
+  const hasChromium =
+    process.env["CI"] === "true" || spawnSync("chromium", ["--version"], { timeout: 30_000 }).status === 0;
+
+  test.skipIf(!hasChromium)("shows every operation in a browser that reaches nothing else", async () => {
+    const profile = await mkdtemp(join(tmpdir(), "fanmail-browser-"));
+    try {
+      const html = await renderedBy(`${service.url}/docs`, profile);
+      const shown = [...html.matchAll(/data-path="([^"]+)"/g)].map(([, path]) => path);
+      const documented = Object.entries(service.contract.document.paths).flatMap(([path, operations]) =>
+        Object.keys(operations).map(() => path),
+      );
+      expect(shown.sort()).toEqual(documented.sort());
+      expect(html).toContain("Emails to recipients, the newest first");
+      expect(html).not.toMatch(/validator\.swagger\.io|Failed to load/);
+    } finally {
+      await rm(profile, { recursive: true, force: true });
+    }
+  });
+});
+
+/** A page's HTML after its scripts have run. */
+async function renderedBy(url: string, profile: string): Promise<string> {
+  const args = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-dev-shm-usage",
+    `--user-data-dir=${profile}`,
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+    "--virtual-time-budget=20000",
+    "--dump-dom",
+    url,
+  ];
+  const browser = spawn("chromium", args, { stdio: ["ignore", "pipe", "ignore"] });
+  let html = "";
+  browser.stdout.on("data", (chunk) => {
+    html += chunk;
+  });
+  await once(browser, "close");
+  return html;
+}
