@@ -5,8 +5,11 @@ import { type Conditions, conditions } from "./conditions.ts";
 import type { Database } from "./database.ts";
 import { countRows, type Total } from "./totals.ts";
 
-/** An activity as it is read: with the time of its first record. */
-export type ReadActivity = ActivityRow & {
+/** An activity as it is read: what is shown of it, with the time of its first record. */
+export type ReadActivity = Omit<
+  ActivityRow,
+  "recipient" | "sender_domain" | "last_counted_open_at" | "last_counted_open_id"
+> & {
   created_at: Date;
   /** `created_at` with all its microseconds, for cursors. */
   created_at_exact: string;
@@ -26,7 +29,10 @@ export type ActivityFilter = {
   until?: Date | undefined;
 };
 
-const columns = `*, to_char(created_at, 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as created_at_exact`;
+const columns = `project_id, id, tagged_id, created_at, message_id, recipient_as_sent, sent_at, subject, sender_email,
+  sender_name, email_type, campaign_id, automation_run_id, template_id, tags, is_test, current_status, delivered_at,
+  bounced_at, complained_at, opened_first_at, clicked_first_at, opened_any_first_at, clicked_any_first_at, open_count,
+  click_count, recipient_certain, to_char(created_at, 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as created_at_exact`;
 
 /** Finds an activity by its id, or by the id that its sender gave it. */
 export async function findActivity(

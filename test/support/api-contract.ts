@@ -1,7 +1,7 @@
 import { Ajv2020, type ValidateFunction } from "ajv/dist/2020.js";
 
 /** As much of an OpenAPI document as tests read. */
-export type OpenApi = {
+type OpenApi = {
   paths: Record<string, Record<string, Operation>>;
   components: { schemas: Record<string, object> };
 };
