@@ -1,0 +1,290 @@
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { Operation } from "../support/api-contract.ts";
+import { type TestDatabase, testDatabase } from "../support/database.ts";
+import { addEndpoint } from "../support/endpoint.ts";
+import { startTestService, type TestService, testApiKey } from "../support/service.ts";
+import { type SesOptions, sesEvent } from "../support/ses.ts";
+import { until } from "../support/wait.ts";
+import { type TestSink, webhookSink } from "../support/webhook-sink.ts";
+import { feed, idOf, newKey } from "./api.ts";
+import { type CurlRequest, type Example, readApiDocument, readCurl } from "./api-document.ts";
+
+/*
+ * docs/api.md is true: its examples are asked in their order, of a service that has been told of three emails.
+ */
+
+const document = readApiDocument();
+const pageUrl = "http://127.0.0.1:3000";
+const startedMs = Date.now();
+const receipt = "0100019aa0c5f2c0-2f6d1c9e-7a51-4f0b-9a3d-5c8e1b7f4d20-000000";
+const bounced = "0100019aa0c5f2c0-8b1e4a70-3c2d-4e8f-a6b5-1d9f0c7e2a34-000000";
+const erased = "0100019aa0c5f2c0-c47a9e15-6f80-4b3a-8e2c-7a5d3b1f9062-000000";
+
+let database: TestDatabase;
+let service: TestService;
+let sink: TestSink;
+let names: Record<string, string>;
+
+beforeAll(async () => {
+  database = await testDatabase();
+  service = await startTestService({ databaseUrl: database.url });
+  await feedReceipt();
+  await feedBounce();
+  await feedWithWaitingWebhooks();
+  await until("the emails are listed for pollers too", async () => {
+    const { data } = (await (await service.get("/api/v1/sends")).json()) as { data: unknown[] };
+    return data.length === 3;
+  });
+  names = {
+    KEY: testApiKey,
+    READER_KEY: (await newKey(database.db, { scopes: ["events:read"] })).key,
+    ACTIVITY_ID: await idOf(service, receipt),
+    BOUNCE_ID: await bounceId(),
+    "events-of-17-mb.json": JSON.stringify({ events: ["x".repeat(17 * 1024 * 1024)] }),
+  };
+});
+afterAll(async () => {
+  await service?.close();
+  await sink?.close();
+  await database?.drop();
+});
+
+const from = ["Shop <hello@shop.example.com>"];
+const phone =
+  "Mozilla/5.0 (iPhone; CPU iPhone OS 18_1 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Mobile/15E148";
+
+async function feedReceipt(): Promise<void> {
+  const tags = {
+    email_type: ["receipt"],
+    campaign_id: ["0b7e6a52-8f0e-4d55-b1f6-3a4c1f0b7a01"],
+    "ses:configuration-set": ["my-set"],
+  };
+  const mail = { source: from[0], commonHeaders: { from, subject: "Your receipt for order 1102" }, tags };
+  const about = (type: string, after: number, detail: SesOptions["detail"] = {}) =>
+    sesEvent(type, { messageId: receipt, to: ["jane@example.com"], after, detail, mail });
+  const reader = { ipAddress: "192.0.2.1", userAgent: phone };
+  await feed(
+    service,
+    about("Send", 0),
+    about("Delivery", 2, { smtpResponse: "250 2.0.0 OK" }),
+    about("Open", 9, { ipAddress: "203.0.113.88", userAgent: "Mozilla/5.0" }),
+    about("Open", 1800, reader),
+    about("Click", 1830, { ...reader, link: "https://shop.example.com/account/orders" }),
+  );
+}
+
+async function feedBounce(): Promise<void> {
+  const mail = { source: from[0], commonHeaders: { from, subject: "Our autumn sale" } };
+  const options = { messageId: bounced, to: ["gone@example.com"], mail };
+  const recipient = {
+    emailAddress: "gone@example.com",
+    action: "failed",
+    status: "5.1.1",
+    diagnosticCode: "smtp; 550 5.1.1 user unknown",
+  };
+  const detail = {
+    bounceType: "Permanent",
+    bounceSubType: "NoEmail",
+    bouncedRecipients: [recipient],
+    feedbackId: "0100019aa0c5f6a8-feedback-000000",
+  };
+  await feed(service, sesEvent("Send", options), sesEvent("Bounce", { ...options, after: 1, detail }));
+}
+
+/** An email to the person who is erased in the end, of which an endpoint wants to be told later. */
+async function feedWithWaitingWebhooks(): Promise<void> {
+  sink = await webhookSink(() => ({ status: 503, headers: { "retry-after": "3600" } }));
+  await addEndpoint(service.context, sink.url, { eventTypes: ["email.send", "email.delivery"] });
+  const options = { messageId: erased, to: ["kim@example.com"], mail: { source: from[0] } };
+  await feed(service, sesEvent("Send", options), sesEvent("Delivery", { ...options, after: 2 }));
+  await until("two webhooks wait for their second attempt", async () => {
+    const waiting = await database.db.query("select 1 from deliveries where state = 'retrying'");
+    return waiting.length === 2;
+  });
+}
+
+async function bounceId(): Promise<string> {
+  const [event] = await database.db.query<{ id: string }>("select id from events where type = 'bounced'");
+  return event?.id ?? "";
+}
+
+function send({ method, url, headers, body }: CurlRequest): Promise<Response> {
+  expect(url.startsWith(pageUrl)).toBe(true);
+  const options = { key: null, headers, ...(body !== undefined && { body }) };
+  return service.request(method, url.slice(pageUrl.length), options);
+}
+
+describe("an example of docs/api.md is answered as the page says", () => {
+  const known = pageTerms();
+
+  test.each(document.examples)("$command", async ({ command, status, headers, answer }) => {
+    const response = await send(readCurl(command, names));
+
+    const text = await response.text();
+    expect([response.status, text]).toEqual([status, expect.anything()]);
+    const told = Object.keys(headers).map((name) => [name, response.headers.get(name)]);
+    expect(Object.fromEntries(told)).toEqual(headers);
+    if (answer.kind === "csv") {
+      expect(known.translate(text, answer.text)).toBe(answer.text);
+    } else {
+      const body: unknown = JSON.parse(text);
+      rememberNames(body);
+      expect(known.translate(body, answer.body)).toEqual(answer.body);
+    }
+  });
+
+  /** What later examples ask with. */
+  function rememberNames(body: unknown): void {
+    const { event_id, next, pagination, data } = body as {
+      event_id?: string;
+      next?: string;
+      pagination?: { next_cursor: string | null };
+      data?: { id?: string }[];
+    };
+    if (event_id) names["EVENT_ID"] ??= event_id;
+    if (next) names["NEXT"] = next;
+    if (pagination?.next_cursor) names["CURSOR"] = pagination.next_cursor;
+    const id = Array.isArray(data) ? data[0]?.id : undefined;
+    if (id?.length === 16) names["SHORT_ID"] = id;
+  }
+});
+
+describe("docs/api.md tells how an endpoint refuses", () => {
+  test.each(document.refusals)("$operation $asked: $status", async (refusal) => {
+    const { operation, asked, status, message } = refusal;
+    const [method = "", path = ""] = operation.split(" ");
+    const headers = { authorization: `Bearer ${testApiKey}`, "content-type": "application/json" };
+    const url = asked.startsWith("/") ? asked : asked.startsWith("?") ? path + asked : path;
+    const response = await service.request(method, url, {
+      key: null,
+      headers,
+      ...(method === "POST" && { body: asked }),
+    });
+
+    expect([response.status, textsOf(await response.json())]).toEqual([
+      status,
+      expect.arrayContaining([message]),
+    ]);
+  });
+
+  function textsOf(value: unknown): unknown[] {
+    return typeof value === "object" && value !== null ? Object.values(value).flatMap(textsOf) : [value];
+  }
+});
+
+describe("docs/api.md is complete", () => {
+  /** Each operation by its heading. */
+  function operations(): Map<string, Operation> {
+    const paths = Object.entries(service.contract.document.paths);
+    return new Map(
+      paths.flatMap(([path, methods]) =>
+        Object.entries(methods).map(([method, operation]) => [
+          `${method.toUpperCase()} ${path.replaceAll(/\{(\w+)\}/g, ":$1")}`,
+          operation,
+        ]),
+      ),
+    );
+  }
+
+  test("it has every operation of /openapi.json, and no other", () => {
+    expect(document.endpoints.map(({ operation }) => operation).toSorted()).toEqual(
+      [...operations().keys()].toSorted(),
+    );
+  });
+
+  test("it names every parameter and field that an operation takes, and no other, and its scope", () => {
+    const told = document.endpoints.map(({ operation, scope, inputs }) => [
+      operation,
+      scope,
+      inNoCase(inputs),
+    ]);
+    const taken = document.endpoints.map(({ operation: heading }) => {
+      const operation = operations().get(heading);
+      return [heading, scopeOf(operation), inNoCase(inputsOf(operation))];
+    });
+    expect(told).toEqual(taken);
+  });
+
+  function scopeOf(operation?: Operation & { security?: { apiKey: string[] }[] }): string | undefined {
+    return operation?.security?.[0]?.apiKey[0];
+  }
+
+  function inputsOf(operation?: Operation): string[] {
+    const body = operation?.requestBody?.content["application/json"].schema as { properties?: object };
+    const parameters = operation?.parameters.map(({ name }) => name) ?? [];
+    return [...parameters, ...Object.keys(body?.properties ?? {})];
+  }
+
+  /** Names of headers have none. */
+  function inNoCase(inputs: string[]): string[] {
+    return inputs.map((name) => name.toLowerCase()).toSorted();
+  }
+
+  test("each endpoint has an example of its own", () => {
+    const without = document.endpoints.filter(({ operation }) => {
+      const [method = "", path = ""] = operation.split(" ");
+      const pattern = new RegExp(
+        `^${pageUrl}${path.replaceAll(".", "\\.").replaceAll(/:\w+/g, "[^/?]+")}(\\?|$)`,
+      );
+      return !document.examples.some((example) => {
+        const request = readCurl(example.command, { ...names, ...standIns(example) });
+        return example.operation === operation && request.method === method && pattern.test(request.url);
+      });
+    });
+    expect(without).toEqual([]);
+  });
+
+  /** Names that are known only after other examples. */
+  function standIns({ command }: Example): Record<string, string> {
+    return Object.fromEntries([...command.matchAll(/\$(\w+)/g)].map(([, name = ""]) => [name, "any"]));
+  }
+
+  test("all commands and answers of the page are examples, and show every status that is easily had", () => {
+    expect(document.blocks).toBe(2 * document.examples.length);
+    const statuses = new Set(document.examples.map(({ status }) => status));
+    expect([...statuses].toSorted()).toEqual([200, 201, 400, 401, 403, 404, 409, 413, 415]);
+  });
+});
+
+/**
+ * Puts what cannot be the same in every service into the words of the page. An id, or a cursor, of the page stands
+ * for one and the same of the service throughout; a time may differ where it is of this test, by the service's clock.
+ */
+function pageTerms() {
+  const varying =
+    /[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3,6}Z|\b[\w-]{86}\b/g;
+  const [pageOf, actualOf] = [new Map<string, string>(), new Map<string, string>()];
+
+  function translateText(actual: string, page: string): string {
+    const written = page.match(varying) ?? [];
+    let place = 0;
+    return actual.replaceAll(varying, (found) => translateName(found, written[place++] ?? found));
+  }
+
+  function translateName(actual: string, page: string): string {
+    if (/^\d{4}-\d\d-/.test(actual)) {
+      const isOfThisTest = Date.parse(actual) >= startedMs && Date.parse(actual) <= Date.now();
+      return isOfThisTest && page.length === actual.length ? page : actual;
+    }
+    if (!pageOf.has(actual) && !actualOf.has(page)) {
+      pageOf.set(actual, page);
+      actualOf.set(page, actual);
+    }
+    return pageOf.get(actual) ?? actual;
+  }
+
+  function translate(actual: unknown, page: unknown): unknown {
+    if (typeof actual === "string" && typeof page === "string") return translateText(actual, page);
+    if (Array.isArray(actual) && Array.isArray(page)) {
+      return actual.map((part, place) => translate(part, page[place]));
+    }
+    if (!isObject(actual) || !isObject(page)) return actual;
+    return Object.fromEntries(Object.entries(actual).map(([key, part]) => [key, translate(part, page[key])]));
+  }
+
+  return { translate };
+}
+
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
