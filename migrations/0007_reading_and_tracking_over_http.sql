@@ -32,7 +32,8 @@ create table idempotency_keys (
   -- Of the route and the body: a key is for one request.
   request_sha256 bytea not null,
   status integer not null,
-  answer jsonb not null,
+  -- With its fields in the order in which they were answered.
+  answer json not null,
   created_at timestamptz not null default now(),
   primary key (project_id, key)
 );

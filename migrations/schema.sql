@@ -146,7 +146,7 @@ create table idempotency_keys (
   key text not null,
   request_sha256 bytea not null,
   status integer not null,
-  answer jsonb not null,
+  answer json not null,
   created_at timestamp with time zone not null default now(),
   constraint idempotency_keys_pkey PRIMARY KEY (project_id, key)
 );

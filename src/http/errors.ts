@@ -46,14 +46,19 @@ function errorShapeOf(response: Response): ErrorShape {
 
 /**
  * Holds input to its schema.
+ * @param ofList what to say where a list stands in place of something else: a query's parameter may have been given twice.
  * @throws ApiError 400 that names the first field that is wrong, as in `events[2].email must be …`.
  */
-export function parseInput<Schema extends z.ZodType>(schema: Schema, input: unknown): z.output<Schema> {
+export function parseInput<Schema extends z.ZodType>(
+  schema: Schema,
+  input: unknown,
+  ofList = "",
+): z.output<Schema> {
   const parsed = schema.safeParse(input, { reportInput: true });
   if (parsed.success) return parsed.data;
   const [issue] = parsed.error.issues;
   const field = (issue?.path ?? []).reduce<string>(appendPath, "");
-  throw new ApiError(400, `${field || "The request"} ${describe(issue)}`);
+  throw new ApiError(400, `${field || "The request"} ${describe(issue, ofList)}`);
 }
 
 function appendPath(path: string, part: PropertyKey): string {
@@ -61,12 +66,11 @@ function appendPath(path: string, part: PropertyKey): string {
   return path === "" ? String(part) : `${path}.${String(part)}`;
 }
 
-function describe(issue: z.core.$ZodIssue | undefined): string {
+function describe(issue: z.core.$ZodIssue | undefined, ofList: string): string {
   if (issue?.code === "invalid_type") {
     if (issue.input === undefined) return "is required";
-    // A parameter of a query that is given twice arrives as a list.
-    const once = Array.isArray(issue.input) ? ", given once" : "";
-    return `must be ${/^[aeiou]/.test(issue.expected) ? "an" : "a"} ${issue.expected}${once}`;
+    const hint = Array.isArray(issue.input) ? ofList : "";
+    return `must be ${/^[aeiou]/.test(issue.expected) ? "an" : "a"} ${issue.expected}${hint}`;
   }
   return issue?.message ?? "is not accepted";
 }

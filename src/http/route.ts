@@ -146,7 +146,7 @@ async function readInput<Params extends z.ZodType, Query extends z.ZodType, Body
   const caller = await gate.authenticate(request.headers.authorization, route.scope);
   await gate.admit(caller, response);
   const params = parseInput(route.params, request.params);
-  const query = parseInput(route.query, request.query);
+  const query = parseInput(route.query, request.query, ", given once");
   const headers = readHeaders(route.headers ?? {}, request);
   const json = route.body ? await readJson(request, response, route.maxBodyBytes) : undefined;
   // Without a schema the body's type is that of undefined, which zod cannot know.

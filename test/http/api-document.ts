@@ -9,6 +9,8 @@ import { readFileSync } from "node:fs";
 export type Example = {
   /** The endpoint under which it stands; null elsewhere. */
   operation: string | null;
+  /** Where the command begins in the page. */
+  line: number;
   command: string;
   status: number;
   headers: Readonly<Record<string, string>>;
@@ -16,7 +18,7 @@ export type Example = {
 };
 
 /** @property asked a query, a body of JSON, or a path to ask in place of the endpoint's own. */
-export type Refusal = { operation: string; asked: string; status: number; message: string };
+type Refusal = { operation: string; asked: string; status: number; message: string };
 
 /** @property operation as in a heading: `GET /v1/activity/:id`. */
 type Endpoint = { operation: string; scope: string | null; inputs: string[] };
@@ -40,23 +42,35 @@ const inputRows = /^\| (`[^|]+) \| (?:path|query|header|body) \| [^|]+ \|$/gm;
 
 export function readApiDocument(): ApiDocument {
   const text = readFileSync(new URL("../../docs/api.md", import.meta.url), "utf8");
-  const sections = text.split(/^(?=#{1,4} )/m).map((part) => ({
-    operation: /^### `([A-Z]+ \/\S*)`\n/.exec(part)?.[1] ?? null,
-    part,
-  }));
+  const sections = sectionsOf(text);
   return {
-    examples: sections.flatMap(({ operation, part }) => examplesOf(operation, part)),
+    examples: sections.flatMap(examplesOf),
     refusals: sections.flatMap(({ operation, part }) => (operation ? refusalsOf(operation, part) : [])),
     endpoints: sections.flatMap(({ operation, part }) => (operation ? [endpointOf(operation, part)] : [])),
     blocks: text.match(exampleParts)?.length ?? 0,
   };
 }
 
-function examplesOf(operation: string | null, section: string): Example[] {
-  return [...section.matchAll(exampleBlocks)].map(([, command = "", told = "", language, answer = ""]) => {
+/** @property before what of the page stands before it. */
+type Section = { operation: string | null; before: string; part: string };
+
+function sectionsOf(text: string): Section[] {
+  const parts = text.split(/^(?=#{1,4} )/m);
+  return parts.map((part, place) => ({
+    operation: /^### `([A-Z]+ \/\S*)`\n/.exec(part)?.[1] ?? null,
+    before: parts.slice(0, place).join(""),
+    part,
+  }));
+}
+
+function examplesOf({ operation, before, part }: Section): Example[] {
+  return [...part.matchAll(exampleBlocks)].map((match) => {
+    const [, command = "", told = "", language, answer = ""] = match;
     const [status = "", ...headers] = codeSpans(told);
+    const fences = `${before}${part.slice(0, match.index)}`.split("\n").length;
     return {
       operation,
+      line: fences + 1,
       command,
       status: Number.parseInt(status, 10),
       headers: Object.fromEntries(headers.map(headerOf)),

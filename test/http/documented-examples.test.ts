@@ -117,7 +117,8 @@ function send({ method, url, headers, body }: CurlRequest): Promise<Response> {
 describe("an example of docs/api.md is answered as the page says", () => {
   const known = pageTerms();
 
-  test.each(document.examples)("$command", async ({ command, status, headers, answer }) => {
+  test.each(document.examples)("line $line: $status", async (example) => {
+    const { command, status, headers, answer } = example;
     const response = await send(readCurl(command, names));
 
     const text = await response.text();
@@ -150,7 +151,7 @@ describe("an example of docs/api.md is answered as the page says", () => {
 });
 
 describe("docs/api.md tells how an endpoint refuses", () => {
-  test.each(document.refusals)("$operation $asked: $status", async (refusal) => {
+  test.each(document.refusals)("$status $operation $asked", async (refusal) => {
     const { operation, asked, status, message } = refusal;
     const [method = "", path = ""] = operation.split(" ");
     const headers = { authorization: `Bearer ${testApiKey}`, "content-type": "application/json" };

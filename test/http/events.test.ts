@@ -107,6 +107,7 @@ describe("POST /v1/events", () => {
     ["an email with a name", { ...good, email: "Jane <jane@example.com>" }, "email must be an email address"],
     ["an email with a NUL", { ...good, email: "ja\u0000ne@example.com" }, "email must be an email address"],
     ["an email of another type", { ...good, email: 5 }, "email must be a string"],
+    ["a list of emails", { ...good, email: ["jane@example.com"] }, "email must be a string"],
     ["no event", { email: "jane@example.com" }, "event is required"],
     ["an empty event", { ...good, event: "" }, "event must not be empty"],
     ["a long event", { ...good, event: "x".repeat(256) }, "event is longer than 255 characters"],
@@ -328,6 +329,7 @@ describe("Idempotency-Key", () => {
 
     expect(first).toMatchObject({ status: 201, replayed: null, body: { created_lead: true } });
     expect(again).toEqual({ ...first, replayed: "true" });
+    expect(JSON.stringify(again.body)).toBe(JSON.stringify(first.body));
     expect(await stored()).toHaveLength(1);
   });
 
