@@ -1,8 +1,8 @@
 import { stringify } from "csv-stringify/sync";
 import type { Cursor } from "../domain/cursor.ts";
 
-/** Rows are read by as many: enough to make a round trip worth its while, and little to hold in memory. */
-const rowsPerPage = 2_000;
+/** Rows are read by as many: enough to make a round trip worth its while, and few enough that others hardly wait. */
+const rowsPerPage = 200;
 
 /** Reads a list page by page, each from the cursor of the last; no transaction is open in between. */
 async function* pagesOf<Row>(
@@ -20,8 +20,8 @@ async function* pagesOf<Row>(
 }
 
 /**
- * A list of any size as CSV, its heads first. A cell that a spreadsheet would take for a formula is preceded by an
- * apostrophe: what is in it comes from outside.
+ * A list of any size as CSV, its heads first; what is not one value is JSON. A cell that a spreadsheet would take for a
+ * formula is preceded by an apostrophe: what is in it comes from outside.
  */
 export async function* csvOf<Row>(
   columns: readonly string[],
@@ -29,7 +29,17 @@ export async function* csvOf<Row>(
   placeOf: (row: Row) => Cursor,
   cellsOf: (row: Row) => Readonly<Record<string, unknown>>,
 ): AsyncIterable<string> {
-  const options = { columns: [...columns], escape_formulas: true };
-  yield stringify([], { ...options, header: true });
-  for await (const rows of pagesOf(read, placeOf)) yield stringify(rows.map(cellsOf), options);
+  yield stringify([columns]);
+  for await (const rows of pagesOf(read, placeOf)) {
+    const records = rows.map((row) => {
+      const cells = cellsOf(row);
+      return columns.map((name) => textOf(cells[name]));
+    });
+    yield stringify(records, { escape_formulas: true });
+  }
+}
+
+function textOf(cell: unknown): string {
+  if (cell === null || cell === undefined) return "";
+  return typeof cell === "object" ? JSON.stringify(cell) : String(cell);
 }

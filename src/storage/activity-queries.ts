@@ -55,9 +55,12 @@ export async function listActivity(
   page: { limit: number; offset: number; after?: Cursor | undefined },
 ): Promise<ReadActivity[]> {
   const { where, params } = matching(filter, page.after);
+  const newestFirst = "order by created_at desc, id desc";
+  // Expressions are computed for the rows of the page alone, not for those before it.
   return db.query<ReadActivity>(
-    `select ${columns} from activity where ${where()} order by created_at desc, id desc
-     limit ${Math.trunc(page.limit)} offset ${Math.trunc(page.offset)}`,
+    `select ${columns} from (
+       select * from activity where ${where()} ${newestFirst}
+       limit ${Math.trunc(page.limit)} offset ${Math.trunc(page.offset)}) as page ${newestFirst}`,
     params,
   );
 }

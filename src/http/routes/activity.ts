@@ -136,15 +136,9 @@ function csv({ db }: ApiContext): AnyRoute {
     columns: csvColumns,
     rows({ caller, query }) {
       const filter = filterOf(caller.projectId, query);
-      return csvOf(csvColumns, (page) => listActivity(db, filter, page), placeOf, cells);
+      return csvOf(csvColumns, (page) => listActivity(db, filter, page), placeOf, present);
     },
   });
-}
-
-function cells(row: ReadActivity): Readonly<Record<string, unknown>> {
-  const { tags, ...shown } = present(row);
-  const texts = Object.entries(shown).map(([name, value]) => [name, value === null ? "" : String(value)]);
-  return { ...Object.fromEntries(texts), tags: JSON.stringify(tags) };
 }
 
 function placeOf({ created_at_exact, id }: ReadActivity) {

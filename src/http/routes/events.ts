@@ -1,7 +1,13 @@
 import { z } from "zod";
 import { orderIdOf } from "../../domain/order-confirmation.ts";
 import { type EventToTrack, type Guard, type TrackedEvent, trackEvents } from "../../people/track-events.ts";
-import { countCustomEvents, findEvent, listCustomEvents } from "../../storage/event-queries.ts";
+import {
+  type CustomEventFilter,
+  countCustomEvents,
+  findEvent,
+  listCustomEvents,
+} from "../../storage/event-queries.ts";
+import { rememberEstimates } from "../../storage/totals.ts";
 import type { ApiContext } from "../api-context.ts";
 import { ApiError } from "../errors.ts";
 import { eventProperties } from "../event-properties.ts";
@@ -154,7 +160,8 @@ const listQuery = z.object({
   include: z.literal("discarded", "takes discarded").optional(),
 });
 
-function list({ db }: ApiContext): AnyRoute {
+function list({ db, clock }: ApiContext): AnyRoute {
+  const count = rememberEstimates((filter: CustomEventFilter) => countCustomEvents(db, filter), clock.now);
   return defineRoute({
     method: "get",
     path: "/v1/events",
@@ -169,8 +176,7 @@ function list({ db }: ApiContext): AnyRoute {
     async handle({ caller: { projectId }, query }) {
       const { email, event: name, since, until, include } = query;
       const filter = { projectId, email, name, since, until, withDiscarded: include === "discarded" };
-      const rows = await listCustomEvents(db, filter, pageOf(query));
-      const total = await countCustomEvents(db, filter);
+      const [rows, total] = await Promise.all([listCustomEvents(db, filter, pageOf(query)), count(filter)]);
       const last = rows.at(-1);
       const place = last ? { time: last.occurred_at_exact, id: last.id } : null;
       return {

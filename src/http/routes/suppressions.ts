@@ -1,7 +1,13 @@
 import { z } from "zod";
 import { isTestAddress } from "../../domain/address.ts";
 import { liftSuppression, suppressByHand } from "../../people/suppression-list.ts";
-import { countListed, type ListedSuppression, listSuppressions } from "../../storage/suppression-list.ts";
+import {
+  countListed,
+  type ListedSuppression,
+  listSuppressions,
+  type SuppressionFilter,
+} from "../../storage/suppression-list.ts";
+import { rememberEstimates } from "../../storage/totals.ts";
 import type { ApiContext } from "../api-context.ts";
 import { csvOf } from "../csv.ts";
 import { ApiError } from "../errors.ts";
@@ -30,7 +36,8 @@ export function suppressionRoutes(api: ApiContext): AnyRoute[] {
   return [list(api), csv(api), add(api), ...remove(api)];
 }
 
-function list({ db }: ApiContext): AnyRoute {
+function list({ db, clock }: ApiContext): AnyRoute {
+  const count = rememberEstimates((filter: SuppressionFilter) => countListed(db, filter), clock.now);
   return defineRoute({
     method: "get",
     path: "/v1/suppressions",
@@ -42,17 +49,12 @@ function list({ db }: ApiContext): AnyRoute {
     answer: z.object({ success: z.literal(true), data: z.array(Suppression), pagination: Pagination }),
     async handle({ caller: { projectId }, query }) {
       const filter = { projectId, address: query.email, reason: query.reason };
-      const rows = await listSuppressions(db, filter, pageOf(query));
+      const [rows, total] = await Promise.all([listSuppressions(db, filter, pageOf(query)), count(filter)]);
       const last = rows.at(-1);
       return {
         success: true as const,
         data: rows.map(present),
-        pagination: pagination(
-          query,
-          await countListed(db, filter),
-          rows.length,
-          last ? placeOf(last) : null,
-        ),
+        pagination: pagination(query, total, rows.length, last ? placeOf(last) : null),
       };
     },
   });

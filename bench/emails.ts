@@ -1,0 +1,112 @@
+import type { Database } from "../src/storage/database.ts";
+import { type Partitions, partitionsOf } from "../src/storage/partitions.ts";
+
+const dayMs = 86_400_000;
+const days = 90;
+const emailsPerAddress = 10;
+/** A statement may take a minute; this many take some seconds. */
+const emailsPerStatement = 50_000;
+
+/** What `insertEmails` makes. */
+export type Mailing = {
+  projectId: string;
+  emails: number;
+  /** The newest email's time; the others are spread evenly over the 90 days before it. */
+  until: Date;
+};
+
+/**
+ * Writes emails as a shop's 90 days leave them: ten to an address, each sent, delivered and opened.
+ * The same numbers make the same rows.
+ */
+export async function insertEmails(
+  db: Database,
+  mailing: Mailing,
+  onProgress: (written: number) => void,
+): Promise<void> {
+  const partitions = partitionsOf(db);
+  await ensurePartitions(partitions, mailing);
+  for (let from = 0; from < mailing.emails; from += emailsPerStatement) {
+    const to = Math.min(from + emailsPerStatement, mailing.emails);
+    await insertBetween(db, mailing, from, to - 1);
+    onProgress(to);
+  }
+  for (const table of ["activity", "events"]) await db.query(`vacuum analyze ${table}`);
+}
+
+/** Opens come up to a day after the email. */
+function ensurePartitions(partitions: Partitions, { until }: Mailing): Promise<void> {
+  const times = Array.from({ length: days + 2 }, (_, day) => new Date(until.getTime() + (1 - day) * dayMs));
+  return partitions.ensure("events", times);
+}
+
+/** The emails of these numbers, the last one included. */
+async function insertBetween(db: Database, mailing: Mailing, from: number, to: number): Promise<void> {
+  const { projectId, emails, until } = mailing;
+  const addresses = Math.ceil(emails / emailsPerAddress);
+  const startMs = until.getTime() - days * dayMs;
+  const stepMs = (days * dayMs) / emails;
+  const params = [projectId, from, to, addresses, new Date(startMs), stepMs];
+  await db.query(`${drawn} insert into activity (${activityColumns}) select ${activity} from drawn`, params);
+  // As they arrive: by time, those of one email apart.
+  await db.query(
+    `${drawn} insert into events (${eventColumns}) select ${events} from drawn, ${kinds} order by 3`,
+    params,
+  );
+}
+
+/** An id as the product computes it: 48 bits of time, the rest a hash. */
+const idOf = (time: string, key: string) =>
+  `(lpad(to_hex(floor(extract(epoch from ${time}) * 1000)::bigint), 12, '0') || '8' || substr(md5(${key}), 1, 3)
+    || 'a' || substr(md5(${key}), 4, 15))::uuid`;
+/** The same for the same n, and of no pattern; from 0 up to below `most`. */
+const chance = (salt: string, most: string) => `(abs(hashtext('${salt}' || n)::bigint) % ${most})::integer`;
+
+const drawn = `with drawn as (
+  select *, ${idOf("sent_at", "'email' || n")} as id, md5('campaign' || n / 20000)::uuid as campaign_id,
+    'reader.' || address_number || '@' || (array['example.com', 'example.net', 'mail.example.org'])[address_number % 3 + 1]
+      as recipient,
+    (array['shop.example.com', 'news.example.com', 'mail.example.net', 'example.org'])[${chance("sender", "4")} + 1]
+      as sender_domain,
+    (array['receipt', 'newsletter', 'reminder', 'welcome'])[${chance("type", "4")} + 1] as email_type,
+    sent_at + ${chance("delivery", "20000")} * interval '1 millisecond' + interval '500 milliseconds' as delivered_at,
+    sent_at + ${chance("open", "80000")} * interval '1 second' + interval '30 seconds' as opened_at
+  from (
+    select n, ${chance("address", "$4::integer")} as address_number,
+      $5::timestamptz + n * $6::double precision * interval '1 millisecond' as sent_at
+    from generate_series($2::integer, $3::integer) as n) as numbered)`;
+
+const activityColumns = `project_id, id, message_id, recipient, recipient_as_sent, sent_at, subject, sender_email,
+  sender_name, sender_domain, email_type, campaign_id, automation_run_id, template_id, tags, is_test, current_status,
+  delivered_at, opened_first_at, opened_any_first_at, open_count, click_count, last_counted_open_at,
+  last_counted_open_id, recipient_certain, created_at, updated_at`;
+
+const activity = `$1::uuid, id,
+  '0100' || lpad(to_hex(floor(extract(epoch from sent_at) * 1000)::bigint), 12, '0') || '-' || md5('message' || n)::uuid
+    || '-000000',
+  recipient, recipient, sent_at, 'Your order ' || 100000 + n || ': what happens next', 'hello@' || sender_domain,
+  'The Example Shop', sender_domain, email_type, campaign_id,
+  case when n % 3 = 0 then md5('run' || n / 500)::uuid end, md5('template' || n % 20)::uuid,
+  jsonb_build_object(
+    'ses:operation', '["SendEmail"]'::jsonb, 'ses:configuration-set', '["shop"]'::jsonb,
+    'ses:source-ip', '["198.51.100.17"]'::jsonb, 'ses:from-domain', jsonb_build_array(sender_domain),
+    'ses:caller-identity', '["mailer"]'::jsonb, 'ses:outgoing-ip', jsonb_build_array('203.0.113.' || n % 250),
+    'campaign_id', jsonb_build_array(campaign_id), 'email_type', jsonb_build_array(email_type)),
+  false, 'delivered', delivered_at, opened_at, opened_at, 1, 0, opened_at, ${idOf("opened_at", "'opened' || n")}, true,
+  sent_at + interval '1.234567 seconds', opened_at`;
+
+const kinds = "unnest(array['sent', 'delivered', 'opened']) as type";
+const eventColumns = "project_id, owner_id, occurred_at, id, type, detail, created_at";
+const occurredAt = "case type when 'sent' then sent_at when 'delivered' then delivered_at else opened_at end";
+
+const events = `$1::uuid, id, ${occurredAt}, ${idOf(occurredAt, "type || n")}, type,
+  case type
+    when 'sent' then '{}'::jsonb
+    when 'delivered' then jsonb_build_object(
+      'smtp_response', '250 2.0.0 OK  ' || n || ' ' || md5('smtp' || n) || '.41 - gsmtp',
+      'reporting_mta', 'a8-' || n % 99 || '.smtp-out.amazonses.com',
+      'processing_time_ms', ${chance("delivery", "20000")})
+    else jsonb_build_object(
+      'ip_address', '192.0.2.' || n % 250,
+      'user_agent', 'Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/537.36 Chrome/131.0.' || n % 9000)
+  end, ${occurredAt} + interval '1.234567 seconds'`;

@@ -1,0 +1,46 @@
+import { print } from "../src/cli/command.ts";
+import { stopRequest } from "../src/cli/until-stopped.ts";
+import { errorText } from "../src/logger.ts";
+
+/**
+ * Measures, prints, and returns the exit code: 0 when every criterion holds.
+ * @param stop ends it early.
+ */
+type Benchmark = (args: string[], stop: AbortSignal) => Promise<number>;
+type ListedBenchmark = { summary: string; load: () => Promise<Benchmark> };
+
+const benchmarks: Readonly<Record<string, ListedBenchmark>> = {
+  reads: {
+    summary: "answers of the API over a million emails, and all of them as CSV; --rows 1000000",
+    load: async () => (await import("./reads.ts")).reads,
+  },
+};
+
+/** Aborts when it is to stop, or nobody reads what it prints any more (`| head`). */
+const stop = AbortSignal.any([stopRequest(), whenUnread()]);
+
+process.exitCode = await main(process.argv.slice(2));
+
+async function main([name, ...args]: string[]): Promise<number> {
+  const listed = name !== undefined && Object.hasOwn(benchmarks, name) ? benchmarks[name] : undefined;
+  if (listed === undefined) return unknownBenchmark(name);
+  try {
+    return await (await listed.load())(args, stop);
+  } catch (error) {
+    process.stderr.write(`bench ${name}: ${stop.aborted ? "stopped" : errorText(error)}\n`);
+    return 1;
+  }
+}
+
+function unknownBenchmark(name: string | undefined): number {
+  if (name !== undefined) process.stderr.write(`bench: there is no benchmark "${name}"\n\n`);
+  print("Usage: npm run bench -- <benchmark> [options]\n");
+  for (const [known, { summary }] of Object.entries(benchmarks)) print(`  ${known.padEnd(10)} ${summary}`);
+  return name === undefined ? 0 : 1;
+}
+
+function whenUnread(): AbortSignal {
+  const unread = new AbortController();
+  process.stdout.on("error", () => unread.abort());
+  return unread.signal;
+}

@@ -1,0 +1,46 @@
+/** Something to measure. Each run takes the next input, over and over, so that no answer is of one row alone. */
+export type Candidate = { name: string; inputs: readonly string[] };
+
+/** How long each run took, in milliseconds. */
+export type Measurement = { name: string; timesMs: number[] };
+
+/**
+ * Runs the candidates in turn, round by round and each round beginning with another, so that what else the machine
+ * does hits all of them equally.
+ * @param warmUpRounds are run first, and not measured.
+ */
+export async function interleaved(
+  candidates: readonly Candidate[],
+  run: (input: string) => Promise<unknown>,
+  { rounds, warmUpRounds }: { rounds: number; warmUpRounds: number },
+): Promise<Measurement[]> {
+  const measured = candidates.map((candidate) => ({ ...candidate, timesMs: [] as number[] }));
+  for (let round = 0; round < warmUpRounds + rounds; round++) {
+    const first = round % measured.length;
+    for (const { inputs, timesMs } of [...measured.slice(first), ...measured.slice(0, first)]) {
+      const tookMs = await timed(() => run(inputs[round % inputs.length] ?? ""));
+      if (round >= warmUpRounds) timesMs.push(tookMs);
+    }
+  }
+  return measured.map(({ name, timesMs }) => ({ name, timesMs }));
+}
+
+/** How long it takes, in milliseconds. */
+export async function timed(work: () => Promise<unknown>): Promise<number> {
+  const startedMs = performance.now();
+  await work();
+  return performance.now() - startedMs;
+}
+
+export function median(values: readonly number[]): number {
+  return quantile(values, 0.5);
+}
+
+/**
+ * The value that this share of the values does not exceed, by nearest rank.
+ * @param share in (0, 1]; 0.99 for p99.
+ */
+export function quantile(values: readonly number[], share: number): number {
+  const sorted = values.toSorted((one, other) => one - other);
+  return sorted[Math.ceil(share * sorted.length) - 1] ?? Number.NaN;
+}

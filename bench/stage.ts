@@ -1,0 +1,121 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { randomBytes } from "node:crypto";
+import { once } from "node:events";
+import { chmod, mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+import { apiKey } from "../src/domain/api-key.ts";
+import { type EmbeddedPostgres, startEmbeddedPostgres } from "../src/embedded/embedded-postgres.ts";
+import { migrationsDirectory, packageRoot } from "../src/package-info.ts";
+import { type DatabasePool, openDatabase } from "../src/storage/database.ts";
+import { migrate } from "../src/storage/migrate.ts";
+
+/** Where a benchmark takes place: a migrated database of its own, and services that it starts on it. */
+export type Stage = {
+  db: DatabasePool;
+  /** Starts the built program in a process of its own; it ends with the stage. */
+  startService(command: "start" | "receiver"): Promise<ServiceProcess>;
+};
+
+type ServiceProcess = {
+  pid: number;
+  /** `http://host:port` */
+  url: string;
+  /** Of all scopes. */
+  key: string;
+};
+
+/** Sets a stage for `work` and clears it away, whatever comes of it, and at once when it is to stop. */
+export async function onStage<Result>(
+  stop: AbortSignal,
+  work: (stage: Stage) => Promise<Result>,
+): Promise<Result> {
+  const dataDir = await mkdtemp(join(tmpdir(), "fanmail-bench-"));
+  try {
+    // Root's PostgreSQL runs as another user, who must be able to enter.
+    await chmod(dataDir, 0o755);
+    const server = await startEmbeddedPostgres({ dataDir });
+    return await onServer(dataDir, server, stop, work);
+  } finally {
+    await rm(dataDir, { recursive: true, force: true });
+  }
+}
+
+async function onServer<Result>(
+  dataDir: string,
+  server: EmbeddedPostgres,
+  stop: AbortSignal,
+  work: (stage: Stage) => Promise<Result>,
+): Promise<Result> {
+  const db = openDatabase(server.url, { maxConnections: 4, onIdleError: () => {} });
+  const children: ChildProcess[] = [];
+  const stage: Stage = {
+    db,
+    async startService(command) {
+      stop.throwIfAborted();
+      const key = apiKey(randomBytes(32));
+      const child = spawnService(command, environmentOf(dataDir, server.url, key));
+      children.push(child);
+      const url = await urlOf(child);
+      if (child.pid === undefined) throw new Error("unreachable: a process that has printed has an id");
+      return { pid: child.pid, url, key };
+    },
+  };
+  const working = migrate(db, migrationsDirectory).then(() => work(stage));
+  try {
+    return await Promise.race([working, whenAborted(stop)]);
+  } finally {
+    await Promise.all(children.map(end));
+    // Ends the statements that still run.
+    await server.stop();
+    await Promise.allSettled([working]);
+    await db.close();
+  }
+}
+
+/** Rejects when it is to stop. */
+async function whenAborted(stop: AbortSignal): Promise<never> {
+  if (!stop.aborted) await once(stop, "abort");
+  throw stop.reason;
+}
+
+function environmentOf(dataDir: string, databaseUrl: string, key: string): Record<string, string> {
+  return {
+    PATH: process.env["PATH"] ?? "",
+    PORT: "0",
+    DATABASE_URL: databaseUrl,
+    DATA_DIR: dataDir,
+    ENCRYPTION_KEY: randomBytes(32).toString("base64"),
+    BOOTSTRAP_API_KEY: key,
+    RATE_LIMIT_PER_MINUTE: "100000000",
+    LOG_LEVEL: "warn",
+  };
+}
+
+function spawnService(command: string, env: Record<string, string>): ChildProcess {
+  const main = fileURLToPath(new URL("dist/src/cli/main.js", packageRoot));
+  // Its log lines are for whoever runs the benchmark.
+  return spawn(process.execPath, [main, command], { env, stdio: ["ignore", "pipe", "inherit"] });
+}
+
+async function urlOf(child: ChildProcess): Promise<string> {
+  if (child.stdout === null) throw new Error("unreachable: its standard output is a pipe");
+  for await (const line of createInterface(child.stdout)) {
+    const url = /listens on (\S+)/.exec(line)?.[1];
+    if (url !== undefined) return url;
+  }
+  throw new Error("The service ended before it listened");
+}
+
+/** A service ends within 10 seconds by itself. */
+const endWithinMs = 12_000;
+
+async function end(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const kill = setTimeout(() => child.kill("SIGKILL"), endWithinMs);
+  child.kill("SIGTERM");
+  await once(child, "exit");
+  clearTimeout(kill);
+}
