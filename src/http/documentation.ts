@@ -36,12 +36,16 @@ const assets = ["swagger-ui.css", "swagger-ui-bundle.js", "favicon-32x32.png"];
 
 /** `/openapi.json`, for programs, and `/docs`, for people: Swagger UI, served from here. Neither needs a key. */
 export function registerDocumentation(app: Express, routes: readonly AnyRoute[]): void {
-  const document = openApiDocument(routes.map(({ description }) => description));
+  // Made when somebody asks for it: most processes never are.
+  let document: ReturnType<typeof openApiDocument> | undefined;
   const root = dirname(createRequire(import.meta.url).resolve("swagger-ui-dist/package.json"));
   app.get("/openapi.json", (_request, response) => {
+    document ??= openApiDocument(routes.map(({ description }) => description));
     response.json(document);
   });
-  app.get("/docs", (_request, response) => {
+  app.get("/docs", (request, response) => {
+    // The page's own links are relative, so that it works below a proxy's prefix.
+    if (request.path.endsWith("/")) return response.redirect(308, "../docs");
     response.set("content-security-policy", contentSecurityPolicy).type("html").send(page);
   });
   app.get("/docs/start.js", (_request, response) => {

@@ -80,6 +80,11 @@ describe("/docs", () => {
     }
   });
 
+  test("with a slash at its end leads to the page whose links are right", async () => {
+    const answer = await fetch(`${service.url}/docs/`, { redirect: "manual" });
+    expect([answer.status, answer.headers.get("location")]).toEqual([308, "../docs"]);
+  });
+
   test("serves no other file of the viewer's package", async () => {
     for (const path of ["package.json", "index.html", "..%2fpackage.json", "swagger-ui-bundle.js.map"]) {
       expect([path, (await service.get(`/docs/${path}`, null)).status]).toEqual([path, 404]);

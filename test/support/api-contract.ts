@@ -22,8 +22,15 @@ export type ApiContract = {
   check(method: string, path: string, answer: Response): Promise<void>;
 };
 
-/** @param url of a service. */
-export async function apiContract(url: string): Promise<ApiContract> {
+let contract: Promise<ApiContract> | undefined;
+
+/** Read once for each test file: all services are of one version. @param url of any service. */
+export function apiContract(url: string): Promise<ApiContract> {
+  contract ??= readContract(url);
+  return contract;
+}
+
+async function readContract(url: string): Promise<ApiContract> {
   const document = (await (await fetch(`${url}/openapi.json`)).json()) as OpenApi;
   const ajv = new Ajv2020({ strict: false, validateFormats: false, allErrors: true });
   for (const [name, schema] of Object.entries(document.components.schemas)) {
