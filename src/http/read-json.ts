@@ -15,6 +15,9 @@ export async function readJson(
   if (!request.is("application/json")) {
     throw new ApiError(415, "The body must be JSON, with the header Content-Type: application/json");
   }
+  if (!encodings.includes(request.get("content-encoding")?.toLowerCase() ?? "identity")) {
+    throw new ApiError(415, "The body's Content-Encoding must be gzip, deflate, br or none");
+  }
   const read = express.json({ limit: maxBytes, strict: false, type: () => true, verify: checkEncoding });
   try {
     await new Promise<void>((resolve, reject) => {
@@ -27,6 +30,9 @@ export async function readJson(
   if (request.body === undefined) throw new ApiError(400, "The body is empty; it must be JSON");
   return request.body;
 }
+
+/** Which others the parser takes depends on the version of Node. */
+const encodings = ["identity", "gzip", "deflate", "br"];
 
 /** The parser would put U+FFFD in place of what it cannot decode. */
 function checkEncoding(_request: unknown, _response: unknown, body: Buffer): void {
@@ -45,9 +51,12 @@ function bodyError(error: unknown, maxBytes: number): unknown {
       return new ApiError(400, "The body is not JSON");
     case "charset.unsupported":
       return new ApiError(415, "The body must be JSON in UTF-8");
-    case "encoding.unsupported":
-      return new ApiError(415, "The body's Content-Encoding must be gzip, deflate, br or none");
     default:
-      return error;
+      return isFromZlib(error) ? new ApiError(400, "The body is not what its Content-Encoding says") : error;
   }
+}
+
+/** Errors of zlib and brotli have codes such as Z_DATA_ERROR and ERR__ERROR_FORMAT_PADDING_1. */
+function isFromZlib(error: unknown): boolean {
+  return error instanceof Error && "code" in error && /^(Z_|ERR_)/.test(String(error.code));
 }

@@ -44,6 +44,8 @@ async function insertBatch(
        from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::timestamptz[]) with ordinality
               as rows(project_id, topic_id, sns_message_id, sns_timestamp, place)
        join unnest(string_to_array($6, $7)) with ordinality as bodies(body, place) using (place)
+       -- Receivers that store the same messages at the same time wait for one another, and never in a ring.
+       order by project_id, topic_id, sns_message_id, sns_timestamp
        on conflict do nothing
        returning topic_id, sns_message_id, sns_timestamp
      ), batch as (

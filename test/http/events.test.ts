@@ -1,7 +1,8 @@
 import { randomUUID } from "node:crypto";
+import { brotliCompressSync, gzipSync } from "node:zlib";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { type TestDatabase, testDatabase } from "../support/database.ts";
-import { startTestService, type TestRequest, type TestService } from "../support/service.ts";
+import { startTestService, type TestRequest, type TestService, testApiKey } from "../support/service.ts";
 import { sesEvent } from "../support/ses.ts";
 import { ask, feed, newKey } from "./api.ts";
 
@@ -179,6 +180,31 @@ describe("POST /v1/events", () => {
     const asked = "key" in options && options.key === "reader" ? { key } : options;
 
     expect(await track(good, asked)).toEqual([status, { error: expect.any(String) }]);
+  });
+
+  test("reads a compressed body, and answers one that is not what it says with 400", async () => {
+    const send = (encoding: string, body: Uint8Array) =>
+      fetch(`${service.url}/v1/events`, {
+        method: "POST",
+        headers: {
+          authorization: testApiKey,
+          "content-type": "application/json",
+          "content-encoding": encoding,
+        },
+        body,
+      });
+    const plain = Buffer.from(JSON.stringify(good));
+
+    expect((await send("gzip", gzipSync(plain))).status).toBe(201);
+    expect((await send("BR", brotliCompressSync(plain))).status).toBe(201);
+    for (const encoding of ["gzip", "deflate", "br"]) {
+      const answer = await send(encoding, plain);
+      expect([encoding, answer.status, await answer.json()]).toEqual([
+        encoding,
+        400,
+        { error: "The body is not what its Content-Encoding says" },
+      ]);
+    }
   });
 
   test("answers a body that is too large with 413", async () => {

@@ -57,6 +57,19 @@ describe("storeBatch", () => {
     expect(await batches()).toEqual({ [first]: [1, 1] });
   });
 
+  test("the same messages in opposite order at the same time do not lock one another out", async () => {
+    for (let round = 0; round < 20; round++) {
+      const messages = Array.from({ length: 200 }, () => notification());
+      const answers = await Promise.all([
+        store(messages),
+        store(messages.toReversed()),
+        store(messages),
+        store(messages.toReversed()),
+      ]);
+      expect(answers.flat().filter(Boolean)).toHaveLength(200);
+    }
+  });
+
   test("says of each message of a mixed batch whether it was new", async () => {
     const [first, second] = [randomUUID(), randomUUID()];
     const [known, alsoKnown] = [notification(), notification()];
