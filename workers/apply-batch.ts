@@ -1,9 +1,11 @@
 import type { Context } from "../src/context.ts";
 import { nobody } from "../src/domain/erasure.ts";
 import { type Interpretation, interpretNotification } from "../src/domain/interpret-notification.ts";
-import { type TouchedActivity, touchedActivities } from "../src/domain/touched-activity.ts";
+import type { MailFacts } from "../src/domain/mail-facts.ts";
+import { naturalKey, type TouchedActivity, touchedActivities } from "../src/domain/touched-activity.ts";
 import { errorText } from "../src/logger.ts";
 import { eraseFromNotifications } from "../src/people/erase-person.ts";
+import { wakeLanes } from "../src/people/tell-endpoints.ts";
 import type { ApplyJob, DeliverJob } from "../src/queue/jobs.ts";
 import type { Database } from "../src/storage/database.ts";
 import { isDataError, isRetryable, retryConflicts, sqlState } from "../src/storage/database-errors.ts";
@@ -36,14 +38,6 @@ export async function applyBatch(context: BatchContext, { batchId }: ApplyJob): 
     context.log.error({ batch_id: batchId, cause: errorText(error) }, "batch not applied");
     await postponeBatch(context.db, batchId, errorText(error));
   }
-}
-
-/** The deliveries are durable: the sweep finds those of a lane that is not woken. */
-async function wakeLanes({ queues, log }: BatchContext, owed: readonly DeliverJob[]): Promise<void> {
-  if (owed.length === 0) return;
-  await queues.wakeDeliver(owed).catch((error: unknown) => {
-    log.warn({ cause: errorText(error) }, "lanes not woken");
-  });
 }
 
 async function applyWithOthers(context: BatchContext, batchId: string): Promise<DeliverJob[]> {
@@ -107,7 +101,7 @@ async function applyTogether(
   tx: Database,
   entries: readonly AcceptedNotification[],
 ): Promise<Applied & BatchSummary> {
-  const read = entries.map((entry) => ({
+  const read: ReadEntry[] = entries.map((entry) => ({
     entry,
     interpretation: interpretNotification(entry.project_id, entry.body, entry.sns_timestamp),
   }));
@@ -122,7 +116,7 @@ async function applyTogether(
   const countOf = (kind: Interpretation["kind"]) =>
     read.filter(({ interpretation }) => interpretation.kind === kind).length;
   const applied = await applyActivities(context, tx, touchedActivities(told));
-  if (applied.erased.length > 0) await eraseFromNotifications(tx, entries, applied.erased.map(personOf));
+  if (applied.erased.length > 0) await eraseLate(tx, read, applied.erased);
   return {
     ...applied,
     repeated: told.length - applied.events,
@@ -131,8 +125,28 @@ async function applyTogether(
   };
 }
 
-function personOf({ projectId, facts }: TouchedActivity) {
-  return { project_id: projectId, address: facts.recipient, pseudonym: nobody };
+type ReadEntry = { entry: AcceptedNotification; interpretation: Interpretation };
+
+/** Takes people out of those notifications that tell of emails which were erased, and out of no others. */
+async function eraseLate(
+  tx: Database,
+  read: readonly ReadEntry[],
+  erased: readonly TouchedActivity[],
+): Promise<void> {
+  const keyOf = (project_id: string, facts: MailFacts) => naturalKey({ project_id, ...facts });
+  const erasedKeys = new Set(erased.map(({ projectId, facts }) => keyOf(projectId, facts)));
+  const late = read.filter(
+    ({ entry, interpretation }) =>
+      interpretation.kind === "events" &&
+      interpretation.events.some(({ facts }) => erasedKeys.has(keyOf(entry.project_id, facts))),
+  );
+  const people = erased.map(({ projectId, facts }) => ({
+    project_id: projectId,
+    address: facts.recipient,
+    pseudonym: nobody,
+  }));
+  const entries = late.map(({ entry }) => entry);
+  await eraseFromNotifications(tx, entries, people);
 }
 
 async function applyOneByOne(

@@ -64,13 +64,15 @@ export function erasedNotification(
 
 /**
  * As `erasedNotification`, for the body of a webhook, which is of one person.
- * @param until what happened later stays.
+ * @param until what happened later, and came to be known later, stays.
  */
 export function erasedWebhook(body: string, person: ErasedPerson, until: Date): string | null {
   if (!mayMention(body, person)) return null;
-  const { data, ...head }: { data: { event_timestamp?: string } } = JSON.parse(body);
+  const { data, ...head }: { timestamp: string; data: { event_timestamp: string } } = JSON.parse(body);
   const isOfThem = JSON.stringify(erasedValue(data, person)) !== JSON.stringify(data);
-  if (!isOfThem || Date.parse(data.event_timestamp ?? "") > until.getTime()) return null;
+  // A caller may tell of something that lies ahead, and we may be told late of something that lies back.
+  const earliestMs = Math.min(Date.parse(head.timestamp), Date.parse(data.event_timestamp));
+  if (!isOfThem || earliestMs > until.getTime()) return null;
   return JSON.stringify({ ...head, data: { erased: true } });
 }
 

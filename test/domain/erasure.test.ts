@@ -79,25 +79,33 @@ test("a long text without an address is read in no time to speak of", () => {
 });
 
 describe("a webhook", () => {
-  const webhook = (recipient: string) =>
+  const at = "2026-11-20T10:00:00.000Z";
+  const webhook = (recipient: string, timestamp = at, event_timestamp = at) =>
     JSON.stringify({
       event: "email.open",
+      timestamp,
       project_id: "p",
-      data: { recipient, event_timestamp: "2026-11-20T10:00:00.000Z" },
+      data: { recipient, event_timestamp },
     });
+  const later = "2026-11-20T10:00:00.001Z";
 
-  test("of the person keeps its head", () => {
-    expect(JSON.parse(erasedWebhook(webhook("Jane.Doe@example.com"), jane, sns_timestamp) ?? "")).toEqual({
+  test.each([
+    ["told and happened before", at, at],
+    ["told before of what lies ahead", at, later],
+    ["told afterwards of what happened before", later, at],
+  ])("of the person, %s, keeps its head", (_when, timestamp, eventTimestamp) => {
+    const body = webhook("Jane.Doe@example.com", timestamp, eventTimestamp);
+    expect(JSON.parse(erasedWebhook(body, jane, sns_timestamp) ?? "")).toEqual({
       event: "email.open",
+      timestamp,
       project_id: "p",
       data: { erased: true },
     });
   });
 
-  test("of somebody else, or of a later time, stays", () => {
+  test("of somebody else, or of what happened and was told later, stays", () => {
     expect(erasedWebhook(webhook("xjane.doe@example.com"), jane, sns_timestamp)).toBeNull();
-    const earlier = new Date(sns_timestamp.getTime() - 1);
-    expect(erasedWebhook(webhook("jane.doe@example.com"), jane, earlier)).toBeNull();
+    expect(erasedWebhook(webhook("jane.doe@example.com", later, later), jane, sns_timestamp)).toBeNull();
   });
 });
 

@@ -232,6 +232,59 @@ test("what is told afterwards of an erased email is acknowledged and not recorde
   expect(after.find(({ recipient }) => recipient === "joe@example.com")?.complained_at).not.toBeNull();
 });
 
+test("a late notification takes nothing along of a new email in the same batch", async () => {
+  await janesMail();
+  await erase();
+  await eraseAll();
+
+  await apply(
+    service,
+    sesEvent("Open", { ...toJane, after: 5_000, detail: person }),
+    sesEvent("Send", { messageId: "message-9", to: [jane] }),
+  );
+
+  const rows = await database.db.query<{ body: string }>(
+    "select body from notifications where body ilike '%jane%'",
+  );
+  expect(rows.map(({ body }) => JSON.parse(JSON.parse(body).Message).mail.messageId)).toEqual(["message-9"]);
+  expect(await get("/v1/activity?email=jane.doe@example.com")).toMatchObject({
+    data: [{ message_id: "message-9", current_status: "sent" }],
+  });
+});
+
+test("a webhook of an event that is told to lie ahead is erased as well", async () => {
+  await addEndpoint(service.context, "https://example.com/hook");
+  const timestamp = new Date(Date.now() + 3_600_000).toISOString();
+  const body = { email: jane, event: "reminder", timestamp };
+  expect((await service.request("POST", "/v1/events", { body })).status).toBe(201);
+
+  expect(await erase()).toMatchObject([200, { data: { erased: { custom_events: 1, webhooks: 1 } } }]);
+  await eraseAll();
+
+  expect(await tablesWith("jane")).toEqual([]);
+});
+
+test("a rebuild leaves an erased email alone whose notification a clock that is ahead has dated later", async () => {
+  const later = new Date(Date.now() + 60_000);
+  const batchId = service.context.clock.newId();
+  const body = JSON.stringify({ Message: asMessage(sesEvent("Send", toJane)) });
+  await storeBatch(database.db, service.context.partitions, batchId, [
+    notification({ body, sns_timestamp: later }),
+  ]);
+  await applyBatch(service.context, { batchId });
+  await erase();
+  await eraseAll();
+  const options = {
+    ...{ projectId: null, since: null, isDryRun: false, perSecond: 0 },
+    stop: new AbortController().signal,
+  };
+
+  const opened = await openRebuild(service.context, options, false);
+  await runRebuild(service.context, opened, options, { onChange: () => {}, onStep: () => {} });
+
+  expect(await tablesWith("jane.doe@example.com")).not.toContain("activity");
+});
+
 test("a batch that was stored before, and is applied after, does not bring the person back", async () => {
   await janesMail();
   await database.db.query("update batches set applied_at = null");
