@@ -35,6 +35,11 @@ export const personAddress = z
  */
 export const pathText = z.string().max(16_384, "is longer than 16384 characters");
 
+/** The address that a path names, in the form that is matched; what is none is as unknown as any other. */
+export function addressOrNull(text: string): string | null {
+  return emailAddress.safeParse(text).data ?? null;
+}
+
 /** Text of 1 to `max` characters that can be stored: no NUL, and no half of a surrogate pair. */
 export function storableText(max: number) {
   return z

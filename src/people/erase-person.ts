@@ -19,7 +19,7 @@ import {
   walkDeliveries,
 } from "../storage/erasures.ts";
 import type { AcceptedNotification } from "../storage/journal.ts";
-import { type JournalPlace, placeAfter, walkFrom, walkJournal } from "../storage/journal-walk.ts";
+import { firstPlace, type JournalPlace, placeAfter, walkFrom, walkJournal } from "../storage/journal-walk.ts";
 import { journalDays } from "../storage/partitions.ts";
 
 export type ErasedFromRows = ErasedRows & { cancelledWebhooks: number };
@@ -66,7 +66,8 @@ export async function eraseStep(db: Database): Promise<boolean> {
     const erasure = await takeErasure(tx);
     if (erasure === null) return false;
     // Written below, and by nobody else.
-    const place = (erasure.place as ErasurePlace | null) ?? (await firstPlace(tx));
+    const place =
+      (erasure.place as ErasurePlace | null) ?? inJournal(firstPlace(await journalDays(tx), null));
     const next = await (place.kind === "journal"
       ? eraseFromJournal(tx, erasure, place.at)
       : eraseFromWebhooks(tx, erasure, place.after));
@@ -80,11 +81,8 @@ export async function eraseStep(db: Database): Promise<boolean> {
   });
 }
 
-async function firstPlace(tx: Database): Promise<ErasurePlace> {
-  const [day] = await journalDays(tx);
-  return day === undefined
-    ? { kind: "webhooks", after: null }
-    : { kind: "journal", at: { day, after: null } };
+function inJournal(at: JournalPlace | null): ErasurePlace {
+  return at === null ? { kind: "webhooks", after: null } : { kind: "journal", at };
 }
 
 async function eraseFromJournal(tx: Database, erasure: OpenErasure, at: JournalPlace): Promise<ErasurePlace> {
@@ -92,8 +90,7 @@ async function eraseFromJournal(tx: Database, erasure: OpenErasure, at: JournalP
   const notifications = await walkJournal(tx, walk, rowsPerStep);
   const earlier = notifications.filter(({ sns_timestamp }) => sns_timestamp <= erasure.created_at);
   await eraseFromNotifications(tx, earlier, [erasure]);
-  const next = placeAfter(at, notifications, rowsPerStep, await journalDays(tx));
-  return next === null ? { kind: "webhooks", after: null } : { kind: "journal", at: next };
+  return inJournal(placeAfter(at, notifications, rowsPerStep, await journalDays(tx)));
 }
 
 /** Takes people out of notifications of the journal. */

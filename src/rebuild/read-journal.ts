@@ -1,7 +1,7 @@
 import { interpretNotification } from "../domain/interpret-notification.ts";
 import type { Database } from "../storage/database.ts";
 import type { AcceptedNotification } from "../storage/journal.ts";
-import { type JournalPlace, placeAfter, walkFrom, walkJournal } from "../storage/journal-walk.ts";
+import { firstPlace, type JournalPlace, placeAfter, walkFrom, walkJournal } from "../storage/journal-walk.ts";
 import { journalDays } from "../storage/partitions.ts";
 import { addSources, type NotificationKey, type Rebuild, recordStep } from "../storage/rebuilds.ts";
 
@@ -11,7 +11,8 @@ import { addSources, type NotificationKey, type Rebuild, recordStep } from "../s
  */
 export async function readJournalStep(db: Database, rebuild: Rebuild, limit: number): Promise<Rebuild> {
   const days = await journalDays(db);
-  const place = placeOf(rebuild, days);
+  // Written by recordStep below, and by nobody else.
+  const place = (rebuild.place as JournalPlace | null) ?? firstPlace(days, rebuild.since);
   if (place === null) return recordStep(db, rebuild, { ...rebuild, phase: "comparing", place: null });
   const walk = { ...walkFrom(place), since: rebuild.since, projectId: rebuild.project_id };
   const notifications = await walkJournal(db, walk, limit);
@@ -25,13 +26,6 @@ export async function readJournalStep(db: Database, rebuild: Rebuild, limit: num
       place: next,
     });
   });
-}
-
-function placeOf({ place, since }: Rebuild, days: readonly string[]): JournalPlace | null {
-  // Written by recordStep above, and by nobody else.
-  if (place !== null) return place as JournalPlace;
-  const first = days.find((day) => since === null || day >= since.toISOString().slice(0, 10));
-  return first === undefined ? null : { day: first, after: null };
 }
 
 function keyOf({

@@ -49,6 +49,12 @@ export type JournalPlace = {
   after: (Omit<NotificationKey, "sns_timestamp"> & { sns_timestamp: string }) | null;
 };
 
+/** Where a walk begins, or null when the journal has no day since then. */
+export function firstPlace(days: readonly string[], since: Date | null): JournalPlace | null {
+  const first = days.find((day) => since === null || day >= since.toISOString().slice(0, 10));
+  return first === undefined ? null : { day: first, after: null };
+}
+
 /** Where the walk is that goes on at a place. */
 export function walkFrom({ day, after }: JournalPlace): Pick<JournalWalk, "day" | "after"> {
   return { day, after: after && { ...after, sns_timestamp: new Date(after.sns_timestamp) } };

@@ -5,7 +5,7 @@ import { findRecipient, type Recipient } from "../../storage/recipients.ts";
 import type { ApiContext } from "../api-context.ts";
 import { ApiError, type ErrorShape, parseInput } from "../errors.ts";
 import { eventProperties } from "../event-properties.ts";
-import { emailAddress, pathText, storableText } from "../fields.ts";
+import { addressOrNull, emailAddress, pathText, storableText } from "../fields.ts";
 import { type AnyRoute, defineRoute } from "../route.ts";
 
 const eventTypes = [
@@ -100,12 +100,9 @@ function profile({ db }: ApiContext): AnyRoute {
       }),
     }),
     async handle({ caller, params }) {
-      // What is no address is as unknown as any other.
-      const address = emailAddress.safeParse(params.email);
-      const found = address.success
-        ? await findRecipient(db, caller.projectId, { address: address.data })
-        : null;
-      if (found === null) throw userNotFound();
+      const address = addressOrNull(params.email);
+      const found = address && (await findRecipient(db, caller.projectId, { address }));
+      if (!found) throw userNotFound();
       const { id, address: email, attributes, created_at, updated_at } = found;
       const times = { created_at: created_at.toISOString(), updated_at: updated_at.toISOString() };
       return { results: { _id: id, email, attributes, ...times } };

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { type ApiStatus, apiStatus, apiStatuses, storedStatuses } from "../../domain/activity-status.ts";
+import { uuidOrNull } from "../../domain/computed-id.ts";
 import { activityName } from "../../domain/event-names.ts";
 import {
   type ActivityFilter,
@@ -87,9 +88,9 @@ function detail({ db }: ApiContext): AnyRoute {
     answer: z.object({ success: z.literal(true), data: Activity }),
     async handle({ caller, params, query }) {
       // An id that cannot be one is as unknown as any other.
-      const id = uuid.safeParse(params.id);
-      const activity = id.success ? await findActivity(db, caller.projectId, id.data) : null;
-      if (activity === null) throw new ApiError(404, "There is no activity with this id");
+      const id = uuidOrNull(params.id);
+      const activity = id && (await findActivity(db, caller.projectId, id));
+      if (!activity) throw new ApiError(404, "There is no activity with this id");
       const included = await includedParts(db, activity, query.include);
       return { success: true as const, data: { ...present(activity), ...included } };
     },

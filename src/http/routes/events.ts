@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { uuidOrNull } from "../../domain/computed-id.ts";
 import { orderIdOf } from "../../domain/order-confirmation.ts";
 import { type EventToTrack, type Guard, type TrackedEvent, trackEvents } from "../../people/track-events.ts";
 import {
@@ -11,7 +12,7 @@ import { rememberEstimates } from "../../storage/totals.ts";
 import type { ApiContext } from "../api-context.ts";
 import { ApiError } from "../errors.ts";
 import { eventProperties } from "../event-properties.ts";
-import { emailAddress, pastTime, pathText, personAddress, storableText, time, uuid } from "../fields.ts";
+import { emailAddress, pastTime, pathText, personAddress, storableText, time } from "../fields.ts";
 import { answerOnce, idempotencyHeaders } from "../idempotency.ts";
 import { Pagination, pageOf, pagination, pagingQuery } from "../paging.ts";
 import { CustomEvent, EmailEvent, presentCustomEvent, presentEmailEvent } from "../presented-event.ts";
@@ -200,9 +201,9 @@ function detail({ db }: ApiContext): AnyRoute {
     answer: z.object({ success: z.literal(true), data: z.union([CustomEvent, EmailEvent]) }),
     async handle({ caller, params }) {
       // An id that cannot be one is as unknown as any other.
-      const id = uuid.safeParse(params.id);
-      const event = id.success ? await findEvent(db, caller.projectId, id.data) : null;
-      if (event === null) throw new ApiError(404, "There is no event with this id");
+      const id = uuidOrNull(params.id);
+      const event = id && (await findEvent(db, caller.projectId, id));
+      if (!event) throw new ApiError(404, "There is no event with this id");
       const data = event.type === "custom" ? presentCustomEvent(event) : presentEmailEvent(event);
       return { success: true as const, data };
     },

@@ -4,7 +4,7 @@ import { erasePerson } from "../../people/erase-person.ts";
 import { findRecipient } from "../../storage/recipients.ts";
 import type { ApiContext } from "../api-context.ts";
 import { ApiError } from "../errors.ts";
-import { emailAddress, pathText } from "../fields.ts";
+import { addressOrNull, pathText } from "../fields.ts";
 import { type AnyRoute, defineRoute } from "../route.ts";
 
 const tag = "Recipients";
@@ -100,10 +100,10 @@ function erase(api: ApiContext): AnyRoute {
   });
 }
 
-/** What is no address, or stands for a person who was erased, is as unknown as any other. */
+/** Who was erased is as unknown as any other. */
 function addressOf(text: string): string | null {
-  const address = emailAddress.safeParse(text);
-  return address.success && !isPseudonym(address.data) ? address.data : null;
+  const address = addressOrNull(text);
+  return address !== null && !isPseudonym(address) ? address : null;
 }
 
 function unknownRecipient(): ApiError {

@@ -11,7 +11,7 @@ import { rememberEstimates } from "../../storage/totals.ts";
 import type { ApiContext } from "../api-context.ts";
 import { csvOf } from "../csv.ts";
 import { ApiError } from "../errors.ts";
-import { emailAddress, pathText, personAddress } from "../fields.ts";
+import { addressOrNull, emailAddress, pathText, personAddress } from "../fields.ts";
 import { Pagination, pageOf, pagination, pagingQuery } from "../paging.ts";
 import { type AnyRoute, defineCsvRoute, defineRoute } from "../route.ts";
 
@@ -141,8 +141,8 @@ function remove(api: ApiContext): AnyRoute[] {
     answer: z.object({ success: z.literal(true), removed: z.literal(1) }),
   };
   const lift = async (projectId: string, email: string) => {
-    const address = emailAddress.safeParse(email);
-    const isLifted = address.success && (await liftSuppression(api, projectId, address.data));
+    const address = addressOrNull(email);
+    const isLifted = address !== null && (await liftSuppression(api, projectId, address));
     if (!isLifted) throw new ApiError(404, "This address is not suppressed");
     return { success: true as const, removed: 1 as const };
   };
