@@ -16,7 +16,7 @@ const only = (module, allowed) => ({
 });
 
 const domain = "^src/domain/";
-const values = ["^src/(logger|clock|config|package-info|data-dir)\\.ts$"];
+const values = ["^src/(logger|clock|config|package-info|data-dir|metrics)\\.ts$"];
 const adapters = ["^src/(storage|queue|sns|webhooks)/"];
 
 module.exports = {
@@ -34,11 +34,12 @@ module.exports = {
     layer("webhooks", "^src/webhooks/", [domain]),
     layer("embedded", "^src/embedded/", []),
     layer("ingest", "^src/ingest/", [domain, ...values, ...adapters]),
-    layer("people", "^src/people/", [domain, "^src/context\\.ts$", ...values, ...adapters]),
+    layer("endpoints", "^src/endpoints/", [domain, ...values, ...adapters]),
+    layer("people", "^src/people/", [domain, "^src/endpoints/", "^src/context\\.ts$", ...values, ...adapters]),
     layer("rebuild", "^src/rebuild/", [domain, "^src/context\\.ts$", ...values, ...adapters]),
     layer("replay", "^src/replay/", [domain, ...values]),
-    layer("http", "^src/http/", [domain, "^src/people/", "^src/context\\.ts$", ...values, ...adapters]),
-    layer("workers", "^workers/", [domain, "^src/people/", "^src/context\\.ts$", ...values, ...adapters]),
+    layer("http", "^src/http/", [domain, "^src/people/", "^src/endpoints/", "^src/context\\.ts$", ...values, ...adapters]),
+    layer("workers", "^workers/", [domain, "^src/people/", "^src/endpoints/", "^src/context\\.ts$", ...values, ...adapters]),
     layer("context", "^src/context\\.ts$", [...values, ...adapters, "^src/embedded/"]),
     {
       name: "cli-reaches-http-and-workers-through-the-service",

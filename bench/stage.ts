@@ -90,6 +90,7 @@ function environmentOf(dataDir: string, databaseUrl: string, key: string): Recor
     ENCRYPTION_KEY: randomBytes(32).toString("base64"),
     BOOTSTRAP_API_KEY: key,
     RATE_LIMIT_PER_MINUTE: "100000000",
+    WEBHOOK_ALLOWED_CIDRS: "127.0.0.0/8",
     LOG_LEVEL: "warn",
   };
 }

@@ -69,6 +69,7 @@ create table attempts (
   failure text,
   message text,
   excerpt text,
+  is_manual boolean not null default false,
   constraint attempts_pkey PRIMARY KEY (project_id, delivery_id, id)
 );
 
@@ -105,11 +106,13 @@ create table deliveries (
   lease_expires_at timestamp with time zone,
   created_at timestamp with time zone not null default now(),
   finished_at timestamp with time zone,
+  schedule_step integer not null default 0,
   constraint deliveries_pkey PRIMARY KEY (project_id, id),
   constraint deliveries_state_check CHECK ((state = ANY (ARRAY['pending'::text, 'leased'::text, 'succeeded'::text, 'retrying'::text, 'exhausted'::text, 'held'::text, 'cancelled'::text])))
 ) with (fillfactor=80);
 CREATE INDEX deliveries_due ON public.deliveries USING btree (project_id, endpoint_id, due_at, id) WHERE (state = ANY (ARRAY['pending'::text, 'retrying'::text]));
-CREATE INDEX deliveries_leased ON public.deliveries USING btree (lease_expires_at) WHERE (state = 'leased'::text);
+CREATE INDEX deliveries_leased ON public.deliveries USING btree (project_id, endpoint_id) WHERE (state = 'leased'::text);
+CREATE INDEX deliveries_of_endpoint ON public.deliveries USING btree (project_id, endpoint_id, id);
 
 create table erasures (
   project_id uuid not null,
@@ -236,6 +239,31 @@ create table recipients (
   constraint recipients_project_id_address_key UNIQUE (project_id, address)
 );
 
+create table replays (
+  project_id uuid not null,
+  id uuid not null,
+  endpoint_id uuid not null,
+  scope text not null,
+  since timestamp with time zone not null,
+  until timestamp with time zone not null,
+  event_types text[],
+  rate_per_second double precision,
+  state text not null default 'running'::text,
+  total integer not null,
+  queued integer not null default 0,
+  place jsonb,
+  next_step_at timestamp with time zone not null default now(),
+  created_at timestamp with time zone not null default now(),
+  finished_at timestamp with time zone,
+  constraint replays_pkey PRIMARY KEY (project_id, id),
+  constraint replays_project_id_endpoint_id_fkey FOREIGN KEY (project_id, endpoint_id) REFERENCES webhook_endpoints(project_id, id) ON DELETE CASCADE,
+  constraint replays_rate_per_second_check CHECK ((rate_per_second > (0)::double precision)),
+  constraint replays_scope_check CHECK ((scope = ANY (ARRAY['failed'::text, 'undelivered'::text, 'all'::text]))),
+  constraint replays_state_check CHECK ((state = ANY (ARRAY['running'::text, 'finished'::text, 'cancelled'::text])))
+);
+CREATE INDEX replays_of_endpoint ON public.replays USING btree (project_id, endpoint_id, created_at DESC, id DESC);
+CREATE INDEX replays_running ON public.replays USING btree (next_step_at) WHERE (state = 'running'::text);
+
 create table request_windows (
   key_id uuid not null,
   seconds bigint[] not null,
@@ -280,11 +308,37 @@ create table webhook_endpoints (
   state text not null default 'enabled'::text,
   max_in_flight integer not null default 10,
   created_at timestamp with time zone not null default now(),
+  sealed_headers bytea,
+  header_names text[] not null default '{}'::text[],
+  rate_per_second double precision,
+  ordered boolean not null default false,
+  legacy_signature boolean not null default false,
+  disabled_reason text,
+  disabled_at timestamp with time zone,
+  updated_at timestamp with time zone not null default now(),
   constraint webhook_endpoints_pkey PRIMARY KEY (project_id, id),
   constraint webhook_endpoints_project_id_fkey FOREIGN KEY (project_id) REFERENCES projects(id),
+  constraint webhook_endpoints_disabled_reason_check CHECK ((disabled_reason = ANY (ARRAY['manual'::text, 'gone'::text, 'failing'::text]))),
   constraint webhook_endpoints_max_in_flight_check CHECK (((max_in_flight >= 1) AND (max_in_flight <= 1000))),
+  constraint webhook_endpoints_rate_per_second_check CHECK ((rate_per_second > (0)::double precision)),
   constraint webhook_endpoints_state_check CHECK ((state = ANY (ARRAY['enabled'::text, 'disabled'::text])))
 );
+CREATE INDEX webhook_endpoints_newest ON public.webhook_endpoints USING btree (project_id, created_at DESC, id DESC);
+
+create table webhook_lanes (
+  project_id uuid not null,
+  endpoint_id uuid not null,
+  paused_until timestamp with time zone,
+  breaker_openings integer not null default 0,
+  slowdowns integer not null default 0,
+  recent jsonb not null default '[]'::jsonb,
+  failing_since timestamp with time zone,
+  last_success_at timestamp with time zone,
+  tokens double precision,
+  tokens_at timestamp with time zone,
+  constraint webhook_lanes_pkey PRIMARY KEY (project_id, endpoint_id),
+  constraint webhook_lanes_project_id_endpoint_id_fkey FOREIGN KEY (project_id, endpoint_id) REFERENCES webhook_endpoints(project_id, id) ON DELETE CASCADE
+) with (fillfactor=50);
 
 create table webhook_secrets (
   project_id uuid not null,

@@ -26,6 +26,8 @@ export type Config = {
   bootstrapApiKey: string | null;
   /** null: generated in `dataDir`. */
   encryptionKey: Buffer | null;
+  /** They open what was encrypted before `encryptionKey` was the key. */
+  encryptionKeysPrevious: Buffer[];
   webhookAllowedCidrs: string[];
   openWindowSeconds: number;
   rateLimitPerMinute: number;
@@ -70,10 +72,15 @@ const topicArn = z.string().refine(isTopicArn, "holds something that is not the 
 const queueUrl = urlOf(["https:", "http:"], "https://sqs.eu-west-1.amazonaws.com/123456789012/ses-events");
 const redisUrls = list.pipe(z.array(urlOf(["redis:", "rediss:"], "redis://127.0.0.1:6379")));
 const cidr = z.string().refine(isCidr, "holds something that is not a network such as 10.0.0.0/8");
-const encryptionKey = z
-  .string()
-  .regex(/^[A-Za-z0-9+/]{43}=$/, "must be 32 bytes in base64; make one with: openssl rand -base64 32")
-  .transform((text) => Buffer.from(text, "base64"));
+const key = (message: string) =>
+  z
+    .string()
+    .regex(/^[A-Za-z0-9+/]{43}=$/, message)
+    .transform((text) => Buffer.from(text, "base64"));
+const encryptionKey = key("must be 32 bytes in base64; make one with: openssl rand -base64 32");
+const previousKeys = list.pipe(
+  z.array(key("must be keys of 32 bytes in base64, separated by commas, that were ENCRYPTION_KEY before")),
+);
 const apiKey = z
   .string()
   .regex(/^sk_proj_[A-Za-z0-9_-]{32,}$/, "must be sk_proj_ and at least 32 letters, digits, _ or -");
@@ -99,6 +106,7 @@ const Environment = z.object({
   NODE_ENV: z.string().optional(),
   BOOTSTRAP_API_KEY: apiKey.optional(),
   ENCRYPTION_KEY: encryptionKey.optional(),
+  ENCRYPTION_KEY_PREVIOUS: previousKeys.default([]),
   WEBHOOK_ALLOWED_CIDRS: list.pipe(z.array(cidr)).default([]),
   OPEN_WINDOW_SECONDS: wholeNumber(0, 31_536_000).default(1200),
   RATE_LIMIT_PER_MINUTE: wholeNumber(1, 100_000_000).default(10_000),
@@ -129,6 +137,9 @@ function conflictsOf(given: Record<string, string | undefined>): string[] {
   if (given["DATABASE_URL"] && !given["ENCRYPTION_KEY"]) {
     conflicts.push("ENCRYPTION_KEY is required with DATABASE_URL; make one with: openssl rand -base64 32");
   }
+  if (given["ENCRYPTION_KEY_PREVIOUS"] && !given["ENCRYPTION_KEY"]) {
+    conflicts.push("ENCRYPTION_KEY_PREVIOUS needs ENCRYPTION_KEY, the key that encrypts from now on");
+  }
   if (
     given["SNS_LOCAL_CERTS"] &&
     given["NODE_ENV"] === "production" &&
@@ -153,6 +164,7 @@ function toConfig(env: z.infer<typeof Environment>): Config {
     localCertificates: new Map(env.SNS_LOCAL_CERTS.map(splitPair)),
     bootstrapApiKey: env.BOOTSTRAP_API_KEY ?? null,
     encryptionKey: env.ENCRYPTION_KEY ?? null,
+    encryptionKeysPrevious: env.ENCRYPTION_KEY_PREVIOUS,
     webhookAllowedCidrs: env.WEBHOOK_ALLOWED_CIDRS,
     openWindowSeconds: env.OPEN_WINDOW_SECONDS,
     rateLimitPerMinute: env.RATE_LIMIT_PER_MINUTE,

@@ -1,17 +1,19 @@
-import { randomBytes } from "node:crypto";
 import { Agent, type Dispatcher } from "undici";
 import { type Clock, systemClock } from "./clock.ts";
 import type { Config } from "./config.ts";
-import { readOrMake } from "./data-dir.ts";
+import { readEncryptionKeys } from "./data-dir.ts";
 import { attachEmbeddedPostgres, startEmbeddedPostgres } from "./embedded/embedded-postgres.ts";
 import { createLogger, errorText, type Logger } from "./logger.ts";
+import { createMetrics, type Metrics } from "./metrics.ts";
 import { migrationsDirectory } from "./package-info.ts";
 import type { QueueConnection } from "./queue/backend.ts";
 import type { Queues } from "./queue/queues.ts";
 import { type DatabasePool, openDatabase } from "./storage/database.ts";
 import { migrate } from "./storage/migrate.ts";
 import { type Partitions, partitionsOf } from "./storage/partitions.ts";
-import { webhookDispatcher } from "./webhooks/post.ts";
+import { type AddressGuard, createAddressGuard } from "./webhooks/address-guard.ts";
+import { webhookDispatcher } from "./webhooks/dispatcher.ts";
+import type { ResolveHost } from "./webhooks/resolve-host.ts";
 import { createSecretBox, type SecretBox } from "./webhooks/secret-box.ts";
 
 /** What commands use that read or change what is stored. */
@@ -24,6 +26,8 @@ export type StoreContext = {
   databaseUrl: string;
   partitions: Partitions;
   secretBox: SecretBox;
+  /** Which addresses webhooks may be posted to. */
+  addressGuard: AddressGuard;
   /** The migrations that were applied while opening. */
   migrated: string[];
   close(): Promise<void>;
@@ -32,6 +36,7 @@ export type StoreContext = {
 /** What the service uses. */
 export type Context = StoreContext & {
   queues: Queues;
+  metrics: Metrics;
   /** Reaches AWS: certificates, confirmations. */
   awsDispatcher: Dispatcher;
   /** Reaches customers' systems. */
@@ -43,6 +48,8 @@ export type ContextOptions = {
   attach?: boolean;
   clock?: Clock;
   awsDispatcher?: Dispatcher;
+  /** Finds the addresses of webhook endpoints; the machine's own way unless given. */
+  resolveHost?: ResolveHost;
 };
 
 const maxConnections = 12;
@@ -68,7 +75,11 @@ export async function openStore(config: Config, options: ContextOptions = {}): P
       db,
       databaseUrl: server.url,
       partitions: partitionsOf(db),
-      secretBox: createSecretBox(config.encryptionKey ?? (await generatedKey(config.dataDir))),
+      secretBox: createSecretBox(await encryptionKeys(config)),
+      addressGuard: createAddressGuard({
+        allowedCidrs: config.webhookAllowedCidrs,
+        resolveHost: options.resolveHost,
+      }),
       migrated,
       close,
     };
@@ -87,10 +98,11 @@ export async function openContext(config: Config, options: ContextOptions = {}):
     const warning = sparseWarning(store);
     const queues = await openQueues(queueConnection(config, store.databaseUrl), warning.onError);
     const aws = options.awsDispatcher ?? new Agent({ connections: 8 });
-    const customers = webhookDispatcher();
+    const customers = webhookDispatcher(store.addressGuard);
     return {
       ...store,
       queues,
+      metrics: createMetrics(),
       awsDispatcher: aws,
       webhookDispatcher: customers,
       async close() {
@@ -135,9 +147,8 @@ async function databaseServer(config: Config, log: Logger, attach: boolean): Pro
   return start({ dataDir: config.dataDir, log: (line) => log.warn({}, line) });
 }
 
-async function generatedKey(dataDir: string): Promise<Buffer> {
-  return Buffer.from(
-    await readOrMake(dataDir, "encryption.key", () => randomBytes(32).toString("base64")),
-    "base64",
-  );
+/** The first one encrypts. */
+async function encryptionKeys(config: Config): Promise<Buffer[]> {
+  const { encryptionKey, encryptionKeysPrevious, dataDir } = config;
+  return encryptionKey === null ? readEncryptionKeys(dataDir) : [encryptionKey, ...encryptionKeysPrevious];
 }

@@ -5,6 +5,7 @@ import { type Config, ConfigError, readConfig } from "../src/config.ts";
 
 const topic = "arn:aws:sns:eu-west-1:123456789012:ses-events";
 const key = randomBytes(32);
+const previousKeys = [randomBytes(32), randomBytes(32)];
 const database = {
   DATABASE_URL: "postgres://user:password@host:5432/fanmail",
   ENCRYPTION_KEY: key.toString("base64"),
@@ -24,6 +25,7 @@ const defaults: Config = {
   localCertificates: new Map(),
   bootstrapApiKey: null,
   encryptionKey: null,
+  encryptionKeysPrevious: [],
   webhookAllowedCidrs: [],
   openWindowSeconds: 1200,
   rateLimitPerMinute: 10_000,
@@ -44,6 +46,7 @@ const everything = {
   AWS_ENDPOINT_URL: "http://127.0.0.1:4566",
   SNS_LOCAL_CERTS: certificate,
   BOOTSTRAP_API_KEY: `sk_proj_${"a".repeat(32)}`,
+  ENCRYPTION_KEY_PREVIOUS: previousKeys.map((previous) => previous.toString("base64")).join(" , "),
   WEBHOOK_ALLOWED_CIDRS: "127.0.0.0/8,fd00::/8, 10.0.0.1/32",
   OPEN_WINDOW_SECONDS: "0",
   RATE_LIMIT_PER_MINUTE: "60",
@@ -83,6 +86,7 @@ describe("readConfig", () => {
       ]),
       bootstrapApiKey: `sk_proj_${"a".repeat(32)}`,
       encryptionKey: key,
+      encryptionKeysPrevious: previousKeys,
       webhookAllowedCidrs: ["127.0.0.0/8", "fd00::/8", "10.0.0.1/32"],
       openWindowSeconds: 0,
       rateLimitPerMinute: 60,
@@ -127,6 +131,7 @@ describe("wrong values", () => {
     SNS_ALLOW_LOCAL_CERTS: secret,
     BOOTSTRAP_API_KEY: secret,
     ENCRYPTION_KEY: secret,
+    ENCRYPTION_KEY_PREVIOUS: secret,
     WEBHOOK_ALLOWED_CIDRS: `10.0.0.0/8,${secret}`,
     OPEN_WINDOW_SECONDS: "-1",
     RATE_LIMIT_PER_MINUTE: "0",
@@ -162,6 +167,8 @@ describe("wrong values", () => {
     ["BOOTSTRAP_API_KEY", `sk_test_${"a".repeat(40)}`],
     ["ENCRYPTION_KEY", randomBytes(16).toString("base64")],
     ["ENCRYPTION_KEY", randomBytes(32).toString("hex")],
+    ["ENCRYPTION_KEY_PREVIOUS", `${key.toString("base64")},${randomBytes(31).toString("base64")}`],
+    ["ENCRYPTION_KEY_PREVIOUS", `${key.toString("base64")} ${key.toString("base64")}`],
     ["WEBHOOK_ALLOWED_CIDRS", "10.0.0.0"],
     ["WEBHOOK_ALLOWED_CIDRS", "10.0.0.0/33"],
     ["WEBHOOK_ALLOWED_CIDRS", "10.0.0.0/8/8"],
@@ -188,6 +195,15 @@ describe("what single variables cannot tell", () => {
     ]);
     expect(problemsOf({ DATABASE_URL: database.DATABASE_URL, ENCRYPTION_KEY: "" })).toHaveLength(1);
     expect(problemsOf(database)).toEqual([]);
+  });
+
+  test("ENCRYPTION_KEY_PREVIOUS asks for the key that follows them", () => {
+    const { ENCRYPTION_KEY_PREVIOUS } = everything;
+
+    expect(problemsOf({ ENCRYPTION_KEY_PREVIOUS })).toEqual([
+      "ENCRYPTION_KEY_PREVIOUS needs ENCRYPTION_KEY, the key that encrypts from now on",
+    ]);
+    expect(problemsOf({ ENCRYPTION_KEY_PREVIOUS, ENCRYPTION_KEY: database.ENCRYPTION_KEY })).toEqual([]);
   });
 
   test("local certificates are refused in production unless they are allowed", () => {

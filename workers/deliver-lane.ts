@@ -1,21 +1,24 @@
+import { pause } from "../src/clock.ts";
 import type { Context } from "../src/context.ts";
-import { failureClass, type MadeAttempt, outcomeOf } from "../src/domain/delivery-outcome.ts";
-import { packageVersion } from "../src/package-info.ts";
+import { turnSize } from "../src/domain/lane-state.ts";
+import { afterTaking, allowedNow, msUntilAllowed } from "../src/domain/rate-allowance.ts";
+import { type EndpointKeys, openKeys } from "../src/endpoints/endpoint-keys.ts";
+import { errorText } from "../src/logger.ts";
 import type { DeliverJob } from "../src/queue/jobs.ts";
-import {
-  type FinishedAttempt,
-  finishLease,
-  type LeasedDelivery,
-  leaseDue,
-} from "../src/storage/deliveries.ts";
-import { activeSecrets, type Endpoint, findEndpoint } from "../src/storage/endpoints.ts";
-import { attemptTimeoutMs, postWebhook } from "../src/webhooks/post.ts";
+import { finishLease, leaseDue } from "../src/storage/delivery-leases.ts";
+import { lockLane, writeAllowance } from "../src/storage/lanes.ts";
+import { attemptTimeoutMs } from "../src/webhooks/post.ts";
+import { orderedTurnMs, postTurn, released, restAfterOurFault, type Turn } from "./post-turn.ts";
 
-/** Outlasts an attempt and the writing of its outcome, so that nobody else posts the same meanwhile. */
-const leaseSeconds = (attemptTimeoutMs / 1000) * 3;
-const userAgent = `Fanmail/${packageVersion}`;
+type LaneContext = Pick<
+  Context,
+  "db" | "clock" | "queues" | "secretBox" | "webhookDispatcher" | "metrics" | "log"
+>;
 
-type LaneContext = Pick<Context, "db" | "clock" | "queues" | "secretBox" | "webhookDispatcher">;
+/** Outlasts the last attempt of a turn and the writing of its outcome, so that nobody else posts the same meanwhile. */
+const leaseSeconds = (orderedTurnMs + attemptTimeoutMs) / 1000 + 5;
+/** A turn waits for its rate itself when it is not for longer; the sweep wakes lanes that wait longer. */
+const longestWaitMs = 1_000;
 
 /**
  * One turn of an endpoint's lane: takes what is due, at most as much as may be in flight, posts it, writes all
@@ -27,69 +30,49 @@ export async function deliverLane(
   job: DeliverJob,
   stopping: AbortSignal,
 ): Promise<void> {
-  const endpoint = await findEndpoint(context.db, job.projectId, job.endpointId);
-  if (endpoint === null || endpoint.state === "disabled") return;
-  const secrets = await secretsOf(context, endpoint);
-  const lease = { id: context.clock.newId(), seconds: leaseSeconds, limit: endpoint.max_in_flight };
-  const due = await leaseDue(context.db, endpoint, lease);
-  if (due.length === 0) return;
-  const finished = await Promise.all(
-    due.map((delivery) => attemptDelivery(context, endpoint, secrets, delivery, stopping)),
-  );
-  await finishLease(context.db, endpoint.project_id, lease.id, finished);
-  const isMoreLikely = due.length === lease.limit && !stopping.aborted;
-  if (isMoreLikely) await context.queues.wakeDeliver([job]);
+  const taken = await takeTurn(context, job);
+  if ("waitMs" in taken) {
+    if (taken.waitMs === 0 || taken.waitMs > longestWaitMs) return;
+    await pause(taken.waitMs, stopping);
+  } else {
+    const keys = await openedKeys(context, taken);
+    if (keys === null) return;
+    const isMore = await postTurn(context, taken, { ...taken.endpoint, ...keys }, stopping);
+    if (!isMore) return;
+  }
+  if (!stopping.aborted) await context.queues.wakeDeliver([job]);
 }
 
-async function secretsOf({ db, secretBox }: LaneContext, endpoint: Endpoint): Promise<string[]> {
-  const sealed = await activeSecrets(db, endpoint.project_id, endpoint.id);
-  return sealed.map((secret) => secretBox.open(secret, endpoint.id));
-}
-
-async function attemptDelivery(
-  { clock, webhookDispatcher }: LaneContext,
-  endpoint: Endpoint,
-  secrets: readonly string[],
-  delivery: LeasedDelivery,
-  stopping: AbortSignal,
-): Promise<FinishedAttempt> {
-  const number = delivery.attempts + 1;
-  const startedAt = clock.now();
-  const post = {
-    url: endpoint.url,
-    eventId: delivery.event_id,
-    body: delivery.body,
-    attempt: number,
-    secrets,
-  };
-  const result = await postWebhook(post, {
-    dispatcher: webhookDispatcher,
-    now: clock.now,
-    userAgent,
-    stopping,
+/** @returns how long to wait where there is nothing to post now; 0: until woken. */
+async function takeTurn({ db, clock }: LaneContext, job: DeliverJob): Promise<Turn | { waitMs: number }> {
+  return db.transaction(async (tx) => {
+    const endpoint = await lockLane(tx, job);
+    if (endpoint === null || endpoint.state !== "enabled") return { waitMs: 0 };
+    const { lane, allowance, rate_per_second: rate, now } = endpoint;
+    const size = turnSize(lane, endpoint.max_in_flight, now);
+    if (size === 0) return { waitMs: 0 };
+    const limit = rate === null ? size : Math.min(size, allowedNow(allowance, rate, now));
+    if (rate !== null && limit <= 0) return { waitMs: msUntilAllowed(allowance, rate, now) };
+    const lease = { id: clock.newId(), seconds: leaseSeconds, limit };
+    const due = await leaseDue(tx, endpoint, lease);
+    if (due.length === 0) return { waitMs: 0 };
+    if (rate !== null) await writeAllowance(tx, endpoint, afterTaking(allowance, rate, due.length, now));
+    return { endpoint, leaseId: lease.id, limit, due };
   });
-  if (result.kind === "released")
-    return { delivery_id: delivery.id, state: "pending", delay_ms: 0, attempt: null };
-  const outcome = outcomeOf(result, number, clock.random());
-  return {
-    delivery_id: delivery.id,
-    state: outcome.state,
-    delay_ms: outcome.state === "retrying" ? outcome.delayMs : 0,
-    attempt: {
-      id: clock.newId(),
-      number,
-      started_at: startedAt,
-      duration_ms: clock.now().getTime() - startedAt.getTime(),
-      ...describe(result),
-    },
-  };
 }
 
-function describe(result: MadeAttempt) {
-  return {
-    status: result.kind === "answered" ? result.status : null,
-    failure: failureClass(result),
-    message: result.kind === "failed" ? result.message : null,
-    excerpt: result.kind === "answered" ? result.excerpt : null,
-  };
+/** Secrets that do not open are no fault of the receiver: nothing is used up, and the lane rests. */
+async function openedKeys(
+  { db, secretBox, log, metrics }: LaneContext,
+  { endpoint, leaseId, due }: Turn,
+): Promise<EndpointKeys | null> {
+  try {
+    return openKeys(secretBox, endpoint);
+  } catch (error) {
+    metrics.webhookAttempts.inc({ outcome: "our_fault" }, due.length);
+    log.error({ endpoint_id: endpoint.id, cause: errorText(error) }, "secrets of a webhook endpoint");
+    await finishLease(db, endpoint, leaseId, due.map(released));
+    await restAfterOurFault({ db }, endpoint);
+    return null;
+  }
 }

@@ -1,5 +1,7 @@
 import { pause } from "../src/clock.ts";
 import type { Context } from "../src/context.ts";
+import { wakeLanes } from "../src/endpoints/owe-deliveries.ts";
+import { replayStep } from "../src/endpoints/replay.ts";
 import { errorText } from "../src/logger.ts";
 import { eraseStep } from "../src/people/erase-person.ts";
 import { applyBatch } from "./apply-batch.ts";
@@ -8,9 +10,10 @@ import { sweep } from "./sweep.ts";
 
 const applyConcurrency = 2;
 /** Waiting for an answer costs no thread. */
-const laneConcurrency = 200;
+const laneConcurrency = 500;
 const sweepEveryMs = 1_000;
 const lookForErasuresEveryMs = 5_000;
+const lookForReplaysEveryMs = 500;
 /** For customers' systems that are about to answer; a post that is broken off may arrive twice. */
 const postGraceMs = 3_000;
 
@@ -25,35 +28,54 @@ export function startWorkers(context: Context): Workers {
   const breakOff = new AbortController();
   context.queues.onApply(applyConcurrency, (job) => applyBatch(context, job));
   context.queues.onDeliver(laneConcurrency, (job) => deliverLane(context, job, breakOff.signal));
-  const sweeping = sweepUntil(context, stopping.signal);
-  const erasing = eraseUntil(context, stopping.signal);
+  const { signal } = stopping;
+  const repeated = [
+    repeat(context, { name: "sweep", everyMs: sweepEveryMs, stopping: signal }, () => sweepOnce(context)),
+    repeat(context, { name: "erasing", everyMs: lookForErasuresEveryMs, stopping: signal }, () =>
+      eraseStep(context.db),
+    ),
+    repeat(context, { name: "replay", everyMs: lookForReplaysEveryMs, stopping: signal }, () =>
+      replayOnce(context),
+    ),
+  ];
   return {
     async close() {
       stopping.abort();
       const grace = setTimeout(() => breakOff.abort(), postGraceMs);
-      await Promise.all([sweeping, erasing, context.queues.stopWorking()]);
+      await Promise.all([...repeated, context.queues.stopWorking()]);
       clearTimeout(grace);
     },
   };
 }
 
-async function sweepUntil(context: Context, stopping: AbortSignal): Promise<void> {
+/**
+ * Repeats a step until we stop, and pauses when there is nothing to do.
+ * @param step whether there may be more to do at once.
+ */
+async function repeat(
+  { log }: Context,
+  { name, everyMs, stopping }: { name: string; everyMs: number; stopping: AbortSignal },
+  step: () => Promise<boolean>,
+): Promise<void> {
   while (!stopping.aborted) {
-    await sweep(context).catch((error: unknown) => {
-      // The database or the queue is away; the next sweep finds the same.
-      context.log.warn({ cause: errorText(error) }, "sweep failed");
+    const isMore = await step().catch((error: unknown) => {
+      // The database or the queue is away; the next step finds the same.
+      log.warn({ cause: errorText(error) }, `${name} failed`);
+      return false;
     });
-    await pause(sweepEveryMs, stopping);
+    if (!isMore) await pause(everyMs, stopping);
   }
 }
 
-/** Takes people who were erased out of the journal, step by step. */
-async function eraseUntil({ db, log }: Context, stopping: AbortSignal): Promise<void> {
-  while (!stopping.aborted) {
-    const isMore = await eraseStep(db).catch((error: unknown) => {
-      log.warn({ cause: errorText(error) }, "erasing failed");
-      return false;
-    });
-    if (!isMore) await pause(lookForErasuresEveryMs, stopping);
-  }
+/** @returns false: it has found all that there was. */
+async function sweepOnce(context: Context): Promise<boolean> {
+  await sweep(context);
+  return false;
+}
+
+async function replayOnce(context: Context): Promise<boolean> {
+  const step = await replayStep(context.db);
+  if (step === null) return false;
+  await wakeLanes(context, step.lanes);
+  return true;
 }

@@ -1,6 +1,11 @@
 import type { Context } from "../src/context.ts";
-import { endpointsDue, releaseExpiredLeases } from "../src/storage/deliveries.ts";
+import { heldTogether } from "../src/endpoints/disable-endpoint.ts";
+import type { Database } from "../src/storage/database.ts";
+import { cancelDeliveries, holdDeliveries } from "../src/storage/deliveries.ts";
+import { releaseExpiredLeases } from "../src/storage/delivery-leases.ts";
+import { forgetDeletedEndpoints, restingEndpoints } from "../src/storage/endpoints.ts";
 import { takeBatchesToWake, wakeSoon } from "../src/storage/journal.ts";
+import { endpointsDue } from "../src/storage/lanes.ts";
 
 type SweepContext = Pick<Context, "db" | "queues" | "partitions" | "clock">;
 
@@ -16,10 +21,18 @@ export async function sweep({ db, queues, partitions, clock }: SweepContext): Pr
   await partitions.ensure("events", comingDays(clock.now()));
   await wakeBatches({ db, queues });
   await releaseExpiredLeases(db);
+  await restDeliveries(db);
   const due = await endpointsDue(db);
-  if (due.length > 0) {
-    await queues.wakeDeliver(due.map(({ project_id, id }) => ({ projectId: project_id, endpointId: id })));
+  if (due.length > 0) await queues.wakeDeliver(due);
+}
+
+/** Of endpoints that are not posted to. What a batch owed them while they were being disabled is among it. */
+async function restDeliveries(db: Database): Promise<void> {
+  for (const endpoint of await restingEndpoints(db)) {
+    const rest = endpoint.state === "disabled" ? holdDeliveries : cancelDeliveries;
+    await rest(db, endpoint, heldTogether);
   }
+  await forgetDeletedEndpoints(db);
 }
 
 async function wakeBatches({ db, queues }: Pick<SweepContext, "db" | "queues">): Promise<void> {

@@ -35,6 +35,6 @@ export async function tellSubscribers(
   const deliveries = told.flatMap(({ row: { project_id }, webhook }) =>
     owedDeliveries(webhook, endpoints.get(project_id) ?? []).map((owed) => ({ project_id, ...owed })),
   );
-  if (deliveries.length > 0) await insertDeliveries(tx, deliveries);
+  await insertDeliveries(tx, deliveries);
   return lanesToWake(deliveries);
 }

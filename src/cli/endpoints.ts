@@ -1,7 +1,9 @@
-import { randomBytes } from "node:crypto";
+import { readEndpointUrl } from "../domain/endpoint-url.ts";
 import { webhookEventTypes } from "../domain/event-names.ts";
-import { webhookSecret } from "../domain/webhook-signature.ts";
-import { deleteEndpoint, insertEndpoint, listEndpoints } from "../storage/endpoints.ts";
+import { addEndpoint } from "../endpoints/add-endpoint.ts";
+import { disableEndpoint, enableEndpoint, removeEndpoint } from "../endpoints/switch-endpoint.ts";
+import type { Database } from "../storage/database.ts";
+import { type Endpoint, findEndpointAnywhere, listEndpoints } from "../storage/endpoints.ts";
 import { type Command, print, printJson, readArgs, readChoices, table, UsageError } from "./command.ts";
 import { projectNamed, withStore } from "./with-store.ts";
 
@@ -9,10 +11,11 @@ export const endpoints: Command = {
   help: [
     "fanmail endpoints add <url> [--project default] [--events email.bounce,…|*] [--description text] [--json]",
     "fanmail endpoints list [--json]",
-    "fanmail endpoints remove <id>",
+    "fanmail endpoints enable|disable|remove <id>",
     "",
     "The signing secret is shown once, when the endpoint is added.",
     `Events: ${webhookEventTypes.join(", ")}, or * for all.`,
+    "An address in a private network is refused, unless WEBHOOK_ALLOWED_CIDRS has it.",
   ].join("\n"),
   async run(args) {
     const { values, positionals } = readArgs(args, {
@@ -24,54 +27,64 @@ export const endpoints: Command = {
     const [action, target] = positionals;
     if (action === "add" && target) await add(target, values);
     else if (action === "list") await list(values.json);
+    else if (action === "enable" && target) await enable(target);
+    else if (action === "disable" && target) await disable(target);
     else if (action === "remove" && target) await remove(target);
-    else throw new UsageError("Say what to do: add <url>, list, or remove <id>");
+    else throw new UsageError("Say what to do: add <url>, list, enable <id>, disable <id>, or remove <id>");
     return 0;
   },
 };
 
 type AddOptions = { project: string; events: string; description?: string | undefined; json: boolean };
 
-async function add(url: string, options: AddOptions): Promise<void> {
-  assertUrl(url);
+async function add(text: string, options: AddOptions): Promise<void> {
+  const read = readEndpointUrl(text);
+  if ("problem" in read) throw new UsageError(`The URL ${read.problem}`);
+  const { url } = read;
   const eventTypes = readChoices("events", options.events, [...webhookEventTypes, "*"]);
   const { id, secret } = await withStore(async (store) => {
+    const problem = await store.addressGuard.check(url);
+    if (problem !== null) throw new UsageError(`The URL ${problem}`);
     const project = await projectNamed(store, options.project);
-    const endpoint = { id: store.clock.newId(), secret: webhookSecret(randomBytes(32)) };
-    await insertEndpoint(store.db, {
-      project_id: project.id,
-      id: endpoint.id,
-      url,
+    return addEndpoint(store, project.id, url, {
       event_types: eventTypes,
       description: options.description ?? null,
-      secret: { id: store.clock.newId(), sealed: store.secretBox.seal(endpoint.secret, endpoint.id) },
     });
-    return endpoint;
   });
   if (options.json) return printJson({ id, url, event_types: eventTypes, secret });
   print(`Endpoint ${id}\nSecret   ${secret}`);
   process.stderr.write("Keep the secret now: it is not shown again.\n");
 }
 
-function assertUrl(url: string): void {
-  const parsed = URL.canParse(url) ? new URL(url) : null;
-  if (parsed === null || !["https:", "http:"].includes(parsed.protocol)) {
-    throw new UsageError(`"${url}" is not a URL such as https://example.com/webhooks`);
-  }
-  if (parsed.username || parsed.password)
-    throw new UsageError("The URL may not hold a user name or password");
-}
-
 async function list(asJson: boolean): Promise<void> {
   const rows = await withStore(({ db }) => listEndpoints(db));
   if (asJson) return printJson(rows);
-  const lines = rows.map(({ id, state, url, event_types }) => [id, state, url, event_types.join(",")]);
+  const lines = rows.map((row) => [row.id, stateOf(row), row.url, row.event_types.join(",")]);
   for (const line of table([["ID", "STATE", "URL", "EVENTS"], ...lines])) print(line);
 }
 
+function stateOf({ state, disabled_reason }: Endpoint): string {
+  return disabled_reason === null ? state : `${state} (${disabled_reason})`;
+}
+
+async function enable(id: string): Promise<void> {
+  await withStore(async ({ db }) => enableEndpoint(db, await endpointWithId(db, id)));
+  print("Enabled. What was held for it is posted when you replay it: POST /v1/webhooks/:id/replays");
+}
+
+async function disable(id: string): Promise<void> {
+  await withStore(async ({ db }) => disableEndpoint(db, await endpointWithId(db, id)));
+  print("Disabled. What it is owed is held for it.");
+}
+
 async function remove(id: string): Promise<void> {
-  const isRemoved = await withStore(({ db }) => deleteEndpoint(db, id));
-  if (!isRemoved)
-    throw new UsageError(`There is no endpoint "${id}"; list them with: fanmail endpoints list`);
+  await withStore(async ({ db }) => removeEndpoint(db, await endpointWithId(db, id)));
   print("Removed. What it was still owed is cancelled.");
+}
+
+/** @throws UsageError when there is none. */
+async function endpointWithId(db: Database, id: string): Promise<Endpoint> {
+  const endpoint = await findEndpointAnywhere(db, id);
+  if (endpoint) return endpoint;
+  throw new UsageError(`There is no endpoint "${id}"; list them with: fanmail endpoints list`);
 }

@@ -2,7 +2,7 @@
 import { ConfigError } from "../config.ts";
 import { errorText } from "../logger.ts";
 import { packageVersion } from "../package-info.ts";
-import { type Command, print, UsageError } from "./command.ts";
+import { type Command, print, table, UsageError } from "./command.ts";
 
 /** A command is loaded when it is called: loading all of them takes longer than most take to run. */
 type ListedCommand = { summary: string; load: () => Promise<Command> };
@@ -46,6 +46,10 @@ const commands: Readonly<Record<string, ListedCommand>> = {
     summary: "webhook endpoints: add, list, remove",
     load: async () => (await import("./endpoints.ts")).endpoints,
   },
+  "rotate-encryption-key": {
+    summary: "encrypts webhook secrets anew with the present key",
+    load: async () => (await import("./rotate-encryption-key.ts")).rotateEncryptionKey,
+  },
 };
 
 // `fanmail … | head` closes the pipe: nobody reads on, which is no failure of ours.
@@ -86,6 +90,7 @@ function unknownCommand(name: string | undefined): number {
   const isHelp = name === undefined || name === "--help" || name === "help";
   if (!isHelp) process.stderr.write(`fanmail: there is no command "${name}"\n\n`);
   print("Usage: fanmail <command> [options]     fanmail <command> --help\n");
-  for (const [command, { summary }] of Object.entries(commands)) print(`  ${command.padEnd(10)} ${summary}`);
+  const rows = Object.entries(commands).map(([command, { summary }]) => [command, summary]);
+  for (const line of table(rows)) print(`  ${line}`);
   return isHelp ? 0 : 1;
 }

@@ -2,11 +2,13 @@ import { randomBytes } from "node:crypto";
 import type { StoreContext } from "../context.ts";
 import { readOrMake } from "../data-dir.ts";
 import { apiKey, apiKeyHash, apiKeyPrefix } from "../domain/api-key.ts";
-import { webhookSecret } from "../domain/webhook-signature.ts";
+import { addEndpoint, changeEndpoint } from "../endpoints/add-endpoint.ts";
+import { enableEndpoint } from "../endpoints/switch-endpoint.ts";
 import { insertApiKey } from "../storage/api-keys.ts";
-import { activeSecrets, insertEndpoint, listEndpoints, setEndpointUrl } from "../storage/endpoints.ts";
+import { findEndpoint, listEndpoints } from "../storage/endpoints.ts";
 import { findProject, insertProject } from "../storage/projects.ts";
 import { insertTopic } from "../storage/topics.ts";
+import { activeSecrets } from "../storage/webhook-secrets.ts";
 
 /** The topic that the captured week is published to. */
 export const shopTopic = "arn:aws:sns:us-east-1:123456789012:example-shop-events";
@@ -32,9 +34,12 @@ export async function setUpShop(store: StoreContext): Promise<Shop> {
   return { projectId, apiKey: key, ...(await ensureEndpoint(store, projectId)) };
 }
 
-/** Points the endpoint at the sink of this run. */
-export async function connectSink({ db }: StoreContext, shop: Shop, url: string): Promise<void> {
-  await setEndpointUrl(db, shop.projectId, shop.endpointId, url);
+/** Points the endpoint at the sink of this run; that an earlier one is gone is not held against it. */
+export async function connectSink(store: StoreContext, shop: Shop, url: string): Promise<void> {
+  const endpoint = await findEndpoint(store.db, shop.projectId, shop.endpointId);
+  if (endpoint === null) return;
+  await changeEndpoint(store, endpoint, { url });
+  await enableEndpoint(store.db, endpoint);
 }
 
 async function ensureProject({ db, clock }: StoreContext): Promise<string> {
@@ -46,23 +51,16 @@ async function ensureProject({ db, clock }: StoreContext): Promise<string> {
 }
 
 async function ensureEndpoint(
-  { db, clock, secretBox }: StoreContext,
+  store: StoreContext,
   projectId: string,
 ): Promise<Pick<Shop, "endpointId" | "secret">> {
-  const [existing] = await listEndpoints(db, projectId);
+  const [existing] = await listEndpoints(store.db, projectId);
   if (existing) {
-    const [sealed] = await activeSecrets(db, projectId, existing.id);
-    if (sealed) return { endpointId: existing.id, secret: secretBox.open(sealed, existing.id) };
+    const [sealed] = await activeSecrets(store.db, existing);
+    if (sealed) return { endpointId: existing.id, secret: store.secretBox.open(sealed, existing.id) };
   }
-  const endpointId = clock.newId();
-  const secret = webhookSecret(randomBytes(32));
-  await insertEndpoint(db, {
-    project_id: projectId,
-    id: endpointId,
-    url: "http://127.0.0.1/",
-    event_types: ["*"],
+  const added = await addEndpoint(store, projectId, "http://127.0.0.1/", {
     description: "The sink of the demonstration",
-    secret: { id: clock.newId(), sealed: secretBox.seal(secret, endpointId) },
   });
-  return { endpointId, secret };
+  return { endpointId: added.id, secret: added.secret };
 }

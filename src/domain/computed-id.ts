@@ -24,6 +24,14 @@ export function timeOfId(id: string): number {
   return Number.parseInt(id.slice(0, 8) + id.slice(9, 13), 16);
 }
 
+/** No id of this time, nor of a later one, comes before it. */
+export function firstIdAt(timeMs: number): string {
+  const time = Math.min(Math.max(Math.trunc(timeMs), 0), maxTimeMs)
+    .toString(16)
+    .padStart(12, "0");
+  return `${time.slice(0, 8)}-${time.slice(8)}-0000-0000-000000000000`;
+}
+
 const uuidPattern = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 
 /** The uuid in lower case, or null when the text is none. */

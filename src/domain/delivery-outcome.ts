@@ -1,45 +1,67 @@
 import { afterFailure } from "./retry-schedule.ts";
 
-/** Whose fault a failed attempt is, in classes that an operator acts on differently. */
-export type FailureClass = "http_3xx" | "http_4xx" | "http_5xx" | "timeout" | "dns" | "tls" | "connection";
+/** Why an attempt failed, in classes that are acted on differently. All of them are the receiver's side. */
+export type FailureClass =
+  | "http_3xx"
+  | "http_4xx"
+  | "http_5xx"
+  | "timeout"
+  | "dns"
+  | "tls"
+  | "connection"
+  /** The address is none that may be posted to. */
+  | "blocked";
 
-/** What one POST came to. */
+/** A POST that was made, or tried. */
+export type MadeAttempt = {
+  kind: "made";
+  /** null: a success. */
+  failure: FailureClass | null;
+  /** Of the answer; null when there was none. */
+  status: number | null;
+  /** What the answer asked for; 0 when it did not. */
+  retryAfterMs: number;
+  /** What went wrong, when there was no whole answer. */
+  message: string | null;
+  /** The beginning of the answer's body; null when there was none. */
+  excerpt: string | null;
+};
+
 export type AttemptResult =
-  | { kind: "answered"; status: number; retryAfterMs: number; excerpt: string }
-  | { kind: "failed"; failure: FailureClass; message: string }
+  | MadeAttempt
   /** We broke it off ourselves, by stopping: it uses up no attempt. */
-  | { kind: "released" };
+  | { kind: "released" }
+  /** A fault of ours: it uses up no attempt. */
+  | { kind: "our-fault"; message: string };
 
-/** A result that counts as an attempt. */
-export type MadeAttempt = Exclude<AttemptResult, { kind: "released" }>;
-
+/** What becomes of a delivery. `held`: its endpoint is disabled. */
 export type DeliveryOutcome =
   | { state: "succeeded" }
   | { state: "retrying"; delayMs: number }
-  | { state: "exhausted" };
+  | { state: "exhausted" }
+  | { state: "held" };
+
+/** The endpoint says that it is gone for good. */
+export const gone = 410;
 
 /**
- * What becomes of a delivery after an attempt: 2xx is success, everything else (redirects too) a failure that
- * is repeated on schedule.
- * @param attempt 1 for the first.
+ * What becomes of a delivery after an attempt: 2xx is success, everything else (redirects too) a failure that is
+ * repeated on schedule. Of an endpoint that is gone it is held.
+ * @param step of the schedule; 1 for the first attempt.
  * @param jitter in [0, 1).
  */
-export function outcomeOf(result: MadeAttempt, attempt: number, jitter: number): DeliveryOutcome {
-  if (result.kind === "answered" && isSuccess(result.status)) return { state: "succeeded" };
-  const decision = afterFailure(attempt, jitter, result.kind === "answered" ? result.retryAfterMs : 0);
+export function outcomeOf(attempt: MadeAttempt, step: number, jitter: number): DeliveryOutcome {
+  if (attempt.failure === null) return { state: "succeeded" };
+  if (attempt.status === gone) return { state: "held" };
+  const decision = afterFailure(step, jitter, attempt.retryAfterMs);
   return decision.kind === "retry"
     ? { state: "retrying", delayMs: decision.delayMs }
     : { state: "exhausted" };
 }
 
-/** The class under which an attempt is listed; null for a success. */
-export function failureClass(result: MadeAttempt): FailureClass | null {
-  if (result.kind === "failed") return result.failure;
-  if (isSuccess(result.status)) return null;
-  if (result.status < 400) return "http_3xx";
-  return result.status < 500 ? "http_4xx" : "http_5xx";
-}
-
-function isSuccess(status: number): boolean {
-  return status >= 200 && status < 300;
+/** The class of an answer; null for a success, which is 2xx alone. */
+export function failureOfStatus(status: number): FailureClass | null {
+  if (status >= 200 && status < 300) return null;
+  if (status < 400) return "http_3xx";
+  return status < 500 ? "http_4xx" : "http_5xx";
 }

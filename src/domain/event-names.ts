@@ -24,14 +24,22 @@ const names = {
   suppressed: { activity: "suppressed", webhook: "email.suppressed", emailit: "email.delivery.held" },
 } as const;
 
-/** What webhooks tell of beside emails: a custom event, and an address that is not to be written to any more. */
-const otherWebhooks = ["event.tracked", "suppression.added", "suppression.removed"] as const;
+/** What webhooks tell of beside emails. */
+const otherWebhooks = [
+  "event.tracked",
+  "suppression.added",
+  "suppression.removed",
+  "endpoint.disabled",
+] as const;
 
 export type EmailEventType = keyof typeof names;
-export type WebhookEventType = (typeof names)[EmailEventType]["webhook"] | (typeof otherWebhooks)[number];
+/** What an endpoint can subscribe to. */
+type SubscribedType = (typeof names)[EmailEventType]["webhook"] | (typeof otherWebhooks)[number];
+/** `webhook.test` goes to the endpoint that is tested, whatever it subscribes to. */
+export type WebhookEventType = SubscribedType | "webhook.test";
 
 export const emailEventTypes = Object.keys(names) as EmailEventType[];
-export const webhookEventTypes: readonly WebhookEventType[] = [
+export const webhookEventTypes: readonly SubscribedType[] = [
   ...emailEventTypes.map((type) => names[type].webhook),
   ...otherWebhooks,
 ];
@@ -42,8 +50,13 @@ export function activityName(type: EmailEventType): string {
 }
 
 /** The name that webhook endpoints subscribe to. */
-export function webhookName(type: EmailEventType): WebhookEventType {
+export function webhookName(type: EmailEventType): SubscribedType {
   return names[type].webhook;
+}
+
+/** The types of email events that have one of these names of webhooks; `*` stands for all. */
+export function typesOfWebhookNames(webhooks: readonly string[]): EmailEventType[] {
+  return emailEventTypes.filter((type) => webhooks.includes("*") || webhooks.includes(names[type].webhook));
 }
 
 /**

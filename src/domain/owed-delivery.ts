@@ -3,7 +3,12 @@ import type { WebhookEventType } from "./event-names.ts";
 import type { WebhookEvent } from "./webhook-event.ts";
 
 /** An endpoint, as far as it decides about what it is owed. */
-export type Subscriber = { id: string; event_types: readonly string[]; state: "enabled" | "disabled" };
+export type Subscriber = {
+  id: string;
+  event_types: readonly string[];
+  state: "enabled" | "disabled";
+  ordered: boolean;
+};
 
 export type OwedDelivery = {
   id: string;
@@ -13,6 +18,8 @@ export type OwedDelivery = {
   body: string;
   /** `held`: the endpoint is disabled; it gets the event when it is enabled and replayed. */
   state: "pending" | "held";
+  /** A lane posts what is due for longest first: null, which is now, or the event's own time where order is asked for. */
+  due_at: Date | null;
 };
 
 /** What the subscribers of a project are owed for one event. */
@@ -20,13 +27,15 @@ export function owedDeliveries(event: WebhookEvent, subscribers: readonly Subscr
   const owed = subscribers.filter(({ event_types }) => isSubscribed(event_types, event.type));
   if (owed.length === 0) return [];
   const body = event.body();
+  const eventMs = timeOfId(event.id);
   return owed.map((subscriber) => ({
-    id: computedId(timeOfId(event.id), [subscriber.id, event.id]),
+    id: computedId(eventMs, [subscriber.id, event.id]),
     endpoint_id: subscriber.id,
     event_id: event.id,
     event_type: event.type,
     body,
     state: subscriber.state === "enabled" ? "pending" : "held",
+    due_at: subscriber.ordered ? new Date(eventMs) : null,
   }));
 }
 
@@ -48,6 +57,6 @@ export function lanesToWake(
 }
 
 /** `*` stands for every type. */
-function isSubscribed(subscribed: readonly string[], eventType: string): boolean {
+export function isSubscribed(subscribed: readonly string[], eventType: string): boolean {
   return subscribed.includes("*") || subscribed.includes(eventType);
 }

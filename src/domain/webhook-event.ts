@@ -115,6 +115,41 @@ export function trackedWebhook(
   return webhook(event.id, "event.tracked", recipient, recordedAt, data);
 }
 
+/** Shows that an endpoint receives what we send. @param id a UUIDv7. */
+export function testWebhook(
+  id: string,
+  endpoint: { project_id: string; id: string },
+  madeAt: Date,
+): WebhookEvent {
+  const data = () => ({
+    endpoint_id: endpoint.id,
+    message: "This is a test: nothing has happened.",
+    event_timestamp: madeAt.toISOString(),
+  });
+  return webhook(id, "webhook.test", { project_id: endpoint.project_id, is_test: true }, madeAt, data);
+}
+
+/**
+ * Tells the other endpoints of a project that we have stopped posting to one. Its URL is left out: it may hold a token.
+ * @param id a UUIDv7.
+ */
+export function endpointDisabledWebhook(
+  id: string,
+  endpoint: { project_id: string; id: string; description: string | null },
+  reason: "gone" | "failing",
+  { failingSince, disabledAt }: { failingSince: Date | null; disabledAt: Date },
+): WebhookEvent {
+  const data = () => ({
+    endpoint_id: endpoint.id,
+    description: endpoint.description,
+    reason,
+    failing_since: failingSince?.toISOString() ?? null,
+    event_timestamp: disabledAt.toISOString(),
+  });
+  const head = { project_id: endpoint.project_id, is_test: false };
+  return webhook(id, "endpoint.disabled", head, disabledAt, data);
+}
+
 function mailOf(activity: WebhookActivity) {
   return {
     activity_id: activity.tagged_id ?? activity.id,

@@ -27,6 +27,14 @@ export function webhookSignature(
   return secrets.map((secret) => `v1,${sign(content, secret)}`).join(" ");
 }
 
+/**
+ * The value of `X-RQE-Signature`, as Really Quick Emails signs: HMAC-SHA256 over the body alone, in hex. The key is the
+ * text of the secret, `whsec_` included. It knows no time, so that what was sent once can be sent again by others.
+ */
+export function legacySignature(body: string, secret: string): string {
+  return `sha256=${createHmac("sha256", secret).update(body).digest("hex")}`;
+}
+
 function sign(content: string, secret: string): string {
   const key = Buffer.from(secret.slice(secretPrefix.length), "base64");
   return createHmac("sha256", key).update(content).digest("base64");

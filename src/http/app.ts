@@ -11,11 +11,16 @@ import { errorHandler, notFound } from "./errors.ts";
 import { createRateLimit } from "./rate-limit.ts";
 import type { AnyRoute, Gate } from "./route.ts";
 import { activityRoutes } from "./routes/activity.ts";
+import { deliveryRoutes } from "./routes/deliveries.ts";
 import { domainStatsRoutes } from "./routes/domain-stats.ts";
 import { eventRoutes } from "./routes/events.ts";
 import { registerHealth } from "./routes/health.ts";
+import { registerMetrics } from "./routes/metrics.ts";
 import { recipientRoutes } from "./routes/recipients.ts";
+import { replayRoutes } from "./routes/replays.ts";
 import { suppressionRoutes } from "./routes/suppressions.ts";
+import { webhookActionRoutes } from "./routes/webhook-actions.ts";
+import { webhookRoutes } from "./routes/webhooks.ts";
 
 /** The API. `POST /ingest/sns` is answered before it, see `front.ts`, and so is X-Request-Id set. */
 export function createApp(api: ApiContext): Express {
@@ -23,6 +28,7 @@ export function createApp(api: ApiContext): Express {
   app.disable("x-powered-by");
   app.disable("etag");
   registerHealth(app, api.db);
+  registerMetrics(app, api);
   const routes = routesOf(api);
   registerDocumentation(app, routes);
   const gate: Gate = {
@@ -47,6 +53,10 @@ function routesOf(api: ApiContext): AnyRoute[] {
     ...domainStatsRoutes(api),
     ...recipientRoutes(api),
     ...suppressionRoutes(api),
+    ...webhookRoutes(api),
+    ...webhookActionRoutes(api),
+    ...deliveryRoutes(api),
+    ...replayRoutes(api),
     ...smartcqRoutes(api),
     ...emailitRoutes(api),
     ...vibetraceRoutes(api),

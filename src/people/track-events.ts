@@ -11,6 +11,7 @@ import { orderIdOf } from "../domain/order-confirmation.ts";
 import type { Lane } from "../domain/owed-delivery.ts";
 import { profileChange } from "../domain/profile.ts";
 import { trackedWebhook } from "../domain/webhook-event.ts";
+import { oweDeliveries, wakeLanes } from "../endpoints/owe-deliveries.ts";
 import type { Logger } from "../logger.ts";
 import type { Queues } from "../queue/queues.ts";
 import { insertCustomEvents } from "../storage/custom-events.ts";
@@ -19,7 +20,6 @@ import { confirmOrders } from "../storage/orders.ts";
 import { inPartitions, type Partitions } from "../storage/partitions.ts";
 import { mergeAttributes } from "../storage/recipient-attributes.ts";
 import { findOrMakeRecipients, type RecipientRow } from "../storage/recipients.ts";
-import { oweDeliveries, wakeLanes } from "./tell-endpoints.ts";
 
 export type TrackContext = {
   db: Database;

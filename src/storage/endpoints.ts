@@ -1,89 +1,222 @@
+import type { Cursor } from "../domain/cursor.ts";
+import { conditions } from "./conditions.ts";
 import type { Database } from "./database.ts";
+import { countRows, type Total } from "./totals.ts";
 
-export type Endpoint = {
-  project_id: string;
-  id: string;
+export type DisabledReason = "manual" | "gone" | "failing";
+
+/** What its owner sets. */
+export type EndpointSettings = {
   url: string;
+  /** Names of webhook events, or `*` for all. */
   event_types: string[];
   description: string | null;
-  state: "enabled" | "disabled";
+  header_names: string[];
   max_in_flight: number;
-  created_at: Date;
+  /** null: as fast as it answers. */
+  rate_per_second: number | null;
+  /** One at a time and in event order. */
+  ordered: boolean;
+  legacy_signature: boolean;
 };
 
-const columns = "project_id, id, url, event_types, description, state, max_in_flight, created_at";
+export type Endpoint = EndpointSettings & {
+  project_id: string;
+  id: string;
+  state: "enabled" | "disabled";
+  disabled_reason: DisabledReason | null;
+  disabled_at: Date | null;
+  created_at: Date;
+  updated_at: Date;
+};
 
-export type NewEndpoint = Pick<Endpoint, "project_id" | "id" | "url" | "event_types" | "description"> & {
+/** Of the alias `endpoint`. */
+export const endpointColumns = [
+  "project_id",
+  "id",
+  "url",
+  "event_types",
+  "description",
+  "header_names",
+  "max_in_flight",
+  "rate_per_second",
+  "ordered",
+  "legacy_signature",
+  "state",
+  "disabled_reason",
+  "disabled_at",
+  "created_at",
+  "updated_at",
+]
+  .map((name) => `endpoint.${name}`)
+  .join(", ");
+
+/** `sealed_headers`: encrypted; null when there are none. */
+export type NewEndpoint = EndpointSettings & {
+  project_id: string;
+  id: string;
+  sealed_headers: Buffer | null;
   secret: { id: string; sealed: Buffer };
 };
 
-/** Stores an endpoint and its first secret. */
+/** Stores an endpoint, its lane and its first secret. */
 export async function insertEndpoint(db: Database, endpoint: NewEndpoint): Promise<void> {
+  const { project_id, id, secret } = endpoint;
   await db.transaction(async (tx) => {
     await tx.query(
-      `insert into webhook_endpoints (project_id, id, url, event_types, description) values ($1, $2, $3, $4, $5)`,
-      [endpoint.project_id, endpoint.id, endpoint.url, endpoint.event_types, endpoint.description],
+      `insert into webhook_endpoints (project_id, id, url, event_types, description, header_names, sealed_headers,
+         max_in_flight, rate_per_second, ordered, legacy_signature)
+       values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`,
+      [project_id, id, ...settingsOf(endpoint)],
     );
+    await tx.query("insert into webhook_lanes (project_id, endpoint_id) values ($1, $2)", [project_id, id]);
     await tx.query(
       "insert into webhook_secrets (project_id, endpoint_id, id, sealed) values ($1, $2, $3, $4)",
-      [endpoint.project_id, endpoint.id, endpoint.secret.id, endpoint.secret.sealed],
+      [project_id, id, secret.id, secret.sealed],
     );
   });
 }
 
-/** Endpoints of one project, or of all. */
+/** Replaces what the owner sets. */
+export async function updateEndpoint(db: Database, endpoint: Omit<NewEndpoint, "secret">): Promise<void> {
+  await db.query(
+    `update webhook_endpoints set url = $3, event_types = $4, description = $5, header_names = $6,
+       sealed_headers = $7, max_in_flight = $8, rate_per_second = $9, ordered = $10, legacy_signature = $11,
+       updated_at = now()
+     where project_id = $1 and id = $2`,
+    [endpoint.project_id, endpoint.id, ...settingsOf(endpoint)],
+  );
+}
+
+function settingsOf(endpoint: EndpointSettings & { sealed_headers: Buffer | null }): unknown[] {
+  return [
+    endpoint.url,
+    endpoint.event_types,
+    endpoint.description,
+    endpoint.header_names,
+    endpoint.sealed_headers,
+    endpoint.max_in_flight,
+    endpoint.rate_per_second,
+    endpoint.ordered,
+    endpoint.legacy_signature,
+  ];
+}
+
+/** Endpoints of one project, or of all, the oldest first. */
 export async function listEndpoints(db: Database, projectId?: string): Promise<Endpoint[]> {
   return db.query<Endpoint>(
-    `select ${columns} from webhook_endpoints where $1::uuid is null or project_id = $1 order by created_at, id`,
+    `select ${endpointColumns} from webhook_endpoints endpoint
+     where state <> 'deleted' and ($1::uuid is null or project_id = $1) order by created_at, id`,
     [projectId ?? null],
   );
 }
 
+/** With `created_at` in all its microseconds, for cursors. */
+export type ListedEndpoint = Endpoint & { created_at_exact: string };
+
+/** Newest first. */
+export async function pageOfEndpoints(
+  db: Database,
+  projectId: string,
+  page: { limit: number; offset: number; after?: Cursor | undefined },
+): Promise<ListedEndpoint[]> {
+  const { add, where, params } = conditions();
+  add("project_id = ?", projectId);
+  add("state <> 'deleted'");
+  add("(created_at, id) < (?::timestamptz, ?::uuid)", page.after?.time, page.after?.id);
+  return db.query<ListedEndpoint>(
+    `select ${endpointColumns}, to_char(created_at, 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as created_at_exact
+     from webhook_endpoints endpoint where ${where()} order by created_at desc, id desc
+     limit ${Math.trunc(page.limit)} offset ${Math.trunc(page.offset)}`,
+    params,
+  );
+}
+
+export async function countEndpoints(db: Database, projectId: string): Promise<Total> {
+  return countRows(db, "from webhook_endpoints where project_id = $1 and state <> 'deleted'", [projectId]);
+}
+
+/** With its headers, which are encrypted. */
+export type StoredEndpoint = Endpoint & { sealed_headers: Buffer | null };
+
 /** @returns null when there is none. */
-export async function findEndpoint(db: Database, projectId: string, id: string): Promise<Endpoint | null> {
-  const [endpoint] = await db.query<Endpoint>(
-    `select ${columns} from webhook_endpoints where project_id = $1 and id = $2`,
+export async function findEndpoint(
+  db: Database,
+  projectId: string,
+  id: string,
+): Promise<StoredEndpoint | null> {
+  const [endpoint] = await db.query<StoredEndpoint>(
+    `select ${endpointColumns}, sealed_headers from webhook_endpoints endpoint
+     where project_id = $1 and id = $2 and state <> 'deleted'`,
     [projectId, id],
   );
   return endpoint ?? null;
 }
 
-/** Cancels what the endpoint is still owed. @returns whether there was such an endpoint. */
-export async function deleteEndpoint(db: Database, id: string): Promise<boolean> {
-  return db.transaction(async (tx) => {
-    const deleted = await tx.query("delete from webhook_endpoints where id::text = lower($1) returning id", [
-      id,
-    ]);
-    await tx.query(
-      `update deliveries set state = 'cancelled', finished_at = now()
-       where endpoint_id::text = lower($1) and state in ('pending', 'leased', 'retrying', 'held')`,
-      [id],
-    );
-    return deleted.length > 0;
-  });
-}
-
-/** The encrypted secrets that sign for an endpoint now, the newest first. */
-export async function activeSecrets(db: Database, projectId: string, endpointId: string): Promise<Buffer[]> {
-  const rows = await db.query<{ sealed: Buffer }>(
-    `select sealed from webhook_secrets
-     where project_id = $1 and endpoint_id = $2 and (expires_at is null or expires_at > now())
-     order by created_at desc, id desc`,
-    [projectId, endpointId],
+/** @returns null when there is no endpoint of this id in any project. */
+export async function findEndpointAnywhere(db: Database, id: string): Promise<Endpoint | null> {
+  const [endpoint] = await db.query<Endpoint>(
+    `select ${endpointColumns} from webhook_endpoints endpoint where id::text = lower($1) and state <> 'deleted'`,
+    [id],
   );
-  return rows.map(({ sealed }) => sealed);
+  return endpoint ?? null;
 }
 
-/** Points an endpoint elsewhere; what it is owed goes there too. */
-export async function setEndpointUrl(
+type EndpointKey = { project_id: string; id: string };
+
+/** @returns null when it is not there or not enabled. */
+export async function markDisabled(
+  tx: Database,
+  { project_id, id }: EndpointKey,
+  reason: DisabledReason,
+): Promise<Endpoint | null> {
+  const [endpoint] = await tx.query<Endpoint>(
+    `update webhook_endpoints endpoint
+     set state = 'disabled', disabled_reason = $3, disabled_at = now(), updated_at = now()
+     where project_id = $1 and id = $2 and state = 'enabled' returning ${endpointColumns}`,
+    [project_id, id, reason],
+  );
+  return endpoint ?? null;
+}
+
+/** @returns null when it is not there. */
+export async function markEnabled(tx: Database, { project_id, id }: EndpointKey): Promise<Endpoint | null> {
+  const [endpoint] = await tx.query<Endpoint>(
+    `update webhook_endpoints endpoint
+     set state = 'enabled', disabled_reason = null, disabled_at = null, updated_at = now()
+     where project_id = $1 and id = $2 and state <> 'deleted' returning ${endpointColumns}`,
+    [project_id, id],
+  );
+  return endpoint ?? null;
+}
+
+/** It signs and receives nothing any more. @returns whether it was there. */
+export async function markDeleted(tx: Database, { project_id, id }: EndpointKey): Promise<boolean> {
+  const deleted = await tx.query(
+    `update webhook_endpoints set state = 'deleted', disabled_at = now(), sealed_headers = null, updated_at = now()
+     where project_id = $1 and id = $2 and state <> 'deleted' returning id`,
+    [project_id, id],
+  );
+  await tx.query("delete from webhook_secrets where project_id = $1 and endpoint_id = $2", [project_id, id]);
+  return deleted.length > 0;
+}
+
+/** Endpoints that are not posted to though deliveries of theirs are due, or will be. */
+export async function restingEndpoints(
   db: Database,
-  projectId: string,
-  id: string,
-  url: string,
-): Promise<void> {
-  await db.query("update webhook_endpoints set url = $3 where project_id = $1 and id = $2", [
-    projectId,
-    id,
-    url,
-  ]);
+): Promise<(EndpointKey & { state: "disabled" | "deleted" })[]> {
+  return db.query(
+    `select project_id, id, state from webhook_endpoints endpoint
+     where state <> 'enabled' and exists (
+       select from deliveries
+       where project_id = endpoint.project_id and endpoint_id = endpoint.id
+         and deliveries.state in ('pending', 'retrying'))`,
+  );
+}
+
+/** Rows of endpoints that were deleted a day ago: nobody writes deliveries for them any more. */
+export async function forgetDeletedEndpoints(db: Database): Promise<void> {
+  await db.query(
+    "delete from webhook_endpoints where state = 'deleted' and disabled_at < now() - interval '1 day'",
+  );
 }

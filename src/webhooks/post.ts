@@ -1,7 +1,14 @@
-import { Agent, type Dispatcher, request } from "undici";
-import type { AttemptResult, FailureClass } from "../domain/delivery-outcome.ts";
+import { type Dispatcher, request } from "undici";
+import {
+  type AttemptResult,
+  type FailureClass,
+  failureOfStatus,
+  type MadeAttempt,
+} from "../domain/delivery-outcome.ts";
 import { parseRetryAfter } from "../domain/retry-schedule.ts";
-import { webhookSignature } from "../domain/webhook-signature.ts";
+import { legacySignature, webhookSignature } from "../domain/webhook-signature.ts";
+import { BlockedAddressError } from "./address-guard.ts";
+import { dnsErrorCodes } from "./resolve-host.ts";
 
 /** The whole exchange, body included: an idle time-out alone is defeated by an answer that trickles. */
 export const attemptTimeoutMs = 15_000;
@@ -15,6 +22,10 @@ export type Post = {
   attempt: number;
   /** `whsec_…`, the newest first. */
   secrets: readonly string[];
+  /** The customer's own. */
+  headers: Readonly<Record<string, string>>;
+  /** Sign as Really Quick Emails does, too. */
+  legacySignature: boolean;
 };
 
 export type PostOptions = {
@@ -25,19 +36,13 @@ export type PostOptions = {
   stopping: AbortSignal;
 };
 
-/** The connections to customers' systems. */
-export function webhookDispatcher(): Agent {
-  return new Agent({
-    connections: 64,
-    pipelining: 1,
-    keepAliveTimeout: 20_000,
-    connect: { timeout: attemptTimeoutMs },
-  });
-}
-
-/** Makes one attempt. Never rejects: what goes wrong is a result. Redirects are not followed. */
+/**
+ * Makes one attempt. Never rejects: what goes wrong is a result. Redirects are not followed, and an answer's body is kept
+ * as it came, so that a compressed one costs no more than its bytes.
+ */
 export async function postWebhook(post: Post, options: PostOptions): Promise<AttemptResult> {
   const deadline = AbortSignal.timeout(attemptTimeoutMs);
+  const answer: Answer = { status: null, retryAfterMs: 0, chunks: [] };
   try {
     const { statusCode, headers, body } = await request(post.url, {
       method: "POST",
@@ -46,39 +51,55 @@ export async function postWebhook(post: Post, options: PostOptions): Promise<Att
       dispatcher: options.dispatcher,
       signal: AbortSignal.any([deadline, options.stopping]),
     });
+    answer.status = statusCode;
     const retryAfter = headers["retry-after"];
-    const retryAfterMs = parseRetryAfter(
+    answer.retryAfterMs = parseRetryAfter(
       Array.isArray(retryAfter) ? retryAfter[0] : retryAfter,
       options.now(),
     );
-    return { kind: "answered", status: statusCode, retryAfterMs, excerpt: await beginningOf(body) };
+    await readBeginning(body, answer.chunks);
+    return madeAttempt(answer, failureOfStatus(statusCode), null);
   } catch (error) {
     if (options.stopping.aborted) return { kind: "released" };
-    return {
-      kind: "failed",
-      failure: deadline.aborted ? "timeout" : classOf(error),
-      message: messageOf(error),
-    };
+    if (deadline.aborted) return madeAttempt(answer, "timeout", `No whole answer in ${attemptTimeoutMs} ms`);
+    const failure = classOf(error);
+    if (failure === null) return { kind: "our-fault", message: messageOf(error) };
+    return madeAttempt(answer, failure, messageOf(error));
   }
 }
 
-function headersOf(
-  { eventId, body, attempt, secrets }: Post,
-  { now, userAgent }: PostOptions,
-): Record<string, string> {
+/** As much of an answer as has come. */
+type Answer = { status: number | null; retryAfterMs: number; chunks: Buffer[] };
+
+function madeAttempt(
+  { status, retryAfterMs, chunks }: Answer,
+  failure: FailureClass | null,
+  message: string | null,
+): MadeAttempt {
+  const excerpt = status === null ? null : textOf(chunks);
+  return { kind: "made", failure, status, retryAfterMs, message, excerpt };
+}
+
+function headersOf(post: Post, { now, userAgent }: PostOptions): Record<string, string> {
+  const { eventId, body, attempt, secrets } = post;
   const timestampSeconds = Math.floor(now().getTime() / 1000);
+  const [newest] = secrets;
   return {
+    ...post.headers,
     "content-type": "application/json",
     "user-agent": userAgent,
     "webhook-id": eventId,
     "webhook-timestamp": String(timestampSeconds),
     "webhook-signature": webhookSignature(eventId, timestampSeconds, body, secrets),
     "x-fanmail-attempt": String(attempt),
+    ...(post.legacySignature && newest && { "x-rqe-signature": legacySignature(body, newest) }),
   };
 }
 
-async function beginningOf(body: AsyncIterable<Buffer> & { destroy(): unknown }): Promise<string> {
-  const chunks: Buffer[] = [];
+async function readBeginning(
+  body: AsyncIterable<Buffer> & { destroy(): unknown },
+  chunks: Buffer[],
+): Promise<void> {
   let bytes = 0;
   for await (const chunk of body) {
     chunks.push(chunk);
@@ -86,7 +107,10 @@ async function beginningOf(body: AsyncIterable<Buffer> & { destroy(): unknown })
     if (bytes >= excerptBytes) break;
   }
   body.destroy();
-  // Half a character at the cut, or NUL, is nothing that a text column takes.
+}
+
+/** Half a character at the cut, or NUL, is nothing that a text column takes. */
+function textOf(chunks: readonly Buffer[]): string {
   return Buffer.concat(chunks).subarray(0, excerptBytes).toString("utf8").replaceAll("\u0000", "\ufffd");
 }
 
@@ -96,16 +120,29 @@ const timeoutCodes = [
   "UND_ERR_BODY_TIMEOUT",
   "ETIMEDOUT",
 ];
-const dnsCodes = ["ENOTFOUND", "EAI_AGAIN", "EAI_NODATA"];
+/** What this machine lacks, or what we did wrong. */
+const ourCodes =
+  /^(EMFILE|ENFILE|ENOBUFS|ENOMEM|EADDRNOTAVAIL|UND_ERR_INVALID_|UND_ERR_NOT_SUPPORTED|ERR_INVALID_)/;
 
-function classOf(error: unknown): FailureClass {
-  const code = error instanceof Error && "code" in error ? String(error.code) : "";
+/** @returns null for a fault of ours. */
+function classOf(error: unknown): FailureClass | null {
+  if (error instanceof BlockedAddressError) return "blocked";
+  const code = codeOf(error);
+  if (code === null || ourCodes.test(code)) return null;
   if (timeoutCodes.includes(code)) return "timeout";
-  if (dnsCodes.includes(code)) return "dns";
-  if (/^(ERR_TLS|ERR_SSL|CERT_|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO)/.test(code)) return "tls";
+  if (dnsErrorCodes.includes(code)) return "dns";
+  if (/^(ERR_TLS|ERR_SSL|CERT_|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO|EPROTO|HOSTNAME_)/.test(code)) return "tls";
   return "connection";
 }
 
+/** An attempt at several addresses fails with the errors of all of them. */
+function codeOf(error: unknown): string | null {
+  if (!(error instanceof Error)) return null;
+  if ("code" in error && typeof error.code === "string") return error.code;
+  return error instanceof AggregateError ? codeOf(error.errors[0]) : null;
+}
+
 function messageOf(error: unknown): string {
-  return (error instanceof Error ? error.message : String(error)).slice(0, 1_000);
+  const text = error instanceof Error ? error.message || (codeOf(error) ?? "") : String(error);
+  return text.slice(0, 1_000);
 }

@@ -1,13 +1,22 @@
 import { describe, expect, test } from "vitest";
-import { failureClass, type MadeAttempt, outcomeOf } from "../../src/domain/delivery-outcome.ts";
+import { failureOfStatus, type MadeAttempt, outcomeOf } from "../../src/domain/delivery-outcome.ts";
 
 const answered = (status: number, retryAfterMs = 0): MadeAttempt => ({
-  kind: "answered",
+  kind: "made",
+  failure: failureOfStatus(status),
   status,
   retryAfterMs,
+  message: null,
   excerpt: "",
 });
-const failed: MadeAttempt = { kind: "failed", failure: "timeout", message: "no answer" };
+const failed: MadeAttempt = {
+  kind: "made",
+  failure: "timeout",
+  status: null,
+  retryAfterMs: 0,
+  message: "no answer",
+  excerpt: null,
+};
 
 describe("outcomeOf", () => {
   test.each([200, 201, 204, 299])("%i is success, in the last attempt too", (status) => {
@@ -15,8 +24,20 @@ describe("outcomeOf", () => {
     expect(outcomeOf(answered(status), 10, 0.5)).toEqual({ state: "succeeded" });
   });
 
-  test.each([100, 199, 300, 301, 302, 304, 400, 404, 410, 429, 500, 503])("%i is tried again", (status) => {
+  test.each([300, 301, 302, 304, 400, 404, 429, 500, 503])("%i is tried again", (status) => {
     expect(outcomeOf(answered(status), 1, 0.5)).toEqual({ state: "retrying", delayMs: 5_000 });
+  });
+
+  test("what an endpoint that is gone would have got is held, in the last attempt too", () => {
+    expect(outcomeOf(answered(410), 1, 0.5)).toEqual({ state: "held" });
+    expect(outcomeOf(answered(410), 10, 0.5)).toEqual({ state: "held" });
+  });
+
+  test("a success that was cut off is none", () => {
+    expect(outcomeOf({ ...answered(200), failure: "timeout" }, 1, 0.5)).toEqual({
+      state: "retrying",
+      delayMs: 5_000,
+    });
   });
 
   test("no answer is tried again", () => {
@@ -34,7 +55,7 @@ describe("outcomeOf", () => {
   });
 });
 
-describe("failureClass", () => {
+describe("failureOfStatus", () => {
   test.each([
     [200, null],
     [299, null],
@@ -45,10 +66,6 @@ describe("failureClass", () => {
     [500, "http_5xx"],
     [599, "http_5xx"],
   ])("of an answer %i is %s", (status, expected) => {
-    expect(failureClass(answered(status))).toBe(expected);
-  });
-
-  test("of no answer is what was in the way", () => {
-    expect(failureClass(failed)).toBe("timeout");
+    expect(failureOfStatus(status)).toBe(expected);
   });
 });

@@ -2,6 +2,7 @@ import { expect, test } from "vitest";
 import {
   activityName,
   emailEventTypes,
+  typesOfWebhookNames,
   webhookEventTypes,
   webhookName,
 } from "../../src/domain/event-names.ts";
@@ -22,11 +23,18 @@ test("every type has the names of the table in rules.md", () => {
   ]);
 });
 
-test("endpoints can subscribe to the webhook name of every type, to custom events and to suppressions", () => {
+test("endpoints can subscribe to the webhook name of every type, to custom events, suppressions and disabled endpoints", () => {
   expect(webhookEventTypes).toEqual([
     ...emailEventTypes.map(webhookName),
     "event.tracked",
     "suppression.added",
     "suppression.removed",
+    "endpoint.disabled",
   ]);
+});
+
+test("names of webhooks lead back to types of email events; * to all, others to none", () => {
+  expect(typesOfWebhookNames(["email.open", "event.tracked", "email.click"])).toEqual(["opened", "clicked"]);
+  expect(typesOfWebhookNames(["*"])).toEqual(emailEventTypes);
+  expect(typesOfWebhookNames(["webhook.test", "open"])).toEqual([]);
 });

@@ -14,6 +14,7 @@ const endpoint = (id: string, event_types: string[], state: Subscriber["state"] 
   id,
   event_types,
   state,
+  ordered: false,
 });
 const owedTo = (...subscribers: Subscriber[]) => owedDeliveries(event, subscribers);
 
@@ -37,12 +38,19 @@ describe("owedDeliveries", () => {
       event_id: event.id,
       event_type: "email.open",
       body: '{"of":"event"}',
+      due_at: null,
     };
 
     expect(owedTo(endpoint("on", ["*"]), endpoint("off", ["*"], "disabled"))).toEqual([
       { ...common, endpoint_id: "on", state: "pending" },
       { ...common, endpoint_id: "off", state: "held" },
     ]);
+  });
+
+  test("are due in event order where that is asked for", () => {
+    const [owed] = owedTo({ ...endpoint("in order", ["*"]), ordered: true });
+
+    expect(owed?.due_at).toEqual(occurredAt);
   });
 
   test("have an id of endpoint and event, stable, at the time of the event", () => {

@@ -34,7 +34,26 @@ beforeAll(async () => {
   const [activity] = await rows("select id, tagged_id from activity");
   const [event] = await rows("select id from events where type = 'bounced'");
   const feed = (await (await service.get("/emailit/v1/events")).json()) as { data: { id: string }[] };
+  const webhook = await request<{ id: string }>("POST", "/v1/webhooks", {
+    url: "http://127.0.0.1:65535/hook",
+  });
+  const tested = await request<{ id: string }>("POST", `/v1/webhooks/${webhook.id}/test`);
+  const replay = await request<{ id: string }>("POST", `/v1/webhooks/${webhook.id}/replays`, {
+    since: "2026-01-01",
+    scope: "all",
+  });
+  const ofWebhook = (path: string) => [`/v1/webhooks/${webhook.id}${path}`];
   existing = {
+    "/v1/webhooks/{id}": ofWebhook(""),
+    "/v1/webhooks/{id}/test": ofWebhook("/test"),
+    "/v1/webhooks/{id}/rotate-secret": ofWebhook("/rotate-secret"),
+    "/v1/webhooks/{id}/enable": ofWebhook("/enable"),
+    "/v1/webhooks/{id}/disable": ofWebhook("/disable"),
+    "/v1/webhooks/{id}/deliveries": ofWebhook("/deliveries"),
+    "/v1/webhooks/{id}/replays": ofWebhook("/replays"),
+    "/v1/deliveries/{id}": [`/v1/deliveries/${tested.id}`],
+    "/v1/deliveries/{id}/resend": [`/v1/deliveries/${tested.id}/resend`],
+    "/v1/replays/{id}": [`/v1/replays/${replay.id}`],
     "/v1/activity/{id}": [`/v1/activity/${activity?.["id"]}`, `/v1/activity/${activity?.["tagged_id"]}`],
     "/v1/events/{id}": [`/v1/events/${event_id}`, `/v1/events/${event?.["id"]}`],
     "/emailit/v1/events/{id}": [
@@ -52,36 +71,61 @@ afterAll(async () => {
   await database?.drop();
 });
 
+async function request<Data>(method: string, path: string, body: unknown = {}): Promise<Data> {
+  const answer = await service.request(method, path, { body });
+  expect([path, answer.ok]).toEqual([path, true]);
+  return ((await answer.json()) as { data: Data }).data;
+}
+
 function rows(sql: string): Promise<Record<string, string>[]> {
   return database.db.query<Record<string, string>>(sql);
 }
 
 /** Every row of every table that a request could change. */
 async function everything(): Promise<unknown[]> {
-  const tables = ["activity", "events", "recipients", "suppressions", "deliveries", "orders", "erasures"];
+  const tables = [
+    "activity",
+    "events",
+    "recipients",
+    "suppressions",
+    "deliveries",
+    "attempts",
+    "orders",
+    "erasures",
+    "webhook_endpoints",
+    "webhook_secrets",
+    "replays",
+  ];
   return Promise.all(tables.map((table) => rows(`select * from ${table} order by ${table}::text`)));
 }
 
+/** Method and path of every route that names one thing. A list without an id in its path is another project's own. */
+function routesById(): { method: string; path: string }[] {
+  return Object.entries(service.contract.document.paths).flatMap(([template, operations]) =>
+    Object.keys(operations)
+      .filter((method) => template.includes("{") || method === "delete")
+      .flatMap((method) => {
+        expect([template, existing[template]]).not.toEqual([template, undefined]);
+        return (existing[template] ?? []).map((path) => ({ method, path }));
+      }),
+  );
+}
+
 test("by id: 404 for the other project on every route, nothing changes, and its owner finds it", async () => {
-  const { paths } = service.contract.document;
   const before = await everything();
-  const asked: string[] = [];
-  for (const [template, operations] of Object.entries(paths)) {
-    for (const method of Object.keys(operations)) {
-      // A list without an id in its path is another project's own.
-      const isById = template.includes("{") || method === "delete";
-      if (!isById) continue;
-      expect([template, existing[template]]).not.toEqual([template, undefined]);
-      for (const path of existing[template] ?? []) {
-        const answer = await service.request(method.toUpperCase(), path, { key: otherKey });
-        expect([method, path, answer.status]).toEqual([method, path, 404]);
-        asked.push(path);
-      }
-    }
+  const routes = routesById();
+  expect(routes.length).toBeGreaterThanOrEqual(24);
+  // What every route that takes a body takes; unknown fields are ignored.
+  const body = { since: "2026-01-01", scope: "all" };
+  for (const { method, path } of routes) {
+    const answer = await service.request(method.toUpperCase(), path, {
+      key: otherKey,
+      ...(["post", "patch"].includes(method) && { body }),
+    });
+    expect([method, path, answer.status]).toEqual([method, path, 404]);
   }
   expect(await everything()).toEqual(before);
-  expect(asked.length).toBeGreaterThanOrEqual(11);
-  for (const path of new Set(asked.filter((one) => !one.startsWith("/v1/suppressions/")))) {
+  for (const { path } of routes.filter(({ method }) => method === "get")) {
     expect([path, (await service.get(path)).status]).toEqual([path, 200]);
   }
 });

@@ -1,13 +1,14 @@
-import { randomUUID } from "node:crypto";
+import { randomBytes, randomUUID } from "node:crypto";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { systemClock } from "../../src/clock.ts";
 import { timeOfId } from "../../src/domain/computed-id.ts";
+import { addEndpoint as add } from "../../src/endpoints/add-endpoint.ts";
 import { type EventToTrack, type TrackContext, trackEvents } from "../../src/people/track-events.ts";
 import type { DeliverJob } from "../../src/queue/jobs.ts";
 import { type Database, type DatabasePool, openDatabase } from "../../src/storage/database.ts";
-import { insertEndpoint } from "../../src/storage/endpoints.ts";
 import { partitionsOf } from "../../src/storage/partitions.ts";
 import { defaultProjectId, insertProject } from "../../src/storage/projects.ts";
+import { createSecretBox } from "../../src/webhooks/secret-box.ts";
 import { type TestDatabase, testDatabase } from "../support/database.ts";
 
 const otherProjectId = randomUUID();
@@ -27,7 +28,7 @@ beforeAll(async () => {
 afterAll(() => database?.drop());
 beforeEach(async () => {
   await database.db.query(
-    "truncate events, recipients, orders, deliveries, webhook_endpoints, webhook_secrets",
+    "truncate events, recipients, orders, deliveries, webhook_endpoints, webhook_secrets, webhook_lanes, replays",
   );
   endpointId = await addEndpoint(["event.tracked"]);
   [woken, warnings, otherPools] = [[], [], []];
@@ -37,16 +38,9 @@ afterEach(async () => {
 });
 
 async function addEndpoint(eventTypes: string[]): Promise<string> {
-  const id = randomUUID();
-  await insertEndpoint(database.db, {
-    project_id: defaultProjectId,
-    id,
-    url: "https://example.com/hook",
-    event_types: eventTypes,
-    description: null,
-    secret: { id: randomUUID(), sealed: Buffer.from("sealed") },
-  });
-  return id;
+  const context = { db: database.db, clock: systemClock, secretBox: createSecretBox([randomBytes(32)]) };
+  const settings = { event_types: eventTypes };
+  return (await add(context, defaultProjectId, "https://example.com/hook", settings)).id;
 }
 
 function contextOn(db: Database): TrackContext {

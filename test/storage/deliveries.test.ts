@@ -1,33 +1,33 @@
-import { randomUUID } from "node:crypto";
+import { randomBytes, randomUUID } from "node:crypto";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { systemClock } from "../../src/clock.ts";
+import { addEndpoint } from "../../src/endpoints/add-endpoint.ts";
 import {
-  endpointsDue,
-  type FinishedAttempt,
-  finishLease,
+  cancelDeliveries,
+  holdDeliveries,
   insertDeliveries,
-  leaseDue,
   type NewDelivery,
-  releaseExpiredLeases,
 } from "../../src/storage/deliveries.ts";
-import { insertEndpoint } from "../../src/storage/endpoints.ts";
+import {
+  type FinishedDelivery,
+  finishLease,
+  leaseDue,
+  releaseExpiredLeases,
+} from "../../src/storage/delivery-leases.ts";
+import { endpointsDue } from "../../src/storage/lanes.ts";
 import { defaultProjectId } from "../../src/storage/projects.ts";
+import { createSecretBox } from "../../src/webhooks/secret-box.ts";
 import { type TestDatabase, testDatabase } from "../support/database.ts";
 
 let database: TestDatabase;
-const endpoint = { project_id: defaultProjectId, id: randomUUID() };
-const other = { project_id: defaultProjectId, id: randomUUID() };
+const endpoint = { project_id: defaultProjectId, id: "", ordered: false };
+const other = { project_id: defaultProjectId, id: "" };
 
 beforeAll(async () => {
   database = await testDatabase();
-  for (const { id } of [endpoint, other]) {
-    await insertEndpoint(database.db, {
-      project_id: defaultProjectId,
-      id,
-      url: "https://example.com/",
-      event_types: ["*"],
-      description: null,
-      secret: { id: randomUUID(), sealed: Buffer.from("sealed") },
-    });
+  const context = { db: database.db, clock: systemClock, secretBox: createSecretBox([randomBytes(32)]) };
+  for (const one of [endpoint, other]) {
+    one.id = (await addEndpoint(context, defaultProjectId, "https://example.com/")).id;
   }
 });
 afterAll(() => database?.drop());
@@ -41,7 +41,7 @@ async function owe(dueForSeconds: number, fields: Partial<NewDelivery> = {}): Pr
   const id = randomUUID();
   const row = { project_id: defaultProjectId, id, endpoint_id: endpoint.id, event_id: randomUUID() };
   await insertDeliveries(database.db, [
-    { ...row, event_type: "email.open", body: "{}", state: "pending", ...fields },
+    { ...row, event_type: "email.open", body: "{}", state: "pending", due_at: null, ...fields },
   ]);
   await database.db.query("update deliveries set due_at = now() - $2 * interval '1 second' where id = $1", [
     id,
@@ -50,8 +50,8 @@ async function owe(dueForSeconds: number, fields: Partial<NewDelivery> = {}): Pr
   return id;
 }
 
-const lease = (limit = 10, seconds = 60, id: string = randomUUID()) =>
-  leaseDue(database.db, endpoint, { id, seconds, limit });
+const lease = (limit = 10, seconds = 60, id: string = randomUUID(), ordered = false) =>
+  leaseDue(database.db, { ...endpoint, ordered }, { id, seconds, limit });
 
 async function leasedIds(limit?: number): Promise<string[]> {
   return (await lease(limit)).map(({ id }) => id);
@@ -68,11 +68,14 @@ async function rowOf(id: string) {
 
 const idle = { lease_id: null, lease_expires_at: null };
 
-function outcome(deliveryId: string, fields: Partial<FinishedAttempt> = {}): FinishedAttempt {
-  return { delivery_id: deliveryId, state: "succeeded", delay_ms: 0, attempt: attempt(1), ...fields };
+function outcome(deliveryId: string, fields: Partial<FinishedDelivery> = {}): FinishedDelivery {
+  return { delivery_id: deliveryId, outcome: { state: "succeeded" }, attempt: attempt(1), ...fields };
 }
 
-function attempt(number: number, fields: Partial<NonNullable<FinishedAttempt["attempt"]>> = {}) {
+const retrying = { outcome: { state: "retrying", delayMs: 30_000 } } as const;
+const exhausted = { outcome: { state: "exhausted" } } as const;
+
+function attempt(number: number, fields: Partial<NonNullable<FinishedDelivery["attempt"]>> = {}) {
   return {
     id: randomUUID(),
     number,
@@ -91,7 +94,9 @@ describe("leaseDue", () => {
     const eventId = randomUUID();
     const id = await owe(1, { event_id: eventId, body: '{"type":"email.open"}' });
 
-    expect(await lease()).toEqual([{ id, event_id: eventId, body: '{"type":"email.open"}', attempts: 0 }]);
+    expect(await lease()).toMatchObject([
+      { id, event_id: eventId, body: '{"type":"email.open"}', attempts: 0, schedule_step: 0 },
+    ]);
     expect(await rowOf(id)).toMatchObject({ state: "leased", finished: false });
   });
 
@@ -141,14 +146,19 @@ describe("finishLease", () => {
     const ids = [await owe(40), await owe(30), await owe(20), await owe(10)] as const;
     const leaseId = randomUUID();
     await lease(10, 60, leaseId);
-    const failed = attempt(1, { status: null, failure: "timeout", message: "timed out", excerpt: null });
+    const failed = attempt(1, {
+      status: null,
+      failure: "timeout" as const,
+      message: "timed out",
+      excerpt: null,
+    });
 
     await database.db.transaction(async (tx) => {
-      await finishLease(tx, defaultProjectId, leaseId, [
+      await finishLease(tx, endpoint, leaseId, [
         outcome(ids[0]),
-        outcome(ids[1], { state: "retrying", delay_ms: 30_000, attempt: failed }),
-        outcome(ids[2], { state: "exhausted" }),
-        outcome(ids[3], { state: "pending", attempt: null }),
+        outcome(ids[1], { ...retrying, attempt: failed }),
+        outcome(ids[2], exhausted),
+        outcome(ids[3], { outcome: { state: "released" }, attempt: null }),
       ]);
       const [row] = await tx.query(
         "select extract(epoch from due_at - now())::integer as due_in from deliveries where id = $1",
@@ -162,7 +172,9 @@ describe("finishLease", () => {
     expect(await rowOf(ids[2])).toMatchObject({ ...idle, state: "exhausted", attempts: 1, finished: true });
     expect(await rowOf(ids[3])).toMatchObject({ ...idle, state: "pending", attempts: 0, finished: false });
     const attempts = await database.db.query("select * from attempts where delivery_id = $1", [ids[1]]);
-    expect(attempts).toEqual([{ project_id: defaultProjectId, delivery_id: ids[1], ...failed }]);
+    expect(attempts).toEqual([
+      { project_id: defaultProjectId, delivery_id: ids[1], is_manual: false, ...failed },
+    ]);
     expect(await database.db.query("select 1 from attempts")).toHaveLength(3);
   });
 
@@ -173,7 +185,7 @@ describe("finishLease", () => {
     await releaseExpiredLeases(database.db);
     await lease(1, 60, theirs);
 
-    await finishLease(database.db, defaultProjectId, mine, [outcome(id, { state: "exhausted" })]);
+    await finishLease(database.db, endpoint, mine, [outcome(id, exhausted)]);
 
     expect(await rowOf(id)).toMatchObject({
       state: "leased",
@@ -190,7 +202,7 @@ describe("finishLease", () => {
     await lease(1, 60, leaseId);
     await database.db.query("update deliveries set state = 'cancelled' where id = $1", [id]);
 
-    await finishLease(database.db, defaultProjectId, leaseId, [outcome(id, { state: "retrying" })]);
+    await finishLease(database.db, endpoint, leaseId, [outcome(id, retrying)]);
 
     expect(await rowOf(id)).toMatchObject({ state: "cancelled" });
   });
@@ -202,13 +214,63 @@ describe("finishLease", () => {
     const twice = attempt(1);
 
     await expect(
-      finishLease(database.db, defaultProjectId, leaseId, [
-        outcome(id, { attempt: twice }),
-        outcome(id, { attempt: twice }),
-      ]),
+      database.db.transaction((tx) =>
+        finishLease(tx, endpoint, leaseId, [
+          outcome(id, { attempt: twice }),
+          outcome(id, { attempt: twice }),
+        ]),
+      ),
     ).rejects.toThrow(/duplicate key/);
 
     expect(await rowOf(id)).toMatchObject({ state: "leased", lease_id: leaseId });
+  });
+});
+
+describe("an ordered endpoint", () => {
+  test("gives nothing while something of it is on its way", async () => {
+    const first = await owe(20);
+    await owe(10);
+    const leaseId = randomUUID();
+    expect((await lease(1, 60, leaseId, true)).map(({ id }) => id)).toEqual([first]);
+    expect(await lease(10, 60, randomUUID(), true)).toEqual([]);
+
+    await finishLease(database.db, { ...endpoint, ordered: true }, leaseId, [outcome(first, retrying)]);
+
+    // What failed is the first one again: its place does not change.
+    expect((await lease(1, 60, randomUUID(), true)).map(({ id }) => id)).toEqual([first]);
+  });
+
+  test("is owed an event that lies ahead now", async () => {
+    const id = randomUUID();
+    const row = { project_id: defaultProjectId, id, endpoint_id: endpoint.id, event_id: randomUUID() };
+    const dueAt = new Date(Date.now() + 3_600_000);
+    await insertDeliveries(database.db, [
+      { ...row, event_type: "email.open", body: "{}", state: "pending", due_at: dueAt },
+    ]);
+
+    expect((await lease()).map((one) => one.id)).toEqual([id]);
+  });
+});
+
+describe("holdDeliveries and cancelDeliveries", () => {
+  test("take what is open of their endpoint, so many at a time", async () => {
+    const ids = [await owe(10), await owe(20), await owe(30)];
+    const others = await owe(10, { endpoint_id: other.id });
+    const finished = await owe(10);
+    await database.db.query("update deliveries set state = 'succeeded' where id = $1", [finished]);
+
+    expect(await holdDeliveries(database.db, endpoint, 2)).toBe(2);
+    expect(await holdDeliveries(database.db, endpoint, 2)).toBe(1);
+    expect(await holdDeliveries(database.db, endpoint, 2)).toBe(0);
+    for (const id of ids) expect(await rowOf(id)).toMatchObject({ state: "held" });
+
+    await owe(10);
+    await lease();
+    expect(await cancelDeliveries(database.db, endpoint, 10)).toBe(4);
+    for (const id of ids)
+      expect(await rowOf(id)).toMatchObject({ ...idle, state: "cancelled", finished: true });
+    expect(await rowOf(others)).toMatchObject({ state: "pending" });
+    expect(await rowOf(finished)).toMatchObject({ state: "succeeded" });
   });
 });
 
@@ -228,12 +290,14 @@ describe("releaseExpiredLeases", () => {
 });
 
 describe("endpointsDue", () => {
-  const due = async () => (await endpointsDue(database.db)).map(({ id }) => id);
+  const due = async () => (await endpointsDue(database.db)).map(({ endpointId }) => endpointId);
 
   test("names each endpoint that is owed something now, once", async () => {
     await owe(10);
     await owe(20);
-    expect(await endpointsDue(database.db)).toEqual([endpoint]);
+    expect(await endpointsDue(database.db)).toEqual([
+      { projectId: defaultProjectId, endpointId: endpoint.id },
+    ]);
     await owe(10, { endpoint_id: other.id });
     expect((await due()).sort()).toEqual([endpoint.id, other.id].sort());
   });
@@ -244,6 +308,18 @@ describe("endpointsDue", () => {
     await owe(10, { state: "held" });
     await owe(-60);
     expect(await due()).toEqual([]);
+  });
+
+  test("leaves out one whose lane rests", async () => {
+    await owe(10);
+    const pause = (seconds: number) =>
+      database.db.query("update webhook_lanes set paused_until = now() + $1 * interval '1 second'", [
+        seconds,
+      ]);
+    await pause(60);
+    expect(await due()).toEqual([]);
+    await pause(-1);
+    expect(await due()).toEqual([endpoint.id]);
   });
 
   test("leaves out a disabled endpoint", async () => {

@@ -57,6 +57,7 @@ export async function startTestService(options: TestServiceOptions): Promise<Tes
     SNS_TOPIC_ARNS: testTopic,
     SNS_LOCAL_CERTS: signer.localCertificate,
     BOOTSTRAP_API_KEY: testApiKey,
+    WEBHOOK_ALLOWED_CIDRS: "127.0.0.0/8",
     LOG_LEVEL: "silent",
     ...options.environment,
   });

@@ -6,17 +6,22 @@ import type { Database } from "../storage/database.ts";
 import { insertDeliveries } from "../storage/deliveries.ts";
 import { listEndpoints } from "../storage/endpoints.ts";
 
-/** Writes down what the endpoints of a project are owed for what happened. @returns the lanes to wake. */
+/**
+ * Writes down what the endpoints of a project are owed for what happened.
+ * @param exceptId an endpoint that is not told.
+ * @returns the lanes to wake.
+ */
 export async function oweDeliveries(
   tx: Database,
   projectId: string,
   webhooks: readonly WebhookEvent[],
+  exceptId?: string,
 ): Promise<Lane[]> {
-  const endpoints = await listEndpoints(tx, projectId);
+  const endpoints = (await listEndpoints(tx, projectId)).filter(({ id }) => id !== exceptId);
   const deliveries = webhooks.flatMap((webhook) =>
     owedDeliveries(webhook, endpoints).map((delivery) => ({ project_id: projectId, ...delivery })),
   );
-  if (deliveries.length > 0) await insertDeliveries(tx, deliveries);
+  await insertDeliveries(tx, deliveries);
   return lanesToWake(deliveries);
 }
 

@@ -1,0 +1,117 @@
+import type { Dispatcher } from "undici";
+import type { Clock } from "../clock.ts";
+import { computedId, timeOfId } from "../domain/computed-id.ts";
+import type { MadeAttempt } from "../domain/delivery-outcome.ts";
+import { laneAfter } from "../domain/lane-state.ts";
+import { testWebhook } from "../domain/webhook-event.ts";
+import type { Logger } from "../logger.ts";
+import type { Metrics } from "../metrics.ts";
+import type { Queues } from "../queue/queues.ts";
+import type { Database } from "../storage/database.ts";
+import { retryConflicts } from "../storage/database-errors.ts";
+import { type AttemptRow, finishLease } from "../storage/delivery-leases.ts";
+import type { WholeDelivery } from "../storage/delivery-queries.ts";
+import { lockLane, type TurningEndpoint, writeLane } from "../storage/lanes.ts";
+import { insertLeasedDelivery, recordManualAttempt } from "../storage/manual-attempts.ts";
+import { attemptTimeoutMs } from "../webhooks/post.ts";
+import type { SecretBox } from "../webhooks/secret-box.ts";
+import { disableFailedEndpoint, reportDisabled } from "./disable-endpoint.ts";
+import { openKeys } from "./endpoint-keys.ts";
+import { makeAttempt } from "./make-attempt.ts";
+import { wakeLanes } from "./owe-deliveries.ts";
+
+export type PostByHandContext = {
+  db: Database;
+  clock: Clock;
+  secretBox: SecretBox;
+  webhookDispatcher: Dispatcher;
+  metrics: Metrics;
+  log: Logger;
+  queues: Pick<Queues, "wakeDeliver">;
+};
+
+type EndpointKey = { project_id: string; id: string };
+
+const leaseSeconds = attemptTimeoutMs / 1000 + 5;
+
+/**
+ * Posts `webhook.test` to an endpoint once, at once, also to one that is disabled: so that it can be tried before it is
+ * enabled.
+ * @returns the delivery's id; null when there is no such endpoint.
+ * @throws for faults of ours.
+ */
+export async function testEndpoint(context: PostByHandContext, key: EndpointKey): Promise<string | null> {
+  const { db, clock } = context;
+  const endpoint = await readEndpoint(db, key);
+  if (endpoint === null) return null;
+  const event = testWebhook(clock.newId(), key, clock.now());
+  const id = computedId(timeOfId(event.id), [key.id, event.id]);
+  const leaseId = clock.newId();
+  await insertLeasedDelivery(db, key, event, { id, leaseId, leaseSeconds });
+  const posted = { event_id: event.id, body: event.body(), attempts: 0 };
+  const { made, row } = await post(context, endpoint, posted);
+  const outcome = { state: made.failure === null ? ("succeeded" as const) : ("exhausted" as const) };
+  await learn(context, key, made, (tx) =>
+    finishLease(tx, endpoint, leaseId, [{ delivery_id: id, outcome, attempt: row }]),
+  );
+  return id;
+}
+
+/**
+ * Posts a delivery again, at once, whatever its state. A success ends it; a failure leaves its schedule alone.
+ * @returns whether there is still an endpoint to post to.
+ * @throws for faults of ours.
+ */
+export async function resendDelivery(context: PostByHandContext, delivery: WholeDelivery): Promise<boolean> {
+  const key = { project_id: delivery.project_id, id: delivery.endpoint_id };
+  const endpoint = await readEndpoint(context.db, key);
+  if (endpoint === null) return false;
+  const { made, row } = await post(context, endpoint, delivery);
+  await learn(context, key, made, (tx) => recordManualAttempt(tx, delivery, row));
+  return true;
+}
+
+function readEndpoint(db: Database, { project_id, id }: EndpointKey): Promise<TurningEndpoint | null> {
+  return db.transaction((tx) => lockLane(tx, { projectId: project_id, endpointId: id }));
+}
+
+async function post(
+  context: PostByHandContext,
+  endpoint: TurningEndpoint,
+  posted: { event_id: string; body: string; attempts: number },
+): Promise<{ made: MadeAttempt; row: AttemptRow }> {
+  const keys = openKeys(context.secretBox, endpoint);
+  const { result, row } = await makeAttempt(context, { ...endpoint, ...keys }, posted, neverStopping);
+  if (result.kind !== "made" || row === null) {
+    context.metrics.webhookAttempts.inc({ outcome: "our_fault" });
+    throw new Error(result.kind === "our-fault" ? result.message : "The webhook was not posted");
+  }
+  context.metrics.webhookAttempts.inc({ outcome: result.failure ?? "succeeded" });
+  return { made: result, row };
+}
+
+/** Who asked waits for the answer. */
+const neverStopping = new AbortController().signal;
+
+/** A success tells that the endpoint is back, and 410 that it is gone; other failures by hand are not held against it. */
+async function learn(
+  context: PostByHandContext,
+  key: EndpointKey,
+  made: MadeAttempt,
+  write: (tx: Database) => Promise<void>,
+): Promise<void> {
+  const { db, clock } = context;
+  const isGone = made.status === 410;
+  const lanes = await retryConflicts(() =>
+    db.transaction(async (tx) => {
+      const current = await lockLane(tx, { projectId: key.project_id, endpointId: key.id });
+      await write(tx);
+      if (current === null) return null;
+      if (made.failure === null) await writeLane(tx, key, laneAfter(current.lane, [made], current.now));
+      return isGone ? disableFailedEndpoint(tx, clock, key, "gone", current.lane.failing_since) : null;
+    }),
+  );
+  if (lanes === null) return;
+  reportDisabled(context, key.id, "gone");
+  await wakeLanes(context, lanes);
+}

@@ -1,0 +1,84 @@
+import { randomBytes } from "node:crypto";
+import { setTimeout as sleep } from "node:timers/promises";
+import { readEncryptionKeys, writeEncryptionKeys } from "../data-dir.ts";
+import { errorText } from "../logger.ts";
+import type { Database } from "../storage/database.ts";
+import {
+  countSealed,
+  hasOtherSessions,
+  type Resealed,
+  type Resealing,
+  resealAll,
+  type Sealed,
+  tryResealAll,
+} from "../storage/sealed.ts";
+import { boundToHeadersOf, createSecretBox, keyIdOf, type SecretBox } from "../webhooks/secret-box.ts";
+
+/**
+ * `outcome`: `complete` when no older key is needed any more, `refused` when something opens with no key, `busy` when
+ * somebody may still encrypt with an older key.
+ */
+export type KeyRotation = Resealing & { outcome: "complete" | "refused" | "busy" };
+
+const othersEndWithinMs = 5_000;
+const pollMs = 100;
+
+type Store = { db: Database; secretBox: SecretBox };
+
+/**
+ * Counts what a rotation would encrypt anew, and changes nothing.
+ * @param isToNewKey to one that is yet to be made.
+ */
+export async function tryRotation({ db, secretBox }: Store, isToNewKey: boolean): Promise<KeyRotation> {
+  const keyId = isToNewKey ? Buffer.alloc(0) : secretBox.keyId;
+  const resealing = await tryResealAll(db, keyId, resealWith(secretBox));
+  return { ...resealing, outcome: resealing.refused.length === 0 ? "complete" : "refused" };
+}
+
+/** Encrypts everything anew with the key of the secret box. */
+export async function rotateToGivenKey({ db, secretBox }: Store): Promise<KeyRotation> {
+  const resealing = await resealAll(db, secretBox.keyId, resealWith(secretBox));
+  if (resealing.refused.length > 0) return { ...resealing, outcome: "refused" };
+  const isComplete = (await countSealed(db)).every(({ key_id }) => key_id.equals(secretBox.keyId));
+  return { ...resealing, outcome: isComplete ? "complete" : "busy" };
+}
+
+/**
+ * Makes a key in the data directory, encrypts everything anew with it, and removes the older keys that nothing needs.
+ * No service may run meanwhile: it would not know the new key.
+ */
+export async function rotateToNewKey(db: Database, dataDir: string): Promise<KeyRotation> {
+  const older = await readEncryptionKeys(dataDir);
+  const key = randomBytes(32);
+  // The file holds every key that anything may need, whatever interrupts this.
+  await writeEncryptionKeys(dataDir, [key, ...older]);
+  const isAlone = await othersEnd(db);
+  const secretBox = createSecretBox([key, ...older]);
+  const resealing = await resealAll(db, secretBox.keyId, resealWith(secretBox));
+  if (!isAlone) return { ...resealing, outcome: "busy" };
+  const counts = await countSealed(db);
+  const needed = older.filter((one) => counts.some(({ key_id }) => key_id.equals(keyIdOf(one))));
+  await writeEncryptionKeys(dataDir, [key, ...needed]);
+  return { ...resealing, outcome: resealing.refused.length === 0 ? "complete" : "refused" };
+}
+
+/** Commands that read the keys before the new one was there encrypt with an older one until they end. */
+async function othersEnd(db: Database): Promise<boolean> {
+  const deadlineMs = Date.now() + othersEndWithinMs;
+  while (await hasOtherSessions(db)) {
+    if (Date.now() > deadlineMs) return false;
+    await sleep(pollMs);
+  }
+  return true;
+}
+
+function resealWith(secretBox: SecretBox): (row: Sealed) => Resealed {
+  return ({ kind, endpoint_id, sealed }) => {
+    const boundTo = kind === "secret" ? endpoint_id : boundToHeadersOf(endpoint_id);
+    try {
+      return { sealed: secretBox.seal(secretBox.open(sealed, boundTo), boundTo) };
+    } catch (error) {
+      return { refused: errorText(error) };
+    }
+  };
+}

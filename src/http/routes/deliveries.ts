@@ -1,0 +1,115 @@
+import { z } from "zod";
+import { timeOfId } from "../../domain/computed-id.ts";
+import { resendDelivery } from "../../endpoints/post-by-hand.ts";
+import {
+  countDeliveries,
+  type DeliveryFilter,
+  deliveryStates,
+  listDeliveries,
+  type ReadDelivery,
+} from "../../storage/delivery-queries.ts";
+import { rememberEstimates } from "../../storage/totals.ts";
+import type { ApiContext } from "../api-context.ts";
+import { ApiError } from "../errors.ts";
+import { pathText, time } from "../fields.ts";
+import { Pagination, pageOf, pagination, pagingQuery } from "../paging.ts";
+import { type AnyRoute, defineRoute } from "../route.ts";
+import {
+  Delivery,
+  noSuchDelivery,
+  presentDelivery,
+  presentWhole,
+  WholeDelivery,
+  wholeDeliveryOf,
+} from "./delivery-view.ts";
+import { endpointOf, noSuchEndpoint } from "./webhook-view.ts";
+
+const tag = "Webhooks";
+const byId = z.object({ id: pathText });
+const One = z.object({ success: z.literal(true), data: WholeDelivery });
+
+/** Deliveries of endpoints, and what was answered. */
+export function deliveryRoutes(api: ApiContext): AnyRoute[] {
+  return [list(api), read(api), resend(api)];
+}
+
+function list(api: ApiContext): AnyRoute {
+  const { db, clock } = api;
+  const count = rememberEstimates((filter: DeliveryFilter) => countDeliveries(db, filter), clock.now);
+  return defineRoute({
+    method: "get",
+    path: "/v1/webhooks/:id/deliveries",
+    scope: "webhooks:read",
+    tag,
+    summary: "Deliveries of an endpoint, those of the newest events first",
+    errors: noSuchEndpoint,
+    params: byId,
+    query: z.object({
+      ...pagingQuery,
+      state: z.enum(deliveryStates, `must be one of ${deliveryStates.join(", ")}`).optional(),
+      since: time.optional(),
+      until: time.optional(),
+    }),
+    answer: z.object({ success: z.literal(true), data: z.array(Delivery), pagination: Pagination }),
+    async handle({ caller: { projectId }, params, query }) {
+      const { id } = await endpointOf(api, projectId, params.id);
+      const { state, since, until, cursor } = query;
+      const filter = { projectId, endpointId: id, states: state && [state], since, until };
+      const page = { ...pageOf(query), after: cursor?.id };
+      const [rows, total] = await Promise.all([listDeliveries(db, filter, page), count(filter)]);
+      const last = rows.at(-1);
+      return {
+        success: true as const,
+        data: rows.map(presentDelivery),
+        pagination: pagination(query, total, rows.length, last ? placeOf(last) : null),
+      };
+    },
+  });
+}
+
+/** The id alone tells the place; it holds the time. */
+function placeOf({ id }: ReadDelivery) {
+  return { time: new Date(timeOfId(id)).toISOString().replace("Z", "000Z"), id };
+}
+
+function read(api: ApiContext): AnyRoute {
+  return defineRoute({
+    method: "get",
+    path: "/v1/deliveries/:id",
+    scope: "webhooks:read",
+    tag,
+    summary: "One delivery, with its body and its attempts",
+    errors: noSuchDelivery,
+    params: byId,
+    query: z.object({}),
+    answer: One,
+    async handle({ caller, params }) {
+      const delivery = await wholeDeliveryOf(api, caller.projectId, params.id);
+      return { success: true as const, data: await presentWhole(api, delivery) };
+    },
+  });
+}
+
+function resend(api: ApiContext): AnyRoute {
+  return defineRoute({
+    method: "post",
+    path: "/v1/deliveries/:id/resend",
+    scope: "webhooks:write",
+    tag,
+    summary: "Post a delivery again, at once",
+    description:
+      "Whatever its state, also to an endpoint that is disabled. It is an attempt of its own: a success ends the delivery, a failure leaves its schedule alone. Answers what came of it, within 15 seconds.",
+    errors: { ...noSuchDelivery, 409: "The delivery is cancelled, or its endpoint was removed" },
+    params: byId,
+    query: z.object({}),
+    answer: One,
+    async handle({ caller: { projectId }, params }) {
+      const delivery = await wholeDeliveryOf(api, projectId, params.id);
+      if (delivery.state === "cancelled") throw new ApiError(409, "The delivery is cancelled");
+      const isPosted = await resendDelivery(api, delivery);
+      if (!isPosted) throw new ApiError(409, "The endpoint of this delivery was removed");
+      const after = await wholeDeliveryOf(api, projectId, delivery.id);
+      return { success: true as const, data: await presentWhole(api, after) };
+    },
+  });
+}

@@ -1,0 +1,192 @@
+import { z } from "zod";
+import { uuidOrNull } from "../../domain/computed-id.ts";
+import { countReplayed } from "../../storage/replay-steps.ts";
+import {
+  cancelReplay,
+  countReplays,
+  countRunningReplays,
+  findReplay,
+  insertReplay,
+  listReplays,
+  type Replay as StoredReplay,
+} from "../../storage/replays.ts";
+import type { ApiContext } from "../api-context.ts";
+import { ApiError } from "../errors.ts";
+import { pathText, time } from "../fields.ts";
+import { Pagination, pageOf, pagination, pagingQuery } from "../paging.ts";
+import { type AnyRoute, defineRoute } from "../route.ts";
+import { eventTypes, ratePerSecond } from "./webhook-fields.ts";
+import { endpointOf, noSuchEndpoint } from "./webhook-view.ts";
+
+const tag = "Webhooks";
+const byId = z.object({ id: pathText });
+const scopes = ["failed", "undelivered", "all"] as const;
+const maxRunning = 10;
+const noSuchReplay = { 404: "There is no such replay" };
+
+const Replay = z.object({
+  id: z.string(),
+  webhook_id: z.string(),
+  scope: z.enum(scopes),
+  since: z.string(),
+  until: z.string(),
+  events: z.array(z.string()).nullable(),
+  rate_per_second: z.number().nullable(),
+  state: z.enum(["running", "finished", "cancelled"]),
+  total: z.number().meta({ description: "How many deliveries there were to make when it began" }),
+  queued: z.number().meta({ description: "How many have been put into the endpoint's lane so far" }),
+  created_at: z.string(),
+  finished_at: z.string().nullable(),
+});
+
+/** Replays: deliveries that are made again. */
+export function replayRoutes(api: ApiContext): AnyRoute[] {
+  return [start(api), list(api), read(api), cancel(api)];
+}
+
+const NewReplay = z.object({
+  since: time,
+  until: time.optional().meta({ description: "Now unless given" }),
+  events: eventTypes.optional().meta({ description: "Those of the endpoint, unless given" }),
+  scope: z.enum(scopes, `must be one of ${scopes.join(", ")}`).meta({
+    description:
+      "`failed`: exhausted. `undelivered`: also held, and events from before the endpoint existed. `all`: also what was delivered",
+  }),
+  rate_per_second: ratePerSecond.optional(),
+  dry_run: z.boolean().default(false),
+});
+
+function start(api: ApiContext): AnyRoute {
+  const { db, clock } = api;
+  return defineRoute({
+    method: "post",
+    path: "/v1/webhooks/:id/replays",
+    scope: "webhooks:write",
+    tag,
+    summary: "Make deliveries again",
+    description:
+      "In steps, in the background; a restart does not interrupt it. `since` and `until` are times of events. With `dry_run` nothing is made: the answer is the count.",
+    errors: {
+      ...noSuchEndpoint,
+      409: `The endpoint is disabled, or ${maxRunning} replays of it run already`,
+    },
+    params: byId,
+    query: z.object({}),
+    body: NewReplay,
+    status: 202,
+    answer: z.object({
+      success: z.literal(true),
+      data: z.union([Replay, z.object({ dry_run: z.literal(true), total: z.number() })]),
+    }),
+    async handle({ caller: { projectId }, params, body }) {
+      const endpoint = await endpointOf(api, projectId, params.id);
+      const { since, until = clock.now(), dry_run } = body;
+      if (until < since) throw new ApiError(400, "until must not be before since");
+      const replay = {
+        endpoint_id: endpoint.id,
+        scope: body.scope,
+        since,
+        until,
+        event_types: body.events === undefined || body.events.includes("*") ? null : body.events,
+        rate_per_second: body.rate_per_second ?? null,
+      };
+      const total = await countReplayed(db, { endpoint, replay });
+      if (dry_run) return { success: true as const, data: { dry_run: true as const, total } };
+      if (endpoint.state !== "enabled") throw new ApiError(409, "The endpoint is disabled; enable it first");
+      if ((await countRunningReplays(db, endpoint)) >= maxRunning) {
+        throw new ApiError(409, `${maxRunning} replays of this endpoint run already`);
+      }
+      const row = await insertReplay(db, { ...replay, project_id: projectId, id: clock.newId(), total });
+      return { success: true as const, data: present(row) };
+    },
+  });
+}
+
+function list(api: ApiContext): AnyRoute {
+  return defineRoute({
+    method: "get",
+    path: "/v1/webhooks/:id/replays",
+    scope: "webhooks:read",
+    tag,
+    summary: "Replays of an endpoint, the newest first",
+    errors: noSuchEndpoint,
+    params: byId,
+    query: z.object(pagingQuery),
+    answer: z.object({ success: z.literal(true), data: z.array(Replay), pagination: Pagination }),
+    async handle({ caller: { projectId }, params, query }) {
+      const endpoint = await endpointOf(api, projectId, params.id);
+      const [rows, total] = await Promise.all([
+        listReplays(api.db, endpoint, pageOf(query)),
+        countReplays(api.db, endpoint),
+      ]);
+      const last = rows.at(-1);
+      const place = last ? { time: last.created_at_exact, id: last.id } : null;
+      return {
+        success: true as const,
+        data: rows.map(present),
+        pagination: pagination(query, total, rows.length, place),
+      };
+    },
+  });
+}
+
+function read({ db }: ApiContext): AnyRoute {
+  return defineRoute({
+    method: "get",
+    path: "/v1/replays/:id",
+    scope: "webhooks:read",
+    tag,
+    summary: "How far a replay has come",
+    errors: noSuchReplay,
+    params: byId,
+    query: z.object({}),
+    answer: z.object({ success: z.literal(true), data: Replay }),
+    async handle({ caller, params }) {
+      const id = uuidOrNull(params.id);
+      const replay = id && (await findReplay(db, caller.projectId, id));
+      if (!replay) throw new ApiError(404, noSuchReplay[404]);
+      return { success: true as const, data: present(replay) };
+    },
+  });
+}
+
+function cancel({ db }: ApiContext): AnyRoute {
+  return defineRoute({
+    method: "delete",
+    path: "/v1/replays/:id",
+    scope: "webhooks:write",
+    tag,
+    summary: "Cancel a replay",
+    description:
+      "What is in the lane already is posted, at most about 1,500 deliveries; nothing more is added.",
+    errors: { ...noSuchReplay, 409: "The replay has ended" },
+    params: byId,
+    query: z.object({}),
+    answer: z.object({ success: z.literal(true), data: Replay }),
+    async handle({ caller: { projectId }, params }) {
+      const id = uuidOrNull(params.id);
+      const isCancelled = id !== null && (await cancelReplay(db, projectId, id));
+      const replay = id && (await findReplay(db, projectId, id));
+      if (!replay) throw new ApiError(404, noSuchReplay[404]);
+      if (!isCancelled) throw new ApiError(409, `The replay is ${replay.state} already`);
+      return { success: true as const, data: present(replay) };
+    },
+  });
+}
+
+function present(row: StoredReplay): z.input<typeof Replay> {
+  return {
+    id: row.id,
+    webhook_id: row.endpoint_id,
+    scope: row.scope,
+    since: row.since.toISOString(),
+    until: row.until.toISOString(),
+    events: row.event_types,
+    rate_per_second: row.rate_per_second,
+    state: row.state,
+    total: row.total,
+    queued: row.queued,
+    created_at: row.created_at.toISOString(),
+    finished_at: row.finished_at?.toISOString() ?? null,
+  };
+}

@@ -1,0 +1,147 @@
+import type { DeliveryOutcome, MadeAttempt } from "../domain/delivery-outcome.ts";
+import { type Columns, columnList, rowSource } from "./columns.ts";
+import type { Database } from "./database.ts";
+
+/** A delivery that is ours to post until its lease expires. */
+export type LeasedDelivery = {
+  id: string;
+  event_id: string;
+  body: string;
+  /** POSTs that were made of it. */
+  attempts: number;
+  /** Those of the present schedule. */
+  schedule_step: number;
+};
+
+export type Lease = {
+  id: string;
+  /** Outlasts an attempt, so that no other process posts the same at the same time. */
+  seconds: number;
+  /** At most so many deliveries. */
+  limit: number;
+};
+
+/**
+ * Takes due deliveries of an endpoint, the longest due first.
+ * @param endpoint of an ordered one nothing is taken while something of it is on its way.
+ */
+export async function leaseDue(
+  tx: Database,
+  endpoint: { project_id: string; id: string; ordered: boolean },
+  lease: Lease,
+): Promise<LeasedDelivery[]> {
+  const { project_id, id, ordered } = endpoint;
+  const isFree = `not exists (
+    select from deliveries where project_id = $1 and endpoint_id = $2 and state = 'leased')`;
+  const rows = await tx.query<LeasedDelivery & { due_at: Date }>(
+    `with due as (
+       select id from deliveries
+       where project_id = $1 and endpoint_id = $2 and state in ('pending', 'retrying') and due_at <= now()
+         ${ordered ? `and ${isFree}` : ""}
+       order by due_at, id limit $3 for update skip locked
+     )
+     update deliveries set state = 'leased', lease_id = $4, lease_expires_at = now() + $5 * interval '1 second'
+     from due where deliveries.project_id = $1 and deliveries.id = due.id
+     returning deliveries.id, event_id, body, attempts, schedule_step, due_at`,
+    [project_id, id, lease.limit, lease.id, lease.seconds],
+  );
+  return rows.toSorted(
+    (one, other) => one.due_at.getTime() - other.due_at.getTime() || (one.id < other.id ? -1 : 1),
+  );
+}
+
+/** A POST that was made, as it is listed. */
+export type AttemptRow = Omit<MadeAttempt, "kind" | "retryAfterMs"> & {
+  id: string;
+  number: number;
+  started_at: Date;
+  duration_ms: number;
+};
+
+/** What became of a leased delivery. */
+export type FinishedDelivery = {
+  delivery_id: string;
+  /** `released`: nothing was posted, and it is due as before. */
+  outcome: DeliveryOutcome | { state: "released" };
+  attempt: AttemptRow | null;
+};
+
+const outcomeColumns = {
+  delivery_id: "uuid",
+  state: "text",
+  delay_ms: "double precision",
+  made: "integer",
+} as const;
+
+/**
+ * Writes the outcomes of a turn. Fenced by the lease: where it has expired and another process took the
+ * delivery, that one's outcome stands, and only the attempt is listed.
+ * @param ordered then a delivery that is tried again stays the first one due; its lane waits for it.
+ */
+export async function finishLease(
+  tx: Database,
+  { project_id, ordered }: { project_id: string; ordered: boolean },
+  leaseId: string,
+  finished: readonly FinishedDelivery[],
+): Promise<void> {
+  const outcomes = finished.map(({ delivery_id, outcome, attempt }) => ({
+    delivery_id,
+    state: outcome.state,
+    delay_ms: outcome.state === "retrying" && !ordered ? outcome.delayMs : null,
+    made: attempt === null ? 0 : 1,
+  }));
+  const source = rowSource(outcomeColumns, outcomes, 3);
+  await tx.query(
+    `update deliveries set lease_id = null, lease_expires_at = null, attempts = attempts + rows.made,
+       schedule_step = schedule_step + rows.made,
+       state = case when rows.state <> 'released' then rows.state when attempts > 0 then 'retrying' else 'pending' end,
+       due_at = case when rows.delay_ms is null then due_at else now() + rows.delay_ms * interval '1 millisecond' end,
+       finished_at = case when rows.state in ('succeeded', 'exhausted') then now() end
+     from ${source.sql}
+     where deliveries.project_id = $1 and deliveries.id = rows.delivery_id
+       and deliveries.lease_id = $2 and deliveries.state = 'leased'`,
+    [project_id, leaseId, ...source.params],
+  );
+  const attempts = finished.flatMap(({ delivery_id, attempt }) =>
+    attempt ? [{ delivery_id, is_manual: false, ...attempt }] : [],
+  );
+  await insertAttempts(tx, project_id, attempts);
+}
+
+type ListedAttempt = AttemptRow & { delivery_id: string; is_manual: boolean };
+
+const attemptColumns: Columns<ListedAttempt> = {
+  delivery_id: "uuid",
+  id: "uuid",
+  number: "integer",
+  started_at: "timestamptz",
+  duration_ms: "integer",
+  status: "integer",
+  failure: "text",
+  message: "text",
+  excerpt: "text",
+  is_manual: "boolean",
+};
+
+export async function insertAttempts(
+  tx: Database,
+  projectId: string,
+  attempts: readonly ListedAttempt[],
+): Promise<void> {
+  if (attempts.length === 0) return;
+  const source = rowSource(attemptColumns, attempts, 2);
+  await tx.query(
+    `insert into attempts (project_id, ${columnList(attemptColumns)})
+     select $1, ${columnList(attemptColumns)} from ${source.sql}`,
+    [projectId, ...source.params],
+  );
+}
+
+/** Takes back deliveries whose process has died on them; they are due as before. @returns how many. */
+export async function releaseExpiredLeases(db: Database): Promise<number> {
+  const rows = await db.query(
+    `update deliveries set state = 'retrying', lease_id = null, lease_expires_at = null
+     where state = 'leased' and lease_expires_at < now() returning id`,
+  );
+  return rows.length;
+}

@@ -1,0 +1,141 @@
+import { firstIdAt } from "../domain/computed-id.ts";
+import { type Conditions, conditions } from "./conditions.ts";
+import type { Database } from "./database.ts";
+import type { AttemptRow } from "./delivery-leases.ts";
+import { countRows, type Total } from "./totals.ts";
+
+export const deliveryStates = [
+  "pending",
+  "leased",
+  "succeeded",
+  "retrying",
+  "exhausted",
+  "held",
+  "cancelled",
+] as const;
+export type DeliveryState = (typeof deliveryStates)[number];
+
+/** A delivery as it is read. */
+export type ReadDelivery = {
+  project_id: string;
+  id: string;
+  endpoint_id: string;
+  event_id: string;
+  event_type: string;
+  state: DeliveryState;
+  attempts: number;
+  /** When it is posted next; null when it is not. */
+  next_attempt_at: Date | null;
+  created_at: Date;
+  finished_at: Date | null;
+};
+
+/** A lane that rests, because of its breaker for example, puts off what is due. */
+const columns = `delivery.project_id, delivery.id, delivery.endpoint_id, event_id, event_type, delivery.state, attempts,
+  case when delivery.state in ('pending', 'retrying') then greatest(due_at, lane.paused_until) end as next_attempt_at,
+  delivery.created_at, finished_at`;
+const ofDeliveries = `from deliveries delivery left join webhook_lanes lane
+  on lane.project_id = delivery.project_id and lane.endpoint_id = delivery.endpoint_id`;
+
+export type DeliveryFilter = {
+  projectId: string;
+  endpointId: string;
+  states?: readonly DeliveryState[] | undefined;
+  /** Times of events, both inclusive. */
+  since?: Date | undefined;
+  until?: Date | undefined;
+};
+
+/** Deliveries of an endpoint, those of the newest events first. @param page.after the id of the last one read. */
+export async function listDeliveries(
+  db: Database,
+  filter: DeliveryFilter,
+  page: { limit: number; offset: number; after?: string | undefined },
+): Promise<ReadDelivery[]> {
+  const { add, where, params } = matching(filter);
+  add("delivery.id < ?", page.after);
+  return db.query<ReadDelivery>(
+    `select ${columns} ${ofDeliveries} where ${where()} order by delivery.id desc
+     limit ${Math.trunc(page.limit)} offset ${Math.trunc(page.offset)}`,
+    params,
+  );
+}
+
+export async function countDeliveries(db: Database, filter: DeliveryFilter): Promise<Total> {
+  const { where, params } = matching(filter);
+  return countRows(db, `from deliveries delivery where ${where()}`, params);
+}
+
+function matching({ projectId, endpointId, states, since, until }: DeliveryFilter): Conditions {
+  const matched = conditions();
+  const { add } = matched;
+  add("delivery.project_id = ?", projectId);
+  add("delivery.endpoint_id = ?", endpointId);
+  add("delivery.state = any(?::text[])", states);
+  // The id of a delivery holds the time of its event.
+  add("delivery.id >= ?::uuid", since && firstIdAt(since.getTime()));
+  add("delivery.id < ?::uuid", until && firstIdAt(until.getTime() + 1));
+  return matched;
+}
+
+/** A delivery with what was posted. */
+export type WholeDelivery = ReadDelivery & { body: string };
+
+/** @returns null when there is none. */
+export async function findDelivery(
+  db: Database,
+  projectId: string,
+  id: string,
+): Promise<WholeDelivery | null> {
+  const [delivery] = await db.query<WholeDelivery>(
+    `select ${columns}, body ${ofDeliveries} where delivery.project_id = $1 and delivery.id = $2`,
+    [projectId, id],
+  );
+  return delivery ?? null;
+}
+
+export type ReadAttempt = AttemptRow & { is_manual: boolean };
+
+/** The last attempts of a delivery, the first of them first. */
+export async function attemptsOf(
+  db: Database,
+  { project_id, id }: Pick<ReadDelivery, "project_id" | "id">,
+  limit: number,
+): Promise<ReadAttempt[]> {
+  const attempts = await db.query<ReadAttempt>(
+    `select id, number, started_at, duration_ms, status, failure, message, excerpt, is_manual from attempts
+     where project_id = $1 and delivery_id = $2 order by started_at desc, id desc limit $3`,
+    [project_id, id, limit],
+  );
+  return attempts.toReversed();
+}
+
+/** How many deliveries are held for an endpoint, and the time of the oldest event among them. */
+export async function heldDeliveries(
+  db: Database,
+  endpoint: { project_id: string; id: string },
+): Promise<{ count: number; oldest_id: string | null }> {
+  const [held] = await db.query<{ count: number; oldest_id: string | null }>(
+    `select count(*)::integer as count, (min(id::text))::uuid as oldest_id from deliveries
+     where project_id = $1 and endpoint_id = $2 and state = 'held'`,
+    [endpoint.project_id, endpoint.id],
+  );
+  return held ?? { count: 0, oldest_id: null };
+}
+
+/** What waits and what is on its way, over all endpoints that are enabled. */
+export type LaneTotals = { due: number; in_flight: number; oldest_due_seconds: number };
+
+export async function laneTotals(db: Database): Promise<LaneTotals> {
+  const [totals] = await db.query<LaneTotals>(
+    `select coalesce(sum(due.count), 0)::integer as due,
+       (select count(*)::integer from deliveries where state = 'leased') as in_flight,
+       coalesce(extract(epoch from now() - min(due.oldest)), 0)::float as oldest_due_seconds
+     from webhook_endpoints endpoint, lateral (
+       select count(*) as count, min(greatest(due_at, created_at)) as oldest from deliveries
+       where project_id = endpoint.project_id and endpoint_id = endpoint.id
+         and deliveries.state in ('pending', 'retrying') and due_at <= now()) as due
+     where endpoint.state = 'enabled'`,
+  );
+  return totals ?? { due: 0, in_flight: 0, oldest_due_seconds: 0 };
+}

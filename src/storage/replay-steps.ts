@@ -1,0 +1,174 @@
+import { firstIdAt } from "../domain/computed-id.ts";
+import type { Cursor } from "../domain/cursor.ts";
+import type { EventDetail } from "../domain/event-detail.ts";
+import { type EmailEventType, typesOfWebhookNames } from "../domain/event-names.ts";
+import { isSubscribed } from "../domain/owed-delivery.ts";
+import type { WebhookActivity } from "../domain/webhook-event.ts";
+import { type Conditions, conditions } from "./conditions.ts";
+import type { Database } from "./database.ts";
+import type { Endpoint } from "./endpoints.ts";
+import type { ReplayRequest, ReplayScope } from "./replays.ts";
+
+/** A replay and the endpoint that it is for. */
+export type EndpointReplay = { endpoint: Endpoint; replay: ReplayRequest };
+
+const statesOf: Readonly<Record<ReplayScope, readonly string[]>> = {
+  failed: ["exhausted"],
+  undelivered: ["exhausted", "held"],
+  all: ["exhausted", "held", "succeeded"],
+};
+
+/** How many deliveries a replay would make now. */
+export async function countReplayed(db: Database, replay: EndpointReplay): Promise<number> {
+  const existing = matchingDeliveries(replay);
+  const [deliveries] = await db.query<{ count: number }>(
+    `select count(*)::integer as count from deliveries where ${existing.where()}`,
+    existing.params,
+  );
+  const missed = missedEvents(replay);
+  if (missed === null) return deliveries?.count ?? 0;
+  const [events] = await db.query<{ count: number }>(
+    `select count(*)::integer as count from events where ${missed.where()}`,
+    missed.params,
+  );
+  return (deliveries?.count ?? 0) + (events?.count ?? 0);
+}
+
+/**
+ * Makes the next deliveries due again, on a schedule that begins anew. In an ordered lane they keep their place.
+ * @param after the id that the last step ended with; null at the beginning.
+ * @returns their ids in order; fewer than `limit` are the last ones.
+ */
+export async function requeueDeliveries(
+  tx: Database,
+  replay: EndpointReplay,
+  after: string | null,
+  limit: number,
+): Promise<string[]> {
+  const { add, where, params } = matchingDeliveries(replay);
+  add("id > ?", after ?? undefined);
+  const rows = await tx.query<{ id: string }>(
+    `with again as (
+       select id from deliveries where ${where()} order by id limit ${Math.trunc(limit)} for update
+     )
+     update deliveries set state = 'pending', schedule_step = 0, finished_at = null
+       ${replay.endpoint.ordered ? "" : ", due_at = now()"}
+     from again where deliveries.project_id = $1 and deliveries.id = again.id
+     returning deliveries.id`,
+    params,
+  );
+  return rows.map(({ id }) => id).toSorted();
+}
+
+function matchingDeliveries({ endpoint, replay }: EndpointReplay): Conditions {
+  const matched = conditions();
+  const { add } = matched;
+  add("project_id = ?", endpoint.project_id);
+  add("endpoint_id = ?", endpoint.id);
+  // The id of a delivery holds the time of its event.
+  add("id >= ?::uuid", firstIdAt(replay.since.getTime()));
+  add("id < ?::uuid", firstIdAt(replay.until.getTime() + 1));
+  add("state = any(?::text[])", statesOf[replay.scope]);
+  add("event_type <> 'webhook.test'");
+  add("event_type = any(?::text[])", replay.event_types ?? undefined);
+  return matched;
+}
+
+/** An event that an endpoint was never owed, with what its webhook tells. */
+export type MissedEvent = {
+  id: string;
+  occurred_at: Date;
+  occurred_at_exact: string;
+  recorded_at: Date;
+  detail: EventDetail;
+} & (
+  | { type: EmailEventType; activity: WebhookActivity }
+  | {
+      type: "custom";
+      name: string;
+      properties: Record<string, unknown>;
+      recipient_id: string;
+      address: string;
+    }
+);
+
+type MissedRow = Omit<Extract<MissedEvent, { type: "custom" }>, "type"> &
+  WebhookActivity & { type: EmailEventType | "custom"; activity_id: string };
+
+/**
+ * The next events that happened before the endpoint existed, in order of time.
+ * @param after the place that the last step ended with; null at the beginning.
+ * @returns fewer than `limit` are the last ones; null where the replay is not of such events.
+ */
+export async function nextMissedEvents(
+  tx: Database,
+  replay: EndpointReplay,
+  after: Cursor | null,
+  limit: number,
+): Promise<MissedEvent[] | null> {
+  const matched = missedEvents(replay);
+  if (matched === null) return null;
+  matched.add("(events.occurred_at, events.id) > (?::timestamptz, ?::uuid)", after?.time, after?.id);
+  const rows = await tx.query<MissedRow>(
+    `select events.id, events.type, events.name, events.occurred_at, events.detail,
+       to_char(events.occurred_at, 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as occurred_at_exact,
+       events.created_at as recorded_at, events.detail -> 'properties' as properties, events.project_id,
+       events.owner_id as activity_id, message_id, recipient_as_sent, tagged_id, campaign_id, automation_run_id,
+       template_id, tags, is_test, recipients.id as recipient_id, recipients.address
+     from events
+     left join activity on events.type <> 'custom'
+       and activity.project_id = events.project_id and activity.id = events.owner_id
+     left join recipients on events.type = 'custom'
+       and recipients.project_id = events.project_id and recipients.id = events.owner_id
+     where ${matched.where()} order by events.occurred_at, events.id limit ${Math.trunc(limit)}`,
+    matched.params,
+  );
+  return rows.map(asMissedEvent);
+}
+
+function asMissedEvent(row: MissedRow): MissedEvent {
+  const { type, activity_id, ...rest } = row;
+  return type === "custom" ? { ...rest, type } : { ...rest, type, activity: { ...row, id: activity_id } };
+}
+
+/** A batch that was under way while an endpoint was added may not have seen it. */
+const unseenFor = "interval '1 minute'";
+
+/** @returns null when no event can match. */
+function missedEvents({ endpoint, replay }: EndpointReplay): Conditions | null {
+  if (replay.scope === "failed") return null;
+  const wanted = replay.event_types ?? endpoint.event_types;
+  const types: string[] = isSubscribed(wanted, "event.tracked") ? ["custom"] : [];
+  types.push(...typesOfWebhookNames(wanted));
+  if (types.length === 0) return null;
+  const matched = conditions();
+  const { add } = matched;
+  add("events.project_id = ?", endpoint.project_id);
+  add("events.occurred_at >= ?", replay.since);
+  add("events.occurred_at < ?::timestamptz + interval '1 millisecond'", replay.until);
+  add("events.type = any(?::text[])", types);
+  add("events.discarded is null");
+  add(`events.created_at < ?::timestamptz + ${unseenFor}`, endpoint.created_at);
+  // What was owed after all has an id of the same time.
+  add(
+    `not exists (
+       select from deliveries
+       where deliveries.project_id = events.project_id and endpoint_id = ? and event_id = events.id
+         and deliveries.id between (left(events.id::text, 13) || '-0000-0000-000000000000')::uuid
+                               and (left(events.id::text, 13) || '-ffff-ffff-ffffffffffff')::uuid)`,
+    endpoint.id,
+  );
+  return matched;
+}
+
+/** Whether an endpoint has so many deliveries waiting that more would only wait behind them. */
+export async function hasBacklog(db: Database, endpoint: Endpoint, enough: number): Promise<boolean> {
+  const [row] = await db.query<{ count: number }>(
+    `select count(*)::integer as count from (
+       select from deliveries
+       where project_id = $1 and endpoint_id = $2 and state in ('pending', 'retrying') and due_at <= now()
+       limit $3) as waiting`,
+    [endpoint.project_id, endpoint.id, enough],
+  );
+  return (row?.count ?? 0) >= enough;
+}

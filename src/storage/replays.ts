@@ -1,0 +1,164 @@
+import type { Cursor } from "../domain/cursor.ts";
+import { conditions } from "./conditions.ts";
+import type { Database } from "./database.ts";
+import { countRows, type Total } from "./totals.ts";
+
+export type ReplayScope = "failed" | "undelivered" | "all";
+
+/** What a replay makes again. */
+export type ReplayRequest = {
+  endpoint_id: string;
+  scope: ReplayScope;
+  /** Times of events, both inclusive. */
+  since: Date;
+  until: Date;
+  /** null: what the endpoint subscribes to. */
+  event_types: string[] | null;
+  /** null: as fast as the endpoint takes it. */
+  rate_per_second: number | null;
+};
+
+/** @property place how far it has come; null at the beginning. */
+export type Replay = ReplayRequest & {
+  project_id: string;
+  id: string;
+  state: "running" | "finished" | "cancelled";
+  /** How many there were to make when it began. */
+  total: number;
+  /** How many have been put into the lane. */
+  queued: number;
+  place: unknown;
+  created_at: Date;
+  finished_at: Date | null;
+};
+
+const columns = `project_id, id, endpoint_id, scope, since, until, event_types, rate_per_second, state, total, queued,
+  place, created_at, finished_at`;
+
+export async function insertReplay(
+  db: Database,
+  replay: ReplayRequest & { project_id: string; id: string; total: number },
+): Promise<Replay> {
+  const [row] = await db.query<Replay>(
+    `insert into replays (project_id, id, endpoint_id, scope, since, until, event_types, rate_per_second, total)
+     values ($1, $2, $3, $4, $5, $6, $7, $8, $9) returning ${columns}`,
+    [
+      replay.project_id,
+      replay.id,
+      replay.endpoint_id,
+      replay.scope,
+      replay.since,
+      replay.until,
+      replay.event_types,
+      replay.rate_per_second,
+      replay.total,
+    ],
+  );
+  if (row === undefined) throw new Error("unreachable: an insert returns its row");
+  return row;
+}
+
+export async function findReplay(db: Database, projectId: string, id: string): Promise<Replay | null> {
+  const [replay] = await db.query<Replay>(
+    `select ${columns} from replays where project_id = $1 and id = $2`,
+    [projectId, id],
+  );
+  return replay ?? null;
+}
+
+export type ListedReplay = Replay & { created_at_exact: string };
+
+/** Replays of an endpoint, the newest first. */
+export async function listReplays(
+  db: Database,
+  endpoint: { project_id: string; id: string },
+  page: { limit: number; offset: number; after?: Cursor | undefined },
+): Promise<ListedReplay[]> {
+  const { add, where, params } = conditions();
+  add("project_id = ?", endpoint.project_id);
+  add("endpoint_id = ?", endpoint.id);
+  add("(created_at, id) < (?::timestamptz, ?::uuid)", page.after?.time, page.after?.id);
+  return db.query<ListedReplay>(
+    `select ${columns}, to_char(created_at, 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as created_at_exact
+     from replays where ${where()} order by created_at desc, id desc
+     limit ${Math.trunc(page.limit)} offset ${Math.trunc(page.offset)}`,
+    params,
+  );
+}
+
+export async function countReplays(
+  db: Database,
+  endpoint: { project_id: string; id: string },
+): Promise<Total> {
+  return countRows(db, "from replays where project_id = $1 and endpoint_id = $2", [
+    endpoint.project_id,
+    endpoint.id,
+  ]);
+}
+
+export async function countRunningReplays(
+  db: Database,
+  endpoint: { project_id: string; id: string },
+): Promise<number> {
+  const [row] = await db.query<{ count: number }>(
+    `select count(*)::integer as count from replays
+     where project_id = $1 and endpoint_id = $2 and state = 'running'`,
+    [endpoint.project_id, endpoint.id],
+  );
+  return row?.count ?? 0;
+}
+
+/** @returns whether it was running. */
+export async function cancelReplay(db: Database, projectId: string, id: string): Promise<boolean> {
+  const cancelled = await db.query(
+    `update replays set state = 'cancelled', finished_at = now()
+     where project_id = $1 and id = $2 and state = 'running' returning id`,
+    [projectId, id],
+  );
+  return cancelled.length > 0;
+}
+
+export async function cancelReplaysOf(
+  tx: Database,
+  endpoint: { project_id: string; id: string },
+): Promise<void> {
+  await tx.query(
+    `update replays set state = 'cancelled', finished_at = now()
+     where project_id = $1 and endpoint_id = $2 and state = 'running'`,
+    [endpoint.project_id, endpoint.id],
+  );
+}
+
+/**
+ * A replay that may go on and that nobody works at, for the length of the transaction; the one that has waited longest.
+ * That of an endpoint that is disabled waits until it is enabled.
+ */
+export async function takeReplay(tx: Database): Promise<Replay | null> {
+  const [taken] = await tx.query<Replay>(
+    `select ${columns} from replays replay
+     where state = 'running' and next_step_at <= now() and exists (
+       select from webhook_endpoints
+       where project_id = replay.project_id and id = replay.endpoint_id and webhook_endpoints.state = 'enabled')
+     order by next_step_at limit 1 for update skip locked`,
+  );
+  return taken ?? null;
+}
+
+/**
+ * Notes how far a replay has come.
+ * @param place null: it is finished.
+ * @param pauseMs until its next step.
+ */
+export async function recordReplayStep(
+  tx: Database,
+  { project_id, id }: Pick<Replay, "project_id" | "id">,
+  { place, queued, pauseMs }: { place: object | null; queued: number; pauseMs: number },
+): Promise<void> {
+  await tx.query(
+    `update replays set place = $3, queued = queued + $4, next_step_at = now() + $5 * interval '1 millisecond',
+       state = case when $3::jsonb is null then 'finished' else state end,
+       finished_at = case when $3::jsonb is null then now() end
+     where project_id = $1 and id = $2`,
+    [project_id, id, place === null ? null : JSON.stringify(place), queued, pauseMs],
+  );
+}
