@@ -3,9 +3,9 @@ import type { Clock } from "../clock.ts";
 import { webhookSecret } from "../domain/webhook-signature.ts";
 import type { Database } from "../storage/database.ts";
 import {
+  type Endpoint,
   type EndpointSettings,
   insertEndpoint,
-  type StoredEndpoint,
   updateEndpoint,
 } from "../storage/endpoints.ts";
 import { rotateSecret } from "../storage/webhook-secrets.ts";
@@ -61,15 +61,16 @@ export async function addEndpoint(
 /** Changes what is given, and leaves the rest. @param url checked, as in `addEndpoint`. */
 export async function changeEndpoint(
   { db, secretBox }: Pick<EndpointContext, "db" | "secretBox">,
-  endpoint: StoredEndpoint,
+  endpoint: Endpoint,
   { headers, ...settings }: EndpointInput & { url?: string | undefined },
 ): Promise<void> {
   const given = Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== undefined));
-  const changed = headers && {
+  // Untouched unless they are given: they may be encrypted with another key meanwhile.
+  const sealed = headers && {
     header_names: Object.keys(headers),
     sealed_headers: sealHeaders(secretBox, endpoint.id, headers),
   };
-  await updateEndpoint(db, { ...endpoint, ...given, ...changed });
+  await updateEndpoint(db, { ...endpoint, ...given }, sealed);
 }
 
 /**

@@ -30,10 +30,11 @@ export type QueueDriver = {
 type OnError = (error: Error) => void;
 
 /**
- * How soon a worker goes on when the queue is back, and how soon another process takes over the jobs of one that was killed. Both a batch and a delivery are fenced
- * in Postgres, so that a process that only paused does no harm.
+ * How soon a worker goes on when the queue is back, and how soon another process takes over the jobs of one that was
+ * killed: until then the lanes that it was working at are blocked. Both a batch and a delivery are fenced in Postgres, so
+ * that a process that only paused does no harm.
  */
-const takeOver = { lockDuration: 10_000, stalledInterval: 5_000, runRetryDelay: 1_000 };
+const takeOver = { lockDuration: 4_000, stalledInterval: 1_000, runRetryDelay: 1_000 };
 
 /** A braced prefix keeps the keys of a queue in one slot of Redis Cluster. */
 const prefix = "{fanmail}";

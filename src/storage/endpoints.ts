@@ -67,7 +67,19 @@ export async function insertEndpoint(db: Database, endpoint: NewEndpoint): Promi
       `insert into webhook_endpoints (project_id, id, url, event_types, description, header_names, sealed_headers,
          max_in_flight, rate_per_second, ordered, legacy_signature)
        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`,
-      [project_id, id, ...settingsOf(endpoint)],
+      [
+        project_id,
+        id,
+        endpoint.url,
+        endpoint.event_types,
+        endpoint.description,
+        endpoint.header_names,
+        endpoint.sealed_headers,
+        endpoint.max_in_flight,
+        endpoint.rate_per_second,
+        endpoint.ordered,
+        endpoint.legacy_signature,
+      ],
     );
     await tx.query("insert into webhook_lanes (project_id, endpoint_id) values ($1, $2)", [project_id, id]);
     await tx.query(
@@ -77,29 +89,27 @@ export async function insertEndpoint(db: Database, endpoint: NewEndpoint): Promi
   });
 }
 
-/** Replaces what the owner sets. */
-export async function updateEndpoint(db: Database, endpoint: Omit<NewEndpoint, "secret">): Promise<void> {
+/** Replaces what the owner sets, and headers where they are given. */
+export async function updateEndpoint(
+  db: Database,
+  endpoint: EndpointSettings & { project_id: string; id: string },
+  headers?: { header_names: string[]; sealed_headers: Buffer | null },
+): Promise<void> {
+  const changed = {
+    url: endpoint.url,
+    event_types: endpoint.event_types,
+    description: endpoint.description,
+    max_in_flight: endpoint.max_in_flight,
+    rate_per_second: endpoint.rate_per_second,
+    ordered: endpoint.ordered,
+    legacy_signature: endpoint.legacy_signature,
+    ...headers,
+  };
+  const assigned = Object.keys(changed).map((name, index) => `${name} = $${index + 3}`);
   await db.query(
-    `update webhook_endpoints set url = $3, event_types = $4, description = $5, header_names = $6,
-       sealed_headers = $7, max_in_flight = $8, rate_per_second = $9, ordered = $10, legacy_signature = $11,
-       updated_at = now()
-     where project_id = $1 and id = $2`,
-    [endpoint.project_id, endpoint.id, ...settingsOf(endpoint)],
+    `update webhook_endpoints set ${assigned.join(", ")}, updated_at = now() where project_id = $1 and id = $2`,
+    [endpoint.project_id, endpoint.id, ...Object.values(changed)],
   );
-}
-
-function settingsOf(endpoint: EndpointSettings & { sealed_headers: Buffer | null }): unknown[] {
-  return [
-    endpoint.url,
-    endpoint.event_types,
-    endpoint.description,
-    endpoint.header_names,
-    endpoint.sealed_headers,
-    endpoint.max_in_flight,
-    endpoint.rate_per_second,
-    endpoint.ordered,
-    endpoint.legacy_signature,
-  ];
 }
 
 /** Endpoints of one project, or of all, the oldest first. */
@@ -136,17 +146,10 @@ export async function countEndpoints(db: Database, projectId: string): Promise<T
   return countRows(db, "from webhook_endpoints where project_id = $1 and state <> 'deleted'", [projectId]);
 }
 
-/** With its headers, which are encrypted. */
-export type StoredEndpoint = Endpoint & { sealed_headers: Buffer | null };
-
 /** @returns null when there is none. */
-export async function findEndpoint(
-  db: Database,
-  projectId: string,
-  id: string,
-): Promise<StoredEndpoint | null> {
-  const [endpoint] = await db.query<StoredEndpoint>(
-    `select ${endpointColumns}, sealed_headers from webhook_endpoints endpoint
+export async function findEndpoint(db: Database, projectId: string, id: string): Promise<Endpoint | null> {
+  const [endpoint] = await db.query<Endpoint>(
+    `select ${endpointColumns} from webhook_endpoints endpoint
      where project_id = $1 and id = $2 and state <> 'deleted'`,
     [projectId, id],
   );

@@ -2,10 +2,10 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Database } from "./database.ts";
 
 /** What an endpoint has that is encrypted. */
-export type SealedKind = "secret" | "headers";
+type SealedKind = "secret" | "headers";
 
 /** `id`: of the secret; for headers that of the endpoint, again. */
-export type SealedKey = { kind: SealedKind; project_id: string; endpoint_id: string; id: string };
+type SealedKey = { kind: SealedKind; project_id: string; endpoint_id: string; id: string };
 export type Sealed = SealedKey & { sealed: Buffer };
 
 /** Encrypted anew, or why it cannot be. */

@@ -3,7 +3,7 @@ import ipaddr from "ipaddr.js";
 import { dnsErrorCodes, errorCode, type ResolveHost, resolveHost as resolveByDns } from "./resolve-host.ts";
 
 export type WebProtocol = "https:" | "http:";
-export type CheckedAddress = { address: string; family: 4 | 6 };
+type CheckedAddress = { address: string; family: 4 | 6 };
 
 /** Says where webhooks may go: to the public internet by https, and to what `WEBHOOK_ALLOWED_CIDRS` has by http too. */
 export type AddressGuard = {

@@ -21,7 +21,7 @@ export const dnsErrorCodes: readonly string[] = [
 
 export type ResolveHost = (hostname: string) => Promise<string[]>;
 
-export type ResolveOptions = {
+type ResolveOptions = {
   /** `address:port`; those of this machine unless given. */
   nameServers?: readonly string[];
   /** For all name servers together. */

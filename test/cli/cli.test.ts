@@ -193,12 +193,12 @@ describe("topics", () => {
 describe("endpoints", () => {
   test("are added with a secret that is shown once, listed and removed", async () => {
     const made = await jsonOf(
-      ...["endpoints", "add", "https://example.com/hook", "--events", "email.open,email.click"],
+      ...["endpoints", "add", "https://8.8.8.8/hook", "--events", "email.open,email.click"],
       ...["--description", "For the shop"],
     );
     expect(made).toEqual({
       id: uuid,
-      url: "https://example.com/hook",
+      url: "https://8.8.8.8/hook",
       event_types: ["email.open", "email.click"],
       secret: expect.stringMatching(/^whsec_[A-Za-z0-9+/]{43}=$/),
     });
@@ -207,7 +207,7 @@ describe("endpoints", () => {
       {
         project_id: "00000000-0000-8000-8000-000000000001",
         id: made.id,
-        url: "https://example.com/hook",
+        url: "https://8.8.8.8/hook",
         event_types: ["email.open", "email.click"],
         description: "For the shop",
         state: "enabled",
@@ -216,7 +216,7 @@ describe("endpoints", () => {
       },
     ]);
     expect(await answerOf("endpoints", "list")).toContain(
-      `${made.id}  enabled  https://example.com/hook  email.open,email.click\n`,
+      `${made.id}  enabled  https://8.8.8.8/hook  email.open,email.click\n`,
     );
 
     expect(await answerOf("endpoints", "remove", made.id.toUpperCase())).toBe(
@@ -227,7 +227,7 @@ describe("endpoints", () => {
   });
 
   test("get every event where none is named, and warn to keep the secret", async () => {
-    const { code, stdout, stderr } = await cli("endpoints", "add", "http://example.com/");
+    const { code, stdout, stderr } = await cli("endpoints", "add", "https://8.8.8.8/");
     expect({ code, stderr }).toEqual({ code: 0, stderr: "Keep the secret now: it is not shown again.\n" });
     const [, id] = /^Endpoint ([0-9a-f-]{36})\nSecret {3}whsec_\S+\n$/.exec(stdout) ?? [];
     const [endpoint] = await jsonOf("endpoints", "list");
@@ -235,7 +235,7 @@ describe("endpoints", () => {
   });
 
   test("are not added to a project that is not there", async () => {
-    expect(await complaintOf("endpoints", "add", "https://example.com/", "--project", "Nobody")).toContain(
+    expect(await complaintOf("endpoints", "add", "https://8.8.8.8/", "--project", "Nobody")).toContain(
       'There is no project "Nobody"',
     );
   });

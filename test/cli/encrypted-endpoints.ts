@@ -4,9 +4,8 @@ import { systemClock } from "../../src/clock.ts";
 import { addEndpoint } from "../../src/endpoints/add-endpoint.ts";
 import { openKeys } from "../../src/endpoints/endpoint-keys.ts";
 import type { Database } from "../../src/storage/database.ts";
-import { findEndpoint } from "../../src/storage/endpoints.ts";
+import { lockLane } from "../../src/storage/lanes.ts";
 import { defaultProjectId } from "../../src/storage/projects.ts";
-import { activeSecrets } from "../../src/storage/webhook-secrets.ts";
 import { createSecretBox } from "../../src/webhooks/secret-box.ts";
 import { type Ended, run } from "../support/fanmail-process.ts";
 
@@ -22,10 +21,10 @@ export async function addEncrypted(db: Database, keys: readonly Buffer[]): Promi
 
 /** What the keys open of an endpoint. @throws when they do not open everything. */
 export async function opened(db: Database, keys: readonly Buffer[], id: string): Promise<KnownEndpoint> {
-  const endpoint = await findEndpoint(db, defaultProjectId, id);
+  const lane = { projectId: defaultProjectId, endpointId: id };
+  const endpoint = await db.transaction((tx) => lockLane(tx, lane));
   if (endpoint === null) throw new Error(`There is no endpoint ${id}`);
-  const sealed_secrets = await activeSecrets(db, endpoint);
-  const { secrets, headers } = openKeys(createSecretBox(keys), { ...endpoint, sealed_secrets });
+  const { secrets, headers } = openKeys(createSecretBox(keys), endpoint);
   return { id, secret: secrets.join(), headers };
 }
 

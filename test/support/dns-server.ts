@@ -4,7 +4,7 @@ import { type Answer as DnsRecord, decode, encode } from "dns-packet";
 
 type Family = "A" | "AAAA";
 /** Addresses of both families, of which a question gets its own; or a failure; or nothing at all. */
-export type DnsAnswer = readonly string[] | "NXDOMAIN" | "SERVFAIL" | "silence";
+type DnsAnswer = readonly string[] | "NXDOMAIN" | "SERVFAIL" | "silence";
 
 export type DnsServer = {
   /** `address:port`. */

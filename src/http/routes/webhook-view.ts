@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { uuidOrNull } from "../../domain/computed-id.ts";
 import { hiddenValue } from "../../domain/endpoint-headers.ts";
-import { type Endpoint, findEndpoint, type StoredEndpoint } from "../../storage/endpoints.ts";
+import { type Endpoint, findEndpoint } from "../../storage/endpoints.ts";
 import type { ApiContext } from "../api-context.ts";
 import { ApiError } from "../errors.ts";
 
@@ -54,7 +54,7 @@ export async function endpointOf(
   { db }: Pick<ApiContext, "db">,
   projectId: string,
   id: string,
-): Promise<StoredEndpoint> {
+): Promise<Endpoint> {
   const uuid = uuidOrNull(id);
   const endpoint = uuid && (await findEndpoint(db, projectId, uuid));
   if (!endpoint) throw new ApiError(404, noSuchEndpoint[404]);
