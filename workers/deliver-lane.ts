@@ -69,7 +69,7 @@ async function openedKeys(
   try {
     return openKeys(secretBox, endpoint);
   } catch (error) {
-    metrics.webhookAttempts.inc({ outcome: "our_fault" }, due.length);
+    metrics.countAttempts("our_fault", due.length);
     log.error({ endpoint_id: endpoint.id, cause: errorText(error) }, "secrets of a webhook endpoint");
     await finishLease(db, endpoint, leaseId, due.map(released));
     await restAfterOurFault({ db }, endpoint);

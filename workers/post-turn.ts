@@ -80,11 +80,11 @@ async function postDelivery(
   const { result, row } = await makeAttempt(context, endpoint, delivery, stopping);
   if (result.kind === "released") return { ...released(delivery), made: null };
   if (result.kind === "our-fault") {
-    metrics.webhookAttempts.inc({ outcome: "our_fault" });
+    metrics.countAttempts("our_fault");
     log.error({ delivery_id: delivery.id, cause: result.message }, "webhook not posted");
     return { ...released(delivery), made: null };
   }
-  metrics.webhookAttempts.inc({ outcome: result.failure ?? "succeeded" });
+  metrics.countAttempts(result.failure ?? "succeeded");
   const outcome = outcomeOf(result, delivery.schedule_step + 1, clock.random());
   return { delivery_id: delivery.id, outcome, attempt: row, made: result };
 }

@@ -1,16 +1,20 @@
 import { afterFailure } from "./retry-schedule.ts";
 
-/** Why an attempt failed, in classes that are acted on differently. All of them are the receiver's side. */
-export type FailureClass =
-  | "http_3xx"
-  | "http_4xx"
-  | "http_5xx"
-  | "timeout"
-  | "dns"
-  | "tls"
-  | "connection"
-  /** The address is none that may be posted to. */
-  | "blocked";
+/**
+ * Why an attempt failed, in classes that are acted on differently. All of them are the receiver's side. `blocked`: the
+ * address is none that may be posted to.
+ */
+export const failureClasses = [
+  "http_3xx",
+  "http_4xx",
+  "http_5xx",
+  "timeout",
+  "dns",
+  "tls",
+  "connection",
+  "blocked",
+] as const;
+export type FailureClass = (typeof failureClasses)[number];
 
 /** A POST that was made, or tried. */
 export type MadeAttempt = {

@@ -73,8 +73,13 @@ export function erasedWebhook(body: string, person: ErasedPerson, until: Date): 
   // A caller may tell of something that lies ahead, and we may be told late of something that lies back.
   const earliestMs = Math.min(Date.parse(head.timestamp), Date.parse(data.event_timestamp));
   if (!isOfThem || earliestMs > until.getTime()) return null;
-  return JSON.stringify({ ...head, data: { erased: true } });
+  return JSON.stringify({ ...head, data: erasedData });
 }
+
+const erasedData = { erased: true };
+
+/** How the body of a webhook ends that somebody was taken out of: it tells nothing any more, and is not posted. */
+export const erasedWebhookEnd = `"data":${JSON.stringify(erasedData)}}`;
 
 /** Nearly all bodies are of others, and reading them costs more than this look. */
 function mayMention(body: string, { address }: ErasedPerson): boolean {

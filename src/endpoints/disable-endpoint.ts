@@ -37,6 +37,6 @@ export function reportDisabled(
   endpointId: string,
   reason: "gone" | "failing",
 ): void {
-  metrics.endpointsDisabled.inc({ reason });
+  metrics.countDisabled(reason);
   log.warn({ endpoint_id: endpointId, reason }, "webhook endpoint disabled");
 }

@@ -83,10 +83,10 @@ async function post(
   const keys = openKeys(context.secretBox, endpoint);
   const { result, row } = await makeAttempt(context, { ...endpoint, ...keys }, posted, neverStopping);
   if (result.kind !== "made" || row === null) {
-    context.metrics.webhookAttempts.inc({ outcome: "our_fault" });
+    context.metrics.countAttempts("our_fault");
     throw new Error(result.kind === "our-fault" ? result.message : "The webhook was not posted");
   }
-  context.metrics.webhookAttempts.inc({ outcome: result.failure ?? "succeeded" });
+  context.metrics.countAttempts(result.failure ?? "succeeded");
   return { made: result, row };
 }
 

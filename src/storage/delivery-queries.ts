@@ -13,7 +13,7 @@ export const deliveryStates = [
   "held",
   "cancelled",
 ] as const;
-export type DeliveryState = (typeof deliveryStates)[number];
+type DeliveryState = (typeof deliveryStates)[number];
 
 /** A delivery as it is read. */
 export type ReadDelivery = {

@@ -209,7 +209,7 @@ export async function waitingDeliveries(
 ): Promise<DeliveryBody[]> {
   return db.query<DeliveryBody>(
     `select id, body from deliveries
-     where project_id = $1 and state in ('pending', 'retrying') and strpos(lower(body), $2) > 0`,
+     where project_id = $1 and state in ('pending', 'retrying', 'held') and strpos(lower(body), $2) > 0`,
     [projectId, lowerCased],
   );
 }

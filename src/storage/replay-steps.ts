@@ -1,5 +1,6 @@
 import { firstIdAt } from "../domain/computed-id.ts";
 import type { Cursor } from "../domain/cursor.ts";
+import { erasedWebhookEnd } from "../domain/erasure.ts";
 import type { EventDetail } from "../domain/event-detail.ts";
 import { type EmailEventType, typesOfWebhookNames } from "../domain/event-names.ts";
 import { isSubscribed } from "../domain/owed-delivery.ts";
@@ -70,6 +71,7 @@ function matchingDeliveries({ endpoint, replay }: EndpointReplay): Conditions {
   add("id < ?::uuid", firstIdAt(replay.until.getTime() + 1));
   add("state = any(?::text[])", statesOf[replay.scope]);
   add("event_type <> 'webhook.test'");
+  add("right(body, length(?)) <> ?", erasedWebhookEnd, erasedWebhookEnd);
   add("event_type = any(?::text[])", replay.event_types ?? undefined);
   return matched;
 }

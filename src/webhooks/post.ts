@@ -120,9 +120,9 @@ const timeoutCodes = [
   "UND_ERR_BODY_TIMEOUT",
   "ETIMEDOUT",
 ];
-/** What this machine lacks, or what we did wrong. */
+/** What this machine lacks, what we did wrong, or that we stop. */
 const ourCodes =
-  /^(EMFILE|ENFILE|ENOBUFS|ENOMEM|EADDRNOTAVAIL|UND_ERR_INVALID_|UND_ERR_NOT_SUPPORTED|ERR_INVALID_)/;
+  /^(EMFILE|ENFILE|ENOBUFS|ENOMEM|EADDRNOTAVAIL|UND_ERR_INVALID_|UND_ERR_NOT_SUPPORTED|UND_ERR_DESTROYED|UND_ERR_CLOSED|ERR_INVALID_)/;
 
 /** @returns null for a fault of ours. */
 function classOf(error: unknown): FailureClass | null {

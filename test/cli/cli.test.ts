@@ -210,14 +210,30 @@ describe("endpoints", () => {
         url: "https://8.8.8.8/hook",
         event_types: ["email.open", "email.click"],
         description: "For the shop",
-        state: "enabled",
+        header_names: [],
         max_in_flight: 10,
+        rate_per_second: null,
+        ordered: false,
+        legacy_signature: false,
+        state: "enabled",
+        disabled_reason: null,
+        disabled_at: null,
         created_at: isoTime,
+        updated_at: isoTime,
       },
     ]);
     expect(await answerOf("endpoints", "list")).toContain(
       `${made.id}  enabled  https://8.8.8.8/hook  email.open,email.click\n`,
     );
+
+    expect(await answerOf("endpoints", "disable", made.id)).toBe(
+      "Disabled. What it is owed is held for it.\n",
+    );
+    expect(await answerOf("endpoints", "list")).toContain(
+      `${made.id}  disabled (manual)  https://8.8.8.8/hook`,
+    );
+    expect(await answerOf("endpoints", "enable", made.id)).toMatch(/^Enabled\./);
+    expect(await answerOf("endpoints", "list")).toContain(`${made.id}  enabled  https://8.8.8.8/hook`);
 
     expect(await answerOf("endpoints", "remove", made.id.toUpperCase())).toBe(
       "Removed. What it was still owed is cancelled.\n",
@@ -232,6 +248,12 @@ describe("endpoints", () => {
     const [, id] = /^Endpoint ([0-9a-f-]{36})\nSecret {3}whsec_\S+\n$/.exec(stdout) ?? [];
     const [endpoint] = await jsonOf("endpoints", "list");
     expect(endpoint).toMatchObject({ id, event_types: ["*"], description: null });
+  });
+
+  test("are not added where nothing may be sent to", async () => {
+    expect(await complaintOf("endpoints", "add", "https://10.0.0.5/hook")).toContain(
+      "The URL is at 10.0.0.5, which is not a public address",
+    );
   });
 
   test("are not added to a project that is not there", async () => {

@@ -3,7 +3,9 @@ import { timeOfId } from "../../src/domain/computed-id.ts";
 import type { EmailEvent } from "../../src/domain/email-event.ts";
 import {
   emailWebhook,
+  endpointDisabledWebhook,
   suppressionWebhook,
+  testWebhook,
   trackedWebhook,
   type WebhookActivity,
 } from "../../src/domain/webhook-event.ts";
@@ -177,4 +179,48 @@ describe("trackedWebhook", () => {
       }),
     );
   });
+});
+
+describe("webhooks about an endpoint", () => {
+  const endpoint = { project_id: "project-1", id: "endpoint-1", description: "CRM" };
+
+  test("a test is one", () => {
+    const webhook = testWebhook("event-1", endpoint, recordedAt);
+
+    expect([webhook.id, webhook.type]).toEqual(["event-1", "webhook.test"]);
+    expect(JSON.parse(webhook.body())).toEqual({
+      event: "webhook.test",
+      timestamp: "2026-11-20T10:00:05.000Z",
+      project_id: "project-1",
+      is_test: true,
+      data: {
+        endpoint_id: "endpoint-1",
+        message: expect.any(String),
+        event_timestamp: "2026-11-20T10:00:05.000Z",
+      },
+    });
+  });
+
+  test.each([new Date("2026-11-15T10:00:05.000Z"), null])(
+    "that it is disabled holds why and since when it failed (%s), and not where it is",
+    (failingSince) => {
+      const disabled = { failingSince, disabledAt: recordedAt };
+      const webhook = endpointDisabledWebhook("event-1", endpoint, "failing", disabled);
+
+      expect(webhook.type).toBe("endpoint.disabled");
+      expect(JSON.parse(webhook.body())).toEqual({
+        event: "endpoint.disabled",
+        timestamp: "2026-11-20T10:00:05.000Z",
+        project_id: "project-1",
+        is_test: false,
+        data: {
+          endpoint_id: "endpoint-1",
+          description: "CRM",
+          reason: "failing",
+          failing_since: failingSince?.toISOString() ?? null,
+          event_timestamp: "2026-11-20T10:00:05.000Z",
+        },
+      });
+    },
+  );
 });

@@ -1,6 +1,6 @@
 import { Webhook, WebhookVerificationError } from "standardwebhooks";
 import { describe, expect, test } from "vitest";
-import { webhookSecret, webhookSignature } from "../../src/domain/webhook-signature.ts";
+import { legacySignature, webhookSecret, webhookSignature } from "../../src/domain/webhook-signature.ts";
 
 const secret = webhookSecret(Buffer.alloc(32, 1));
 const older = webhookSecret(Buffer.alloc(32, 2));
@@ -60,5 +60,14 @@ describe("webhookSignature", () => {
 describe("webhookSecret", () => {
   test("is whsec_ and the random bytes in base64", () => {
     expect(secret).toBe(`whsec_${Buffer.alloc(32, 1).toString("base64")}`);
+  });
+});
+
+describe("legacySignature", () => {
+  test("is the HMAC of the body by the text of the secret, as openssl computes it", () => {
+    // printf '{"a":1}' | openssl dgst -sha256 -hmac whsec_abc
+    expect(legacySignature('{"a":1}', "whsec_abc")).toBe(
+      "sha256=359ab2775fc376b1a8dee20a432572581b7d5b4e2c3a4e3ff657ed6713fa7eeb",
+    );
   });
 });

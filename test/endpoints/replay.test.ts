@@ -126,6 +126,22 @@ describe("a replay", () => {
     ).toEqual([3, 4, 6]);
   });
 
+  test("leaves out tests, and what somebody was taken out of", async () => {
+    const { id } = await addEndpoint(service.context, sink.url);
+    await owe(id, 3, "succeeded");
+    await database.db.query("update deliveries set event_type = 'webhook.test' where body like '%:1,%'");
+    await database.db.query(
+      `update deliveries set body = '{"event":"email.open","data":{"erased":true}}' where body like '%:2,%'`,
+    );
+    const [erased] = await database.db.query<{ id: string }>(
+      "select id from deliveries where body like '%erased%'",
+    );
+
+    expect((await replay(id, { scope: "all", dry_run: true })).data.total).toBe(1);
+    const resent = await request("POST", `/v1/deliveries/${erased?.id}/resend`);
+    expect([resent.status, resent.error]).toEqual([409, "Its person was erased"]);
+  });
+
   test("that is a dry run counts, and makes nothing", async () => {
     const { id } = await addEndpoint(service.context, sink.url);
     await owe(id, 7, "held");

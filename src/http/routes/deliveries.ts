@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { timeOfId } from "../../domain/computed-id.ts";
+import { erasedWebhookEnd } from "../../domain/erasure.ts";
 import { resendDelivery } from "../../endpoints/post-by-hand.ts";
 import {
   countDeliveries,
@@ -99,13 +100,17 @@ function resend(api: ApiContext): AnyRoute {
     summary: "Post a delivery again, at once",
     description:
       "Whatever its state, also to an endpoint that is disabled. It is an attempt of its own: a success ends the delivery, a failure leaves its schedule alone. Answers what came of it, within 15 seconds.",
-    errors: { ...noSuchDelivery, 409: "The delivery is cancelled, or its endpoint was removed" },
+    errors: {
+      ...noSuchDelivery,
+      409: "The delivery is cancelled, its person was erased, or its endpoint was removed",
+    },
     params: byId,
     query: z.object({}),
     answer: One,
     async handle({ caller: { projectId }, params }) {
       const delivery = await wholeDeliveryOf(api, projectId, params.id);
       if (delivery.state === "cancelled") throw new ApiError(409, "The delivery is cancelled");
+      if (delivery.body.endsWith(erasedWebhookEnd)) throw new ApiError(409, "Its person was erased");
       const isPosted = await resendDelivery(api, delivery);
       if (!isPosted) throw new ApiError(409, "The endpoint of this delivery was removed");
       const after = await wholeDeliveryOf(api, projectId, delivery.id);
