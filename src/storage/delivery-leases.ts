@@ -140,8 +140,12 @@ export async function insertAttempts(
 /** Takes back deliveries whose process has died on them; they are due as before. @returns how many. */
 export async function releaseExpiredLeases(db: Database): Promise<number> {
   const rows = await db.query(
-    `update deliveries set state = 'retrying', lease_id = null, lease_expires_at = null
-     where state = 'leased' and lease_expires_at < now() returning id`,
+    `with expired as (
+       select project_id, id from deliveries where state = 'leased' and lease_expires_at < now()
+       for update skip locked
+     )
+     update deliveries set state = 'retrying', lease_id = null, lease_expires_at = null
+     from expired where deliveries.project_id = expired.project_id and deliveries.id = expired.id returning 1`,
   );
   return rows.length;
 }

@@ -350,6 +350,41 @@ describe("a test", () => {
     );
   });
 
+  test("that is answered 410 disables the endpoint", async () => {
+    answer = () => ({ status: 410 });
+    const endpoint = await add();
+    const { body } = await request<Delivery>("POST", `/v1/webhooks/${endpoint.id}/test`);
+
+    expect(body.data.state).toBe("exhausted");
+    expect((await request("GET", `/v1/webhooks/${endpoint.id}`)).body.data).toMatchObject({
+      state: "disabled",
+      disabled_reason: "gone",
+    });
+  });
+
+  test("that fails is not held against the endpoint; one that succeeds ends its failing", async () => {
+    answer = () => ({ status: 500 });
+    const endpoint = await add();
+    const lane = async () => {
+      const [row] = await database.db.query(
+        `select failing_since is not null as failing, breaker_openings from webhook_lanes where endpoint_id = $1`,
+        [endpoint.id],
+      );
+      return row;
+    };
+    await request("POST", `/v1/webhooks/${endpoint.id}/test`);
+    expect(await lane()).toEqual({ failing: false, breaker_openings: 0 });
+
+    await database.db.query(
+      `update webhook_lanes set failing_since = now() - interval '4 days', breaker_openings = 3,
+         paused_until = now() + interval '1 hour' where endpoint_id = $1`,
+      [endpoint.id],
+    );
+    answer = () => ({ status: 200 });
+    await request("POST", `/v1/webhooks/${endpoint.id}/test`);
+    expect(await lane()).toEqual({ failing: false, breaker_openings: 0 });
+  });
+
   test("reaches a disabled endpoint, and leaves it disabled", async () => {
     const endpoint = await add();
     await request("POST", `/v1/webhooks/${endpoint.id}/disable`);

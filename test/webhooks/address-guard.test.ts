@@ -1,13 +1,11 @@
 import { execFile } from "node:child_process";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { createServer as createHttpServer } from "node:http";
-import { createServer as createHttpsServer } from "node:https";
 import type { AddressInfo, Server } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setImmediate } from "node:timers/promises";
 import { promisify } from "node:util";
-import { generate } from "selfsigned";
 import { type Agent, request } from "undici";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { readEndpointUrl } from "../../src/domain/endpoint-url.ts";
@@ -15,226 +13,15 @@ import { type AddressGuard, createAddressGuard } from "../../src/webhooks/addres
 import { webhookDispatcher } from "../../src/webhooks/dispatcher.ts";
 import { errorCode, resolveHost } from "../../src/webhooks/resolve-host.ts";
 import { type DnsServer, dnsServer } from "../support/dns-server.ts";
+import {
+  named,
+  otherSpellings,
+  spellingsOfThisMachine,
+  spellingsOfThisMachineInIpv6,
+} from "./ssrf-corpus.ts";
+import { tlsServer } from "./tls-server.ts";
 
 const blocked = "FANMAIL_BLOCKED_ADDRESS";
-
-/** What reaches this machine, whose listener is at `PORT`, when nobody looks. */
-const spellingsOfThisMachine = [
-  "https://127.0.0.1:PORT/",
-  "https://127.0.0.1.:PORT/",
-  "https://127.1:PORT/",
-  "https://127.0.1:PORT/",
-  "https://2130706433:PORT/",
-  "https://2130706433.:PORT/",
-  "https://0x7f000001:PORT/",
-  "https://0X7F.0.0.1:PORT/",
-  "https://0x7f.0x0.0x0.0x1:PORT/",
-  "https://0x0000007f.1:PORT/",
-  "https://0177.0.0.1:PORT/",
-  "https://017700000001:PORT/",
-  "https://0000177.0000.00000.00001:PORT/",
-  "https://0177.0x0.1:PORT/",
-  "https://127.0x000001:PORT/",
-  "https://１２７.０.０.１:PORT/",
-  "https://127。0。0。1:PORT/",
-  "https://①②⑦.⓪.⓪.①:PORT/",
-  "https://𝟏𝟐𝟕.𝟎.𝟎.𝟏:PORT/",
-  "https://%31%32%37.0.0.1:PORT/",
-  "https://127%2e0%2e0%2e1:PORT/",
-  "https://127.0.\u00ad0.1:PORT/",
-  "https://127.0.0\u200b.1:PORT/",
-  "https://127.\t0.0.1:PORT/",
-  "https://127.0.\n0.1:PORT/",
-  "\u0000https://127.0.0.1:PORT/",
-  " https://127.0.0.1:PORT/",
-  "https:127.0.0.1:PORT/",
-  "https:/127.0.0.1:PORT/",
-  "https://///127.0.0.1:PORT/",
-  "https:\\\\127.0.0.1:PORT\\",
-  "HTTPS://127.0.0.1:PORT/",
-  "https://@127.0.0.1:PORT/",
-  "https://example.com@127.0.0.1:PORT/",
-  "https://example.com:443@127.0.0.1:PORT/",
-  "https://example.com%2f@127.0.0.1:PORT/",
-  "https://example.com%00@127.0.0.1:PORT/",
-  "https://127.0.0.1:PORT\\@example.com/",
-  "https://127.0.0.1:PORT#@example.com/",
-  "https://127.0.0.1:PORT?@example.com/",
-  "https://127.0.0.1:PORT/@example.com/",
-  "https://0.0.0.0:PORT/",
-  "https://0:PORT/",
-  "https://0x0:PORT/",
-  "https://00.0.0.0:PORT/",
-  "https://[::ffff:127.0.0.1]:PORT/",
-  "https://[::ffff:7f00:1]:PORT/",
-  "https://[0:0:0:0:0:FFFF:7F00:0001]:PORT/",
-  "https://localhost:PORT/",
-  "https://LOCALHOST:PORT/",
-  "https://ｌocalhost:PORT/",
-  "https://loop.test:PORT/",
-  "https://LOOP.test.:PORT/",
-  "https://unspecified.test:PORT/",
-  "https://mapped.test:PORT/",
-];
-const spellingsOfThisMachineInIpv6 = [
-  "https://[::1]:PORT/",
-  "https://[0:0:0:0:0:0:0:1]:PORT/",
-  "https://[0000::0001]:PORT/",
-  "https://[::0.0.0.1]:PORT/",
-  "https://[::]:PORT/",
-  "https://[0:0::0:0]:PORT/",
-  "https://six.test:PORT/",
-];
-
-/** Addresses of other machines, and what is no address, URL or port to post to. */
-const otherSpellings = [
-  // Ranges
-  "https://127.0.0.2/",
-  "https://127.255.255.254/",
-  "https://0.1.2.3/",
-  "https://10.0.0.5/",
-  "https://10.255.255.255:8443/",
-  "https://172.16.0.1/",
-  "https://172.31.255.254/",
-  "https://192.168.0.1/",
-  "https://0300.0250.0.1/",
-  "https://0xc0a80001/",
-  "https://100.64.0.1/",
-  "https://169.254.0.1/",
-  "https://192.0.0.8/",
-  "https://192.0.2.1/",
-  "https://192.88.99.1/",
-  "https://198.18.0.1/",
-  "https://198.51.100.1/",
-  "https://203.0.113.1/",
-  "https://224.0.0.1/",
-  "https://239.255.255.250/",
-  "https://240.0.0.1/",
-  "https://255.255.255.255/",
-  // Where clouds tell machines about themselves
-  "https://169.254.169.254/latest/meta-data/",
-  "https://2852039166/",
-  "https://0xa9.0xfe.0xa9.0xfe/",
-  "https://0251.0376.0251.0376/",
-  "https://[::ffff:169.254.169.254]/",
-  "https://[fd00:ec2::254]/",
-  "https://[fd20:ce::254]/",
-  "https://168.63.129.16/",
-  "https://0xa83f8110/",
-  "https://[::ffff:168.63.129.16]/",
-  "https://100.100.100.200/",
-  "https://192.0.0.192/",
-  "https://metadata.test/",
-  "https://azure.test/",
-  // Special IPv6
-  "https://[fe80::1]/",
-  "https://[febf::1]/",
-  "https://[fec0::1]/",
-  "https://[fc00::1]/",
-  "https://[fdff::1]/",
-  "https://[ff02::1]/",
-  "https://[100::1]/",
-  "https://[2001:2::1]/",
-  "https://[2001:10::1]/",
-  "https://[2001:20::1]/",
-  "https://[2001:db8::1]/",
-  "https://[3fff::1]/",
-  "https://[5f00::1]/",
-  "https://[4000::1]/",
-  "https://[1fff::1]/",
-  // IPv6 that holds IPv4
-  "https://[::127.0.0.1]:PORT/",
-  "https://[::7f00:1]:PORT/",
-  "https://[::8.8.8.8]/",
-  "https://[::ffff:8.8.8.8]/",
-  "https://[::ffff:10.0.0.5]/",
-  "https://[::ffff:0:127.0.0.1]:PORT/",
-  "https://[64:ff9b::127.0.0.1]:PORT/",
-  "https://[64:ff9b::8.8.8.8]/",
-  "https://[64:ff9b:1::7f00:1]:PORT/",
-  "https://[64:ff9b:1:fffe::10.0.0.5]/",
-  "https://[2002:7f00:1::]:PORT/",
-  "https://[2002:a00:5::1]/",
-  "https://[2001::7f00:1]:PORT/",
-  "https://[2001:0:4136:e378:8000:63bf:80ff:fffe]/",
-  "https://[fe80::5efe:127.0.0.1]:PORT/",
-  "https://[2a00:1450::5efe:7f00:1]:PORT/",
-  "https://[2a00:1450::200:5efe:10.0.0.5]/",
-  // Zones
-  "https://[fe80::1%eth0]/",
-  "https://[fe80::1%25eth0]/",
-  "https://[::1%25lo]:PORT/",
-  "https://[::1%lo]:PORT/",
-  // No addresses
-  "https://127.0.0.1%00.example.com:PORT/",
-  "https://127.0.0.1%23.example.com:PORT/",
-  "https://127.0.0.1:PORT:80/",
-  "https://[127.0.0.1]:PORT/",
-  "https://[::1:PORT/",
-  "https://127.0.0.256:PORT/",
-  "https://1.127.0.0.1:PORT/",
-  "https://4294967296:PORT/",
-  "https://127.0.0.1 :PORT/",
-  "https://localhost\u0000.example.com:PORT/",
-  "https://",
-  "",
-  "//127.0.0.1:PORT/",
-  "127.0.0.1:PORT",
-  // Names
-  "https://localhost.:PORT/",
-  "https://app.localhost:PORT/",
-  "https://private.test/",
-  "https://mixed.test:PORT/",
-  "https://mixed-last.test:PORT/",
-  "https://mixed-families.test:PORT/",
-  "https://compatible.test:PORT/",
-  "https://nat64.test:PORT/",
-  "https://6to4.test:PORT/",
-  "https://isatap.test:PORT/",
-  "https://local.test/",
-  "https://nobody.test:PORT/",
-  "https://a..b:PORT/",
-  `https://${"a".repeat(64)}.test:PORT/`,
-  // Protocols
-  "file:///etc/passwd",
-  "file://127.0.0.1:PORT/",
-  "ftp://127.0.0.1:PORT/",
-  "gopher://127.0.0.1:PORT/_GET%20/",
-  "dict://127.0.0.1:PORT/info",
-  "ldap://127.0.0.1:PORT/",
-  "javascript:fetch('https://127.0.0.1:PORT/')",
-  "data:text/plain,a",
-  "ws://127.0.0.1:PORT/",
-  "wss://127.0.0.1:PORT/",
-  "unix:///var/run/docker.sock",
-  "https+unix://127.0.0.1:PORT/",
-  "blob:https://127.0.0.1:PORT/",
-  // Ports
-  "https://127.0.0.1:0/",
-  "https://127.0.0.1:22/",
-  "https://127.0.0.1:25/",
-  "https://127.0.0.1:6379/",
-  "https://127.0.0.1:65536/",
-];
-
-/** What other machines would be told. */
-const named: Record<string, string[]> = {
-  "loop.test": ["127.0.0.1"],
-  "unspecified.test": ["0.0.0.0"],
-  "mapped.test": ["::ffff:127.0.0.1"],
-  "six.test": ["::1"],
-  "metadata.test": ["169.254.169.254"],
-  "azure.test": ["168.63.129.16"],
-  "private.test": ["10.0.0.5"],
-  "mixed.test": ["127.0.0.1", "1.1.1.1"],
-  "mixed-last.test": ["1.1.1.1", "127.0.0.1"],
-  "mixed-families.test": ["1.1.1.1", "::1"],
-  "compatible.test": ["::127.0.0.1"],
-  "nat64.test": ["64:ff9b::7f00:1"],
-  "6to4.test": ["2002:7f00:1::1"],
-  "isatap.test": ["2a00:1450::5efe:7f00:1"],
-  "local.test": ["fe80::1"],
-};
 
 let dns: DnsServer;
 let listener: Listener;
@@ -544,44 +331,3 @@ for (const url of process.argv.slice(1)) {
 await dispatcher.close();
 process.stdout.write(JSON.stringify(answers));
 `;
-
-type TlsServer = {
-  port: number;
-  certificate: string;
-  /** Server names of handshakes. */
-  askedFor: string[];
-  /** Hosts of requests. */
-  requests: string[];
-  close(): Promise<void>;
-};
-
-async function tlsServer(host: string): Promise<TlsServer> {
-  const pair = await generate([{ name: "commonName", value: host }], {
-    keySize: 2048,
-    algorithm: "sha256",
-    extensions: [{ name: "subjectAltName", altNames: [{ type: 2, value: host }] }],
-  });
-  const askedFor: string[] = [];
-  const requests: string[] = [];
-  const server = createHttpsServer(
-    {
-      key: pair.private,
-      cert: pair.cert,
-      SNICallback(name, callback) {
-        askedFor.push(name);
-        callback(null);
-      },
-    },
-    (request, response) => {
-      requests.push(String(request.headers.host).replace(/:\d+$/, ""));
-      response.end();
-    },
-  );
-  await bind(server, 0, "127.0.0.1");
-  const { port } = server.address() as AddressInfo;
-  const close = async () => {
-    server.closeAllConnections();
-    await new Promise((resolve) => server.close(resolve));
-  };
-  return { port, certificate: pair.cert, askedFor, requests, close };
-}
