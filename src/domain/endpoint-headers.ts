@@ -7,8 +7,8 @@ const token = /^[!#$%&'*+\-.^_`|~0-9a-z]+$/;
 const fieldValue = /^[\x21-\x7e]([\x20-\x7e\t]*[\x21-\x7e])?$/;
 
 const maxHeaders = 20;
-const maxName = 100;
-const maxValue = 4_096;
+export const maxNameLength = 100;
+export const maxValueLength = 4_096;
 
 /** What answers show in place of a value. */
 export const hiddenValue = "[hidden]";
@@ -32,12 +32,12 @@ export function readEndpointHeaders(
 }
 
 function problemOf(name: string, value: string): string | null {
-  if (name.length > maxName || !token.test(name)) {
-    return `must have names of at most ${maxName} letters, digits and -, as HTTP has them`;
+  if (name.length > maxNameLength || !token.test(name)) {
+    return `must have names of at most ${maxNameLength} letters, digits and -, as HTTP has them`;
   }
   if (reserved.test(name)) return `must not set ${name}, which is reserved`;
-  if (value.length > maxValue || !fieldValue.test(value)) {
-    return `must have values of 1 to ${maxValue} printable ASCII characters; that of ${name} is not`;
+  if (value.length > maxValueLength || !fieldValue.test(value)) {
+    return `must have values of 1 to ${maxValueLength} printable ASCII characters; that of ${name} is not`;
   }
   if (value === hiddenValue)
     return `must have the value of ${name} itself, not what answers show in its place`;

@@ -77,10 +77,10 @@ export function suppressionWebhook(
 
 /**
  * Tells that somebody has put an address on the suppression list, or has taken it off.
- * @param id a UUIDv7: nothing tells two such changes apart but their making.
+ * @param unique any new id: nothing tells two such changes apart but their making.
  */
 export function listChangeWebhook(
-  id: string,
+  unique: string,
   type: "suppression.added" | "suppression.removed",
   projectId: string,
   change: { recipient: string; reason: string; source_event_id: string | null },
@@ -95,6 +95,7 @@ export function listChangeWebhook(
     bounce_subtype: null,
     complaint_feedback_type: null,
   });
+  const id = computedId(changedAt.getTime(), [unique]);
   return webhook(id, type, { project_id: projectId, is_test: false }, changedAt, data);
 }
 
@@ -115,9 +116,9 @@ export function trackedWebhook(
   return webhook(event.id, "event.tracked", recipient, recordedAt, data);
 }
 
-/** Shows that an endpoint receives what we send. @param id a UUIDv7. */
+/** Shows that an endpoint receives what we send. @param unique any new id. */
 export function testWebhook(
-  id: string,
+  unique: string,
   endpoint: { project_id: string; id: string },
   madeAt: Date,
 ): WebhookEvent {
@@ -126,15 +127,16 @@ export function testWebhook(
     message: "This is a test: nothing has happened.",
     event_timestamp: madeAt.toISOString(),
   });
+  const id = computedId(madeAt.getTime(), [unique]);
   return webhook(id, "webhook.test", { project_id: endpoint.project_id, is_test: true }, madeAt, data);
 }
 
 /**
  * Tells the other endpoints of a project that we have stopped posting to one. Its URL is left out: it may hold a token.
- * @param id a UUIDv7.
+ * @param unique any new id.
  */
 export function endpointDisabledWebhook(
-  id: string,
+  unique: string,
   endpoint: { project_id: string; id: string; description: string | null },
   reason: "gone" | "failing",
   { failingSince, disabledAt }: { failingSince: Date | null; disabledAt: Date },
@@ -147,6 +149,7 @@ export function endpointDisabledWebhook(
     event_timestamp: disabledAt.toISOString(),
   });
   const head = { project_id: endpoint.project_id, is_test: false };
+  const id = computedId(disabledAt.getTime(), [unique]);
   return webhook(id, "endpoint.disabled", head, disabledAt, data);
 }
 

@@ -1,8 +1,8 @@
 import type { Dispatcher } from "undici";
 import type { Clock } from "../clock.ts";
 import { computedId, timeOfId } from "../domain/computed-id.ts";
-import type { MadeAttempt } from "../domain/delivery-outcome.ts";
-import { laneAfter } from "../domain/lane-state.ts";
+import { gone, type MadeAttempt } from "../domain/delivery-outcome.ts";
+import { type LaneState, laneAfter } from "../domain/lane-state.ts";
 import { testWebhook } from "../domain/webhook-event.ts";
 import type { Logger } from "../logger.ts";
 import type { Metrics } from "../metrics.ts";
@@ -51,7 +51,7 @@ export async function testEndpoint(context: PostByHandContext, key: EndpointKey)
   const posted = { event_id: event.id, body: event.body(), attempts: 0 };
   const { made, row } = await post(context, endpoint, posted);
   const outcome = { state: made.failure === null ? ("succeeded" as const) : ("exhausted" as const) };
-  await learn(context, key, made, (tx) =>
+  await learn(context, { ...key, isWaitedFor: false }, made, (tx) =>
     finishLease(tx, endpoint, leaseId, [{ delivery_id: id, outcome, attempt: row }]),
   );
   return id;
@@ -67,7 +67,8 @@ export async function resendDelivery(context: PostByHandContext, delivery: Whole
   const endpoint = await readEndpoint(context.db, key);
   if (endpoint === null) return false;
   const { made, row } = await post(context, endpoint, delivery);
-  await learn(context, key, made, (tx) => recordManualAttempt(tx, delivery, row));
+  const isWaitedFor = delivery.state === "retrying";
+  await learn(context, { ...key, isWaitedFor }, made, (tx) => recordManualAttempt(tx, delivery, row));
   return true;
 }
 
@@ -93,25 +94,39 @@ async function post(
 /** Who asked waits for the answer. */
 const neverStopping = new AbortController().signal;
 
-/** A success tells that the endpoint is back, and 410 that it is gone; other failures by hand are not held against it. */
+/**
+ * A success tells that the endpoint is back, and 410 that it is gone; other failures by hand are not held against it.
+ * @param key.isWaitedFor whether an ordered lane waits for this very delivery.
+ */
 async function learn(
   context: PostByHandContext,
-  key: EndpointKey,
+  { isWaitedFor, ...key }: EndpointKey & { isWaitedFor: boolean },
   made: MadeAttempt,
   write: (tx: Database) => Promise<void>,
 ): Promise<void> {
   const { db, clock } = context;
-  const isGone = made.status === 410;
+  const isGone = made.status === gone;
   const lanes = await retryConflicts(() =>
     db.transaction(async (tx) => {
       const current = await lockLane(tx, { projectId: key.project_id, endpointId: key.id });
       await write(tx);
       if (current === null) return null;
-      if (made.failure === null) await writeLane(tx, key, laneAfter(current.lane, [made], current.now));
+      if (made.failure === null) await writeLane(tx, key, laneAlive(current, made, isWaitedFor));
       return isGone ? disableFailedEndpoint(tx, clock, key, "gone", current.lane.failing_since) : null;
     }),
   );
   if (lanes === null) return;
   reportDisabled(context, key.id, "gone");
   await wakeLanes(context, lanes);
+}
+
+/** An ordered lane that waits for another delivery goes on waiting, unless it was the breaker that let it rest. */
+function laneAlive(
+  { ordered, lane, now }: TurningEndpoint,
+  made: MadeAttempt,
+  isWaitedFor: boolean,
+): LaneState {
+  const alive = laneAfter(lane, [made], now);
+  const isWaiting = ordered && !isWaitedFor && lane.breaker_openings === 0;
+  return isWaiting ? { ...alive, paused_until: lane.paused_until } : alive;
 }

@@ -175,7 +175,7 @@ export async function markDisabled(
 ): Promise<Endpoint | null> {
   const [endpoint] = await tx.query<Endpoint>(
     `update webhook_endpoints endpoint
-     set state = 'disabled', disabled_reason = $3, disabled_at = now(), updated_at = now()
+     set state = 'disabled', disabled_reason = $3, disabled_at = clock_timestamp(), updated_at = now()
      where project_id = $1 and id = $2 and state = 'enabled' returning ${endpointColumns}`,
     [project_id, id, reason],
   );

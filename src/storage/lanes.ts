@@ -19,6 +19,8 @@ type LaneRow = Endpoint &
   RateAllowance &
   Pick<TurningEndpoint, "sealed_secrets" | "sealed_headers" | "now">;
 
+const laneColumns = "paused_until, breaker_openings, slowdowns, recent, failing_since, last_success_at";
+
 /**
  * Locks the lane of an endpoint for the length of the transaction, so that one process at a time takes deliveries or
  * writes how they went.
@@ -29,8 +31,7 @@ export async function lockLane(
   { projectId, endpointId }: { projectId: string; endpointId: string },
 ): Promise<TurningEndpoint | null> {
   const [row] = await tx.query<LaneRow>(
-    `select ${endpointColumns}, endpoint.sealed_headers, paused_until, breaker_openings, slowdowns, recent,
-       failing_since, last_success_at, tokens, tokens_at, clock_timestamp() as now,
+    `select ${endpointColumns}, endpoint.sealed_headers, ${laneColumns}, tokens, tokens_at, clock_timestamp() as now,
        array(select sealed from webhook_secrets secret
              where secret.project_id = $1 and secret.endpoint_id = $2
                and (expires_at is null or expires_at > now())
@@ -47,6 +48,18 @@ export async function lockLane(
   const { tokens, tokens_at, ...endpoint } = others;
   const lane = { paused_until, breaker_openings, slowdowns, recent, failing_since, last_success_at };
   return { ...endpoint, lane, allowance: { tokens, tokens_at } };
+}
+
+/** How a lane is, without a lock. @returns null when there is no such endpoint. */
+export async function readLane(
+  db: Database,
+  { project_id, id }: { project_id: string; id: string },
+): Promise<(LaneState & { now: Date }) | null> {
+  const [lane] = await db.query<LaneState & { now: Date }>(
+    `select ${laneColumns}, now() as now from webhook_lanes where project_id = $1 and endpoint_id = $2`,
+    [project_id, id],
+  );
+  return lane ?? null;
 }
 
 type LaneKey = { project_id: string; id: string };

@@ -187,7 +187,8 @@ describe("webhooks about an endpoint", () => {
   test("a test is one", () => {
     const webhook = testWebhook("event-1", endpoint, recordedAt);
 
-    expect([webhook.id, webhook.type]).toEqual(["event-1", "webhook.test"]);
+    expect([timeOfId(webhook.id), webhook.type]).toEqual([recordedAt.getTime(), "webhook.test"]);
+    expect(webhook.id).not.toBe(testWebhook("event-2", endpoint, recordedAt).id);
     expect(JSON.parse(webhook.body())).toEqual({
       event: "webhook.test",
       timestamp: "2026-11-20T10:00:05.000Z",
@@ -207,7 +208,7 @@ describe("webhooks about an endpoint", () => {
       const disabled = { failingSince, disabledAt: recordedAt };
       const webhook = endpointDisabledWebhook("event-1", endpoint, "failing", disabled);
 
-      expect(webhook.type).toBe("endpoint.disabled");
+      expect([timeOfId(webhook.id), webhook.type]).toEqual([recordedAt.getTime(), "endpoint.disabled"]);
       expect(JSON.parse(webhook.body())).toEqual({
         event: "endpoint.disabled",
         timestamp: "2026-11-20T10:00:05.000Z",

@@ -54,6 +54,7 @@ async function add(fields: Record<string, unknown> = {}): Promise<Endpoint> {
   expect([status, body.error]).toEqual([201, undefined]);
   return body.data;
 }
+const health = { breaker: "closed", paused_until: null, failing_since: null, last_success_at: null };
 let sent = 0;
 /** Tells of a new email, and waits until what it owes is there. */
 async function send(): Promise<void> {
@@ -87,7 +88,10 @@ describe("an endpoint", () => {
       created_at: expect.any(String),
       updated_at: expect.any(String),
     });
-    expect((await request("GET", `/v1/webhooks/${added.id}`)).body).toEqual({ success: true, data: added });
+    expect((await request("GET", `/v1/webhooks/${added.id}`)).body).toEqual({
+      success: true,
+      data: { ...added, health },
+    });
 
     const change = {
       events: ["email.bounce", "email.complaint", "email.bounce"],
@@ -184,7 +188,7 @@ describe("an endpoint", () => {
     const { id, secret: _, ...before } = await add();
     const changed = await request("PATCH", `/v1/webhooks/${id}`, fields);
     expect([changed.status, changed.body.error]).toEqual(expected);
-    expect((await request("GET", `/v1/webhooks/${id}`)).body.data).toEqual({ id, ...before });
+    expect((await request("GET", `/v1/webhooks/${id}`)).body.data).toEqual({ id, ...before, health });
   });
 
   test("that is unknown is 404, whatever is asked of it", async () => {
@@ -221,6 +225,30 @@ describe("an endpoint", () => {
       await asked("POST", `/v1/webhooks/${id}/rotate-secret`),
       await asked("DELETE", `/v1/webhooks/${id}`),
     ]).toEqual([403, 403, 403, 403, 403]);
+  });
+
+  test("tells how it has been doing", async () => {
+    const { id } = await add();
+    const healthAfter = async (lane: string) => {
+      await database.db.query(`update webhook_lanes set ${lane} where endpoint_id = $1`, [id]);
+      return (await request("GET", `/v1/webhooks/${id}`)).body.data["health"];
+    };
+
+    expect(await healthAfter("breaker_openings = 2, paused_until = now() + interval '1 minute'")).toEqual({
+      ...health,
+      breaker: "open",
+      paused_until: expect.any(String),
+    });
+    expect(await healthAfter("paused_until = now() - interval '1 second', failing_since = now()")).toEqual({
+      ...health,
+      breaker: "half_open",
+      failing_since: expect.any(String),
+    });
+    await request("POST", `/v1/webhooks/${id}/test`);
+    expect((await request("GET", `/v1/webhooks/${id}`)).body.data["health"]).toEqual({
+      ...health,
+      last_success_at: expect.any(String),
+    });
   });
 
   test("takes what is owed to it along to another URL", async () => {
@@ -542,6 +570,27 @@ describe("a resend", () => {
     expect(body.data).toMatchObject({ state: "succeeded", attempts: 2 });
     expect(sink.received).toHaveLength(2);
   });
+});
+
+test("an ordered lane goes on waiting for its first delivery when another is resent, and ends when that one is", async () => {
+  answer = () => ({ status: 500 });
+  const endpoint = await add({ ordered: true });
+  await send();
+  await send();
+  const byState = async (state: string) => (await deliveriesOf(endpoint, `?state=${state}`))[0]?.id;
+  await until("the first has failed", async () => (await byState("retrying")) !== undefined);
+  await database.db.query("update webhook_lanes set paused_until = now() + interval '1 hour'");
+  const [first, second] = [await byState("retrying"), await byState("pending")];
+  const pausedUntil = async () => {
+    const { data } = (await request("GET", `/v1/webhooks/${endpoint.id}`)).body;
+    return (data["health"] as { paused_until: string | null }).paused_until;
+  };
+  answer = () => ({ status: 204 });
+
+  await request("POST", `/v1/deliveries/${second}/resend`);
+  expect(await pausedUntil()).not.toBeNull();
+  await request("POST", `/v1/deliveries/${first}/resend`);
+  expect(await pausedUntil()).toBeNull();
 });
 
 test("/metrics tells what is due, on its way and for how long, and what came of attempts", async () => {

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { readEndpointHeaders } from "../../domain/endpoint-headers.ts";
+import { maxNameLength, maxValueLength, readEndpointHeaders } from "../../domain/endpoint-headers.ts";
 import { readEndpointUrl } from "../../domain/endpoint-url.ts";
 import { webhookEventTypes } from "../../domain/event-names.ts";
 import { storableText } from "../fields.ts";
@@ -29,7 +29,10 @@ export const eventTypes = z
   .transform((types) => [...new Set<string>(types)]);
 
 const headers = z
-  .record(z.string(), z.string())
+  .record(
+    z.string().max(maxNameLength),
+    z.string().max(maxValueLength, `is longer than ${maxValueLength} characters`),
+  )
   .transform((given, issues) => {
     const read = readEndpointHeaders(given);
     if ("headers" in read) return read.headers;

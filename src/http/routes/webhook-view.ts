@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { uuidOrNull } from "../../domain/computed-id.ts";
 import { hiddenValue } from "../../domain/endpoint-headers.ts";
+import { breakerOf, type LaneState } from "../../domain/lane-state.ts";
 import { type Endpoint, findEndpoint } from "../../storage/endpoints.ts";
 import type { ApiContext } from "../api-context.ts";
 import { ApiError } from "../errors.ts";
@@ -27,6 +28,26 @@ export const Webhook = z.object({
   created_at: z.string(),
   updated_at: z.string(),
 });
+
+/** How an endpoint has been doing. */
+export const Health = z.object({
+  breaker: z.enum(["closed", "open", "half_open"]).meta({
+    description: "`open`: too much failed, and nothing is posted; `half_open`: one delivery is, and decides",
+  }),
+  paused_until: z.string().nullable().meta({ description: "Nothing is posted before" }),
+  failing_since: z.string().nullable().meta({ description: "The first failure since the last success" }),
+  last_success_at: z.string().nullable(),
+});
+
+export function presentHealth(lane: LaneState, now: Date): z.input<typeof Health> {
+  const isPaused = lane.paused_until !== null && lane.paused_until > now;
+  return {
+    breaker: breakerOf(lane, now),
+    paused_until: isPaused ? (lane.paused_until?.toISOString() ?? null) : null,
+    failing_since: lane.failing_since?.toISOString() ?? null,
+    last_success_at: lane.last_success_at?.toISOString() ?? null,
+  };
+}
 
 export function present(endpoint: Endpoint): z.input<typeof Webhook> {
   return {

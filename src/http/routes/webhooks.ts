@@ -1,14 +1,16 @@
 import { z } from "zod";
+import { freshLane } from "../../domain/lane-state.ts";
 import { addEndpoint, changeEndpoint, maxEndpoints } from "../../endpoints/add-endpoint.ts";
 import { removeEndpoint } from "../../endpoints/switch-endpoint.ts";
 import { countEndpoints, pageOfEndpoints } from "../../storage/endpoints.ts";
+import { readLane } from "../../storage/lanes.ts";
 import type { ApiContext } from "../api-context.ts";
 import { ApiError } from "../errors.ts";
 import { pathText } from "../fields.ts";
 import { Pagination, pageOf, pagination, pagingQuery } from "../paging.ts";
 import { type AnyRoute, defineRoute } from "../route.ts";
 import { endpointSettings, endpointUrl, settingsOf } from "./webhook-fields.ts";
-import { endpointOf, noSuchEndpoint, present, Webhook } from "./webhook-view.ts";
+import { endpointOf, Health, noSuchEndpoint, present, presentHealth, Webhook } from "./webhook-view.ts";
 
 const tag = "Webhooks";
 const maxBodyBytes = 128 * 1024;
@@ -83,13 +85,16 @@ function read(api: ApiContext): AnyRoute {
     path: "/v1/webhooks/:id",
     scope: "webhooks:read",
     tag,
-    summary: "One endpoint",
+    summary: "One endpoint, and how it has been doing",
     errors: noSuchEndpoint,
     params: byId,
     query: z.object({}),
-    answer: One,
+    answer: z.object({ success: z.literal(true), data: Webhook.extend({ health: Health }) }),
     async handle({ caller, params }) {
-      return { success: true as const, data: present(await endpointOf(api, caller.projectId, params.id)) };
+      const endpoint = await endpointOf(api, caller.projectId, params.id);
+      const lane = await readLane(api.db, endpoint);
+      const health = presentHealth(lane ?? freshLane, lane?.now ?? api.clock.now());
+      return { success: true as const, data: { ...present(endpoint), health } };
     },
   });
 }
