@@ -10,6 +10,11 @@ type Benchmark = (args: string[], stop: AbortSignal) => Promise<number>;
 type ListedBenchmark = { summary: string; load: () => Promise<Benchmark> };
 
 const benchmarks: Readonly<Record<string, ListedBenchmark>> = {
+  lanes: {
+    summary:
+      "webhooks to 200 endpoints while none, one and 20 of them hang; --endpoints 200 --backlog 20000 --rounds 4",
+    load: async () => (await import("./lanes.ts")).lanes,
+  },
   reads: {
     summary: "answers of the API over a million emails, and all of them as CSV; --rows 1000000",
     load: async () => (await import("./reads.ts")).reads,

@@ -15,11 +15,16 @@ import { migrate } from "../src/storage/migrate.ts";
 /** Where a benchmark takes place: a migrated database of its own, and services that it starts on it. */
 export type Stage = {
   db: DatabasePool;
+  /** Of the database that `db` uses. */
+  databaseUrl: string;
   /** Starts the built program in a process of its own; it ends with the stage. */
-  startService(command: "start" | "receiver"): Promise<ServiceProcess>;
+  startService(
+    command: "start" | "receiver",
+    environment?: Readonly<Record<string, string>>,
+  ): Promise<ServiceProcess>;
 };
 
-type ServiceProcess = {
+export type ServiceProcess = {
   pid: number;
   /** `http://host:port` */
   url: string;
@@ -53,10 +58,11 @@ async function onServer<Result>(
   const children: ChildProcess[] = [];
   const stage: Stage = {
     db,
-    async startService(command) {
+    databaseUrl: server.url,
+    async startService(command, environment = {}) {
       stop.throwIfAborted();
       const key = apiKey(randomBytes(32));
-      const child = spawnService(command, environmentOf(dataDir, server.url, key));
+      const child = spawnService(command, { ...environmentOf(dataDir, server.url, key), ...environment });
       children.push(child);
       const url = await urlOf(child);
       if (child.pid === undefined) throw new Error("unreachable: a process that has printed has an id");

@@ -1,0 +1,151 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { Client } from "undici";
+import { z } from "zod";
+import type { QueueConnection } from "../src/queue/backend.ts";
+import type { DeliverJob } from "../src/queue/jobs.ts";
+import { openQueues, type Queues } from "../src/queue/queues.ts";
+import type { Database } from "../src/storage/database.ts";
+import { defaultProjectId as projectId } from "../src/storage/projects.ts";
+import { type LaneSink, laneSink } from "./lane-sink.ts";
+import type { ServiceProcess, Stage } from "./stage.ts";
+
+/** An endpoint of the sink. */
+export type SinkEndpoint = { id: string; secret: string; path: string };
+
+/** A service, and the endpoints that it posts to. */
+export type LaneScene = {
+  db: Database;
+  databaseUrl: string;
+  queues: Queues;
+  sink: LaneSink;
+  endpoints: readonly SinkEndpoint[];
+};
+
+/** Of an endpoint, unless its owner says otherwise. */
+export const maxInFlight = 10;
+/** Some 500 bytes, as of an email that was opened. */
+export const webhookBody = JSON.stringify({
+  event: "email.open",
+  timestamp: "2026-01-01T00:00:00.000Z",
+  project_id: projectId,
+  is_test: false,
+  data: { activity_id: projectId, recipient: "reader@example.com", user_agent: "Mozilla/5.0 ".repeat(24) },
+});
+
+/** Starts a service and gives it endpoints of a sink, for `work`. */
+export async function onLaneScene<Result>(
+  { db, databaseUrl, startService }: Stage,
+  { endpointCount, redisUrl }: { endpointCount: number; redisUrl: string | undefined },
+  work: (scene: LaneScene) => Promise<Result>,
+): Promise<Result> {
+  const service = await startService("start", redisUrl === undefined ? {} : { REDIS_URL: redisUrl });
+  const sink = await laneSink();
+  try {
+    const endpoints = await makeEndpoints(service, sink.origin, endpointCount);
+    const connection: QueueConnection =
+      redisUrl === undefined ? { kind: "postgres", url: databaseUrl } : { kind: "redis", url: redisUrl };
+    // What fails here fails the calls, too.
+    const queues = await openQueues(connection, () => {});
+    try {
+      return await work({ db, databaseUrl, queues, sink, endpoints });
+    } finally {
+      await queues.close();
+    }
+  } finally {
+    await sink.close();
+  }
+}
+
+const Created = z.object({ data: z.object({ id: z.string(), secret: z.string() }) });
+
+async function makeEndpoints(
+  { url, key }: ServiceProcess,
+  origin: string,
+  count: number,
+): Promise<SinkEndpoint[]> {
+  const client = new Client(url);
+  const headers = { authorization: `Bearer ${key}`, "content-type": "application/json" };
+  const endpoints: SinkEndpoint[] = [];
+  try {
+    for (let number = 0; number < count; number++) {
+      const path = `/hooks/${number}`;
+      const body = JSON.stringify({ url: origin + path });
+      const answer = await client.request({ method: "POST", path: "/v1/webhooks", headers, body });
+      endpoints.push({ path, ...Created.parse(await answer.body.json()).data });
+    }
+  } finally {
+    await client.destroy();
+  }
+  return endpoints;
+}
+
+/** What each endpoint got before: the database plans otherwise when there is no past. */
+const pastPerEndpoint = 100;
+
+/**
+ * Clears away what was before, and owes these endpoints a backlog, spread evenly, that is due. Nothing is posted before
+ * `openLanes`.
+ */
+export async function setScene(
+  { db, endpoints }: Pick<LaneScene, "db" | "endpoints">,
+  owed: readonly SinkEndpoint[],
+  backlog: number,
+): Promise<void> {
+  await db.query(
+    `update webhook_lanes set paused_until = '2100-01-01', breaker_openings = default, slowdowns = default,
+       recent = default, failing_since = default, last_success_at = default`,
+  );
+  await db.query("truncate deliveries, attempts");
+  await owe(db, endpoints, pastPerEndpoint * endpoints.length, "succeeded");
+  if (owed.length > 0) await owe(db, owed, backlog, "pending");
+  // Now, rather than while something is measured.
+  await db.query("vacuum (analyze)");
+  await db.query("checkpoint");
+}
+
+export async function openLanes({ db }: LaneScene): Promise<void> {
+  await db.query("update webhook_lanes set paused_until = null");
+}
+
+async function owe(
+  db: Database,
+  endpoints: readonly SinkEndpoint[],
+  count: number,
+  state: "succeeded" | "pending",
+): Promise<void> {
+  const ids = endpoints.map(({ id }) => id);
+  await db.query(
+    `insert into deliveries (project_id, id, endpoint_id, event_id, event_type, body, state, due_at)
+     select $1, gen_random_uuid(), ($2::uuid[])[n % $3::integer + 1], gen_random_uuid(), 'email.open', $4, $5,
+       now() - interval '1 minute'
+     from generate_series(0, $6::integer - 1) as n`,
+    [projectId, ids, ids.length, webhookBody, state, count],
+  );
+}
+
+export function lanesOf(endpoints: readonly SinkEndpoint[]): DeliverJob[] {
+  return endpoints.map(({ id }) => ({ projectId, endpointId: id }));
+}
+
+/** Breaks off what hangs, and waits for the turns that are under way. */
+export async function endTurns({ db, sink }: LaneScene): Promise<void> {
+  sink.hang([]);
+  sink.breakOff();
+  await until("no turn is under way", 20_000, async () => {
+    const [leased] = await db.query("select 1 from deliveries where state = 'leased' limit 1");
+    return leased === undefined && sink.held() === 0;
+  });
+}
+
+/** @throws when it is not so in time. */
+export async function until(
+  what: string,
+  withinMs: number,
+  isSo: () => boolean | Promise<boolean>,
+): Promise<void> {
+  const lastMs = performance.now() + withinMs;
+  while (!(await isSo())) {
+    if (performance.now() > lastMs) throw new Error(`Not so within ${withinMs / 1000} s: ${what}`);
+    await sleep(10);
+  }
+}

@@ -1,0 +1,53 @@
+import { createServer, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+
+/** Customers' systems, all on one host. */
+export type LaneSink = {
+  /** `http://host:port` */
+  origin: string;
+  /** When each delivery first arrived, by its `webhook-id`; in milliseconds of `performance.now()`. */
+  arrivals: Map<string, number>;
+  /** From now on these paths, and no others, accept what comes and never answer. */
+  hang(paths: readonly string[]): void;
+  /** POSTs that are in flight to paths that hang. */
+  held(): number;
+  /** Breaks the POSTs off that are held. */
+  breakOff(): void;
+  close(): Promise<void>;
+};
+
+export async function laneSink(): Promise<LaneSink> {
+  const arrivals = new Map<string, number>();
+  const held = new Set<ServerResponse>();
+  let hanging: ReadonlySet<string> = new Set();
+  const server = createServer((request, response) => {
+    const arrivedMs = performance.now();
+    request.resume();
+    if (hanging.has(request.url ?? "")) {
+      held.add(response);
+      response.on("close", () => held.delete(response));
+      return;
+    }
+    const id = String(request.headers["webhook-id"]);
+    if (!arrivals.has(id)) arrivals.set(id, arrivedMs);
+    request.on("end", () => response.writeHead(204).end());
+  });
+  server.keepAliveTimeout = 120_000;
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  return {
+    // A server that listens on a port has an address of this kind.
+    origin: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    arrivals,
+    hang(paths) {
+      hanging = new Set(paths);
+    },
+    held: () => held.size,
+    breakOff() {
+      for (const response of held) response.destroy();
+    },
+    close() {
+      server.closeAllConnections();
+      return new Promise((resolve) => server.close(() => resolve()));
+    },
+  };
+}

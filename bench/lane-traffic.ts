@@ -1,0 +1,97 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { systemClock } from "../src/clock.ts";
+import { insertDeliveries, type NewDelivery } from "../src/storage/deliveries.ts";
+import { defaultProjectId } from "../src/storage/projects.ts";
+import {
+  endTurns,
+  type LaneScene,
+  lanesOf,
+  maxInFlight,
+  openLanes,
+  type SinkEndpoint,
+  setScene,
+  until,
+  webhookBody,
+} from "./lane-scene.ts";
+
+const commitsPerSecond = 20;
+/** In which connections are opened. */
+const warmUpMs = 1_500;
+
+export type Traffic = {
+  /** Endpoints that accept and never answer. The backlog is theirs. */
+  hanging: readonly SinkEndpoint[];
+  backlog: number;
+  /** Endpoints that answer, and are measured. */
+  others: readonly SinkEndpoint[];
+  /** Deliveries to the others. Those that hang are owed as many each, besides. */
+  perSecond: number;
+  /** With what is done before it, less than the 15 s after which posts are given up. */
+  measuredMs: number;
+};
+
+/** @returns the times from commit to arrival at the others, in milliseconds, while the rest hangs. */
+export async function measureTraffic(scene: LaneScene, traffic: Traffic): Promise<number[]> {
+  const { sink, queues } = scene;
+  const { hanging, others, backlog, measuredMs } = traffic;
+  sink.hang(hanging.map(({ path }) => path));
+  await setScene(scene, hanging, backlog);
+  await openLanes(scene);
+  await queues.wakeDeliver(lanesOf(hanging));
+  const inFlight = maxInFlight * hanging.length;
+  await until(`${inFlight} posts hang`, 10_000, () => sink.held() === inFlight);
+
+  await commitSteadily(scene, traffic, warmUpMs);
+  const committed = await commitSteadily(scene, traffic, measuredMs);
+  if (sink.held() < inFlight) throw new Error("Posts that were to hang had ended when it was measured");
+
+  const isOfOthers = new Set(others.map(({ id }) => id));
+  const measured = committed.filter(({ delivery }) => isOfOthers.has(delivery.endpoint_id));
+  const arrivalOf = ({ delivery }: Committed) => sink.arrivals.get(delivery.event_id);
+  await until("all have arrived", 30_000, () => measured.every((one) => arrivalOf(one) !== undefined));
+  const latenciesMs = measured.map((one) => (arrivalOf(one) ?? Number.NaN) - one.committedMs);
+  await endTurns(scene);
+  sink.arrivals.clear();
+  return latenciesMs;
+}
+
+/** @property committedMs of `performance.now()`. */
+type Committed = { delivery: NewDelivery; committedMs: number };
+
+/** Commits at a steady rate and wakes the lanes, as workers do. Each endpoint is owed as much as any other. */
+async function commitSteadily(
+  { db, queues }: LaneScene,
+  { hanging, others, perSecond }: Traffic,
+  forMs: number,
+): Promise<Committed[]> {
+  const endpoints = [...others, ...hanging];
+  const perCommit = (perSecond / commitsPerSecond) * (endpoints.length / others.length);
+  const all: Committed[] = [];
+  const startedMs = performance.now();
+  for (let commit = 0; (commit * 1000) / commitsPerSecond < forMs; commit++) {
+    await sleep(Math.max(0, startedMs + (commit * 1000) / commitsPerSecond - performance.now()));
+    const [from, to] = [Math.round(commit * perCommit), Math.round((commit + 1) * perCommit)];
+    const owed = Array.from({ length: to - from }, (_, n) => endpoints[(from + n) % endpoints.length]).filter(
+      (endpoint) => endpoint !== undefined,
+    );
+    const deliveries = owed.map(newDelivery);
+    await db.transaction((tx) => insertDeliveries(tx, deliveries));
+    const committedMs = performance.now();
+    all.push(...deliveries.map((delivery) => ({ delivery, committedMs })));
+    await queues.wakeDeliver(lanesOf(owed));
+  }
+  return all;
+}
+
+function newDelivery({ id }: SinkEndpoint): NewDelivery {
+  return {
+    project_id: defaultProjectId,
+    id: systemClock.newId(),
+    endpoint_id: id,
+    event_id: systemClock.newId(),
+    event_type: "email.open",
+    body: webhookBody,
+    state: "pending",
+    due_at: null,
+  };
+}

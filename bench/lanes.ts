@@ -1,0 +1,143 @@
+import { print, readArgs, table, UsageError } from "../src/cli/command.ts";
+import { drainByJobs } from "./job-per-delivery.ts";
+import { drainByLanes } from "./lane-drain.ts";
+import { type LaneScene, maxInFlight, onLaneScene } from "./lane-scene.ts";
+import { measureTraffic } from "./lane-traffic.ts";
+import { median, quantile } from "./measure.ts";
+import { onStage } from "./stage.ts";
+
+/** How many endpoints hang, and what the others' times may be in terms of those when none does. */
+type Case = { hanging: number; mostTimes: number };
+
+const none: Case = { hanging: 0, mostTimes: 1 };
+const cases: readonly Case[] = [none, { hanging: 1, mostTimes: 1.1 }, { hanging: 20, mostTimes: 1.25 }];
+const mostHanging = Math.max(...cases.map(({ hanging }) => hanging));
+const measuredMs = 8_000;
+const warmUpMs = 3_000;
+
+type Size = { endpoints: number; backlog: number; rounds: number; rate: number };
+
+/** Endpoints that hang cost the others nothing that can be measured. */
+export async function lanes(args: string[], stop: AbortSignal): Promise<number> {
+  const { values } = readArgs(args, {
+    endpoints: { type: "string", default: "200" },
+    backlog: { type: "string", default: "20000" },
+    rounds: { type: "string", default: "5" },
+    rate: { type: "string", default: "100" },
+    redis: { type: "string" },
+  });
+  const size: Size = {
+    endpoints: wholeNumber("endpoints", values.endpoints, mostHanging + 1),
+    backlog: wholeNumber("backlog", values.backlog, mostHanging * maxInFlight),
+    rounds: wholeNumber("rounds", values.rounds, 1),
+    rate: wholeNumber("rate", values.rate, 1),
+  };
+  const options = { endpointCount: size.endpoints, redisUrl: values.redis };
+  return onStage(stop, (stage) =>
+    onLaneScene(stage, options, async (scene) => {
+      const doesHold = await compareCases(scene, size);
+      await compareDrains(scene, size);
+      return doesHold ? 0 : 1;
+    }),
+  );
+}
+
+function wholeNumber(name: string, text: string, least: number): number {
+  const value = Number(text);
+  if (Number.isInteger(value) && value >= least) return value;
+  throw new UsageError(`--${name} takes a number from ${least}`);
+}
+
+/** Prints the times from commit to delivery. @returns whether those that hang leave the others alone. */
+async function compareCases(scene: LaneScene, size: Size): Promise<boolean> {
+  const { endpoints, backlog, rounds, rate } = size;
+  print(
+    `${count(endpoints)} endpoints on one host. ${count(rate)} deliveries a second are committed for those that`,
+  );
+  print("answer in every case, and as many for each that hangs.");
+  print(`Those that hang are owed ${count(backlog)} deliveries before, together.\n`);
+  const measured = await measureCases(scene, size);
+  const base = measured[0]?.rounds ?? [];
+  const isWithin = ({ mostTimes, rounds }: MeasuredCase) =>
+    [0.5, 0.99].every((share) => typical(rounds, share) <= mostTimes * typical(base, share));
+  const rows = measured.map((one) => [
+    nameOf(one),
+    count(one.rounds.flat().length),
+    typical(one.rounds, 0.5).toFixed(1),
+    typical(one.rounds, 0.99).toFixed(1),
+    ...(one.hanging === 0
+      ? []
+      : [
+          timesOf(one.rounds, base, 0.5),
+          timesOf(one.rounds, base, 0.99),
+          `${one.mostTimes}: ${isWithin(one) ? "yes" : "NO"}`,
+        ]),
+  ]);
+  const heads = [`Commit to delivery, ${rounds} rounds`, "deliveries", "median ms", "p99 ms"];
+  const compared = ["median, times none", "p99, times none", "within"];
+  for (const line of table([[...heads, ...compared], ...rows])) print(line);
+  print("\nEach figure is the median of the rounds; in brackets the least and the most of one round.\n");
+  return measured.every(isWithin);
+}
+
+/** @property rounds the times of each round, in milliseconds. */
+type MeasuredCase = Case & { rounds: number[][] };
+
+/** Measures the cases in turn, each round beginning with another, so that what else the machine does hits all of them. */
+async function measureCases({ endpoints, ...scene }: LaneScene, size: Size): Promise<MeasuredCase[]> {
+  const others = endpoints.slice(mostHanging);
+  const measure = (hanging: number, forMs: number) =>
+    measureTraffic(
+      { endpoints, ...scene },
+      {
+        hanging: endpoints.slice(0, hanging),
+        others,
+        backlog: size.backlog,
+        perSecond: size.rate,
+        measuredMs: forMs,
+      },
+    );
+  const measured: MeasuredCase[] = cases.map((one) => ({ ...one, rounds: [] }));
+  await measure(0, warmUpMs);
+  for (let round = 0; round < size.rounds; round++) {
+    const first = round % measured.length;
+    for (const one of [...measured.slice(first), ...measured.slice(0, first)]) {
+      one.rounds.push(await measure(one.hanging, measuredMs));
+    }
+  }
+  return measured;
+}
+
+function nameOf({ hanging }: Case): string {
+  if (hanging === 0) return "none hangs";
+  return `${hanging} ${hanging === 1 ? "hangs" : "hang"}, ${hanging * maxInFlight} posts in flight`;
+}
+
+/** The median of the rounds: what else the machine does in one of them counts for little. */
+function typical(rounds: readonly number[][], share: number): number {
+  return median(rounds.map((timesMs) => quantile(timesMs, share)));
+}
+
+function timesOf(rounds: readonly number[][], base: readonly number[][], share: number): string {
+  const ofRounds = rounds.map(
+    (timesMs, round) => quantile(timesMs, share) / quantile(base[round] ?? [], share),
+  );
+  const [least, most] = [Math.min(...ofRounds), Math.max(...ofRounds)].map((times) => times.toFixed(2));
+  return `${(typical(rounds, share) / typical(base, share)).toFixed(2)} (${least} to ${most})`;
+}
+
+/** Prints how fast a backlog for all endpoints is posted. There is no criterion. */
+async function compareDrains(scene: LaneScene, { backlog }: Size): Promise<void> {
+  const hanging = scene.endpoints.slice(0, mostHanging);
+  const rows = [
+    [`${count(backlog)} deliveries, over all endpoints`, "deliveries/s"],
+    ["lanes", count(await drainByLanes(scene, backlog, []))],
+    [`lanes, ${hanging.length} hang: to the others`, count(await drainByLanes(scene, backlog, hanging))],
+    ["a job for each delivery, fetch, row by row", count(await drainByJobs(scene, backlog))],
+  ];
+  for (const line of table(rows)) print(line);
+}
+
+function count(number: number): string {
+  return Math.round(number).toLocaleString("en");
+}
