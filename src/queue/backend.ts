@@ -34,7 +34,7 @@ type OnError = (error: Error) => void;
  * killed: until then the lanes that it was working at are blocked. Both a batch and a delivery are fenced in Postgres, so
  * that a process that only paused does no harm.
  */
-const takeOver = { lockDuration: 4_000, stalledInterval: 1_000, runRetryDelay: 1_000 };
+const takeOver = { lockDuration: 6_000, stalledInterval: 1_000, runRetryDelay: 1_000 };
 
 /** A braced prefix keeps the keys of a queue in one slot of Redis Cluster. */
 const prefix = "{fanmail}";
