@@ -49,6 +49,8 @@ alter table deliveries
   add column schedule_step integer not null default 0;
 update deliveries set schedule_step = attempts;
 create index deliveries_of_endpoint on deliveries (project_id, endpoint_id, id);
+-- What is looked for among all that was delivered.
+create index deliveries_undelivered on deliveries (project_id, endpoint_id, id) where state in ('exhausted', 'held');
 drop index deliveries_leased;
 create index deliveries_leased on deliveries (project_id, endpoint_id) where state = 'leased';
 
@@ -70,6 +72,7 @@ create table replays (
   state text not null default 'running' check (state in ('running', 'finished', 'cancelled')),
   -- How many there were to make when it began, and how many have been put into the lane.
   total integer not null,
+  total_is_estimate boolean not null,
   queued integer not null default 0,
   -- How far it has come; null: at the beginning.
   place jsonb,

@@ -3,7 +3,7 @@ import type { Clock } from "../clock.ts";
 import { webhookSecret } from "../domain/webhook-signature.ts";
 import type { Database } from "../storage/database.ts";
 import {
-  type Endpoint,
+  type EndpointChange,
   type EndpointSettings,
   insertEndpoint,
   updateEndpoint,
@@ -18,7 +18,7 @@ export type EndpointContext = { db: Database; clock: Clock; secretBox: SecretBox
 export const maxEndpoints = 1_000;
 
 /** What an owner says of an endpoint; what is left out has its default, or stays as it is. */
-export type EndpointInput = Partial<Omit<EndpointSettings, "header_names" | "url">> & {
+export type EndpointInput = Omit<EndpointChange, "url" | "header_names" | "sealed_headers"> & {
   headers?: Readonly<Record<string, string>> | undefined;
 };
 
@@ -45,9 +45,10 @@ export async function addEndpoint(
 ): Promise<{ id: string; secret: string }> {
   const id = clock.newId();
   const secret = newSecret();
+  const given = Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== undefined));
   await insertEndpoint(db, {
     ...defaults,
-    ...settings,
+    ...given,
     url,
     header_names: Object.keys(headers),
     sealed_headers: sealHeaders(secretBox, id, headers),
@@ -61,16 +62,14 @@ export async function addEndpoint(
 /** Changes what is given, and leaves the rest. @param url checked, as in `addEndpoint`. */
 export async function changeEndpoint(
   { db, secretBox }: Pick<EndpointContext, "db" | "secretBox">,
-  endpoint: Endpoint,
-  { headers, ...settings }: EndpointInput & { url?: string | undefined },
+  endpoint: { project_id: string; id: string },
+  { headers, ...change }: EndpointInput & { url?: string | undefined },
 ): Promise<void> {
-  const given = Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== undefined));
-  // Untouched unless they are given: they may be encrypted with another key meanwhile.
   const sealed = headers && {
     header_names: Object.keys(headers),
     sealed_headers: sealHeaders(secretBox, endpoint.id, headers),
   };
-  await updateEndpoint(db, { ...endpoint, ...given }, sealed);
+  await updateEndpoint(db, endpoint, { ...change, ...sealed });
 }
 
 /**

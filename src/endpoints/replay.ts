@@ -82,20 +82,14 @@ async function missedStep(
   after: Cursor | null,
   limit: number,
 ): Promise<Step> {
-  const missed = await nextMissedEvents(tx, replay, after, limit);
-  const last = missed?.at(-1);
-  if (!missed || !last) return { place: null, queued: 0 };
+  const { events, place } = await nextMissedEvents(tx, replay, after, limit);
   const { project_id } = replay.endpoint;
   const subscriber = { ...replay.endpoint, event_types: ["*"] };
-  const deliveries = missed.flatMap((event) =>
+  const deliveries = events.flatMap((event) =>
     owedDeliveries(webhookOf(project_id, event), [subscriber]).map((owed) => ({ project_id, ...owed })),
   );
   const queued = await insertDeliveries(tx, deliveries);
-  const isMore = missed.length === limit;
-  return {
-    place: isMore ? { kind: "events", after: { time: last.occurred_at_exact, id: last.id } } : null,
-    queued,
-  };
+  return { place: place && { kind: "events", after: place }, queued };
 }
 
 function webhookOf(projectId: string, event: MissedEvent): WebhookEvent {

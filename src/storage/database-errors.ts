@@ -32,6 +32,11 @@ export function isDataError(error: unknown): boolean {
   return /^(22|23|54)/.test(sqlState(error) ?? "");
 }
 
+/** Whether a statement took longer than it may. */
+export function isOutOfTime(error: unknown): boolean {
+  return sqlState(error) === "57014";
+}
+
 /** Whether an insert failed because the partition for its time is missing. */
 export function isPartitionMissing(error: unknown): boolean {
   // The state is that of a check, which would name its constraint; the message is in the server's language.

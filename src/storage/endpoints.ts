@@ -89,26 +89,32 @@ export async function insertEndpoint(db: Database, endpoint: NewEndpoint): Promi
   });
 }
 
-/** Replaces what the owner sets, and headers where they are given. */
+/** What an owner can change, by the name of its column. */
+const changeable = [
+  "url",
+  "event_types",
+  "description",
+  "header_names",
+  "sealed_headers",
+  "max_in_flight",
+  "rate_per_second",
+  "ordered",
+  "legacy_signature",
+] as const;
+export type EndpointChange = { [Name in (typeof changeable)[number]]?: NewEndpoint[Name] | undefined };
+
+/** Changes what is given, and leaves the rest, which somebody else may be changing. */
 export async function updateEndpoint(
   db: Database,
-  endpoint: EndpointSettings & { project_id: string; id: string },
-  headers?: { header_names: string[]; sealed_headers: Buffer | null },
+  { project_id, id }: { project_id: string; id: string },
+  change: EndpointChange,
 ): Promise<void> {
-  const changed = {
-    url: endpoint.url,
-    event_types: endpoint.event_types,
-    description: endpoint.description,
-    max_in_flight: endpoint.max_in_flight,
-    rate_per_second: endpoint.rate_per_second,
-    ordered: endpoint.ordered,
-    legacy_signature: endpoint.legacy_signature,
-    ...headers,
-  };
-  const assigned = Object.keys(changed).map((name, index) => `${name} = $${index + 3}`);
+  const given = changeable.filter((name) => change[name] !== undefined);
+  if (given.length === 0) return;
+  const assigned = given.map((name, index) => `${name} = $${index + 3}`);
   await db.query(
     `update webhook_endpoints set ${assigned.join(", ")}, updated_at = now() where project_id = $1 and id = $2`,
-    [endpoint.project_id, endpoint.id, ...Object.values(changed)],
+    [project_id, id, ...given.map((name) => change[name])],
   );
 }
 

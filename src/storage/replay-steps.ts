@@ -9,30 +9,29 @@ import { type Conditions, conditions } from "./conditions.ts";
 import type { Database } from "./database.ts";
 import type { Endpoint } from "./endpoints.ts";
 import type { ReplayRequest, ReplayScope } from "./replays.ts";
+import { countRowsInTime, type Total } from "./totals.ts";
 
 /** A replay and the endpoint that it is for. */
 export type EndpointReplay = { endpoint: Endpoint; replay: ReplayRequest };
 
-const statesOf: Readonly<Record<ReplayScope, readonly string[]>> = {
-  failed: ["exhausted"],
-  undelivered: ["exhausted", "held"],
-  all: ["exhausted", "held", "succeeded"],
+/** As SQL, by which the planner knows the index of what was not delivered. */
+const isOfScope: Readonly<Record<ReplayScope, string>> = {
+  failed: "state = 'exhausted'",
+  undelivered: "state in ('exhausted', 'held')",
+  all: "state in ('exhausted', 'held', 'succeeded')",
 };
 
 /** How many deliveries a replay would make now. */
-export async function countReplayed(db: Database, replay: EndpointReplay): Promise<number> {
+export async function countReplayed(db: Database, replay: EndpointReplay): Promise<Total> {
   const existing = matchingDeliveries(replay);
-  const [deliveries] = await db.query<{ count: number }>(
-    `select count(*)::integer as count from deliveries where ${existing.where()}`,
-    existing.params,
-  );
+  const deliveries = await countRowsInTime(db, `from deliveries where ${existing.where()}`, existing.params);
   const missed = missedEvents(replay);
-  if (missed === null) return deliveries?.count ?? 0;
-  const [events] = await db.query<{ count: number }>(
-    `select count(*)::integer as count from events where ${missed.where()}`,
-    missed.params,
-  );
-  return (deliveries?.count ?? 0) + (events?.count ?? 0);
+  if (missed === null) return deliveries;
+  const events = await countRowsInTime(db, `from events where ${missed.where()}`, missed.params);
+  return {
+    total: deliveries.total + events.total,
+    isEstimate: deliveries.isEstimate || events.isEstimate,
+  };
 }
 
 /**
@@ -69,7 +68,7 @@ function matchingDeliveries({ endpoint, replay }: EndpointReplay): Conditions {
   // The id of a delivery holds the time of its event.
   add("id >= ?::uuid", firstIdAt(replay.since.getTime()));
   add("id < ?::uuid", firstIdAt(replay.until.getTime() + 1));
-  add("state = any(?::text[])", statesOf[replay.scope]);
+  add(isOfScope[replay.scope]);
   add("event_type <> 'webhook.test'");
   add("right(body, length(?)) <> ?", erasedWebhookEnd, erasedWebhookEnd);
   add("event_type = any(?::text[])", replay.event_types ?? undefined);
@@ -97,23 +96,30 @@ export type MissedEvent = {
 type MissedRow = Omit<Extract<MissedEvent, { type: "custom" }>, "type"> &
   WebhookActivity & { type: EmailEventType | "custom"; activity_id: string };
 
+/** Events that are looked at in a step: those that are wanted may be few. */
+const lookedAtTogether = 10_000;
+
+/** @property place where the next step goes on; null: these are the last ones. */
+export type MissedEvents = { events: MissedEvent[]; place: Cursor | null };
+
 /**
  * The next events that happened before the endpoint existed, in order of time.
  * @param after the place that the last step ended with; null at the beginning.
- * @returns fewer than `limit` are the last ones; null where the replay is not of such events.
  */
 export async function nextMissedEvents(
   tx: Database,
   replay: EndpointReplay,
   after: Cursor | null,
   limit: number,
-): Promise<MissedEvent[] | null> {
+): Promise<MissedEvents> {
   const matched = missedEvents(replay);
-  if (matched === null) return null;
+  if (matched === null) return { events: [], place: null };
+  const end = await endOfLook(tx, replay, after);
   matched.add("(events.occurred_at, events.id) > (?::timestamptz, ?::uuid)", after?.time, after?.id);
+  matched.add("(events.occurred_at, events.id) <= (?::timestamptz, ?::uuid)", end?.time, end?.id);
   const rows = await tx.query<MissedRow>(
     `select events.id, events.type, events.name, events.occurred_at, events.detail,
-       to_char(events.occurred_at, 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as occurred_at_exact,
+       ${exactTime} as occurred_at_exact,
        events.created_at as recorded_at, events.detail -> 'properties' as properties, events.project_id,
        events.owner_id as activity_id, message_id, recipient_as_sent, tagged_id, campaign_id, automation_run_id,
        template_id, tags, is_test, recipients.id as recipient_id, recipients.address
@@ -125,7 +131,30 @@ export async function nextMissedEvents(
      where ${matched.where()} order by events.occurred_at, events.id limit ${Math.trunc(limit)}`,
     matched.params,
   );
-  return rows.map(asMissedEvent);
+  const last = rows.length === limit ? rows.at(-1) : undefined;
+  return {
+    events: rows.map(asMissedEvent),
+    place: last ? { time: last.occurred_at_exact, id: last.id } : end,
+  };
+}
+
+const exactTime = `to_char(events.occurred_at, 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')`;
+
+/** @returns null when less than that is left. */
+async function endOfLook(
+  tx: Database,
+  { endpoint, replay }: EndpointReplay,
+  after: Cursor | null,
+): Promise<Cursor | null> {
+  const { add, where, params } = conditions();
+  addReach({ add }, { endpoint, replay });
+  add("(events.occurred_at, events.id) > (?::timestamptz, ?::uuid)", after?.time, after?.id);
+  const [end] = await tx.query<Cursor>(
+    `select ${exactTime} as time, events.id from events where ${where()}
+     order by events.occurred_at, events.id limit 1 offset ${lookedAtTogether - 1}`,
+    params,
+  );
+  return end ?? null;
 }
 
 function asMissedEvent(row: MissedRow): MissedEvent {
@@ -145,9 +174,7 @@ function missedEvents({ endpoint, replay }: EndpointReplay): Conditions | null {
   if (types.length === 0) return null;
   const matched = conditions();
   const { add } = matched;
-  add("events.project_id = ?", endpoint.project_id);
-  add("events.occurred_at >= ?", replay.since);
-  add("events.occurred_at < ?::timestamptz + interval '1 millisecond'", replay.until);
+  addReach(matched, { endpoint, replay });
   add("events.type = any(?::text[])", types);
   add("events.discarded is null");
   add(`events.created_at < ?::timestamptz + ${unseenFor}`, endpoint.created_at);
@@ -161,6 +188,14 @@ function missedEvents({ endpoint, replay }: EndpointReplay): Conditions | null {
     endpoint.id,
   );
   return matched;
+}
+
+/** What was recorded before the endpoint existed can lie ahead of that by a day at most. */
+function addReach({ add }: Pick<Conditions, "add">, { endpoint, replay }: EndpointReplay): void {
+  add("events.project_id = ?", endpoint.project_id);
+  add("events.occurred_at >= ?", replay.since);
+  add("events.occurred_at < ?::timestamptz + interval '1 millisecond'", replay.until);
+  add(`events.occurred_at < ?::timestamptz + interval '1 day' + ${unseenFor}`, endpoint.created_at);
 }
 
 /** Whether an endpoint has so many deliveries waiting that more would only wait behind them. */

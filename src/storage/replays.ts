@@ -25,6 +25,7 @@ export type Replay = ReplayRequest & {
   state: "running" | "finished" | "cancelled";
   /** How many there were to make when it began. */
   total: number;
+  total_is_estimate: boolean;
   /** How many have been put into the lane. */
   queued: number;
   place: unknown;
@@ -32,16 +33,18 @@ export type Replay = ReplayRequest & {
   finished_at: Date | null;
 };
 
-const columns = `project_id, id, endpoint_id, scope, since, until, event_types, rate_per_second, state, total, queued,
+const columns = `project_id, id, endpoint_id, scope, since, until, event_types, rate_per_second, state, total, total_is_estimate, queued,
   place, created_at, finished_at`;
 
 export async function insertReplay(
   db: Database,
-  replay: ReplayRequest & { project_id: string; id: string; total: number },
+  replay: ReplayRequest & { project_id: string; id: string },
+  { total, isEstimate }: Total,
 ): Promise<Replay> {
   const [row] = await db.query<Replay>(
-    `insert into replays (project_id, id, endpoint_id, scope, since, until, event_types, rate_per_second, total)
-     values ($1, $2, $3, $4, $5, $6, $7, $8, $9) returning ${columns}`,
+    `insert into replays (project_id, id, endpoint_id, scope, since, until, event_types, rate_per_second, total,
+       total_is_estimate)
+     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) returning ${columns}`,
     [
       replay.project_id,
       replay.id,
@@ -51,7 +54,8 @@ export async function insertReplay(
       replay.until,
       replay.event_types,
       replay.rate_per_second,
-      replay.total,
+      total,
+      isEstimate,
     ],
   );
   if (row === undefined) throw new Error("unreachable: an insert returns its row");

@@ -1,4 +1,5 @@
 import type { Database } from "./database.ts";
+import { isOutOfTime } from "./database-errors.ts";
 
 /** Counting everything costs more than a page; up to this number the count is exact. */
 const exactUpTo = 100_000;
@@ -16,11 +17,34 @@ export async function countRows(db: Database, rows: string, params: readonly unk
   );
   const count = counted?.count ?? 0;
   if (count <= exactUpTo) return { total: count, isEstimate: false };
+  return { total: Math.max(count, await estimateRows(db, rows, params)), isEstimate: true };
+}
+
+/**
+ * As `countRows`, for rows that may be few among very many: after some seconds the planner's estimate has to do.
+ */
+export async function countRowsInTime(
+  db: Database,
+  rows: string,
+  params: readonly unknown[],
+): Promise<Total> {
+  try {
+    return await db.transaction(async (tx) => {
+      await tx.query("set local statement_timeout = '5s'");
+      return countRows(tx, rows, params);
+    });
+  } catch (error) {
+    if (!isOutOfTime(error)) throw error;
+    return { total: await estimateRows(db, rows, params), isEstimate: true };
+  }
+}
+
+async function estimateRows(db: Database, rows: string, params: readonly unknown[]): Promise<number> {
   const [plan] = await db.query<{ "QUERY PLAN": [{ Plan: { "Plan Rows": number } }] }>(
     `explain (format json) select 1 ${rows}`,
     params,
   );
-  return { total: Math.max(count, plan?.["QUERY PLAN"][0].Plan["Plan Rows"] ?? 0), isEstimate: true };
+  return plan?.["QUERY PLAN"][0].Plan["Plan Rows"] ?? 0;
 }
 
 /** How old an estimate may be. */

@@ -191,6 +191,29 @@ describe("a replay", () => {
     expect(first.id).not.toBe(id);
   });
 
+  test("looks through many events for the few that are wanted", async () => {
+    const events = Array.from({ length: 12_000 }, (_, n) => n % 4_000 === 3_999);
+    await database.db.query(
+      `insert into recipients (project_id, id, address) values ($1, $2, 'kim@example.com')`,
+      [defaultProjectId, "01890000-0000-7000-8000-000000000001"],
+    );
+    await service.context.partitions.ensure("events", [new Date(1_700_000_000_000)]);
+    await database.db.query(
+      `insert into events (project_id, owner_id, occurred_at, id, type, name, detail, discarded, created_at)
+       select $1, $2, to_timestamp(1700000000 + n), (lpad(to_hex(1700000000000 + n * 1000), 12, '0') || '7000' || '8' ||
+         lpad(to_hex(n), 15, '0'))::uuid, 'custom', 'cart', '{"properties": {}}',
+         case when not wanted then 'duplicate_order' end, now() - interval '1 hour'
+       from unnest($3::boolean[]) with ordinality as given (wanted, n)`,
+      [defaultProjectId, "01890000-0000-7000-8000-000000000001", events],
+    );
+    const { id } = await addEndpoint(service.context, sink.url);
+    const begun = await replay(id, { scope: "undelivered" });
+    await finished(begun.data.id);
+    await until("all are posted", () => sink.received.length === 3);
+
+    expect([begun.data.total, (await read(begun.data.id)).queued]).toEqual([3, 3]);
+  });
+
   test("keeps to its rate, and cancelled it adds no more", async () => {
     const { id } = await addEndpoint(service.context, sink.url);
     await owe(id, 1_000, "held");
@@ -209,7 +232,7 @@ describe("a replay", () => {
 
   test("survives a restart in the middle, and says its progress", async () => {
     const { id } = await addEndpoint(service.context, sink.url);
-    await owe(id, 3_000, "held");
+    await owe(id, 2_000, "held");
     const begun = await replay(id, { scope: "undelivered" });
     await until("it is in the middle", async () => (await read(begun.data.id)).queued >= 500);
     await service.close();
@@ -217,13 +240,13 @@ describe("a replay", () => {
       "select queued, state from replays",
     );
     expect(middle?.state).toBe("running");
-    expect(middle?.queued).toBeLessThan(3_000);
+    expect(middle?.queued).toBeLessThan(2_000);
     service = await start();
     await finished(begun.data.id);
-    await until("all are posted", async () => (await states())["succeeded"] === 3_000);
+    await until("all are posted", async () => (await states())["succeeded"] === 2_000);
 
-    expect(await read(begun.data.id)).toMatchObject({ total: 3_000, queued: 3_000 });
-    expect(new Set(received().map(({ n }) => n)).size).toBe(3_000);
+    expect(await read(begun.data.id)).toMatchObject({ total: 2_000, queued: 2_000 });
+    expect(new Set(received().map(({ n }) => n)).size).toBe(2_000);
   });
 
   test("waits while its endpoint is disabled, and ends when it is removed", async () => {

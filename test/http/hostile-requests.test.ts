@@ -6,7 +6,7 @@ import { startTestService, type TestService, testApiKey } from "../support/servi
 import { sesEvent } from "../support/ses.ts";
 import { hostileRequests } from "./hostile-requests.ts";
 
-const requestsPerOperation = 200;
+const requestsPerOperation = 100;
 
 let database: TestDatabase;
 let service: TestService;

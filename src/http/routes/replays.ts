@@ -10,6 +10,7 @@ import {
   listReplays,
   type Replay as StoredReplay,
 } from "../../storage/replays.ts";
+import type { Total } from "../../storage/totals.ts";
 import type { ApiContext } from "../api-context.ts";
 import { ApiError } from "../errors.ts";
 import { pathText, time } from "../fields.ts";
@@ -24,6 +25,11 @@ const scopes = ["failed", "undelivered", "all"] as const;
 const maxRunning = 10;
 const noSuchReplay = { 404: "There is no such replay" };
 
+const total_estimated = z
+  .literal(true)
+  .optional()
+  .meta({ description: "There are very many, and `total` is an estimate" });
+
 const Replay = z.object({
   id: z.string(),
   webhook_id: z.string(),
@@ -34,6 +40,7 @@ const Replay = z.object({
   rate_per_second: z.number().nullable(),
   state: z.enum(["running", "finished", "cancelled"]),
   total: z.number().meta({ description: "How many deliveries there were to make when it began" }),
+  total_estimated,
   queued: z.number().meta({ description: "How many have been put into the endpoint's lane so far" }),
   created_at: z.string(),
   finished_at: z.string().nullable(),
@@ -76,7 +83,7 @@ function start(api: ApiContext): AnyRoute {
     status: 202,
     answer: z.object({
       success: z.literal(true),
-      data: z.union([Replay, z.object({ dry_run: z.literal(true), total: z.number() })]),
+      data: z.union([Replay, z.object({ dry_run: z.literal(true), total: z.number(), total_estimated })]),
     }),
     async handle({ caller: { projectId }, params, body }) {
       const endpoint = await endpointOf(api, projectId, params.id);
@@ -91,12 +98,13 @@ function start(api: ApiContext): AnyRoute {
         rate_per_second: body.rate_per_second ?? null,
       };
       const total = await countReplayed(db, { endpoint, replay });
-      if (dry_run) return { success: true as const, data: { dry_run: true as const, total } };
+      if (dry_run)
+        return { success: true as const, data: { dry_run: true as const, ...presentTotal(total) } };
       if (endpoint.state !== "enabled") throw new ApiError(409, "The endpoint is disabled; enable it first");
       if ((await countRunningReplays(db, endpoint)) >= maxRunning) {
         throw new ApiError(409, `${maxRunning} replays of this endpoint run already`);
       }
-      const row = await insertReplay(db, { ...replay, project_id: projectId, id: clock.newId(), total });
+      const row = await insertReplay(db, { ...replay, project_id: projectId, id: clock.newId() }, total);
       return { success: true as const, data: present(row) };
     },
   });
@@ -174,6 +182,10 @@ function cancel({ db }: ApiContext): AnyRoute {
   });
 }
 
+function presentTotal({ total, isEstimate }: Total) {
+  return { total, ...(isEstimate && { total_estimated: true as const }) };
+}
+
 function present(row: StoredReplay): z.input<typeof Replay> {
   return {
     id: row.id,
@@ -184,7 +196,7 @@ function present(row: StoredReplay): z.input<typeof Replay> {
     events: row.event_types,
     rate_per_second: row.rate_per_second,
     state: row.state,
-    total: row.total,
+    ...presentTotal({ total: row.total, isEstimate: row.total_is_estimate }),
     queued: row.queued,
     created_at: row.created_at.toISOString(),
     finished_at: row.finished_at?.toISOString() ?? null,

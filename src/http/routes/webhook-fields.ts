@@ -2,6 +2,7 @@ import { z } from "zod";
 import { maxNameLength, maxValueLength, readEndpointHeaders } from "../../domain/endpoint-headers.ts";
 import { readEndpointUrl } from "../../domain/endpoint-url.ts";
 import { webhookEventTypes } from "../../domain/event-names.ts";
+import type { EndpointInput } from "../../endpoints/add-endpoint.ts";
 import { storableText } from "../fields.ts";
 
 /*
@@ -10,7 +11,7 @@ import { storableText } from "../fields.ts";
 
 export const endpointUrl = z
   .string()
-  .max(100_000, "is longer than 2048 characters")
+  .max(2_048, "is longer than 2048 characters")
   .transform((text, issues) => {
     const read = readEndpointUrl(text);
     if ("url" in read) return read.url;
@@ -69,11 +70,9 @@ export const endpointSettings = {
     .meta({ description: "Also sign as Really Quick Emails does, in X-RQE-Signature" }),
 };
 
-/** As they are stored, without those that were not given. */
-export function settingsOf({
-  events,
-  ...others
-}: { events?: string[] | undefined } & Record<string, unknown>) {
-  const given = Object.entries({ ...others, event_types: events }).filter(([, value]) => value !== undefined);
-  return Object.fromEntries(given);
+const Settings = z.object(endpointSettings);
+
+/** By the names under which they are stored. */
+export function settingsOf({ events, ...others }: z.output<typeof Settings>): EndpointInput {
+  return { ...others, event_types: events };
 }
