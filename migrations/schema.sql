@@ -113,6 +113,7 @@ create table deliveries (
 CREATE INDEX deliveries_due ON public.deliveries USING btree (project_id, endpoint_id, due_at, id) WHERE (state = ANY (ARRAY['pending'::text, 'retrying'::text]));
 CREATE INDEX deliveries_leased ON public.deliveries USING btree (project_id, endpoint_id) WHERE (state = 'leased'::text);
 CREATE INDEX deliveries_of_endpoint ON public.deliveries USING btree (project_id, endpoint_id, id);
+CREATE INDEX deliveries_undelivered ON public.deliveries USING btree (project_id, endpoint_id, id) WHERE (state = ANY (ARRAY['exhausted'::text, 'held'::text]));
 
 create table erasures (
   project_id uuid not null,
@@ -250,6 +251,7 @@ create table replays (
   rate_per_second double precision,
   state text not null default 'running'::text,
   total integer not null,
+  total_is_estimate boolean not null,
   queued integer not null default 0,
   place jsonb,
   next_step_at timestamp with time zone not null default now(),
