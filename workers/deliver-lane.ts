@@ -8,7 +8,13 @@ import type { DeliverJob } from "../src/queue/jobs.ts";
 import { finishLease, leaseDue } from "../src/storage/delivery-leases.ts";
 import { lockLane, writeAllowance } from "../src/storage/lanes.ts";
 import { attemptTimeoutMs } from "../src/webhooks/post.ts";
-import { orderedTurnMs, postTurn, released, restAfterOurFault, type Turn } from "./post-turn.ts";
+import {
+  inOrderMs,
+  postDeliveries,
+  released,
+  restAfterOurFault,
+  type TakenDeliveries,
+} from "./post-deliveries.ts";
 
 type LaneContext = Pick<
   Context,
@@ -16,13 +22,16 @@ type LaneContext = Pick<
 >;
 
 /** Outlasts the last attempt of a turn and the writing of its outcome, so that nobody else posts the same meanwhile. */
-const leaseSeconds = (orderedTurnMs + attemptTimeoutMs) / 1000 + 5;
+const leaseSeconds = (inOrderMs + attemptTimeoutMs) / 1000 + 5;
 /** A turn waits for its rate itself when it is not for longer; the sweep wakes lanes that wait longer. */
 const longestWaitMs = 1_000;
+/** A wake-up costs more than a few posts: a turn goes on for so long before it lets others have its place. */
+const turnMs = 1_000;
 
 /**
  * One turn of an endpoint's lane: takes what is due, at most as much as may be in flight, posts it, writes all
- * outcomes, and is woken again when there may be more. So endpoints take turns, and a slow one waits alone.
+ * outcomes, and goes on so for a second. Then it is woken again when there may be more, behind the others that wait. So
+ * endpoints take turns, and a slow one waits alone.
  * @param stopping breaks off the posts when the process ends.
  */
 export async function deliverLane(
@@ -30,21 +39,32 @@ export async function deliverLane(
   job: DeliverJob,
   stopping: AbortSignal,
 ): Promise<void> {
-  const taken = await takeTurn(context, job);
-  if ("waitMs" in taken) {
-    if (taken.waitMs === 0 || taken.waitMs > longestWaitMs) return;
-    await pause(taken.waitMs, stopping);
-  } else {
-    const keys = await openedKeys(context, taken);
-    if (keys === null) return;
-    const isMore = await postTurn(context, taken, { ...taken.endpoint, ...keys }, stopping);
-    if (!isMore) return;
+  const endMs = performance.now() + turnMs;
+  while (await postDue(context, job, stopping)) {
+    if (stopping.aborted) return;
+    if (performance.now() < endMs) continue;
+    await context.queues.wakeDeliver([job]);
+    return;
   }
-  if (!stopping.aborted) await context.queues.wakeDeliver([job]);
+}
+
+/** @returns whether more is likely to be due now. */
+async function postDue(context: LaneContext, job: DeliverJob, stopping: AbortSignal): Promise<boolean> {
+  const taken = await takeDue(context, job);
+  if ("waitMs" in taken) {
+    if (taken.waitMs === 0 || taken.waitMs > longestWaitMs) return false;
+    await pause(taken.waitMs, stopping);
+    return true;
+  }
+  const keys = await openedKeys(context, taken);
+  return keys !== null && postDeliveries(context, taken, { ...taken.endpoint, ...keys }, stopping);
 }
 
 /** @returns how long to wait where there is nothing to post now; 0: until woken. */
-async function takeTurn({ db, clock }: LaneContext, job: DeliverJob): Promise<Turn | { waitMs: number }> {
+async function takeDue(
+  { db, clock }: LaneContext,
+  job: DeliverJob,
+): Promise<TakenDeliveries | { waitMs: number }> {
   return db.transaction(async (tx) => {
     const endpoint = await lockLane(tx, job);
     if (endpoint === null || endpoint.state !== "enabled") return { waitMs: 0 };
@@ -64,7 +84,7 @@ async function takeTurn({ db, clock }: LaneContext, job: DeliverJob): Promise<Tu
 /** Secrets that do not open are no fault of the receiver: nothing is used up, and the lane rests. */
 async function openedKeys(
   { db, secretBox, log, metrics }: LaneContext,
-  { endpoint, leaseId, due }: Turn,
+  { endpoint, leaseId, due }: TakenDeliveries,
 ): Promise<EndpointKeys | null> {
   try {
     return openKeys(secretBox, endpoint);

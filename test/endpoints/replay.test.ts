@@ -300,8 +300,8 @@ test("5,000 events that come while an endpoint is disabled are held; enabled and
   const begun = await replay(id, { scope: "undelivered" });
   expect(begun.data.total).toBe(5_000);
   await finished(begun.data.id);
-  await until("all have arrived", async () => (await states())["succeeded"] === 5_000);
+  await until("all have arrived", async () => (await states())["succeeded"] === 5_000, 60);
 
   const numbers = sink.received.map(({ body }) => JSON.parse(body).data.properties.n as number);
   expect(new Set(numbers).size).toBe(5_000);
-}, 60_000);
+}, 120_000);

@@ -11,27 +11,32 @@ import { lockLane, pauseLane, type TurningEndpoint, writeLane } from "../src/sto
 
 type PostContext = Pick<Context, "db" | "clock" | "queues" | "webhookDispatcher" | "metrics" | "log">;
 
-/** What a turn is about: an endpoint, and deliveries of it that are leased. */
-export type Turn = { endpoint: TurningEndpoint; leaseId: string; limit: number; due: LeasedDelivery[] };
+/** An endpoint, and deliveries of it that are leased. */
+export type TakenDeliveries = {
+  endpoint: TurningEndpoint;
+  leaseId: string;
+  limit: number;
+  due: LeasedDelivery[];
+};
 
-/** How long an ordered turn goes on with the next delivery. */
-export const orderedTurnMs = 10_000;
+/** How long deliveries that were taken together are posted one after the other. */
+export const inOrderMs = 10_000;
 const pauseAfterOurFaultSeconds = 30;
 
 /** A delivery after its attempt; `made` is null when none was. */
 type Posted = FinishedDelivery & { made: MadeAttempt | null };
 
-/** Posts what a turn has taken and writes all outcomes. @returns whether more is likely to be due. */
-export async function postTurn(
+/** Posts what was taken and writes all outcomes. @returns whether more is likely to be due now. */
+export async function postDeliveries(
   context: PostContext,
-  { endpoint, leaseId, limit, due }: Turn,
+  { endpoint, leaseId, limit, due }: TakenDeliveries,
   posted: PostedEndpoint,
   stopping: AbortSignal,
 ): Promise<boolean> {
   const post = (delivery: LeasedDelivery) => postDelivery(context, posted, delivery, stopping);
   const finished = endpoint.ordered ? await inOrder(due, post) : await Promise.all(due.map(post));
   const disabled = await retryConflicts(() =>
-    context.db.transaction((tx) => writeTurn(context, tx, endpoint, leaseId, finished)),
+    context.db.transaction((tx) => writeOutcomes(context, tx, endpoint, leaseId, finished)),
   );
   if (disabled !== null) {
     reportDisabled(context, endpoint.id, disabled.reason);
@@ -55,7 +60,7 @@ export function released({ id }: LeasedDelivery): FinishedDelivery {
   return { delivery_id: id, outcome: { state: "released" }, attempt: null };
 }
 
-/** One after the other; those behind a failure, or for which there is no time left, are posted in a later turn. */
+/** One after the other; those behind a failure, or for which there is no time left, are taken again. */
 async function inOrder(
   due: readonly LeasedDelivery[],
   post: (delivery: LeasedDelivery) => Promise<Posted>,
@@ -64,7 +69,7 @@ async function inOrder(
   const finished: Posted[] = [];
   for (const delivery of due) {
     const isOver = finished.some(({ outcome }) => !["succeeded", "exhausted"].includes(outcome.state));
-    const hasTime = performance.now() - startedMs < orderedTurnMs;
+    const hasTime = performance.now() - startedMs < inOrderMs;
     finished.push(isOver || !hasTime ? { ...released(delivery), made: null } : await post(delivery));
   }
   return finished;
@@ -90,7 +95,7 @@ async function postDelivery(
 }
 
 /** @returns that the endpoint was disabled, and whom to tell; null when it was not. */
-async function writeTurn(
+async function writeOutcomes(
   { clock }: PostContext,
   tx: Database,
   { project_id, id, ordered }: TurningEndpoint,
