@@ -16,15 +16,15 @@ import {
 
 const commitsPerSecond = 20;
 /** In which connections are opened. */
-const warmUpMs = 1_500;
+const warmUpMs = 1_000;
 
 export type Traffic = {
-  /** Endpoints that accept and never answer. The backlog is theirs. */
+  /** They accept and never answer, and the backlog is theirs. */
   hanging: readonly SinkEndpoint[];
   backlog: number;
-  /** Endpoints that answer, and are measured. */
+  /** They answer, and deliveries to them are measured. */
   others: readonly SinkEndpoint[];
-  /** Deliveries to the others. Those that hang are owed as many each, besides. */
+  /** Deliveries to all endpoints together, those that hang included. */
   perSecond: number;
   /** With what is done before it, less than the 15 s after which posts are given up. */
   measuredMs: number;
@@ -33,7 +33,7 @@ export type Traffic = {
 /** @returns the times from commit to arrival at the others, in milliseconds, while the rest hangs. */
 export async function measureTraffic(scene: LaneScene, traffic: Traffic): Promise<number[]> {
   const { sink, queues } = scene;
-  const { hanging, others, backlog, measuredMs } = traffic;
+  const { hanging, others, backlog, perSecond, measuredMs } = traffic;
   sink.hang(hanging.map(({ path }) => path));
   await setScene(scene, hanging, backlog);
   await openLanes(scene);
@@ -41,8 +41,8 @@ export async function measureTraffic(scene: LaneScene, traffic: Traffic): Promis
   const inFlight = maxInFlight * hanging.length;
   await until(`${inFlight} posts hang`, 10_000, () => sink.held() === inFlight);
 
-  await commitSteadily(scene, traffic, warmUpMs);
-  const committed = await commitSteadily(scene, traffic, measuredMs);
+  await commitSteadily(scene, perSecond, warmUpMs);
+  const committed = await commitSteadily(scene, perSecond, measuredMs);
   if (sink.held() < inFlight) throw new Error("Posts that were to hang had ended when it was measured");
 
   const isOfOthers = new Set(others.map(({ id }) => id));
@@ -58,22 +58,19 @@ export async function measureTraffic(scene: LaneScene, traffic: Traffic): Promis
 /** @property committedMs of `performance.now()`. */
 type Committed = { delivery: NewDelivery; committedMs: number };
 
-/** Commits at a steady rate and wakes the lanes, as workers do. Each endpoint is owed as much as any other. */
+/** Commits deliveries to all endpoints in turn, and wakes their lanes, as workers do. */
 async function commitSteadily(
-  { db, queues }: LaneScene,
-  { hanging, others, perSecond }: Traffic,
+  { db, queues, endpoints }: LaneScene,
+  perSecond: number,
   forMs: number,
 ): Promise<Committed[]> {
-  const endpoints = [...others, ...hanging];
-  const perCommit = (perSecond / commitsPerSecond) * (endpoints.length / others.length);
   const all: Committed[] = [];
+  const everyMs = 1_000 / commitsPerSecond;
   const startedMs = performance.now();
-  for (let commit = 0; (commit * 1000) / commitsPerSecond < forMs; commit++) {
-    await sleep(Math.max(0, startedMs + (commit * 1000) / commitsPerSecond - performance.now()));
-    const [from, to] = [Math.round(commit * perCommit), Math.round((commit + 1) * perCommit)];
-    const owed = Array.from({ length: to - from }, (_, n) => endpoints[(from + n) % endpoints.length]).filter(
-      (endpoint) => endpoint !== undefined,
-    );
+  for (let commit = 0; commit * everyMs < forMs; commit++) {
+    await sleep(Math.max(0, startedMs + commit * everyMs - performance.now()));
+    const [from, to] = [commit, commit + 1].map((n) => Math.round((n * perSecond) / commitsPerSecond));
+    const owed = inTurn(endpoints, from, to);
     const deliveries = owed.map(newDelivery);
     await db.transaction((tx) => insertDeliveries(tx, deliveries));
     const committedMs = performance.now();
@@ -81,6 +78,11 @@ async function commitSteadily(
     await queues.wakeDeliver(lanesOf(owed));
   }
   return all;
+}
+
+/** As endless as a ring. */
+function inTurn(endpoints: readonly SinkEndpoint[], from = 0, to = 0): SinkEndpoint[] {
+  return Array.from({ length: to - from }, (_, n) => endpoints[(from + n) % endpoints.length] ?? []).flat();
 }
 
 function newDelivery({ id }: SinkEndpoint): NewDelivery {

@@ -1,3 +1,6 @@
+import { cpus } from "node:os";
+import { setTimeout as sleep } from "node:timers/promises";
+
 /** Something to measure. Each run takes the next input, over and over, so that no answer is of one row alone. */
 export type Candidate = { name: string; inputs: readonly string[] };
 
@@ -30,6 +33,20 @@ export async function timed(work: () => Promise<unknown>): Promise<number> {
   const startedMs = performance.now();
   await work();
   return performance.now() - startedMs;
+}
+
+/** The share of the machine's processors that nobody uses meanwhile, in [0, 1]. */
+export async function idleShare(forMs: number): Promise<number> {
+  const before = processorTimes();
+  await sleep(forMs);
+  const after = processorTimes();
+  return (after.idle - before.idle) / Math.max(1, after.total - before.total);
+}
+
+function processorTimes(): { idle: number; total: number } {
+  const times = cpus().flatMap((cpu) => Object.entries(cpu.times));
+  const sum = (entries: [string, number][]) => entries.reduce((total, [, ms]) => total + ms, 0);
+  return { idle: sum(times.filter(([kind]) => kind === "idle")), total: sum(times) };
 }
 
 export function median(values: readonly number[]): number {

@@ -1,3 +1,4 @@
+import { setMaxListeners } from "node:events";
 import { type Dispatcher, request } from "undici";
 import {
   type AttemptResult,
@@ -41,7 +42,7 @@ export type PostOptions = {
  * as it came, so that a compressed one costs no more than its bytes.
  */
 export async function postWebhook(post: Post, options: PostOptions): Promise<AttemptResult> {
-  const deadline = AbortSignal.timeout(attemptTimeoutMs);
+  const limit = limitOf(options.stopping);
   const answer: Answer = { status: null, retryAfterMs: 0, chunks: [] };
   try {
     const { statusCode, headers, body } = await request(post.url, {
@@ -49,7 +50,7 @@ export async function postWebhook(post: Post, options: PostOptions): Promise<Att
       headers: headersOf(post, options),
       body: post.body,
       dispatcher: options.dispatcher,
-      signal: AbortSignal.any([deadline, options.stopping]),
+      signal: limit.signal,
     });
     answer.status = statusCode;
     const retryAfter = headers["retry-after"];
@@ -61,11 +62,39 @@ export async function postWebhook(post: Post, options: PostOptions): Promise<Att
     return madeAttempt(answer, failureOfStatus(statusCode), null);
   } catch (error) {
     if (options.stopping.aborted) return { kind: "released" };
-    if (deadline.aborted) return madeAttempt(answer, "timeout", `No whole answer in ${attemptTimeoutMs} ms`);
+    if (limit.isOverdue()) return madeAttempt(answer, "timeout", `No whole answer in ${attemptTimeoutMs} ms`);
     const failure = classOf(error);
     if (failure === null) return { kind: "our-fault", message: messageOf(error) };
     return madeAttempt(answer, failure, messageOf(error));
+  } finally {
+    limit.release();
   }
+}
+
+/**
+ * Aborts when the attempt's time is over or we stop. `AbortSignal.any` would keep something of every attempt for as long as
+ * `stopping` lives, which is that of the process.
+ */
+function limitOf(stopping: AbortSignal) {
+  const abort = new AbortController();
+  let isOverdue = false;
+  const timer = setTimeout(() => {
+    isOverdue = true;
+    abort.abort();
+  }, attemptTimeoutMs);
+  const stop = () => abort.abort();
+  if (stopping.aborted) stop();
+  // There are as many listeners as attempts on their way.
+  setMaxListeners(0, stopping);
+  stopping.addEventListener("abort", stop);
+  return {
+    signal: abort.signal,
+    isOverdue: () => isOverdue,
+    release() {
+      clearTimeout(timer);
+      stopping.removeEventListener("abort", stop);
+    },
+  };
 }
 
 /** As much of an answer as has come. */

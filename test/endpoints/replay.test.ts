@@ -51,7 +51,7 @@ const replay = (endpointId: string, body: Record<string, unknown>) =>
   request("POST", `/v1/webhooks/${endpointId}/replays`, { since: "2020-01-01", ...body });
 const read = async (id: string) => (await request("GET", `/v1/replays/${id}`)).data;
 const finished = (id: string) =>
-  until("the replay is finished", async () => (await read(id)).state === "finished");
+  until("the replay is finished", async () => (await read(id)).state === "finished", 60);
 
 /** Owes an endpoint so many deliveries, a second apart, in a state. */
 async function owe(endpointId: string, count: number, state: string): Promise<void> {
@@ -282,7 +282,10 @@ describe("a replay", () => {
 });
 
 test("5,000 events that come while an endpoint is disabled are held; enabled and replayed, 5,000 arrive", async () => {
-  const { id } = await addEndpoint(service.context, sink.url, { eventTypes: ["event.tracked"] });
+  const { id } = await addEndpoint(service.context, sink.url, {
+    eventTypes: ["event.tracked"],
+    max_in_flight: 100,
+  });
   await request("POST", `/v1/webhooks/${id}/disable`);
   for (let call = 0; call < 5; call++) {
     const events = Array.from({ length: 1_000 }, (_, n) => ({
