@@ -17,7 +17,7 @@ const only = (module, allowed) => ({
 
 const domain = "^src/domain/";
 const values = ["^src/(logger|clock|config|package-info|data-dir|metrics)\\.ts$"];
-const adapters = ["^src/(storage|queue|sns|webhooks)/"];
+const adapters = ["^src/(storage|queue|sns|webhooks|aws)/"];
 
 module.exports = {
   forbidden: [
@@ -32,6 +32,9 @@ module.exports = {
     layer("queue", "^src/queue/", [domain]),
     layer("sns", "^src/sns/", [domain]),
     layer("webhooks", "^src/webhooks/", [domain]),
+    layer("aws", "^src/aws/", [domain, ...values]),
+    layer("capture", "^src/capture/", [domain, ...values, ...adapters]),
+    layer("doctor", "^src/doctor/", [domain, "^src/context\\.ts$", ...values, ...adapters]),
     layer("embedded", "^src/embedded/", []),
     layer("ingest", "^src/ingest/", [domain, ...values, ...adapters]),
     layer("endpoints", "^src/endpoints/", [domain, ...values, ...adapters]),
@@ -70,7 +73,7 @@ module.exports = {
     only("pg", ["^src/storage/", "^src/embedded/"]),
     only("express", ["^src/http/"]),
     only("(bullmq|ioredis)", ["^src/queue/"]),
-    only("@aws-sdk", ["^src/(ingest|ses)/"]),
+    only("@aws-sdk", ["^src/(ingest|aws)/"]),
   ],
   options: {
     doNotFollow: { path: "node_modules" },

@@ -107,6 +107,7 @@ create table deliveries (
   created_at timestamp with time zone not null default now(),
   finished_at timestamp with time zone,
   schedule_step integer not null default 0,
+  traceparent text,
   constraint deliveries_pkey PRIMARY KEY (project_id, id),
   constraint deliveries_state_check CHECK ((state = ANY (ARRAY['pending'::text, 'leased'::text, 'succeeded'::text, 'retrying'::text, 'exhausted'::text, 'held'::text, 'cancelled'::text])))
 ) with (fillfactor=80);
@@ -295,6 +296,8 @@ create table topics (
   subscription_error text,
   subscription_changed_at timestamp with time zone,
   created_at timestamp with time zone not null default now(),
+  last_notification_at timestamp with time zone,
+  usual_gap_seconds double precision,
   constraint topics_pkey PRIMARY KEY (project_id, id),
   constraint topics_arn_key UNIQUE (arn),
   constraint topics_project_id_fkey FOREIGN KEY (project_id) REFERENCES projects(id),

@@ -18,6 +18,8 @@ export type Config = {
   dataDir: string;
   queue: QueueBackend;
   topicArns: string[];
+  /** null: raw SNS deliveries, which carry no signature, are refused. */
+  snsRawToken: string | null;
   sqsQueueUrls: string[];
   awsRegion: string | null;
   awsEndpointUrl: string | null;
@@ -34,6 +36,10 @@ export type Config = {
   journalDays: number;
   discardDays: number;
   logLevel: LogLevel;
+  /** Where a process that does not listen otherwise serves health and metrics; null: nowhere. */
+  metricsPort: number | null;
+  /** Where traces go; null: there are none. */
+  otlpEndpoint: string | null;
 };
 
 /** Every variable that is wrong, each with what it should be. */
@@ -93,6 +99,13 @@ const Environment = z.object({
   DATA_DIR: z.string().default(".fanmail"),
   REDIS_URL: redisUrls.default([]),
   SNS_TOPIC_ARNS: list.pipe(z.array(topicArn)).default([]),
+  SNS_RAW_TOKEN: z
+    .string()
+    .regex(
+      /^[A-Za-z0-9_-]{32,}$/,
+      "must be at least 32 letters, digits, _ or -; make one with: openssl rand -hex 32",
+    )
+    .optional(),
   SQS_QUEUE_URLS: list.pipe(z.array(queueUrl)).default([]),
   AWS_REGION: z
     .string()
@@ -113,6 +126,8 @@ const Environment = z.object({
   JOURNAL_DAYS: wholeNumber(1, 3650).default(14),
   DISCARD_DAYS: wholeNumber(1, 3650).default(30),
   LOG_LEVEL: z.enum(logLevels, `must be one of ${logLevels.join(", ")}`).default("info"),
+  METRICS_PORT: wholeNumber(0, 65_535).optional(),
+  OTEL_EXPORTER_OTLP_ENDPOINT: urlOf(["https:", "http:"], "http://127.0.0.1:4318").optional(),
 });
 
 /**
@@ -158,6 +173,7 @@ function toConfig(env: z.infer<typeof Environment>): Config {
     dataDir: resolve(env.DATA_DIR),
     queue: queueBackend(env.REDIS_URL),
     topicArns: env.SNS_TOPIC_ARNS,
+    snsRawToken: env.SNS_RAW_TOKEN ?? null,
     sqsQueueUrls: env.SQS_QUEUE_URLS,
     awsRegion: env.AWS_REGION ?? null,
     awsEndpointUrl: env.AWS_ENDPOINT_URL ?? null,
@@ -171,6 +187,8 @@ function toConfig(env: z.infer<typeof Environment>): Config {
     journalDays: env.JOURNAL_DAYS,
     discardDays: env.DISCARD_DAYS,
     logLevel: env.LOG_LEVEL,
+    metricsPort: env.METRICS_PORT ?? null,
+    otlpEndpoint: env.OTEL_EXPORTER_OTLP_ENDPOINT ?? null,
   };
 }
 

@@ -1,0 +1,17 @@
+/** The region of a queue, from its URL; null where the URL does not tell, as with an emulator. */
+export function queueRegion(queueUrl: string): string | null {
+  // https://sqs.<region>.amazonaws.com/…, its FIPS and dual-stack spellings, and the older https://<region>.queue.amazonaws.com/…
+  const [, modern, older] =
+    /^(?:(?:sqs|sqs-fips)\.([a-z0-9-]+)|([a-z0-9-]+)\.queue)\.(?:amazonaws\.com(?:\.cn)?|api\.aws|amazonaws\.eu)$/.exec(
+      new URL(queueUrl).hostname,
+    ) ?? [];
+  return modern ?? older ?? null;
+}
+
+/** The ARN of a queue, made of its URL. @param region where the URL does not tell it. */
+export function queueArn(queueUrl: string, region: string): string {
+  const [account, name] = new URL(queueUrl).pathname.split("/").filter(Boolean).slice(-2);
+  const at = queueRegion(queueUrl) ?? region;
+  const partition = at.startsWith("cn-") ? "aws-cn" : at.startsWith("us-gov-") ? "aws-us-gov" : "aws";
+  return `arn:${partition}:sqs:${at}:${account}:${name}`;
+}
