@@ -2,13 +2,8 @@ import { createServer, type IncomingMessage, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import type { Context } from "./context.ts";
 import { createApp } from "./http/app.ts";
-import { type Batcher, createBatcher } from "./ingest/batcher.ts";
-import { createReceiver } from "./ingest/receiver.ts";
-import { createTopicDirectory } from "./ingest/topic-directory.ts";
-import { errorText } from "./logger.ts";
-import { createCertificates } from "./sns/certificates.ts";
-import { type AcceptedNotification, storeBatch } from "./storage/journal.ts";
-import { listTopics, setSubscriptionState } from "./storage/topics.ts";
+import type { Intake } from "./ingest/intake.ts";
+import { createReceiver, isIngest } from "./ingest/receiver.ts";
 
 /** The HTTP side of a process. */
 export type Front = {
@@ -25,21 +20,8 @@ const requestTimeoutMs = 30_000;
 const closeGraceMs = 4_000;
 
 /** Listens with the receiver and the API on one port. */
-export async function startFront(context: Context): Promise<Front> {
-  const wakeUps = new Set<Promise<void>>();
-  const batcher = journalBatcher(context, wakeUps);
-  const receive = createReceiver({
-    topics: createTopicDirectory(() => listTopics(context.db), context.clock.now),
-    certificates: createCertificates({
-      localCertificates: context.config.localCertificates,
-      dispatcher: context.awsDispatcher,
-      now: context.clock.now,
-    }),
-    batcher,
-    awsDispatcher: context.awsDispatcher,
-    setSubscriptionState: (topic, state, error) => setSubscriptionState(context.db, topic, state, error),
-    log: context.log,
-  });
+export async function startFront(context: Context, intake: Intake): Promise<Front> {
+  const receive = createReceiver({ intake, rawToken: context.config.snsRawToken, log: context.log });
   const app = createApp(context);
   const server = createServer((request, response) => {
     response.setHeader("x-request-id", requestId(request) ?? context.clock.newId());
@@ -51,49 +33,13 @@ export async function startFront(context: Context): Promise<Front> {
   server.headersTimeout = keepAliveTimeoutMs + 5_000;
   server.requestTimeout = requestTimeoutMs;
   await listen(server, context.config.host, context.config.port);
-  return {
-    url: urlOf(server),
-    async close() {
-      await closeServer(server);
-      await batcher.close();
-      await Promise.all(wakeUps);
-    },
-  };
+  return { url: urlOf(server), close: () => closeServer(server) };
 }
 
 /** The caller's own id, where it is one that a log line can hold. */
 function requestId({ headers }: IncomingMessage): string | null {
   const given = headers["x-request-id"];
   return typeof given === "string" && /^[\w.:-]{1,128}$/.test(given) ? given : null;
-}
-
-function isIngest(request: IncomingMessage): boolean {
-  return request.method === "POST" && /^\/ingest\/sns\/?(\?|$)/.test(request.url ?? "");
-}
-
-/** Commits to the journal, and wakes a worker when something was new. */
-function journalBatcher(context: Context, wakeUps: Set<Promise<void>>): Batcher<AcceptedNotification> {
-  return createBatcher({
-    async commit(items) {
-      const batchId = context.clock.newId();
-      const isNew = await storeBatch(context.db, context.partitions, batchId, items);
-      if (isNew.includes(true)) wake(context, batchId, wakeUps);
-      return isNew;
-    },
-    maxBatch: 256,
-    maxWaitMs: 5,
-    maxCommits: 4,
-    maxWaiting: 4_096,
-  });
-}
-
-/** Nobody waits for it: the notification is durable, and the sweep finds a batch whose wake-up is lost. */
-function wake({ queues, log }: Context, batchId: string, wakeUps: Set<Promise<void>>): void {
-  const wakeUp = queues
-    .wakeApply([{ batchId }])
-    .catch((error: unknown) => log.warn({ batch_id: batchId, cause: errorText(error) }, "worker not woken"))
-    .finally(() => wakeUps.delete(wakeUp));
-  wakeUps.add(wakeUp);
 }
 
 function listen(server: Server, host: string, port: number): Promise<void> {

@@ -1,7 +1,11 @@
 import { startWorkers } from "../workers/main.ts";
+import { sqsClient } from "./aws/clients.ts";
 import type { Context } from "./context.ts";
 import { apiKeyHash, apiKeyPrefix } from "./domain/api-key.ts";
+import { queueArn, queueRegion } from "./domain/queue-url.ts";
 import { startFront } from "./front.ts";
+import { type Intake, openIntake } from "./ingest/intake.ts";
+import { consumeQueue, type SqsConsumer } from "./ingest/sqs-consumer.ts";
 import { insertApiKey } from "./storage/api-keys.ts";
 import { defaultProjectId } from "./storage/projects.ts";
 import { insertTopic } from "./storage/topics.ts";
@@ -26,8 +30,12 @@ export async function startService(context: Context, roles: Roles): Promise<Serv
   try {
     await registerConfigured(context);
     if (roles.workers) parts.push(startWorkers(context));
-    const front = roles.receiver ? await startFront(context) : null;
+    const intake = openIntake(context);
+    parts.push(intake);
+    const front = roles.receiver ? await startFront(context, intake) : null;
     if (front) parts.push(front);
+    // Beside the workers, so that a deployment on SQS alone needs nothing that listens.
+    if (roles.workers) parts.push(...consumeQueues(context, intake));
     return { url: front?.url ?? null, close };
   } catch (error) {
     await close();
@@ -35,9 +43,19 @@ export async function startService(context: Context, roles: Roles): Promise<Serv
   }
 }
 
-/** Topics and the key that the environment names belong to the default project. */
+function consumeQueues({ config, log }: Context, intake: Intake): SqsConsumer[] {
+  return config.sqsQueueUrls.map((queueUrl) => {
+    const { region, arn } = namedQueue(queueUrl, config);
+    const client = sqsClient({ region, endpointUrl: config.awsEndpointUrl });
+    return consumeQueue({ client, queueUrl, queueArn: arn, intake, log });
+  });
+}
+
+/** Topics, queues and the key that the environment names belong to the default project. */
 async function registerConfigured({ config, db, clock }: Context): Promise<void> {
-  for (const arn of config.topicArns) {
+  // What a queue holds without an envelope names no topic; the queue stands for it.
+  const queueArns = config.sqsQueueUrls.map((url) => namedQueue(url, config).arn);
+  for (const arn of [...config.topicArns, ...queueArns]) {
     await insertTopic(db, { project_id: defaultProjectId, id: clock.newId(), arn });
   }
   const key = config.bootstrapApiKey;
@@ -50,4 +68,9 @@ async function registerConfigured({ config, db, clock }: Context): Promise<void>
     scopes: ["*"],
     sha256: apiKeyHash(key),
   });
+}
+
+function namedQueue(url: string, { awsRegion }: Context["config"]): { region: string; arn: string } {
+  const region = queueRegion(url) ?? awsRegion ?? "us-east-1";
+  return { region, arn: queueArn(url, region) };
 }

@@ -19,6 +19,7 @@ const defaults: Config = {
   dataDir: resolve(".fanmail"),
   queue: { kind: "postgres" },
   topicArns: [],
+  snsRawToken: null,
   sqsQueueUrls: [],
   awsRegion: null,
   awsEndpointUrl: null,
@@ -32,6 +33,8 @@ const defaults: Config = {
   journalDays: 14,
   discardDays: 30,
   logLevel: "info",
+  metricsPort: null,
+  otlpEndpoint: null,
 };
 
 const everything = {
@@ -41,6 +44,7 @@ const everything = {
   DATA_DIR: "/var/lib/fanmail",
   REDIS_URL: "redis://127.0.0.1:6379",
   SNS_TOPIC_ARNS: ` ${topic} , ${topic}.fifo,`,
+  SNS_RAW_TOKEN: "t".repeat(32),
   SQS_QUEUE_URLS: "https://sqs.eu-west-1.amazonaws.com/123456789012/ses-events",
   AWS_REGION: "us-gov-west-1",
   AWS_ENDPOINT_URL: "http://127.0.0.1:4566",
@@ -53,6 +57,8 @@ const everything = {
   JOURNAL_DAYS: "7",
   DISCARD_DAYS: "90",
   LOG_LEVEL: "debug",
+  METRICS_PORT: "9464",
+  OTEL_EXPORTER_OTLP_ENDPOINT: "http://127.0.0.1:4318",
 };
 
 function problemsOf(environment: Record<string, string>): readonly string[] {
@@ -78,6 +84,7 @@ describe("readConfig", () => {
       dataDir: "/var/lib/fanmail",
       queue: { kind: "redis", url: "redis://127.0.0.1:6379" },
       topicArns: [topic, `${topic}.fifo`],
+      snsRawToken: "t".repeat(32),
       sqsQueueUrls: ["https://sqs.eu-west-1.amazonaws.com/123456789012/ses-events"],
       awsRegion: "us-gov-west-1",
       awsEndpointUrl: "http://127.0.0.1:4566",
@@ -93,6 +100,8 @@ describe("readConfig", () => {
       journalDays: 7,
       discardDays: 90,
       logLevel: "debug",
+      metricsPort: 9464,
+      otlpEndpoint: "http://127.0.0.1:4318",
     });
   });
 

@@ -23,9 +23,15 @@ export class RefusedError extends Error {
 export class UnavailableError extends Error {
   override readonly name = "UnavailableError";
   readonly retryAfterSeconds: number;
+  /** Whether another message may well pass now: it is this one's certificate or confirmation that cannot be had. */
+  readonly isOfOneMessage: boolean;
 
-  constructor(message: string, options?: ErrorOptions & { retryAfterSeconds?: number }) {
+  constructor(
+    message: string,
+    options?: ErrorOptions & { retryAfterSeconds?: number; isOfOneMessage?: boolean },
+  ) {
     super(message, options);
     this.retryAfterSeconds = options?.retryAfterSeconds ?? 5;
+    this.isOfOneMessage = options?.isOfOneMessage ?? false;
   }
 }

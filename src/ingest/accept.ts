@@ -1,5 +1,6 @@
 import type { Dispatcher } from "undici";
 import { RefusedError, UnavailableError } from "../domain/errors.ts";
+import { payloadTime, type RawNotification, unsignedEnvelope } from "../domain/raw-notification.ts";
 import { parseSnsMessage, type SnsConfirmation, type SnsMessage } from "../domain/sns-message.ts";
 import type { Certificates } from "../sns/certificates.ts";
 import { confirmSubscription } from "../sns/confirm-subscription.ts";
@@ -17,6 +18,7 @@ export type AcceptOptions = {
   batcher: Batcher<AcceptedNotification>;
   awsDispatcher: Dispatcher;
   setSubscriptionState: (topic: Topic, state: SubscriptionState, error: string | null) => Promise<void>;
+  now: () => Date;
 };
 
 /**
@@ -26,14 +28,7 @@ export type AcceptOptions = {
  */
 export async function acceptSnsMessage(body: string, options: AcceptOptions): Promise<Accepted> {
   const message = parseSnsMessage(body);
-  const topic = await options.topics.find(message.TopicArn);
-  if (topic === null) {
-    throw new RefusedError(
-      403,
-      "unknown_topic",
-      "This topic is not allow-listed; allow it with SNS_TOPIC_ARNS or `fanmail topics add`",
-    );
-  }
+  const topic = await allowListed(message.TopicArn, options.topics);
   await verifySnsMessage(message, options.certificates);
   switch (message.Type) {
     case "Notification":
@@ -47,6 +42,33 @@ export async function acceptSnsMessage(body: string, options: AcceptOptions): Pr
     default:
       throw new Error(`unreachable: ${message satisfies never}`);
   }
+}
+
+/**
+ * Takes one raw notification in. Nothing in it proves where it comes from: the caller answers for that.
+ * @throws RefusedError, UnavailableError as `acceptSnsMessage` does.
+ */
+export async function acceptRawNotification(raw: RawNotification, options: AcceptOptions): Promise<Stored> {
+  const topic = await allowListed(raw.sourceArn, options.topics);
+  // The time is part of the key that finds a repeat: it must not be that of the arrival where there is another.
+  const sentAt = raw.sentAt ?? payloadTime(jsonOrNull(raw.message)) ?? options.now();
+  return options.batcher.add({
+    project_id: topic.project_id,
+    topic_id: topic.id,
+    sns_message_id: raw.messageId,
+    sns_timestamp: sentAt,
+    body: unsignedEnvelope(raw, sentAt),
+  });
+}
+
+async function allowListed(arn: string, topics: TopicDirectory): Promise<Topic> {
+  const topic = await topics.find(arn);
+  if (topic !== null) return topic;
+  throw new RefusedError(
+    403,
+    "unknown_topic",
+    "This topic is not allow-listed; allow it with SNS_TOPIC_ARNS or `fanmail topics add`",
+  );
 }
 
 function notificationOf(message: SnsMessage, topic: Topic, body: string): AcceptedNotification {
@@ -65,7 +87,7 @@ async function confirm(message: SnsConfirmation, topic: Topic, options: AcceptOp
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
     await options.setSubscriptionState(topic, "confirmation_failed", reason).catch(unavailable);
-    throw new UnavailableError("The subscription cannot be confirmed now", { cause });
+    throw new UnavailableError("The subscription cannot be confirmed now", { cause, isOfOneMessage: true });
   }
   await options.setSubscriptionState(topic, "confirmed", null).catch(unavailable);
   return "confirmed";
@@ -73,4 +95,12 @@ async function confirm(message: SnsConfirmation, topic: Topic, options: AcceptOp
 
 function unavailable(cause: unknown): never {
   throw new UnavailableError("The state of the subscription cannot be stored now", { cause });
+}
+
+function jsonOrNull(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
+  }
 }

@@ -1,27 +1,88 @@
+import { createHash, timingSafeEqual } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
+import { z } from "zod";
 import { RefusedError, UnavailableError } from "../domain/errors.ts";
+import type { RawNotification } from "../domain/raw-notification.ts";
 import { errorText, type Logger } from "../logger.ts";
-import { type AcceptOptions, acceptSnsMessage } from "./accept.ts";
+import type { Accepted } from "./accept.ts";
+import type { Intake } from "./intake.ts";
 import { readBody } from "./read-body.ts";
 
 /** SNS carries 256 KiB, and escaping can make a multiple of that. */
 const maxBodyBytes = 1024 * 1024;
+const rawPath = "/ingest/sns/raw/";
+const howToTurnRawOff =
+  "Raw message delivery is on, and raw messages carry no signature. Turn it off: aws sns set-subscription-attributes " +
+  "--subscription-arn <ARN> --attribute-name RawMessageDelivery --attribute-value false";
+
+const RawHeaders = z.object({ "x-amz-sns-topic-arn": z.string(), "x-amz-sns-message-id": z.guid() });
+
+export type ReceiverOptions = {
+  intake: Intake;
+  /** null: raw deliveries are refused. */
+  rawToken: string | null;
+  log: Logger;
+};
 
 export type Receiver = (request: IncomingMessage, response: ServerResponse) => Promise<void>;
 
+/** Whether a request is for the receiver. */
+export function isIngest({ method, url = "" }: IncomingMessage): boolean {
+  return method === "POST" && (/^\/ingest\/sns\/?(\?|$)/.test(url) || url.startsWith(rawPath));
+}
+
 /**
- * `POST /ingest/sns`. Written on node:http alone, because a framework costs several times what verifying and
- * storing a message does. 200 means durable; 503 asks SNS to repeat; a 4xx SNS never repeats.
+ * `POST /ingest/sns` and, for raw deliveries, `POST /ingest/sns/raw/<token>`. Written on node:http alone, because a
+ * framework costs several times what verifying and storing a message does. 200 means durable; 503 asks SNS to
+ * repeat; a 4xx SNS never repeats.
  */
-export function createReceiver(options: AcceptOptions & { log: Logger }): Receiver {
+export function createReceiver(options: ReceiverOptions): Receiver {
   return async (request, response) => {
     try {
-      const accepted = await acceptSnsMessage(await readBody(request, maxBodyBytes), options);
-      answer(response, 200, { status: accepted });
+      answer(response, 200, { status: await receive(request, options) });
     } catch (error) {
       refuse(request, response, error, options.log);
     }
   };
+}
+
+async function receive(request: IncomingMessage, { intake, rawToken }: ReceiverOptions): Promise<Accepted> {
+  const isRaw = request.headers["x-amz-sns-rawdelivery"] === "true";
+  const token = tokenOf(request.url ?? "");
+  if (token !== null || isRaw) assertRawAllowed(token, rawToken);
+  const body = await readBody(request, maxBodyBytes);
+  // SNS confirms a subscription by a signed message, with raw delivery too.
+  return isRaw ? intake.acceptRaw(rawNotification(request, body)) : intake.accept(body);
+}
+
+function tokenOf(url: string): string | null {
+  return url.startsWith(rawPath) ? (url.slice(rawPath.length).split("?")[0] ?? "") : null;
+}
+
+/** @throws RefusedError 403 unless the address holds the configured token. */
+function assertRawAllowed(token: string | null, rawToken: string | null): void {
+  if (token === null || rawToken === null) {
+    const instead = `or set SNS_RAW_TOKEN and subscribe ${rawPath}<token>`;
+    throw new RefusedError(403, "raw_delivery", `${howToTurnRawOff}; ${instead}`);
+  }
+  // Of digests, because the comparison wants equal lengths and must not tell the token's.
+  const [given, expected] = [token, rawToken].map((text) => createHash("sha256").update(text).digest());
+  if (given && expected && timingSafeEqual(given, expected)) return;
+  throw new RefusedError(403, "raw_token", `The token behind ${rawPath} is not SNS_RAW_TOKEN`);
+}
+
+function rawNotification({ headers }: IncomingMessage, message: string): RawNotification {
+  const hints = RawHeaders.safeParse(headers);
+  if (!hints.success) {
+    const name = String(hints.error.issues[0]?.path[0]);
+    throw new RefusedError(
+      400,
+      "not_sns",
+      `Not a raw delivery of SNS: the header ${name} is missing or malformed`,
+    );
+  }
+  const { "x-amz-sns-topic-arn": sourceArn, "x-amz-sns-message-id": messageId } = hints.data;
+  return { sourceArn, messageId, sentAt: null, message };
 }
 
 function refuse(request: IncomingMessage, response: ServerResponse, error: unknown, log: Logger): void {

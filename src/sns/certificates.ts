@@ -48,7 +48,10 @@ export function createCertificates({
       known.set(url, key);
       return key;
     } catch (cause) {
-      const error = new UnavailableError(`Cannot get the SNS certificate ${url}`, { cause });
+      const error = new UnavailableError(`Cannot get the SNS certificate ${url}`, {
+        cause,
+        isOfOneMessage: true,
+      });
       if (failed.size >= maxRemembered) failed.clear();
       failed.set(url, { error, untilMs: now().getTime() + failureRemembersMs });
       throw error;
@@ -66,7 +69,7 @@ export function createCertificates({
       const underWay = fetching.get(url);
       if (underWay) return underWay;
       if (fetching.size >= maxFetches)
-        throw new UnavailableError("Too many SNS certificates are being fetched");
+        throw new UnavailableError("Too many SNS certificates are being fetched", { isOfOneMessage: true });
       const started = load(url);
       fetching.set(url, started);
       return started;
