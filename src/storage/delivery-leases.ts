@@ -75,7 +75,8 @@ const outcomeColumns = {
 
 /**
  * Writes the outcomes of a turn. Fenced by the lease: where it has expired and another process took the
- * delivery, that one's outcome stands, and only the attempt is listed.
+ * delivery, that one's outcome stands, and only the attempt is listed. Whatever takes a delivery out of the state
+ * `leased` clears its lease; asking for the state as well would have the planner read all that is in flight.
  * @param ordered then a delivery that is tried again stays the first one due; its lane waits for it.
  */
 export async function finishLease(
@@ -98,8 +99,7 @@ export async function finishLease(
        due_at = case when rows.delay_ms is null then due_at else now() + rows.delay_ms * interval '1 millisecond' end,
        finished_at = case when rows.state in ('succeeded', 'exhausted') then now() end
      from ${source.sql}
-     where deliveries.project_id = $1 and deliveries.id = rows.delivery_id
-       and deliveries.lease_id = $2 and deliveries.state = 'leased'`,
+     where deliveries.project_id = $1 and deliveries.id = rows.delivery_id and deliveries.lease_id = $2`,
     [project_id, leaseId, ...source.params],
   );
   const attempts = finished.flatMap(({ delivery_id, attempt }) =>

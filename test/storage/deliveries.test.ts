@@ -200,7 +200,9 @@ describe("finishLease", () => {
     const id = await owe(10);
     const leaseId = randomUUID();
     await lease(1, 60, leaseId);
-    await database.db.query("update deliveries set state = 'cancelled' where id = $1", [id]);
+    expect(
+      await cancelDeliveries(database.db, { project_id: endpoint.project_id, id: endpoint.id }, 10),
+    ).toBe(1);
 
     await finishLease(database.db, endpoint, leaseId, [outcome(id, retrying)]);
 
