@@ -90,6 +90,7 @@ create table batches (
   quarantined_count integer,
   constraint batches_pkey PRIMARY KEY (id)
 );
+CREATE INDEX batches_quarantined ON public.batches USING btree (applied_at) WHERE (quarantined_count > 0);
 CREATE INDEX batches_unapplied ON public.batches USING btree (wake_at) WHERE (applied_at IS NULL);
 
 create table deliveries (
@@ -143,6 +144,7 @@ create table events (
 ) partition by RANGE (occurred_at);
 CREATE INDEX events_custom ON ONLY public.events USING btree (project_id, occurred_at DESC, id DESC) WHERE (type = 'custom'::text);
 CREATE INDEX events_custom_name ON ONLY public.events USING btree (project_id, name, occurred_at DESC, id DESC) WHERE (type = 'custom'::text);
+CREATE INDEX events_discarded ON ONLY public.events USING btree (created_at) WHERE (discarded IS NOT NULL);
 CREATE INDEX events_recorded ON ONLY public.events USING btree (project_id, created_at) WHERE (type <> 'custom'::text);
 CREATE INDEX events_time ON ONLY public.events USING btree (project_id, occurred_at DESC, id DESC);
 
@@ -275,6 +277,12 @@ create table request_windows (
   constraint request_windows_pkey PRIMARY KEY (key_id)
 ) with (fillfactor=50);
 
+create table retention_passes (
+  name text not null,
+  due_at timestamp with time zone not null,
+  constraint retention_passes_pkey PRIMARY KEY (name)
+);
+
 create table suppressions (
   project_id uuid not null,
   address text not null,
@@ -298,6 +306,7 @@ create table topics (
   created_at timestamp with time zone not null default now(),
   last_notification_at timestamp with time zone,
   usual_gap_seconds double precision,
+  heard_since timestamp with time zone,
   constraint topics_pkey PRIMARY KEY (project_id, id),
   constraint topics_arn_key UNIQUE (arn),
   constraint topics_project_id_fkey FOREIGN KEY (project_id) REFERENCES projects(id),

@@ -136,7 +136,7 @@ async function foldAll(
     if (rules === undefined) throw new Error(`There is no project ${one.row.project_id}`);
     const history = histories.get(one.row.id);
     const change = history
-      ? refold(history, ({ id }) => newIds.has(id), rules)
+      ? refold(history, ({ id }) => newIds.has(id), rules, one.row)
       : addEvents(one.row, one.events, rules);
     return { ...one, change };
   });

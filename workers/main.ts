@@ -6,6 +6,7 @@ import { errorText } from "../src/logger.ts";
 import { eraseStep } from "../src/people/erase-person.ts";
 import { applyBatch } from "./apply-batch.ts";
 import { deliverLane } from "./deliver-lane.ts";
+import { retain } from "./retain.ts";
 import { sweep } from "./sweep.ts";
 
 const applyConcurrency = 2;
@@ -14,6 +15,7 @@ const laneConcurrency = 500;
 const sweepEveryMs = 1_000;
 const lookForErasuresEveryMs = 5_000;
 const lookForReplaysEveryMs = 500;
+const lookForExpiredEveryMs = 60_000;
 /** For customers' systems that are about to answer; a post that is broken off may arrive twice. */
 const postGraceMs = 3_000;
 
@@ -36,6 +38,9 @@ export function startWorkers(context: Context): Workers {
     ),
     repeat(context, { name: "replay", everyMs: lookForReplaysEveryMs, stopping: signal }, () =>
       replayOnce(context),
+    ),
+    repeat(context, { name: "retention", everyMs: lookForExpiredEveryMs, stopping: signal }, () =>
+      retain(context, signal),
     ),
   ];
   return {

@@ -6,6 +6,7 @@ import {
   type Discard,
   type Folded,
   foldActivity,
+  withForgotten,
 } from "./activity.ts";
 import type { EmailEvent } from "./email-event.ts";
 import type { DecidedDetail } from "./event-detail.ts";
@@ -44,13 +45,16 @@ export function addEvents(
 /**
  * Folds an activity anew from all its events.
  * @param history the new events too.
+ * @param before the state so far, where it may tell of events that retention has removed; else null.
  */
 export function refold(
   history: readonly KnownEvent[],
   isNew: (event: EmailEvent) => boolean,
   rules: ActivityRules,
+  before: ActivityState | null,
 ): ActivityChange {
-  return changeOf(history, foldActivity(history, rules), isNew);
+  const { state, discards } = foldActivity(history, rules);
+  return changeOf(history, { state: before ? withForgotten(state, before) : state, discards }, isNew);
 }
 
 function changeOf(

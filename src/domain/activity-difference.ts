@@ -50,7 +50,8 @@ export function rebuildActivity(
   const sorted = sortEvents(stored?.events ?? [], told, reach);
   const missingIds = new Set(sorted.missing.map(({ id }) => id));
   const history = [...sorted.kept, ...sorted.missing.map((event) => ({ ...event, discarded: null }))];
-  const change = refold(history, ({ id }) => missingIds.has(id), rules);
+  const before = sorted.isAllTold && sorted.kept.length > 0 ? null : (stored?.row ?? null);
+  const change = refold(history, ({ id }) => missingIds.has(id), rules, before);
   const row = { ...change.state, ...rebuiltFacts(stored?.row ?? null, told.facts, sorted.isAllTold) };
   const differences = [...rowDifferences(stored?.row ?? null, row), ...eventDifferences(sorted, change)];
   return { row, change, ...sorted, differences };

@@ -59,6 +59,19 @@ export function foldActivity(events: readonly EmailEvent[], rules: ActivityRules
 }
 
 /**
+ * A fold of all events that are there, beside the state before it: retention removes events that did not count, and
+ * these parts of the state still tell of them.
+ */
+export function withForgotten(folded: ActivityState, before: ActivityState): ActivityState {
+  return {
+    ...folded,
+    opened_any_first_at: earliest(before.opened_any_first_at, folded.opened_any_first_at),
+    clicked_any_first_at: earliest(before.clicked_any_first_at, folded.clicked_any_first_at),
+    recipient_certain: before.recipient_certain && folded.recipient_certain,
+  };
+}
+
+/**
  * Adds events to a state. Right only when none of them `comesTooLate`; otherwise all events of the activity are
  * folded anew.
  */
@@ -168,6 +181,10 @@ function counted(state: ActivityState, { type, occurred_at: at, id }: EmailEvent
     return { clicked_first_at: earlier(state.clicked_first_at, at), click_count: state.click_count + 1 };
   }
   return {};
+}
+
+function earliest(one: Date | null, other: Date | null): Date | null {
+  return other === null ? one : earlier(one, other);
 }
 
 function earlier(one: Date | null, other: Date): Date {

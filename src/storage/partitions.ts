@@ -71,6 +71,11 @@ export async function journalDays(db: Database): Promise<string[]> {
   return rows.map(({ name }) => name.replace("notifications_", "").replaceAll("_", "-"));
 }
 
+/** The partition that holds a day of the journal. @param day as `2026-11-24`. */
+export function partitionOfDay(day: string): string {
+  return dayRange(new Date(`${day}T00:00:00Z`)).name;
+}
+
 /**
  * Attaching takes a lock that leaves reads and writes of the other partitions alone; `create table … partition
  * of` would not.

@@ -40,7 +40,7 @@ function stored() {
       for (const event of fresh) events.set(event.id, { ...event, discarded: null });
       const isNew = ({ id }: EmailEvent) => fresh.some((event) => event.id === id);
       const change = isLate
-        ? refold([...events.values()], isNew, activityRules)
+        ? refold([...events.values()], isNew, activityRules, state)
         : addEvents(state, fresh, activityRules);
       state = change.state;
       for (const { event, decision } of change.decisions) {
@@ -54,6 +54,32 @@ function stored() {
     },
   };
 }
+
+describe("an activity whose discarded events retention has removed", () => {
+  test("is the same when it is folded anew, and when the removed ones are told again", () => {
+    let removed = 0;
+    fc.assert(
+      fc.property(arrivals, ({ batches, rules: ruled }) => {
+        const store = stored();
+        for (const batch of batches) store.apply(batch, ruled);
+        const before = store.state();
+        for (const { id, discarded } of [...store.events.values()]) {
+          if (discarded === null) continue;
+          store.events.delete(id);
+          removed++;
+        }
+
+        const anew = refold([...store.events.values()], () => false, ruled, before);
+        expect(anew.state).toEqual(before);
+        expect(anew.decisions).toEqual([]);
+        for (const batch of batches) store.apply(batch, ruled);
+        expect(store.state()).toEqual(before);
+      }),
+      { numRuns: 2_000 },
+    );
+    expect(removed).toBeGreaterThan(500);
+  });
+});
 
 describe("events that arrive in any order, split and repeated", () => {
   test("end in the state and the decisions of one fold over all of them", () => {

@@ -1,0 +1,160 @@
+import { firstIdAt } from "../domain/computed-id.ts";
+import type { Database } from "./database.ts";
+import { sqlState } from "./database-errors.ts";
+import { journalDays, partitionOfDay } from "./partitions.ts";
+
+/**
+ * Takes a pass that is due, for this process alone.
+ * @returns false when it is not due yet, or another process has taken it.
+ */
+export async function takePass(db: Database, name: string, everySeconds: number): Promise<boolean> {
+  const taken = await db.query(
+    `insert into retention_passes (name, due_at) values ($1, now() + $2 * interval '1 second')
+     on conflict (name) do update set due_at = excluded.due_at where retention_passes.due_at <= now()
+     returning name`,
+    [name, everySeconds],
+  );
+  return taken.length > 0;
+}
+
+/** Makes a pass due again, because it was not finished. */
+export async function returnPass(db: Database, name: string): Promise<void> {
+  await db.query("update retention_passes set due_at = now() where name = $1", [name]);
+}
+
+/**
+ * Days of the journal before a time, as `2026-11-24`, that hold nothing which was received since then: what is replayed
+ * late is kept for as long as what was new.
+ */
+export async function expiredJournalDays(db: Database, before: Date): Promise<string[]> {
+  const lateArrivals = await db.query<{ first: string; last: string }>(
+    `select distinct first_timestamp::date::text as first, last_timestamp::date::text as last from batches
+     where id >= $1::uuid and first_timestamp < $2`,
+    [firstIdAt(before.getTime()), before],
+  );
+  const firstKept = before.toISOString().slice(0, 10);
+  return (await journalDays(db)).filter(
+    (day) => day < firstKept && !lateArrivals.some(({ first, last }) => first <= day && day <= last),
+  );
+}
+
+/** New notifications wait behind our lock; it is taken at once, or later. */
+const lockTimeoutMs = 300;
+
+/**
+ * Drops a day of the journal, and remembers that it was dropped.
+ * @returns `unapplied`: a worker has yet to apply something of it. `busy`: others use the journal just now.
+ */
+export async function dropJournalDay(db: Database, day: string): Promise<"dropped" | "unapplied" | "busy"> {
+  try {
+    return await db.transaction(async (tx) => {
+      await tx.query(`set local lock_timeout = ${lockTimeoutMs}`);
+      // What is being inserted is committed, and seen below, before we have it; the rest waits, and makes a new partition.
+      await tx.query("lock table only notifications in access exclusive mode");
+      if (await hasUnapplied(tx, day)) return "unapplied";
+      await tx.query(`drop table if exists ${partitionOfDay(day)}`);
+      await tx.query(
+        "insert into journal_drops (day) values ($1) on conflict (day) do update set dropped_at = now()",
+        [day],
+      );
+      return "dropped";
+    });
+  } catch (error) {
+    if (sqlState(error) === "55P03") return "busy";
+    throw error;
+  }
+}
+
+async function hasUnapplied(tx: Database, day: string): Promise<boolean> {
+  const found = await tx.query(
+    `select 1 from batches where applied_at is null
+       and first_timestamp < $1::date + 1 and last_timestamp >= $1::date limit 1`,
+    [day],
+  );
+  return found.length > 0;
+}
+
+/** Removes batches that were received before a time and are applied. @returns how many, at most `limit`. */
+export async function deleteBatches(db: Database, before: Date, limit: number): Promise<number> {
+  return countDeleted(
+    db,
+    `delete from batches where id in (
+       select id from batches where id < $1::uuid and applied_at is not null order by id limit $2)
+     returning 1`,
+    [firstIdAt(before.getTime()), limit],
+  );
+}
+
+/**
+ * Removes events that did not count and were recorded before a time. Their activity is locked for it, so that nobody
+ * decides about them meanwhile; its row goes on telling of them, see `withForgotten`.
+ * @param limit how many are looked for; others of the same emails go with them.
+ * @returns how many.
+ */
+export async function deleteDiscards(db: Database, before: Date, limit: number): Promise<number> {
+  return db.transaction(async (tx) => {
+    const discards = await tx.query<{ project_id: string; owner_id: string }>(
+      `select project_id, owner_id from events
+       where discarded is not null and created_at < $1 order by created_at limit $2`,
+      [before, limit],
+    );
+    const owners = [discards.map((one) => one.project_id), discards.map((one) => one.owner_id)];
+    await tx.query(
+      `select 1 from activity
+       join (select distinct * from unnest($1::uuid[], $2::uuid[])) as owners(project_id, id) using (project_id, id)
+       order by project_id, id for update of activity`,
+      owners,
+    );
+    return countDeleted(
+      tx,
+      `delete from events using (select distinct * from unnest($1::uuid[], $2::uuid[])) as owners(project_id, id)
+       where events.project_id = owners.project_id and events.owner_id = owners.id
+         and discarded is not null and created_at < $3
+       returning 1`,
+      [...owners, before],
+    );
+  });
+}
+
+/**
+ * Removes deliveries that were finished before a time, and their attempts, among the next `limit` of a project whose
+ * event is older than that: an event is never younger than its delivery's end.
+ * @param after the delivery that the walk has come to; null: it begins.
+ * @returns where it goes on; null at the end.
+ */
+export async function deleteDeliveries(
+  db: Database,
+  projectId: string,
+  { before, after, limit }: { before: Date; after: string | null; limit: number },
+): Promise<string | null> {
+  const looked = await db.query<{ id: string }>(
+    `with next as (
+       select id, finished_at from deliveries
+       where project_id = $1 and ($2::uuid is null or id > $2) and id < $3::uuid order by id limit $4
+     ), finished as (select id from next where finished_at < $5),
+     gone as (
+       delete from deliveries using finished
+       where project_id = $1 and deliveries.id = finished.id and deliveries.finished_at < $5
+     ), attempts_gone as (
+       delete from attempts using finished where project_id = $1 and delivery_id = finished.id
+     )
+     select id from next order by id`,
+    [projectId, after, firstIdAt(before.getTime()), limit, before],
+  );
+  return looked.length === limit ? (looked.at(-1)?.id ?? null) : null;
+}
+
+/** Removes replays that ended before a time. */
+export async function deleteReplays(db: Database, before: Date, limit: number): Promise<number> {
+  return countDeleted(
+    db,
+    `delete from replays where (project_id, id) in (
+       select project_id, id from replays where state <> 'running' and finished_at < $1 limit $2)
+     returning 1`,
+    [before, limit],
+  );
+}
+
+async function countDeleted(db: Database, sql: string, params: readonly unknown[]): Promise<number> {
+  return (await db.query(sql, params)).length;
+}
