@@ -1,3 +1,4 @@
+import { setMaxListeners } from "node:events";
 import {
   ChangeMessageVisibilityBatchCommand,
   DeleteMessageBatchCommand,
@@ -13,9 +14,8 @@ import { type SqsMessageOptions, takeSqsMessage } from "./sqs-message.ts";
 const maxMessages = 10;
 /** The most that SQS waits for a message. */
 const waitSeconds = 20;
-/** For this long nobody else gets what we have; after a crash it comes back. */
-const visibilitySeconds = 20;
-const extendEveryMs = 7_000;
+/** Unless given: for this long nobody else gets what we have; after a crash it comes back. */
+const defaultVisibilitySeconds = 20;
 /** Receives that are under way at the same time while there is a backlog. */
 const maxPollers = 10;
 const longestBackOffMs = 30_000;
@@ -28,6 +28,8 @@ export type SqsConsumer = {
 export type SqsConsumerOptions = Omit<SqsMessageOptions, "stopping"> & {
   client: SQSClient;
   queueUrl: string;
+  /** For how long nobody else gets what we have received; extended while we work on it. */
+  visibilitySeconds?: number;
 };
 
 /**
@@ -37,7 +39,13 @@ export type SqsConsumerOptions = Omit<SqsMessageOptions, "stopping"> & {
 export function consumeQueue(options: SqsConsumerOptions): SqsConsumer {
   const stopping = new AbortController();
   const pollers = new Set<Promise<void>>();
-  const poll: Poll = { ...options, stopping: stopping.signal };
+  const poll: Poll = {
+    visibilitySeconds: defaultVisibilitySeconds,
+    ...options,
+    stopping: stopping.signal,
+  };
+  // Each receive, and each message that waits for the database, listens to it.
+  setMaxListeners(maxPollers * (maxMessages + 1), stopping.signal);
 
   function startPoller(): void {
     const poller = keepPolling(poll, {
@@ -59,7 +67,7 @@ export function consumeQueue(options: SqsConsumerOptions): SqsConsumer {
   };
 }
 
-type Poll = SqsConsumerOptions & { stopping: AbortSignal };
+type Poll = SqsConsumerOptions & { visibilitySeconds: number; stopping: AbortSignal };
 
 /** Ends when we stop, or when the queue has run dry and another poller listens. */
 async function keepPolling(
@@ -87,7 +95,7 @@ function backOffMs(failures: number): number {
   return Math.min(1_000 * 2 ** (failures - 1), longestBackOffMs) * (0.75 + Math.random() / 2);
 }
 
-async function receive({ client, queueUrl, stopping }: Poll): Promise<Message[]> {
+async function receive({ client, queueUrl, visibilitySeconds, stopping }: Poll): Promise<Message[]> {
   const command = new ReceiveMessageCommand({
     QueueUrl: queueUrl,
     MaxNumberOfMessages: maxMessages,
@@ -102,8 +110,8 @@ async function takeAll(poll: Poll, messages: readonly Message[]): Promise<void> 
   if (messages.length === 0) return;
   const pending = new Set(messages);
   const extending = setInterval(
-    () => void changeVisibility(poll, [...pending], visibilitySeconds),
-    extendEveryMs,
+    () => void changeVisibility(poll, [...pending], poll.visibilitySeconds),
+    (poll.visibilitySeconds * 1_000) / 3,
   );
   const done: Message[] = [];
   try {
