@@ -23,6 +23,36 @@ export function sesClient(settings: AwsSettings): SESv2Client {
   return new SESv2Client(connection(settings));
 }
 
+/** The clients of what `fanmail ses` sets up. */
+export type AwsClients = { sqs: SQSClient; sns: SNSClient; ses: SESv2Client };
+
+export function awsClients(settings: AwsSettings): AwsClients {
+  return { sqs: sqsClient(settings), sns: snsClient(settings), ses: sesClient(settings) };
+}
+
+/** The region that the clients use: as told, else of the environment or the AWS profile; null when none is named. */
+export async function regionOf({ sns }: AwsClients): Promise<string | null> {
+  try {
+    return await sns.config.region();
+  } catch {
+    // The SDK knows one reason to fail here.
+    return null;
+  }
+}
+
+/** Whether the SDK finds credentials. They may still be refused. */
+export async function hasCredentials({ sns }: AwsClients): Promise<boolean> {
+  try {
+    await sns.config.credentials();
+    return true;
+  } catch (error) {
+    if (error instanceof Error && /^(Credentials|Token)ProviderError$/.test(error.name)) return false;
+    throw error;
+  }
+}
+
 function connection({ region, endpointUrl }: AwsSettings): { region?: string; endpoint?: string } {
+  // The SDK warns of Node versions that its later releases drop; ours is the one that package.json names.
+  process.env["AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED"] ??= "true";
   return { ...(region !== null && { region }), ...(endpointUrl !== null && { endpoint: endpointUrl }) };
 }

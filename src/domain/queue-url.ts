@@ -1,3 +1,5 @@
+import { partitionOf } from "./ses-connection.ts";
+
 /** The region of a queue, from its URL; null where the URL does not tell, as with an emulator. */
 export function queueRegion(queueUrl: string): string | null {
   // https://sqs.<region>.amazonaws.com/…, its FIPS and dual-stack spellings, and the older https://<region>.queue.amazonaws.com/…
@@ -12,6 +14,5 @@ export function queueRegion(queueUrl: string): string | null {
 export function queueArn(queueUrl: string, region: string): string {
   const [account, name] = new URL(queueUrl).pathname.split("/").filter(Boolean).slice(-2);
   const at = queueRegion(queueUrl) ?? region;
-  const partition = at.startsWith("cn-") ? "aws-cn" : at.startsWith("us-gov-") ? "aws-us-gov" : "aws";
-  return `arn:${partition}:sqs:${at}:${account}:${name}`;
+  return `arn:${partitionOf(at)}:sqs:${at}:${account}:${name}`;
 }

@@ -58,8 +58,31 @@ export function pageOf({ page, per_page, cursor }: Paging) {
   return { limit: per_page, offset: cursor ? 0 : (page - 1) * per_page, after: cursor };
 }
 
+/**
+ * The answer of a list.
+ * @param placeOf where a row stands in the order of the list.
+ */
+export function pageAnswer<Row, Shown>(
+  query: Paging,
+  [rows, total]: readonly [readonly Row[], { total: number; isEstimate: boolean }],
+  present: (row: Row) => Shown,
+  placeOf: (row: Row) => Cursor,
+) {
+  const last = rows.at(-1);
+  return {
+    success: true as const,
+    data: rows.map((row) => present(row)),
+    pagination: pagination(query, total, rows.length, last ? placeOf(last) : null),
+  };
+}
+
+/** The place of a row in a list of the newest first. */
+export function placeOfNewest({ created_at_exact, id }: { created_at_exact: string; id: string }): Cursor {
+  return { time: created_at_exact, id };
+}
+
 /** @param last the place of the page's last row; null when the page is empty. */
-export function pagination(
+function pagination(
   { page, per_page }: Paging,
   { total, isEstimate }: { total: number; isEstimate: boolean },
   rows: number,

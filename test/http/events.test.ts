@@ -183,7 +183,7 @@ describe("POST /v1/events", () => {
   });
 
   test("reads a compressed body, and answers one that is not what it says with 400", async () => {
-    const send = (encoding: string, body: Uint8Array) =>
+    const send = (encoding: string, body: Uint8Array<ArrayBuffer>) =>
       fetch(`${service.url}/v1/events`, {
         method: "POST",
         headers: {

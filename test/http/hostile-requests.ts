@@ -7,7 +7,7 @@ export type HostileRequest = {
   method: string;
   path: string;
   headers: Record<string, string>;
-  body?: string | Uint8Array;
+  body?: string | Uint8Array<ArrayBuffer>;
 };
 
 const lone = "\ud800";
@@ -195,7 +195,7 @@ function pathOf(template: string, ids: readonly string[]): Arbitrary<string> {
 }
 
 /** JSON of a value, also with what only its text can say. */
-function bodyOf(value: unknown, wildness: Wildness): Arbitrary<string | Uint8Array> {
+function bodyOf(value: unknown, wildness: Wildness): Arbitrary<string | Uint8Array<ArrayBuffer>> {
   const text = JSON.stringify(value) ?? "";
   if (wildness === 0) return fc.constant(text);
   return fc.oneof(

@@ -11,7 +11,7 @@ import { until } from "../support/wait.ts";
  * The built worker takes a queue in and is killed in the middle of it, over and over.
  */
 
-/** SQS_MESSAGES=20000 is the long run, a minute and a half. */
+/** SQS_MESSAGES=20000 is the long run, about three minutes. */
 const messageCount = Number(process.env["SQS_MESSAGES"] ?? 3_000);
 const kills = 5;
 

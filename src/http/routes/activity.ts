@@ -16,7 +16,7 @@ import type { ApiContext } from "../api-context.ts";
 import { csvOf } from "../csv.ts";
 import { ApiError } from "../errors.ts";
 import { domainName, emailAddress, pathText, time, uuid } from "../fields.ts";
-import { Pagination, pageOf, pagination, pagingQuery } from "../paging.ts";
+import { Pagination, pageAnswer, pageOf, pagingQuery, placeOfNewest } from "../paging.ts";
 import { eventDetailFields, presentDetail } from "../presented-event.ts";
 import { type AnyRoute, defineCsvRoute, defineRoute } from "../route.ts";
 
@@ -110,13 +110,8 @@ function list({ db, clock }: ApiContext): AnyRoute {
     answer: z.object({ success: z.literal(true), data: z.array(Activity), pagination: Pagination }),
     async handle({ caller, query }) {
       const filter = filterOf(caller.projectId, query);
-      const [rows, total] = await Promise.all([listActivity(db, filter, pageOf(query)), count(filter)]);
-      const last = rows.at(-1);
-      return {
-        success: true as const,
-        data: rows.map(present),
-        pagination: pagination(query, total, rows.length, last ? placeOf(last) : null),
-      };
+      const page = await Promise.all([listActivity(db, filter, pageOf(query)), count(filter)]);
+      return pageAnswer(query, page, present, placeOfNewest);
     },
   });
 }
@@ -137,13 +132,9 @@ function csv({ db }: ApiContext): AnyRoute {
     columns: csvColumns,
     rows({ caller, query }) {
       const filter = filterOf(caller.projectId, query);
-      return csvOf(csvColumns, (page) => listActivity(db, filter, page), placeOf, present);
+      return csvOf(csvColumns, (page) => listActivity(db, filter, page), placeOfNewest, present);
     },
   });
-}
-
-function placeOf({ created_at_exact, id }: ReadActivity) {
-  return { time: created_at_exact, id };
 }
 
 async function includedParts(

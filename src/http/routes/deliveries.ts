@@ -13,7 +13,7 @@ import { rememberEstimates } from "../../storage/totals.ts";
 import type { ApiContext } from "../api-context.ts";
 import { ApiError } from "../errors.ts";
 import { pathText, time } from "../fields.ts";
-import { Pagination, pageOf, pagination, pagingQuery } from "../paging.ts";
+import { Pagination, pageAnswer, pageOf, pagingQuery } from "../paging.ts";
 import { type AnyRoute, defineRoute } from "../route.ts";
 import {
   Delivery,
@@ -56,14 +56,9 @@ function list(api: ApiContext): AnyRoute {
       const { id } = await endpointOf(api, projectId, params.id);
       const { state, since, until, cursor } = query;
       const filter = { projectId, endpointId: id, states: state && [state], since, until };
-      const page = { ...pageOf(query), after: cursor?.id };
-      const [rows, total] = await Promise.all([listDeliveries(db, filter, page), count(filter)]);
-      const last = rows.at(-1);
-      return {
-        success: true as const,
-        data: rows.map(presentDelivery),
-        pagination: pagination(query, total, rows.length, last ? placeOf(last) : null),
-      };
+      const asked = { ...pageOf(query), after: cursor?.id };
+      const page = await Promise.all([listDeliveries(db, filter, asked), count(filter)]);
+      return pageAnswer(query, page, presentDelivery, placeOf);
     },
   });
 }

@@ -14,7 +14,7 @@ import { ApiError } from "../errors.ts";
 import { eventProperties } from "../event-properties.ts";
 import { emailAddress, pastTime, pathText, personAddress, storableText, time } from "../fields.ts";
 import { answerOnce, idempotencyHeaders } from "../idempotency.ts";
-import { Pagination, pageOf, pagination, pagingQuery } from "../paging.ts";
+import { Pagination, pageAnswer, pageOf, pagingQuery } from "../paging.ts";
 import { CustomEvent, EmailEvent, presentCustomEvent, presentEmailEvent } from "../presented-event.ts";
 import { type AnyRoute, defineRoute, type Input } from "../route.ts";
 
@@ -177,14 +177,11 @@ function list({ db, clock }: ApiContext): AnyRoute {
     async handle({ caller: { projectId }, query }) {
       const { email, event: name, since, until, include } = query;
       const filter = { projectId, email, name, since, until, withDiscarded: include === "discarded" };
-      const [rows, total] = await Promise.all([listCustomEvents(db, filter, pageOf(query)), count(filter)]);
-      const last = rows.at(-1);
-      const place = last ? { time: last.occurred_at_exact, id: last.id } : null;
-      return {
-        success: true as const,
-        data: rows.map(presentCustomEvent),
-        pagination: pagination(query, total, rows.length, place),
-      };
+      const page = await Promise.all([listCustomEvents(db, filter, pageOf(query)), count(filter)]);
+      return pageAnswer(query, page, presentCustomEvent, ({ occurred_at_exact, id }) => ({
+        time: occurred_at_exact,
+        id,
+      }));
     },
   });
 }

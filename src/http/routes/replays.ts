@@ -14,7 +14,7 @@ import type { Total } from "../../storage/totals.ts";
 import type { ApiContext } from "../api-context.ts";
 import { ApiError } from "../errors.ts";
 import { pathText, time } from "../fields.ts";
-import { Pagination, pageOf, pagination, pagingQuery } from "../paging.ts";
+import { Pagination, pageAnswer, pageOf, pagingQuery, placeOfNewest } from "../paging.ts";
 import { type AnyRoute, defineRoute } from "../route.ts";
 import { eventTypes, ratePerSecond } from "./webhook-fields.ts";
 import { endpointOf, noSuchEndpoint } from "./webhook-view.ts";
@@ -123,17 +123,11 @@ function list(api: ApiContext): AnyRoute {
     answer: z.object({ success: z.literal(true), data: z.array(Replay), pagination: Pagination }),
     async handle({ caller: { projectId }, params, query }) {
       const endpoint = await endpointOf(api, projectId, params.id);
-      const [rows, total] = await Promise.all([
+      const page = await Promise.all([
         listReplays(api.db, endpoint, pageOf(query)),
         countReplays(api.db, endpoint),
       ]);
-      const last = rows.at(-1);
-      const place = last ? { time: last.created_at_exact, id: last.id } : null;
-      return {
-        success: true as const,
-        data: rows.map(present),
-        pagination: pagination(query, total, rows.length, place),
-      };
+      return pageAnswer(query, page, present, placeOfNewest);
     },
   });
 }
@@ -150,10 +144,7 @@ function read({ db }: ApiContext): AnyRoute {
     query: z.object({}),
     answer: z.object({ success: z.literal(true), data: Replay }),
     async handle({ caller, params }) {
-      const id = uuidOrNull(params.id);
-      const replay = id && (await findReplay(db, caller.projectId, id));
-      if (!replay) throw new ApiError(404, noSuchReplay[404]);
-      return { success: true as const, data: present(replay) };
+      return { success: true as const, data: present(await replayOf(db, caller.projectId, params.id)) };
     },
   });
 }
@@ -174,12 +165,19 @@ function cancel({ db }: ApiContext): AnyRoute {
     async handle({ caller: { projectId }, params }) {
       const id = uuidOrNull(params.id);
       const isCancelled = id !== null && (await cancelReplay(db, projectId, id));
-      const replay = id && (await findReplay(db, projectId, id));
-      if (!replay) throw new ApiError(404, noSuchReplay[404]);
+      const replay = await replayOf(db, projectId, params.id);
       if (!isCancelled) throw new ApiError(409, `The replay is ${replay.state} already`);
       return { success: true as const, data: present(replay) };
     },
   });
+}
+
+/** @throws ApiError 404 */
+async function replayOf(db: ApiContext["db"], projectId: string, givenId: string): Promise<StoredReplay> {
+  const id = uuidOrNull(givenId);
+  const replay = id && (await findReplay(db, projectId, id));
+  if (!replay) throw new ApiError(404, noSuchReplay[404]);
+  return replay;
 }
 
 function presentTotal({ total, isEstimate }: Total) {

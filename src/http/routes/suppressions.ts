@@ -12,7 +12,7 @@ import type { ApiContext } from "../api-context.ts";
 import { csvOf } from "../csv.ts";
 import { ApiError } from "../errors.ts";
 import { addressOrNull, emailAddress, pathText, personAddress } from "../fields.ts";
-import { Pagination, pageOf, pagination, pagingQuery } from "../paging.ts";
+import { Pagination, pageAnswer, pageOf, pagingQuery, placeOfNewest } from "../paging.ts";
 import { type AnyRoute, defineCsvRoute, defineRoute } from "../route.ts";
 
 const maxAddresses = 1_000;
@@ -49,13 +49,8 @@ function list({ db, clock }: ApiContext): AnyRoute {
     answer: z.object({ success: z.literal(true), data: z.array(Suppression), pagination: Pagination }),
     async handle({ caller: { projectId }, query }) {
       const filter = { projectId, address: query.email, reason: query.reason };
-      const [rows, total] = await Promise.all([listSuppressions(db, filter, pageOf(query)), count(filter)]);
-      const last = rows.at(-1);
-      return {
-        success: true as const,
-        data: rows.map(present),
-        pagination: pagination(query, total, rows.length, last ? placeOf(last) : null),
-      };
+      const page = await Promise.all([listSuppressions(db, filter, pageOf(query)), count(filter)]);
+      return pageAnswer(query, page, present, placeOfNewest);
     },
   });
 }
@@ -73,7 +68,7 @@ function csv({ db }: ApiContext): AnyRoute {
     columns,
     rows({ caller: { projectId }, query }) {
       const filter = { projectId, address: query.email, reason: query.reason };
-      return csvOf(columns, (page) => listSuppressions(db, filter, page), placeOf, present);
+      return csvOf(columns, (page) => listSuppressions(db, filter, page), placeOfNewest, present);
     },
   });
 }
@@ -175,8 +170,4 @@ function present(row: ListedSuppression): z.input<typeof Suppression> {
     source_event_id: row.source_event_id,
     created_at: row.created_at.toISOString(),
   };
-}
-
-function placeOf({ created_at_exact, id }: ListedSuppression) {
-  return { time: created_at_exact, id };
 }

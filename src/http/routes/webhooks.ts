@@ -7,7 +7,7 @@ import { readLane } from "../../storage/lanes.ts";
 import type { ApiContext } from "../api-context.ts";
 import { ApiError } from "../errors.ts";
 import { pathText } from "../fields.ts";
-import { Pagination, pageOf, pagination, pagingQuery } from "../paging.ts";
+import { Pagination, pageAnswer, pageOf, pagingQuery, placeOfNewest } from "../paging.ts";
 import { type AnyRoute, defineRoute } from "../route.ts";
 import { endpointSettings, endpointUrl, settingsOf } from "./webhook-fields.ts";
 import { endpointOf, Health, noSuchEndpoint, present, presentHealth, Webhook } from "./webhook-view.ts";
@@ -64,17 +64,11 @@ function list({ db }: ApiContext): AnyRoute {
     query: z.object(pagingQuery),
     answer: z.object({ success: z.literal(true), data: z.array(Webhook), pagination: Pagination }),
     async handle({ caller: { projectId }, query }) {
-      const [rows, total] = await Promise.all([
+      const page = await Promise.all([
         pageOfEndpoints(db, projectId, pageOf(query)),
         countEndpoints(db, projectId),
       ]);
-      const last = rows.at(-1);
-      const place = last ? { time: last.created_at_exact, id: last.id } : null;
-      return {
-        success: true as const,
-        data: rows.map(present),
-        pagination: pagination(query, total, rows.length, place),
-      };
+      return pageAnswer(query, page, present, placeOfNewest);
     },
   });
 }

@@ -1,0 +1,79 @@
+import type { SesConnection, Target } from "../domain/ses-connection.ts";
+import { UsageError } from "./command.ts";
+
+/** What both of `fanmail ses connect` and `disconnect` take. */
+export const sharedOptions = {
+  "configuration-set": { type: "string" },
+  https: { type: "string" },
+  queue: { type: "string" },
+  topic: { type: "string", default: "ses-events" },
+  region: { type: "string" },
+  account: { type: "string" },
+  "dry-run": { type: "boolean", default: false },
+  json: { type: "boolean", default: false },
+} as const;
+
+type Given = {
+  "configuration-set"?: string | undefined;
+  https?: string | undefined;
+  queue?: string | undefined;
+  topic: string;
+};
+
+/** @throws UsageError that names the option that is wrong. */
+export function readConnection(values: Given, createsConfigurationSet = false): SesConnection {
+  const configurationSet = values["configuration-set"];
+  if (configurationSet === undefined)
+    throw new UsageError("Name the configuration set that you send with: --configuration-set my-set");
+  if (!/^[A-Za-z0-9_-]{1,64}$/.test(configurationSet))
+    throw new UsageError("--configuration-set takes up to 64 letters, digits, - and _");
+  if (!/^[A-Za-z0-9_-]{1,256}$/.test(values.topic))
+    throw new UsageError("--topic takes the name of a standard topic: up to 256 letters, digits, - and _");
+  return {
+    configurationSet,
+    createsConfigurationSet,
+    topic: values.topic,
+    target: readTarget(values.https, values.queue),
+  };
+}
+
+function readTarget(url: string | undefined, queue: string | undefined): Target | null {
+  if (url !== undefined && queue !== undefined)
+    throw new UsageError("Give one of --https and --queue; another can be connected afterwards");
+  if (url !== undefined) return { kind: "https", url: readEndpoint(url) };
+  if (queue === undefined) return null;
+  // Room for the name of its dead-letter queue; SQS takes 80.
+  if (!/^[A-Za-z0-9_-]{1,75}$/.test(queue))
+    throw new UsageError("--queue takes the name of a standard queue: up to 75 letters, digits, - and _");
+  return { kind: "queue", name: queue };
+}
+
+function readEndpoint(text: string): string {
+  const url = URL.canParse(text) ? new URL(text) : null;
+  if (url?.protocol !== "https:" || url.username || url.password || url.hash)
+    throw new UsageError(
+      "--https takes an https URL without user and fragment: https://fanmail.example.com/ingest/sns",
+    );
+  // Braces would be references in Terraform and CloudFormation.
+  return url.href.replaceAll("{", "%7B").replaceAll("}", "%7D");
+}
+
+export function readRegion(text: string | undefined): string | null {
+  if (text === undefined) return null;
+  if (!/^[a-z]{2}(-[a-z]+)+-\d$/.test(text))
+    throw new UsageError(`--region takes a region such as eu-west-1, not "${text}"`);
+  return text;
+}
+
+/** Stands for the caller's account where that is not known. */
+const placeholderAccount = "123456789012";
+
+export function readAccount(text = placeholderAccount): string {
+  if (!/^\d{12}$/.test(text)) throw new UsageError("--account takes the 12 digits of an AWS account");
+  return text;
+}
+
+export function readWaitSeconds(text: string): number {
+  if (!/^\d{1,4}$/.test(text)) throw new UsageError("--wait takes whole seconds, up to 9999");
+  return Number(text);
+}

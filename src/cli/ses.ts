@@ -1,0 +1,275 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { performer } from "../aws/calls.ts";
+import { type AwsClients, awsClients, hasCredentials, regionOf } from "../aws/clients.ts";
+import { cloudFormation } from "../aws/cloudformation.ts";
+import { waitForConfirmation } from "../aws/confirmation.ts";
+import { connectSteps, MissingConfigurationSetError } from "../aws/connect-steps.ts";
+import { disconnectSteps } from "../aws/disconnect-steps.ts";
+import { awsReader, emptyAccount } from "../aws/reader.ts";
+import { carryOut, type Known, nothingKnown, type Outcome, type Step } from "../aws/steps.ts";
+import { terraform } from "../aws/terraform.ts";
+import type { StoreContext } from "../context.ts";
+import { connectingPolicy, disconnectingPolicy, type Policy } from "../domain/aws-policies.ts";
+import { type AwsPlace, partitionOf, placeOf, type SesConnection } from "../domain/ses-connection.ts";
+import { errorText } from "../logger.ts";
+import type { Project } from "../storage/projects.ts";
+import { insertTopic, listTopics } from "../storage/topics.ts";
+import { type Command, environmentConfig, print, printJson, readArgs, UsageError } from "./command.ts";
+import { readAccount, readConnection, readRegion, readWaitSeconds, sharedOptions } from "./ses-options.ts";
+import { projectNamed, withStore } from "./with-store.ts";
+
+export const ses: Command = {
+  help: [
+    "fanmail ses connect --configuration-set <name> (--https <URL> | --queue <name>)",
+    "    [--topic ses-events] [--project default] [--create-configuration-set] [--wait 60]",
+    "    [--region eu-west-1] [--dry-run] [--account <id>] [--json]",
+    "fanmail ses connect … --print terraform|cloudformation",
+    "fanmail ses disconnect --configuration-set <name> [--https <URL> | --queue <name>]",
+    "    [--topic ses-events] [--delete-topic] [--region eu-west-1] [--dry-run] [--account <id>] [--json]",
+    "",
+    "connect makes what is missing: the topic, the event destination, the subscription (with --queue the queue",
+    "too), and lets Fanmail accept the topic. Run again it changes nothing. --dry-run shows every call and the",
+    "policy that the caller needs, also without credentials. disconnect removes the event destination, and the",
+    "subscription that is named; what was received stays.",
+    "Credentials and region are those of the AWS tools: AWS_PROFILE, AWS_ACCESS_KEY_ID, AWS_REGION, roles.",
+  ].join("\n"),
+  async run([action, ...args]) {
+    if (action === "connect") return connect(args);
+    if (action === "disconnect") return disconnect(args);
+    throw new UsageError("Say what to do: connect or disconnect");
+  },
+};
+
+/** How the command was asked to go about it. */
+type Manner = { isDryRun: boolean; asJson: boolean };
+
+async function connect(args: string[]): Promise<number> {
+  const { values } = readArgs(args, {
+    ...sharedOptions,
+    project: { type: "string", default: "default" },
+    wait: { type: "string", default: "60" },
+    print: { type: "string" },
+    "create-configuration-set": { type: "boolean", default: false },
+  });
+  const connection = readConnection(values, values["create-configuration-set"]);
+  if (connection.target === null)
+    throw new UsageError(
+      "Say how events come: --https https://fanmail.example.com/ingest/sns, or --queue name",
+    );
+  const waitSeconds = readWaitSeconds(values.wait);
+  if (values.print !== undefined) return printTemplate(values.print, connection);
+  const aws = await openAws(values.region, values.account);
+  const manner = { isDryRun: values["dry-run"], asJson: values.json };
+  if (manner.isDryRun) {
+    const steps = connectSteps(connection, values.project, null);
+    return rehearse(aws, connection, steps, manner, (place) => connectingPolicy(connection, place));
+  }
+  return withStore(async (store) => {
+    const project = await projectNamed(store, values.project);
+    return connectFor(store, project, aws, connection, waitSeconds, manner);
+  });
+}
+
+async function disconnect(args: string[]): Promise<number> {
+  const { values } = readArgs(args, {
+    ...sharedOptions,
+    "delete-topic": { type: "boolean", default: false },
+  });
+  const connection = readConnection(values);
+  const deletesTopic = values["delete-topic"];
+  const aws = await openAws(values.region, values.account);
+  const manner = { isDryRun: values["dry-run"], asJson: values.json };
+  const steps = disconnectSteps(connection, deletesTopic);
+  if (manner.isDryRun)
+    return rehearse(aws, connection, steps, manner, (place) =>
+      disconnectingPolicy(connection, place, deletesTopic),
+    );
+  const { known, outcomes } = await run(aws, connection, steps, manner, true);
+  if (manner.asJson) printJson({ dry_run: false, topic_arn: known.topicArn, steps: outcomes });
+  else print(`\nFanmail accepts the topic still: fanmail topics remove ${known.topicArn}`);
+  return 0;
+}
+
+function printTemplate(format: string, connection: SesConnection): number {
+  if (format === "terraform") print(terraform(connection));
+  else if (format === "cloudformation") print(cloudFormation(connection).trimEnd());
+  else throw new UsageError(`--print takes terraform or cloudformation, not "${format}"`);
+  return 0;
+}
+
+type Aws = { clients: AwsClients; place: AwsPlace; store?: { store: StoreContext; project: Project } };
+
+async function openAws(regionOption: string | undefined, account: string | undefined): Promise<Aws> {
+  const { awsRegion, awsEndpointUrl } = environmentConfig();
+  const clients = awsClients({ region: readRegion(regionOption) ?? awsRegion, endpointUrl: awsEndpointUrl });
+  const region = await regionOf(clients);
+  if (region === null)
+    throw new UsageError("Name the region that you send from: --region eu-west-1, or AWS_REGION");
+  return { clients, place: { partition: partitionOf(region), region, account: readAccount(account) } };
+}
+
+/** Shows what would be done, with no more than reading, or without that where there are no credentials. */
+async function rehearse(
+  aws: Aws,
+  connection: SesConnection,
+  steps: Step[],
+  manner: Manner,
+  policyFor: (place: AwsPlace) => Policy,
+): Promise<number> {
+  const canLook = await hasCredentials(aws.clients);
+  if (!manner.asJson) {
+    print("Dry run: nothing is changed.");
+    if (!canLook)
+      print(
+        `There are no AWS credentials: this assumes that nothing is there, in account ${aws.place.account}.`,
+      );
+    print();
+  }
+  const { known, outcomes } = await run(aws, connection, steps, manner, canLook);
+  const policy = policyFor(placeOf(known.topicArn));
+  if (manner.asJson) {
+    printJson({
+      dry_run: true,
+      looked: canLook,
+      topic_arn: known.topicArn,
+      steps: outcomes,
+      caller_policy: policy,
+    });
+    return 0;
+  }
+  print("\nThe caller needs this policy:");
+  printJson(policy);
+  return 0;
+}
+
+async function connectFor(
+  store: StoreContext,
+  project: Project,
+  aws: Aws,
+  connection: SesConnection,
+  waitSeconds: number,
+  manner: Manner,
+): Promise<number> {
+  const steps = connectSteps(connection, project.name, (arn) => isAllowed(store, project, arn));
+  const { known, outcomes } = await run(
+    { ...aws, store: { store, project } },
+    connection,
+    steps,
+    manner,
+    true,
+  );
+  const isConfirmed = await confirmed(aws, known, waitSeconds);
+  if (manner.asJson) {
+    const subscription = { arn: known.subscriptionArn, state: isConfirmed ? "confirmed" : "pending" };
+    printJson({
+      dry_run: false,
+      topic_arn: known.topicArn,
+      subscription,
+      sqs_queue_urls: known.queueUrl,
+      steps: outcomes,
+    });
+  } else if (isConfirmed) {
+    print(`\nConnected: ${known.topicArn}`);
+    if (known.queueUrl !== null)
+      print(`Let the receiver read the queue:\n\nSQS_QUEUE_URLS=${known.queueUrl}`);
+  }
+  if (isConfirmed) return 0;
+  process.stderr.write(await unconfirmedText(store, known, connection, waitSeconds));
+  return 1;
+}
+
+/** Takes the steps, telling of each unless all is printed as JSON at the end. */
+async function run(
+  { clients, place, store }: Aws,
+  connection: SesConnection,
+  steps: Step[],
+  { isDryRun, asJson }: Manner,
+  canLook: boolean,
+): Promise<{ known: Known; outcomes: Outcome[] }> {
+  const outcomes: Outcome[] = [];
+  const reader = canLook ? awsReader(clients) : emptyAccount(!connection.createsConfigurationSet);
+  const perform = performer(clients, async ({ TopicArn }) => {
+    if (store) await allow(store.store, store.project, TopicArn);
+  });
+  const onOutcome = (outcome: Outcome) => {
+    outcomes.push(outcome);
+    if (!asJson) printOutcome(outcome);
+  };
+  try {
+    const start = nothingKnown(place, connection.topic);
+    const known = await carryOut(steps, start, reader, isDryRun ? null : perform, onOutcome);
+    return { known, outcomes };
+  } catch (error) {
+    if (!(error instanceof MissingConfigurationSetError)) throw error;
+    const hint = `Name one of them, or another region than ${place.region}, or make it with --create-configuration-set`;
+    throw new UsageError(`${errorText(error)}. ${hint}`);
+  }
+}
+
+function printOutcome({ subject, outcome, calls, notes }: Outcome): void {
+  print(`${outcome.padEnd(10)} ${subject}`);
+  for (const { action, input } of calls) {
+    print(`           ${action}`);
+    if (outcome === "planned")
+      print(JSON.stringify(readable(input), null, 2).replaceAll(/^/gm, " ".repeat(13)));
+  }
+  for (const note of notes) print(`           ${note}`);
+}
+
+/** Parameters that are JSON texts, such as policies, as what they say. */
+function readable(value: unknown): unknown {
+  if (typeof value === "string" && value.startsWith("{")) return JSON.parse(value);
+  if (value === null || typeof value !== "object" || Array.isArray(value)) return value;
+  return Object.fromEntries(Object.entries(value).map(([name, part]) => [name, readable(part)]));
+}
+
+/** @throws UsageError when another project has the topic. */
+async function isAllowed({ db }: StoreContext, project: Project, arn: string): Promise<boolean> {
+  const topic = (await listTopics(db)).find((one) => one.arn === arn);
+  if (topic === undefined) return false;
+  if (topic.project_id === project.id) return true;
+  throw new UsageError(`${arn} belongs to another project; remove it there first: fanmail topics remove`);
+}
+
+/** Receivers look for a topic that they do not know at most every half second. */
+const noticedMs = 600;
+
+async function allow({ db, clock }: StoreContext, project: Project, arn: string): Promise<void> {
+  await insertTopic(db, { project_id: project.id, id: clock.newId(), arn });
+  // SNS does not try again when a receiver that does not know the topic yet refuses its confirmation.
+  await sleep(noticedMs);
+}
+
+async function confirmed({ clients }: Aws, known: Known, waitSeconds: number): Promise<boolean> {
+  if (known.subscriptionArn === null) return false;
+  const onWait = (seconds: number) => {
+    if (seconds % 10 !== 0) return;
+    process.stderr.write(`Waiting for SNS to confirm the subscription: ${seconds} of ${waitSeconds} s\n`);
+  };
+  return waitForConfirmation(awsReader(clients), known.subscriptionArn, waitSeconds, sleep, onWait);
+}
+
+async function unconfirmedText(
+  { db }: StoreContext,
+  known: Known,
+  { target }: SesConnection,
+  waitSeconds: number,
+): Promise<string> {
+  const topic = (await listTopics(db)).find((one) => one.arn === known.topicArn);
+  const url = target?.kind === "https" ? target.url : "The queue";
+  const checks =
+    topic?.subscription_state === "confirmation_failed"
+      ? [`Fanmail got SNS's message and could not confirm it: ${topic.subscription_error}`]
+      : [
+          `Fanmail has not got SNS's message. Check that ${url}`,
+          "  is reached from the internet, with a certificate that is publicly trusted and no redirect,",
+          "  leads to /ingest/sns of a Fanmail that runs (its log tells what it refused),",
+          "  and that this Fanmail uses the database that this command used.",
+        ];
+  const lines = [
+    `fanmail ses: The subscription was not confirmed within ${waitSeconds} s.`,
+    ...checks,
+    "Then run this command again: SNS sends its message once more.",
+  ];
+  return `${lines.join("\n")}\n`;
+}

@@ -1,0 +1,77 @@
+/*
+ * What has to be there in AWS for events of a configuration set to reach Fanmail: a topic, an event destination that
+ * publishes to it, and a subscription, of an https endpoint or of a queue.
+ */
+
+export type Target = { kind: "https"; url: string } | { kind: "queue"; name: string };
+
+export type SesConnection = {
+  configurationSet: string;
+  /** Whether a configuration set that is missing is made. */
+  createsConfigurationSet: boolean;
+  topic: string;
+  /** null: only what is before the subscription. */
+  target: Target | null;
+};
+
+/** Where in AWS it is. */
+export type AwsPlace = { partition: string; region: string; account: string };
+
+export const eventDestinationName = "fanmail";
+
+/** All that SES publishes: the names of its API. */
+export const sesEventTypes = [
+  "SEND",
+  "REJECT",
+  "BOUNCE",
+  "COMPLAINT",
+  "DELIVERY",
+  "OPEN",
+  "CLICK",
+  "RENDERING_FAILURE",
+  "DELIVERY_DELAY",
+  "SUBSCRIPTION",
+] as const;
+
+export const managedTag = { key: "managed-by", value: "fanmail" };
+
+/** A batch that is being committed must not come a second time meanwhile. */
+export const queueVisibilitySeconds = 60;
+/** 14 days, the most that SQS keeps a message. */
+export const queueRetentionSeconds = 1_209_600;
+export const queueMaxReceives = 10;
+
+export function deadLetterName(queue: string): string {
+  return `${queue}-dead`;
+}
+
+export function partitionOf(region: string): string {
+  if (region.startsWith("cn-")) return "aws-cn";
+  return region.startsWith("us-gov-") ? "aws-us-gov" : "aws";
+}
+
+export function placeOf(arn: string): AwsPlace {
+  const [, partition = "", , region = "", account = ""] = arn.split(":");
+  return { partition, region, account };
+}
+
+export function topicArn({ partition, region, account }: AwsPlace, topic: string): string {
+  return `arn:${partition}:sns:${region}:${account}:${topic}`;
+}
+
+export function configurationSetArn({ partition, region, account }: AwsPlace, name: string): string {
+  return `arn:${partition}:ses:${region}:${account}:configuration-set/${name}`;
+}
+
+export function sqsArn({ partition, region, account }: AwsPlace, queue: string): string {
+  return `arn:${partition}:sqs:${region}:${account}:${queue}`;
+}
+
+/** What SNS calls the receiver of a subscription. */
+export function subscriptionOf(
+  target: Target,
+  place: AwsPlace,
+): { protocol: "https" | "sqs"; endpoint: string } {
+  if (target.kind === "https") return { protocol: "https", endpoint: target.url };
+  return { protocol: "sqs", endpoint: sqsArn(place, target.name) };
+}

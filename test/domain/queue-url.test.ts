@@ -1,0 +1,32 @@
+import { describe, expect, test } from "vitest";
+import { queueArn, queueRegion } from "../../src/domain/queue-url.ts";
+
+describe("a queue's URL", () => {
+  test.each([
+    ["https://sqs.eu-west-1.amazonaws.com/123456789012/ses-events", "eu-west-1"],
+    ["https://sqs.cn-north-1.amazonaws.com.cn/123456789012/ses-events", "cn-north-1"],
+    ["https://sqs-fips.us-gov-west-1.amazonaws.com/123456789012/ses-events", "us-gov-west-1"],
+    ["https://sqs.us-east-1.api.aws/123456789012/ses-events", "us-east-1"],
+    ["https://eu-central-1.queue.amazonaws.com/123456789012/ses-events", "eu-central-1"],
+    ["http://sqs.us-east-1.localhost:4566/000000000000/ses-events", null],
+    ["http://127.0.0.1:4566/000000000000/ses-events", null],
+    ["https://sqs.eu-west-1.amazonaws.com.example.com/123456789012/ses-events", null],
+  ])("%s tells the region %s", (url, region) => {
+    expect(queueRegion(url)).toBe(region);
+  });
+
+  test.each([
+    [
+      "https://sqs.eu-west-1.amazonaws.com/123456789012/ses-events",
+      "arn:aws:sqs:eu-west-1:123456789012:ses-events",
+    ],
+    [
+      "https://sqs.cn-north-1.amazonaws.com.cn/123456789012/a.fifo",
+      "arn:aws-cn:sqs:cn-north-1:123456789012:a.fifo",
+    ],
+    ["https://us-gov-west-1.queue.amazonaws.com/1/q", "arn:aws-us-gov:sqs:us-gov-west-1:1:q"],
+    ["http://127.0.0.1:4566/000000000000/q", "arn:aws:sqs:us-west-2:000000000000:q"],
+  ])("%s makes the ARN %s", (url, arn) => {
+    expect(queueArn(url, "us-west-2")).toBe(arn);
+  });
+});
