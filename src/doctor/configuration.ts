@@ -1,0 +1,100 @@
+import type { Config } from "../config.ts";
+import { apiKeyHash } from "../domain/api-key.ts";
+import { queueRegion } from "../domain/queue-url.ts";
+import { findApiKey, listApiKeys } from "../storage/api-keys.ts";
+import { fail, type Observation, ok, warn } from "./finding.ts";
+import type { Store } from "./patient.ts";
+
+/**
+ * @param topicArns those that are allow-listed, wherever that is written.
+ * @param isWhole false when topics of the database cannot be read now.
+ */
+export function lookAtConfiguration(
+  config: Config,
+  topicArns: readonly string[],
+  isWhole: boolean,
+): Observation[] {
+  const found = [
+    ...(isWhole ? sources(config, topicArns) : []),
+    ...regions(config, topicArns),
+    ...localCertificates(config),
+    ...address(config, topicArns),
+  ];
+  return found.length > 0 ? found : [ok("The configuration is well formed.")];
+}
+
+function sources({ sqsQueueUrls }: Config, topicArns: readonly string[]): Observation[] {
+  if (topicArns.length > 0 || sqsQueueUrls.length > 0) return [];
+  return [
+    fail(
+      "No topic is allow-listed and no queue is configured, so that every notification is refused.",
+      "Allow a topic with fanmail topics add <topic ARN> or SNS_TOPIC_ARNS, or name a queue in SQS_QUEUE_URLS; fanmail ses connect sets up all of it.",
+    ),
+  ];
+}
+
+function regions({ awsRegion, sqsQueueUrls }: Config, topicArns: readonly string[]): Observation[] {
+  if (awsRegion === null) return [];
+  const others = [
+    ...topicArns.map((arn) => [`the topic ${arn}`, arn.split(":")[3] ?? null] as const),
+    ...sqsQueueUrls.map((url) => [`the queue ${url}`, queueRegion(url)] as const),
+  ].filter(([, region]) => region !== null && region !== awsRegion);
+  return others.map(([what, region]) =>
+    warn(
+      `AWS_REGION is ${awsRegion}, but ${what} is in ${region}.`,
+      `Set AWS_REGION=${region}, or name the topic or queue of ${awsRegion}: SES publishes only to topics of the region that it sends from.`,
+    ),
+  );
+}
+
+function localCertificates(config: Config): Observation[] {
+  if (config.localCertificates.size === 0) return [];
+  return [
+    warn(
+      "SNS_LOCAL_CERTS is set, so that messages signed with a local key are accepted beside those of AWS.",
+      "Unset SNS_LOCAL_CERTS where real notifications arrive.",
+    ),
+  ];
+}
+
+function address({ host, port, sqsQueueUrls }: Config, topicArns: readonly string[]): Observation[] {
+  const isLoopback = /^(127\.|::1$|localhost$)/.test(host);
+  if (!isLoopback || topicArns.length === 0 || sqsQueueUrls.length > 0) return [];
+  return [
+    warn(
+      `HOST is ${host}: only a proxy on this machine can hand on to port ${port} what SNS posts.`,
+      "Set HOST=0.0.0.0 when the proxy or load balancer is on another machine or in another container.",
+    ),
+  ];
+}
+
+/** Whether anybody can ask the API. */
+export async function lookAtApiKeys(config: Config, store: Store): Promise<Observation[]> {
+  if ("unreadable" in store) return [];
+  const bootstrap = config.bootstrapApiKey;
+  if (bootstrap !== null) {
+    const stored = await findApiKey(store.db, apiKeyHash(bootstrap));
+    return [bootstrapKey(stored?.revoked_at ?? null)];
+  }
+  const keys = (await listApiKeys(store.db)).filter(({ revoked_at }) => revoked_at === null);
+  if (keys.length > 0) return [ok(`API keys that are valid: ${keys.length}.`)];
+  return [
+    warn(
+      "There is no valid API key, so that the API answers 401 to everybody.",
+      "Make one: fanmail keys create --name my-app.",
+    ),
+  ];
+}
+
+function bootstrapKey(revokedAt: Date | null): Observation {
+  if (revokedAt !== null) {
+    return warn(
+      `BOOTSTRAP_API_KEY was revoked at ${revokedAt.toISOString()} and is refused.`,
+      "Make another key with fanmail keys create, and unset BOOTSTRAP_API_KEY.",
+    );
+  }
+  return warn(
+    "BOOTSTRAP_API_KEY is set: a key with all scopes that whoever reads the environment can use.",
+    "Make keys with the scopes that are needed (fanmail keys create --scopes activity:read), then revoke this one and unset BOOTSTRAP_API_KEY.",
+  );
+}
