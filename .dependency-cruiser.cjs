@@ -16,7 +16,7 @@ const only = (module, allowed) => ({
 });
 
 const domain = "^src/domain/";
-const values = ["^src/(logger|clock|config|package-info|data-dir|metrics)\\.ts$"];
+const values = ["^src/(logger|clock|config|package-info|data-dir|metrics)\\.ts$", "^src/tracing/"];
 const adapters = ["^src/(storage|queue|sns|webhooks|aws)/"];
 
 module.exports = {
@@ -32,6 +32,7 @@ module.exports = {
     layer("queue", "^src/queue/", [domain]),
     layer("sns", "^src/sns/", [domain]),
     layer("webhooks", "^src/webhooks/", [domain]),
+    layer("tracing", "^src/tracing/", [domain, ...values]),
     layer("aws", "^src/aws/", [domain, ...values]),
     layer("capture", "^src/capture/", [domain, ...values, ...adapters]),
     layer("doctor", "^src/doctor/", [domain, "^src/context\\.ts$", ...values, ...adapters]),
@@ -72,6 +73,7 @@ module.exports = {
     },
     only("pg", ["^src/storage/", "^src/embedded/"]),
     only("express", ["^src/http/"]),
+    only("@opentelemetry", ["^src/(tracing|queue)/"]),
     only("(bullmq|ioredis)", ["^src/queue/"]),
     only("@aws-sdk", ["^src/(ingest|aws)/"]),
   ],

@@ -36,7 +36,7 @@ export type Config = {
   journalDays: number;
   discardDays: number;
   logLevel: LogLevel;
-  /** Where a process that does not listen otherwise serves health and metrics; null: nowhere. */
+  /** Where health and metrics are served apart from everything else; null: nowhere. */
   metricsPort: number | null;
   /** Where traces go; null: there are none. */
   otlpEndpoint: string | null;

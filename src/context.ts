@@ -11,6 +11,8 @@ import type { Queues } from "./queue/queues.ts";
 import { type DatabasePool, openDatabase } from "./storage/database.ts";
 import { migrate } from "./storage/migrate.ts";
 import { type Partitions, partitionsOf } from "./storage/partitions.ts";
+import { openTracing } from "./tracing/open-tracing.ts";
+import type { Tracing } from "./tracing/tracing.ts";
 import { type AddressGuard, createAddressGuard } from "./webhooks/address-guard.ts";
 import { webhookDispatcher } from "./webhooks/dispatcher.ts";
 import type { ResolveHost } from "./webhooks/resolve-host.ts";
@@ -37,6 +39,7 @@ export type StoreContext = {
 export type Context = StoreContext & {
   queues: Queues;
   metrics: Metrics;
+  tracing: Tracing;
   /** Reaches AWS: certificates, confirmations. */
   awsDispatcher: Dispatcher;
   /** Reaches customers' systems. */
@@ -92,28 +95,32 @@ export async function openStore(config: Config, options: ContextOptions = {}): P
 /** Opens everything that the service uses. `close` lets running jobs finish, then disconnects. */
 export async function openContext(config: Config, options: ContextOptions = {}): Promise<Context> {
   const store = await openStore(config, options);
+  const tracing = await openTracing(config.otlpEndpoint, store.log);
   try {
     // BullMQ takes longer to load than most commands to run, and they do without it.
     const { openQueues } = await import("./queue/queues.ts");
     const warning = sparseWarning(store);
-    const queues = await openQueues(queueConnection(config, store.databaseUrl), warning.onError);
+    const connection = queueConnection(config, store.databaseUrl);
+    const queues = await openQueues(connection, warning.onError, tracing.isOn);
     const aws = options.awsDispatcher ?? new Agent({ connections: 8 });
     const customers = webhookDispatcher(store.addressGuard);
     return {
       ...store,
       queues,
       metrics: createMetrics(),
+      tracing,
       awsDispatcher: aws,
       webhookDispatcher: customers,
       async close() {
         // Connections end in the order of their servers' liking; that is no trouble any more.
         warning.silence();
         await queues.close();
-        await Promise.all([aws.destroy(), customers.destroy()]);
+        await Promise.all([aws.destroy(), customers.destroy(), tracing.close()]);
         await store.close();
       },
     };
   } catch (error) {
+    await tracing.close();
     await store.close();
     throw error;
   }

@@ -1,7 +1,7 @@
-import { createServer, type IncomingMessage, type Server } from "node:http";
+import { createServer, type IncomingMessage, type RequestListener, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import type { Context } from "./context.ts";
-import { createApp } from "./http/app.ts";
+import { createApp, createHealthApp } from "./http/app.ts";
 import type { Intake } from "./ingest/intake.ts";
 import { createReceiver, isIngest } from "./ingest/receiver.ts";
 
@@ -21,18 +21,30 @@ const closeGraceMs = 4_000;
 
 /** Listens with the receiver and the API on one port. */
 export async function startFront(context: Context, intake: Intake): Promise<Front> {
-  const receive = createReceiver({ intake, rawToken: context.config.snsRawToken, log: context.log });
+  const { config, log, metrics } = context;
+  const receive = createReceiver({ intake, rawToken: config.snsRawToken, metrics, log });
   const app = createApp(context);
-  const server = createServer((request, response) => {
-    response.setHeader("x-request-id", requestId(request) ?? context.clock.newId());
-    if (!server.listening) response.setHeader("connection", "close");
+  return serve(context, config.port, (request, response) => {
     if (isIngest(request)) void receive(request, response);
     else app(request, response);
+  });
+}
+
+/** Listens for those who look after the process: health and metrics, and nothing else. */
+export function startHealth(context: Context, port: number): Promise<Front> {
+  return serve(context, port, createHealthApp(context));
+}
+
+async function serve({ config, clock }: Context, port: number, answer: RequestListener): Promise<Front> {
+  const server = createServer((request, response) => {
+    response.setHeader("x-request-id", requestId(request) ?? clock.newId());
+    if (!server.listening) response.setHeader("connection", "close");
+    answer(request, response);
   });
   server.keepAliveTimeout = keepAliveTimeoutMs;
   server.headersTimeout = keepAliveTimeoutMs + 5_000;
   server.requestTimeout = requestTimeoutMs;
-  await listen(server, context.config.host, context.config.port);
+  await listen(server, config.host, port);
   return { url: urlOf(server), close: () => closeServer(server) };
 }
 

@@ -1,20 +1,158 @@
-import { Counter, Registry } from "prom-client";
+import { Counter, collectDefaultMetrics, Histogram, Registry } from "prom-client";
+import type { Discard } from "./domain/activity.ts";
 import { type FailureClass, failureClasses } from "./domain/delivery-outcome.ts";
+import { type EmailEventType, emailEventTypes } from "./domain/event-names.ts";
+
+/** The ways by which notifications come. */
+const sources = ["http", "sqs"] as const;
+export type NotificationSource = (typeof sources)[number];
 
 /** What came of a POST, or of what should have been one. */
 type AttemptOutcome = "succeeded" | FailureClass | "our_fault";
 const outcomes: readonly AttemptOutcome[] = ["succeeded", ...failureClasses, "our_fault"];
-const reasons = ["gone", "failing"] as const;
+const disabledReasons = ["gone", "failing"] as const;
+const discardReasons: readonly Discard["reason"][] = ["open_window", "machine"];
+/** Those of RefusedError that a notification can have, by whichever way it comes. */
+const refusals = [
+  "not_json",
+  "not_sns",
+  "unknown_topic",
+  "certificate_url",
+  "certificate_expired",
+  "signature",
+];
+const httpRefusals = ["too_large", "aborted", "raw_delivery", "raw_token"];
 
-/** What this process counts, for `/metrics`. */
+/** A commit of the receiver holds 256 notifications at most. */
+const batchSizes = [1, 2, 4, 8, 16, 32, 64, 128, 256];
+/** A second tells of a wake-up that was lost, minutes of more than the workers can do. */
+const lags = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1_800];
+
+/** What one transaction of a worker came to. */
+type AppliedCounts = {
+  /** The types of events that count now, and did not before. */
+  counted: readonly EmailEventType[];
+  /** Why events were discarded that were not before. */
+  discardedFor: readonly string[];
+  repeated: number;
+  ignored: number;
+  quarantined: number;
+};
+
+/** What this process counts, for `/metrics`: always after the commit that makes it true. */
 export type Metrics = {
   registry: Registry;
+  countReceived(source: NotificationSource, stored: "stored" | "duplicate"): void;
+  /** @param cause the `causeCode` of a RefusedError. */
+  countRefused(source: NotificationSource, cause: string): void;
+  countUnavailable(source: NotificationSource): void;
+  /** A commit of the receiver. */
+  observeCommit(notifications: number, seconds: number): void;
+  /** A transaction of a worker. @param lagSeconds of each batch in it, from being received to being applied. */
+  observeApplied(counts: AppliedCounts, seconds: number, lagSeconds: readonly number[]): void;
+  countBatchFailed(): void;
   countAttempts(outcome: AttemptOutcome, count?: number): void;
-  countDisabled(reason: (typeof reasons)[number]): void;
+  countDisabled(reason: (typeof disabledReasons)[number]): void;
+  /** @param route as it is registered; the path that was asked for may hold a token or an address. */
+  observeRequest(method: string, route: string, status: string, seconds: number): void;
 };
 
 export function createMetrics(): Metrics {
   const registry = new Registry();
+  collectDefaultMetrics({ register: registry });
+  return {
+    registry,
+    ...intakeMetrics(registry),
+    ...applyMetrics(registry),
+    ...webhookMetrics(registry),
+    ...requestMetrics(registry),
+  };
+}
+
+function intakeMetrics(registry: Registry) {
+  const registers = [registry];
+  const name = (what: string) => `fanmail_notifications_${what}_total`;
+  const of = (what: string, help: string) =>
+    new Counter({ name: name(what), help, labelNames: ["source"], registers });
+  const received = of("received", "Notifications that were new and have been stored");
+  const duplicate = of("duplicate", "Notifications that were stored before");
+  const unavailable = of("unavailable", "Notifications that could not be taken in at that moment");
+  const refused = new Counter({
+    name: name("refused"),
+    help: "What is no notification of an allowed topic, by the reason",
+    labelNames: ["source", "cause"],
+    registers,
+  });
+  const size = histogram(registry, "fanmail_batch_size", "Notifications in a commit", batchSizes);
+  const commit = histogram(registry, "fanmail_commit_seconds", "Duration of a commit of notifications");
+  // A series that begins with its first count hides that count from rates.
+  for (const source of sources) {
+    for (const counter of [received, duplicate, unavailable]) counter.inc({ source }, 0);
+    for (const cause of refusals) refused.inc({ source, cause }, 0);
+  }
+  for (const cause of httpRefusals) refused.inc({ source: "http", cause }, 0);
+  const counters = eachOf(sources, (source) => ({
+    stored: received.labels(source),
+    duplicate: duplicate.labels(source),
+    unavailable: unavailable.labels(source),
+  }));
+  return {
+    countReceived: (source: NotificationSource, stored: "stored" | "duplicate") =>
+      counters[source][stored].inc(),
+    countUnavailable: (source: NotificationSource) => counters[source].unavailable.inc(),
+    countRefused: (source: NotificationSource, cause: string) => refused.inc({ source, cause }),
+    observeCommit(notifications: number, seconds: number) {
+      size.observe(notifications);
+      commit.observe(seconds);
+    },
+  };
+}
+
+function applyMetrics(registry: Registry) {
+  const registers = [registry];
+  const of = (name: string, help: string) => new Counter({ name, help, registers });
+  const events = new Counter({
+    name: "fanmail_events_total",
+    help: "Email events that came to count, by type",
+    labelNames: ["type"],
+    registers,
+  });
+  const discarded = new Counter({
+    name: "fanmail_events_discarded_total",
+    help: "Email events that were kept and do not count, by the reason",
+    labelNames: ["reason"],
+    registers,
+  });
+  const repeated = of("fanmail_events_repeated_total", "Email events that were known before");
+  const quarantined = of("fanmail_notifications_quarantined_total", "Notifications that cannot be applied");
+  const ignored = of(
+    "fanmail_notifications_ignored_total",
+    "Notifications that tell of no event of an email",
+  );
+  const failed = of(
+    "fanmail_batches_failed_total",
+    "Transactions of workers that failed; they are tried again",
+  );
+  const seconds = histogram(registry, "fanmail_apply_seconds", "Duration of a transaction of a worker");
+  const lag = histogram(registry, "fanmail_apply_lag_seconds", "From receiving a batch to applying it", lags);
+  for (const type of emailEventTypes) events.inc({ type }, 0);
+  for (const reason of discardReasons) discarded.inc({ reason }, 0);
+  const byType = eachOf(emailEventTypes, (type) => events.labels(type));
+  return {
+    observeApplied(counts: AppliedCounts, duration: number, lagSeconds: readonly number[]) {
+      for (const type of counts.counted) byType[type].inc();
+      for (const reason of counts.discardedFor) discarded.inc({ reason });
+      repeated.inc(counts.repeated);
+      quarantined.inc(counts.quarantined);
+      ignored.inc(counts.ignored);
+      seconds.observe(duration);
+      for (const one of lagSeconds) lag.observe(one);
+    },
+    countBatchFailed: () => failed.inc(),
+  };
+}
+
+function webhookMetrics(registry: Registry) {
   const attempts = new Counter({
     name: "fanmail_webhook_attempts_total",
     help: "Webhooks posted by this process, by what came of it; our_fault: not posted, for a reason of ours",
@@ -27,12 +165,37 @@ export function createMetrics(): Metrics {
     labelNames: ["reason"],
     registers: [registry],
   });
-  // A series that begins with its first count hides that count from rates.
   for (const outcome of outcomes) attempts.inc({ outcome }, 0);
-  for (const reason of reasons) disabled.inc({ reason }, 0);
+  for (const reason of disabledReasons) disabled.inc({ reason }, 0);
+  const byOutcome = eachOf(outcomes, (outcome) => attempts.labels(outcome));
   return {
-    registry,
-    countAttempts: (outcome, count = 1) => attempts.inc({ outcome }, count),
-    countDisabled: (reason) => disabled.inc({ reason }),
+    countAttempts: (outcome: AttemptOutcome, count = 1) => byOutcome[outcome].inc(count),
+    countDisabled: (reason: (typeof disabledReasons)[number]) => disabled.inc({ reason }),
   };
+}
+
+function requestMetrics(registry: Registry) {
+  const seconds = new Histogram({
+    name: "fanmail_http_request_seconds",
+    help: "Duration of requests; status aborted: the caller did not wait for the answer",
+    labelNames: ["method", "route", "status"],
+    registers: [registry],
+  });
+  return {
+    observeRequest: (method: string, route: string, status: string, duration: number) =>
+      seconds.observe({ method, route, status }, duration),
+  };
+}
+
+/** @param buckets those of prom-client, for what takes up to ten seconds, unless given. */
+function histogram(registry: Registry, name: string, help: string, buckets?: number[]): Histogram {
+  return new Histogram({ name, help, registers: [registry], ...(buckets && { buckets }) });
+}
+
+function eachOf<Name extends string, Value>(
+  names: readonly Name[],
+  make: (name: Name) => Value,
+): Record<Name, Value> {
+  // fromEntries forgets the type of its keys; there is one for each name.
+  return Object.fromEntries(names.map((name) => [name, make(name)])) as Record<Name, Value>;
 }

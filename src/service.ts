@@ -3,7 +3,7 @@ import { sqsClient } from "./aws/clients.ts";
 import type { Context } from "./context.ts";
 import { apiKeyHash, apiKeyPrefix } from "./domain/api-key.ts";
 import { queueArn, queueRegion } from "./domain/queue-url.ts";
-import { startFront } from "./front.ts";
+import { startFront, startHealth } from "./front.ts";
 import { type Intake, openIntake } from "./ingest/intake.ts";
 import { consumeQueue, type SqsConsumer } from "./ingest/sqs-consumer.ts";
 import { insertApiKey } from "./storage/api-keys.ts";
@@ -16,6 +16,8 @@ export type Roles = { receiver: boolean; workers: boolean };
 export type Service = {
   /** `http://host:port`; null without the receiver. */
   url: string | null;
+  /** Where health and metrics are served apart, in the same form; null without METRICS_PORT. */
+  healthUrl: string | null;
   /** Stops accepting, finishes what was accepted, and closes the context. */
   close(): Promise<void>;
 };
@@ -29,6 +31,10 @@ export async function startService(context: Context, roles: Roles): Promise<Serv
   };
   try {
     await registerConfigured(context);
+    const { metricsPort } = context.config;
+    const health = metricsPort === null ? null : await startHealth(context, metricsPort);
+    // Closed last: what is stopping can be watched.
+    if (health) parts.push(health);
     if (roles.workers) parts.push(startWorkers(context));
     const intake = openIntake(context);
     parts.push(intake);
@@ -36,7 +42,7 @@ export async function startService(context: Context, roles: Roles): Promise<Serv
     if (front) parts.push(front);
     // Beside the workers, so that a deployment on SQS alone needs nothing that listens.
     if (roles.workers) parts.push(...consumeQueues(context, intake));
-    return { url: front?.url ?? null, close };
+    return { url: front?.url ?? null, healthUrl: health?.url ?? null, close };
   } catch (error) {
     await close();
     throw error;

@@ -3,6 +3,7 @@ import { nothingKnown } from "../src/domain/activity.ts";
 import { addEvents, needsHistory, refold } from "../src/domain/activity-change.ts";
 import type { EmailEvent } from "../src/domain/email-event.ts";
 import { mergeDetails } from "../src/domain/event-detail.ts";
+import type { EmailEventType } from "../src/domain/event-names.ts";
 import { activityId, addsFacts, mergeFacts } from "../src/domain/mail-facts.ts";
 import { naturalKey, type TouchedActivity } from "../src/domain/touched-activity.ts";
 import type { DeliverJob } from "../src/queue/jobs.ts";
@@ -26,6 +27,10 @@ export type Applied = {
   /** Events that were new. */
   events: number;
   discarded: number;
+  /** The types of events that count now, and did not before. */
+  counted: EmailEventType[];
+  /** The reason of each event that was discarded. */
+  discardedFor: string[];
   /** Endpoints that are owed something. */
   owed: DeliverJob[];
   /** Of what was told, what is of people who were erased: it is not recorded. */
@@ -34,13 +39,26 @@ export type Applied = {
 
 type ApplyContext = Pick<Context, "partitions" | "config" | "clock">;
 
-/** Folds events into their activities and writes all that follows from them. */
+export const nothingApplied: Applied = {
+  events: 0,
+  discarded: 0,
+  counted: [],
+  discardedFor: [],
+  owed: [],
+  erased: [],
+};
+
+/**
+ * Folds events into their activities and writes all that follows from them.
+ * @param traceparents of the notifications that are traced, by the events that they tell of.
+ */
 export async function applyActivities(
   context: ApplyContext,
   tx: Database,
   touched: readonly TouchedActivity[],
+  traceparents: ReadonlyMap<string, string>,
 ): Promise<Applied> {
-  if (touched.length === 0) return { events: 0, discarded: 0, owed: [], erased: [] };
+  if (touched.length === 0) return nothingApplied;
   await context.partitions.ensure(
     "events",
     touched.flatMap(({ events }) => events.map((event) => event.occurred_at)),
@@ -48,13 +66,20 @@ export async function applyActivities(
   const locked = pair(await lockActivities(tx, touched.map(firstRow)), touched);
   await recordRecipients(context, tx, locked);
   const newIds = await insertEvents(tx, locked.flatMap(eventRows));
-  const told = await enrichRepeats(tx, locked, newIds);
-  const changed = await foldAll(context, tx, told, newIds);
+  const enriched = await enrichRepeats(tx, locked, newIds);
+  const changed = await foldAll(context, tx, enriched, newIds);
   await writeRows(tx, changed);
-  const discarded = await writeDecisions(tx, changed);
+  const discardedFor = await writeDecisions(tx, changed);
   const suppressions = await suppressRecipients(tx, changed);
-  const owed = await tellSubscribers(tx, changed, suppressions, context.clock.now());
-  return { events: newIds.size, discarded, owed, erased: erasedAmong(touched, locked) };
+  const told = { changed, suppressions, traceparents };
+  return {
+    events: newIds.size,
+    discarded: discardedFor.length,
+    counted: changed.flatMap(({ change }) => change.counted.map(({ type }) => type)),
+    discardedFor,
+    owed: await tellSubscribers(tx, told, context.clock.now()),
+    erased: erasedAmong(touched, locked),
+  };
 }
 
 /** Who is written to is a recipient. An activity that nothing was known of is asked about alone, for the others' are there. */
@@ -151,8 +176,8 @@ async function writeRows(tx: Database, changed: readonly ChangedActivity[]): Pro
   if (rows.length > 0) await updateActivities(tx, rows);
 }
 
-/** @returns how many events were discarded now. */
-async function writeDecisions(tx: Database, changed: readonly ChangedActivity[]): Promise<number> {
+/** @returns the reason of each event that was discarded now. */
+async function writeDecisions(tx: Database, changed: readonly ChangedActivity[]): Promise<string[]> {
   const decisions = changed.flatMap(({ row, change }) =>
     change.decisions.map(({ event, decision }) => ({
       project_id: row.project_id,
@@ -163,5 +188,5 @@ async function writeDecisions(tx: Database, changed: readonly ChangedActivity[])
     })),
   );
   if (decisions.length > 0) await updateDecisions(tx, decisions);
-  return decisions.filter(({ discarded }) => discarded !== null).length;
+  return decisions.flatMap(({ discarded }) => discarded ?? []);
 }

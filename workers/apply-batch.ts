@@ -6,7 +6,7 @@ import { naturalKey, type TouchedActivity, touchedActivities } from "../src/doma
 import { wakeLanes } from "../src/endpoints/owe-deliveries.ts";
 import { errorText } from "../src/logger.ts";
 import { eraseFromNotifications } from "../src/people/erase-person.ts";
-import type { ApplyJob, DeliverJob } from "../src/queue/jobs.ts";
+import type { ApplyJob } from "../src/queue/jobs.ts";
 import type { Database } from "../src/storage/database.ts";
 import { isDataError, isRetryable, retryConflicts, sqlState } from "../src/storage/database-errors.ts";
 import {
@@ -19,9 +19,19 @@ import {
   takeBatch,
   takeMoreBatches,
 } from "../src/storage/journal.ts";
-import { type Applied, applyActivities } from "./apply-activities.ts";
+import type { AppliedNotification } from "../src/tracing/tracing.ts";
+import { type Applied, applyActivities, nothingApplied } from "./apply-activities.ts";
+import {
+  type ReadEntry,
+  tracedNotification,
+  traceparentOf,
+  traceparentsOfEvents,
+} from "./traced-notifications.ts";
 
-type BatchContext = Pick<Context, "db" | "partitions" | "config" | "clock" | "log" | "queues">;
+type BatchContext = Pick<
+  Context,
+  "db" | "partitions" | "config" | "clock" | "log" | "queues" | "metrics" | "tracing"
+>;
 
 /** Statements cost by their number rather than by their rows; more would hold locks for long. */
 const notificationsTogether = 1_000;
@@ -31,16 +41,40 @@ const notificationsTogether = 1_000;
  * endpoints that are owed something. A failure is written to the batch, and the sweep tries again.
  */
 export async function applyBatch(context: BatchContext, { batchId }: ApplyJob): Promise<void> {
+  const startedAt = new Date();
   try {
-    const owed = await retryConflicts(() => applyWithOthers(context, batchId));
-    await wakeLanes(context, owed);
+    const committed = await retryConflicts(() => applyWithOthers(context, batchId));
+    if (committed === null) return;
+    report(context, committed);
+    await wakeLanes(context, committed.applied.owed);
   } catch (error) {
+    context.metrics.countBatchFailed();
+    context.tracing.notApplied(startedAt, batchId);
     context.log.error({ batch_id: batchId, cause: errorText(error) }, "batch not applied");
     await postponeBatch(context.db, batchId, errorText(error));
   }
 }
 
-async function applyWithOthers(context: BatchContext, batchId: string): Promise<DeliverJob[]> {
+/** A transaction that is durable, and how it went. */
+type Committed = {
+  applied: AppliedEntries;
+  batchIds: string[];
+  /** Of each batch, how long it has been waiting. */
+  lagSeconds: number[];
+  startedAt: Date;
+  seconds: number;
+};
+
+/** Says what came of a transaction, once nothing can take it back. */
+function report({ log, metrics, tracing }: BatchContext, committed: Committed): void {
+  const { applied, batchIds, startedAt, seconds, lagSeconds } = committed;
+  const { events, repeated, discarded, ignored, quarantined } = applied;
+  log.debug({ batch_ids: batchIds, events, repeated, discarded, ignored, quarantined }, "batch applied");
+  metrics.observeApplied(applied, seconds, lagSeconds);
+  tracing.applied(startedAt, batchIds, applied.notifications);
+}
+
+async function applyWithOthers(context: BatchContext, batchId: string): Promise<Committed | null> {
   try {
     return await inOneTransaction(context, batchId, notificationsTogether, applyTogether);
   } catch (error) {
@@ -50,7 +84,7 @@ async function applyWithOthers(context: BatchContext, batchId: string): Promise<
   }
 }
 
-async function applyAlone(context: BatchContext, batchId: string): Promise<DeliverJob[]> {
+async function applyAlone(context: BatchContext, batchId: string): Promise<Committed | null> {
   try {
     return await inOneTransaction(context, batchId, 0, applyTogether);
   } catch (error) {
@@ -60,11 +94,14 @@ async function applyAlone(context: BatchContext, batchId: string): Promise<Deliv
   }
 }
 
+/** @property notifications for traces; none where there are no traces. */
+type AppliedEntries = Applied & BatchSummary & { notifications: AppliedNotification[] };
+
 type ApplyEntries = (
   context: BatchContext,
   tx: Database,
   entries: readonly AcceptedNotification[],
-) => Promise<Applied & BatchSummary>;
+) => Promise<AppliedEntries>;
 
 /** @param maxNotifications up to which other batches that wait are taken along. */
 async function inOneTransaction(
@@ -72,38 +109,31 @@ async function inOneTransaction(
   batchId: string,
   maxNotifications: number,
   apply: ApplyEntries,
-): Promise<DeliverJob[]> {
-  return context.db.transaction(async (tx) => {
+): Promise<Committed | null> {
+  const startedAt = new Date();
+  const startedMs = performance.now();
+  const written = await context.db.transaction(async (tx) => {
     const batch = await takeBatch(tx, batchId);
-    if (batch === null) return [];
+    if (batch === null) return null;
     const others = maxNotifications > 0 ? await takeMoreBatches(tx, batch, maxNotifications) : [];
     const batches = [batch, ...others];
-    const { owed, ...summary } = await apply(context, tx, await loadBatches(tx, batches));
+    const applied = await apply(context, tx, await loadBatches(tx, batches));
     const batchIds = batches.map(({ id }) => id);
-    await markApplied(tx, batchIds, summary);
-    context.log.debug({ batch_ids: batchIds, ...summary }, "batch applied");
-    return owed;
+    return { applied, batchIds, lagSeconds: await markApplied(tx, batchIds, applied) };
   });
+  return written && { ...written, startedAt, seconds: (performance.now() - startedMs) / 1000 };
 }
-
-const nothing: Applied & BatchSummary = {
-  events: 0,
-  repeated: 0,
-  discarded: 0,
-  ignored: 0,
-  quarantined: 0,
-  owed: [],
-  erased: [],
-};
 
 async function applyTogether(
   context: BatchContext,
   tx: Database,
   entries: readonly AcceptedNotification[],
-): Promise<Applied & BatchSummary> {
+): Promise<AppliedEntries> {
+  const { tracing } = context;
   const read: ReadEntry[] = entries.map((entry) => ({
     entry,
     interpretation: interpretNotification(entry.project_id, entry.body, entry.sns_timestamp),
+    traceparent: traceparentOf(tracing, entry),
   }));
   const told = read.flatMap(({ entry, interpretation }) =>
     interpretation.kind === "events"
@@ -115,17 +145,16 @@ async function applyTogether(
   }
   const countOf = (kind: Interpretation["kind"]) =>
     read.filter(({ interpretation }) => interpretation.kind === kind).length;
-  const applied = await applyActivities(context, tx, touchedActivities(told));
+  const applied = await applyActivities(context, tx, touchedActivities(told), traceparentsOfEvents(read));
   if (applied.erased.length > 0) await eraseLate(tx, read, applied.erased);
   return {
     ...applied,
     repeated: told.length - applied.events,
     ignored: countOf("ignored"),
     quarantined: countOf("invalid"),
+    notifications: tracing.isOn ? read.map(tracedNotification) : [],
   };
 }
-
-type ReadEntry = { entry: AcceptedNotification; interpretation: Interpretation };
 
 /** Takes people out of those notifications that tell of emails which were erased, and out of no others. */
 async function eraseLate(
@@ -153,31 +182,48 @@ async function applyOneByOne(
   context: BatchContext,
   tx: Database,
   entries: readonly AcceptedNotification[],
-): Promise<Applied & BatchSummary> {
-  const sum = { ...nothing, owed: [...nothing.owed] };
-  for (const entry of entries) {
-    const one = await applyOrQuarantine(context, tx, entry);
-    sum.events += one.events;
-    sum.repeated += one.repeated;
-    sum.discarded += one.discarded;
-    sum.ignored += one.ignored;
-    sum.quarantined += one.quarantined;
-    sum.owed.push(...one.owed);
-  }
-  return sum;
+): Promise<AppliedEntries> {
+  const ones: AppliedEntries[] = [];
+  for (const entry of entries) ones.push(await applyOrQuarantine(context, tx, entry));
+  const sumOf = (count: keyof BatchSummary) => ones.reduce((sum, one) => sum + one[count], 0);
+  return {
+    events: sumOf("events"),
+    repeated: sumOf("repeated"),
+    discarded: sumOf("discarded"),
+    ignored: sumOf("ignored"),
+    quarantined: sumOf("quarantined"),
+    counted: ones.flatMap(({ counted }) => counted),
+    discardedFor: ones.flatMap(({ discardedFor }) => discardedFor),
+    owed: ones.flatMap(({ owed }) => owed),
+    erased: [],
+    notifications: ones.flatMap(({ notifications }) => notifications),
+  };
 }
 
 async function applyOrQuarantine(
   context: BatchContext,
   tx: Database,
   entry: AcceptedNotification,
-): Promise<Applied & BatchSummary> {
+): Promise<AppliedEntries> {
   try {
     return await tx.transaction((step) => applyTogether(context, step, [entry]));
   } catch (error) {
     if (!isDataError(error)) throw error;
     // The server's own message may quote the value.
     await quarantine(tx, entry, `The database cannot store it (SQLSTATE ${sqlState(error)})`);
-    return { ...nothing, quarantined: 1 };
+    const { tracing } = context;
+    const refused = {
+      traceparent: traceparentOf(tracing, entry),
+      outcome: "invalid" as const,
+      eventType: null,
+      recipients: 0,
+    };
+    return {
+      ...nothingApplied,
+      repeated: 0,
+      ignored: 0,
+      quarantined: 1,
+      notifications: tracing.isOn ? [refused] : [],
+    };
   }
 }

@@ -18,7 +18,7 @@ import {
 
 type LaneContext = Pick<
   Context,
-  "db" | "clock" | "queues" | "secretBox" | "webhookDispatcher" | "metrics" | "log"
+  "db" | "clock" | "queues" | "secretBox" | "webhookDispatcher" | "metrics" | "tracing" | "log"
 >;
 
 /** Outlasts the last attempt of a turn and the writing of its outcome, so that nobody else posts the same meanwhile. */

@@ -8,6 +8,7 @@ import { applyBatch } from "./apply-batch.ts";
 import { deliverLane } from "./deliver-lane.ts";
 import { retain } from "./retain.ts";
 import { sweep } from "./sweep.ts";
+import { createTopicWatch, type TopicWatch } from "./watch-topics.ts";
 
 const applyConcurrency = 2;
 /** Waiting for an answer costs no thread. */
@@ -15,6 +16,7 @@ const laneConcurrency = 500;
 const sweepEveryMs = 1_000;
 const lookForErasuresEveryMs = 5_000;
 const lookForReplaysEveryMs = 500;
+const lookAtTopicsEveryMs = 60_000;
 const lookForExpiredEveryMs = 60_000;
 /** For customers' systems that are about to answer; a post that is broken off may arrive twice. */
 const postGraceMs = 3_000;
@@ -31,6 +33,7 @@ export function startWorkers(context: Context): Workers {
   context.queues.onApply(applyConcurrency, (job) => applyBatch(context, job));
   context.queues.onDeliver(laneConcurrency, (job) => deliverLane(context, job, breakOff.signal));
   const { signal } = stopping;
+  const watchTopics = createTopicWatch(context);
   const repeated = [
     repeat(context, { name: "sweep", everyMs: sweepEveryMs, stopping: signal }, () => sweepOnce(context)),
     repeat(context, { name: "erasing", everyMs: lookForErasuresEveryMs, stopping: signal }, () =>
@@ -38,6 +41,9 @@ export function startWorkers(context: Context): Workers {
     ),
     repeat(context, { name: "replay", everyMs: lookForReplaysEveryMs, stopping: signal }, () =>
       replayOnce(context),
+    ),
+    repeat(context, { name: "watching topics", everyMs: lookAtTopicsEveryMs, stopping: signal }, () =>
+      watchOnce(watchTopics),
     ),
     repeat(context, { name: "retention", everyMs: lookForExpiredEveryMs, stopping: signal }, () =>
       retain(context, signal),
@@ -75,6 +81,11 @@ async function repeat(
 /** @returns false: it has found all that there was. */
 async function sweepOnce(context: Context): Promise<boolean> {
   await sweep(context);
+  return false;
+}
+
+async function watchOnce(watchTopics: TopicWatch): Promise<boolean> {
+  await watchTopics();
   return false;
 }
 

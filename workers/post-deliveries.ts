@@ -9,7 +9,10 @@ import { retryConflicts } from "../src/storage/database-errors.ts";
 import { type FinishedDelivery, finishLease, type LeasedDelivery } from "../src/storage/delivery-leases.ts";
 import { lockLane, pauseLane, type TurningEndpoint, writeLane } from "../src/storage/lanes.ts";
 
-type PostContext = Pick<Context, "db" | "clock" | "queues" | "webhookDispatcher" | "metrics" | "log">;
+type PostContext = Pick<
+  Context,
+  "db" | "clock" | "queues" | "webhookDispatcher" | "metrics" | "tracing" | "log"
+>;
 
 /** An endpoint, and deliveries of it that are leased. */
 export type TakenDeliveries = {
@@ -90,6 +93,11 @@ async function postDelivery(
     return { ...released(delivery), made: null };
   }
   metrics.countAttempts(result.failure ?? "succeeded");
+  const { status, failure } = result;
+  log.debug(
+    { delivery_id: delivery.id, endpoint_id: endpoint.id, attempt: delivery.attempts + 1, status, failure },
+    "webhook posted",
+  );
   const outcome = outcomeOf(result, delivery.schedule_step + 1, clock.random());
   return { delivery_id: delivery.id, outcome, attempt: row, made: result };
 }

@@ -8,33 +8,46 @@ import { listEndpoints } from "../src/storage/endpoints.ts";
 import type { ChangedActivity } from "./changed-activity.ts";
 import type { SuppressionAdded } from "./suppress-recipients.ts";
 
+/** What a batch came to. @property traceparents by the ids of events whose notification is traced. */
+type WhatHappened = {
+  changed: readonly ChangedActivity[];
+  suppressions: readonly SuppressionAdded[];
+  traceparents: ReadonlyMap<string, string>;
+};
+
 /**
  * Writes down what webhook endpoints are owed for what a batch came to.
  * @returns the lanes to wake.
  */
 export async function tellSubscribers(
   tx: Database,
-  changed: readonly ChangedActivity[],
-  suppressions: readonly SuppressionAdded[],
+  { changed, suppressions, traceparents }: WhatHappened,
   recordedAt: Date,
 ): Promise<DeliverJob[]> {
   const endpoints = groupBy(await listEndpoints(tx), ({ project_id }) => project_id);
   const told = [
     ...changed.flatMap(({ row, facts, change }) => {
       const activity = { ...row, ...facts };
-      return change.counted.map((event) => ({ row, webhook: emailWebhook(activity, event, recordedAt) }));
+      return change.counted.map((event) => ({
+        row,
+        event,
+        webhook: emailWebhook(activity, event, recordedAt),
+      }));
     }),
     ...suppressions
       // SES held the email back by itself: this is the echo of a suppression, not a new one.
       .filter(({ suppression }) => !suppression.isEcho)
       .map(({ row, event, suppression }) => ({
         row,
+        event,
         webhook: suppressionWebhook(row, event, suppression, recordedAt),
       })),
   ];
-  const deliveries = told.flatMap(({ row: { project_id }, webhook }) =>
-    owedDeliveries(webhook, endpoints.get(project_id) ?? []).map((owed) => ({ project_id, ...owed })),
-  );
+  const deliveries = told.flatMap(({ row: { project_id }, event, webhook }) => {
+    const traceparent = traceparents.get(event.id) ?? null;
+    const owed = owedDeliveries(webhook, endpoints.get(project_id) ?? []);
+    return owed.map((delivery) => ({ project_id, traceparent, ...delivery }));
+  });
   await insertDeliveries(tx, deliveries);
   return lanesToWake(deliveries);
 }

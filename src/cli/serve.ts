@@ -1,5 +1,5 @@
 import { openContext } from "../context.ts";
-import { type Roles, startService } from "../service.ts";
+import { type Roles, type Service, startService } from "../service.ts";
 import { type Command, environmentConfig, print, readArgs } from "./command.ts";
 import { stopRequest, untilStopped } from "./until-stopped.ts";
 
@@ -15,8 +15,13 @@ function serve(roles: Roles): Command {
       const stop = stopRequest();
       const context = await openContext(environmentConfig());
       const service = await startService(context, roles);
-      print(service.url ? `fanmail listens on ${service.url}` : "fanmail works");
+      print(greeting(service));
       return untilStopped(stop, () => service.close());
     },
   };
+}
+
+function greeting({ url, healthUrl }: Service): string {
+  const apart = healthUrl ? `; health and metrics on ${healthUrl}` : "";
+  return `${url ? `fanmail listens on ${url}` : "fanmail works"}${apart}`;
 }

@@ -1,5 +1,7 @@
 import { isTopicArn } from "../domain/sns-message.ts";
-import { deleteTopic, insertTopic, listTopics } from "../storage/topics.ts";
+import { isSilent } from "../domain/topic-silence.ts";
+import type { Database } from "../storage/database.ts";
+import { deleteTopic, insertTopic, listHeardTopics, listTopics } from "../storage/topics.ts";
 import { type Command, print, printJson, readArgs, table, UsageError } from "./command.ts";
 import { projectNamed, withStore } from "./with-store.ts";
 
@@ -38,10 +40,33 @@ async function add(arn: string, projectName: string): Promise<void> {
 }
 
 async function list(asJson: boolean): Promise<void> {
-  const rows = await withStore(({ db }) => listTopics(db));
+  const rows = await withStore(({ db }) => heardTopics(db));
   if (asJson) return printJson(rows);
-  const lines = rows.map((topic) => [topic.arn, topic.subscription_state, topic.subscription_error ?? ""]);
-  for (const line of table([["TOPIC", "SUBSCRIPTION", ""], ...lines])) print(line);
+  const lines = rows.map((topic) => [
+    topic.arn,
+    topic.subscription_state,
+    lastNotification(topic),
+    topic.subscription_error ?? "",
+  ]);
+  for (const line of table([["TOPIC", "SUBSCRIPTION", "LAST NOTIFICATION", ""], ...lines])) print(line);
+}
+
+function lastNotification({ last_notification_at: last, silent }: ListedTopic): string {
+  return last === null ? "never" : `${last.toISOString()}${silent ? " (silent)" : ""}`;
+}
+
+type ListedTopic = { last_notification_at: Date | null; silent: boolean };
+
+async function heardTopics(db: Database) {
+  const heard = new Map((await listHeardTopics(db)).map((topic) => [topic.id, topic]));
+  return (await listTopics(db)).map((topic) => {
+    const hearing = heard.get(topic.id);
+    return {
+      ...topic,
+      last_notification_at: hearing?.last_notification_at ?? null,
+      silent: hearing ? isSilent(hearing, hearing.now) : false,
+    };
+  });
 }
 
 async function remove(arn: string): Promise<void> {

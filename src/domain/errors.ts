@@ -8,6 +8,8 @@ export class RefusedError extends Error {
   readonly status: 400 | 403 | 413;
   /** A short constant for counters. */
   readonly causeCode: string;
+  /** Of the message, where it could be read so far. */
+  snsMessageId: string | null = null;
 
   constructor(status: 400 | 403 | 413, causeCode: string, message: string, options?: ErrorOptions) {
     super(message, options);

@@ -13,6 +13,7 @@ import { type AttemptRow, finishLease } from "../storage/delivery-leases.ts";
 import type { WholeDelivery } from "../storage/delivery-queries.ts";
 import { lockLane, type TurningEndpoint, writeLane } from "../storage/lanes.ts";
 import { insertLeasedDelivery, recordManualAttempt } from "../storage/manual-attempts.ts";
+import type { Tracing } from "../tracing/tracing.ts";
 import { attemptTimeoutMs } from "../webhooks/post.ts";
 import type { SecretBox } from "../webhooks/secret-box.ts";
 import { disableFailedEndpoint, reportDisabled } from "./disable-endpoint.ts";
@@ -25,6 +26,7 @@ export type PostByHandContext = {
   clock: Clock;
   secretBox: SecretBox;
   webhookDispatcher: Dispatcher;
+  tracing: Tracing;
   metrics: Metrics;
   log: Logger;
   queues: Pick<Queues, "wakeDeliver">;
@@ -48,7 +50,7 @@ export async function testEndpoint(context: PostByHandContext, key: EndpointKey)
   const id = computedId(timeOfId(event.id), [key.id, event.id]);
   const leaseId = clock.newId();
   await insertLeasedDelivery(db, key, event, { id, leaseId, leaseSeconds });
-  const posted = { event_id: event.id, body: event.body(), attempts: 0 };
+  const posted = { id, event_id: event.id, body: event.body(), attempts: 0, traceparent: null };
   const { made, row } = await post(context, endpoint, posted);
   const outcome = { state: made.failure === null ? ("succeeded" as const) : ("exhausted" as const) };
   await learn(context, { ...key, isWaitedFor: false }, made, (tx) =>
@@ -79,7 +81,7 @@ function readEndpoint(db: Database, { project_id, id }: EndpointKey): Promise<Tu
 async function post(
   context: PostByHandContext,
   endpoint: TurningEndpoint,
-  posted: { event_id: string; body: string; attempts: number },
+  posted: Parameters<typeof makeAttempt>[2],
 ): Promise<{ made: MadeAttempt; row: AttemptRow }> {
   const keys = openKeys(context.secretBox, endpoint);
   const { result, row } = await makeAttempt(context, { ...endpoint, ...keys }, posted, neverStopping);

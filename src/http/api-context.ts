@@ -13,4 +13,5 @@ export type ApiContext = Pick<
   | "addressGuard"
   | "webhookDispatcher"
   | "metrics"
+  | "tracing"
 >;

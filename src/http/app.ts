@@ -8,6 +8,7 @@ import { smartcqRoutes } from "./dialects/smartcq.ts";
 import { vibetraceRoutes } from "./dialects/vibetrace.ts";
 import { registerDocumentation } from "./documentation.ts";
 import { errorHandler, notFound } from "./errors.ts";
+import { measureRequests } from "./measure-requests.ts";
 import { createRateLimit } from "./rate-limit.ts";
 import type { AnyRoute, Gate } from "./route.ts";
 import { activityRoutes } from "./routes/activity.ts";
@@ -24,11 +25,7 @@ import { webhookRoutes } from "./routes/webhooks.ts";
 
 /** The API. `POST /ingest/sns` is answered before it, see `front.ts`, and so is X-Request-Id set. */
 export function createApp(api: ApiContext): Express {
-  const app = express();
-  app.disable("x-powered-by");
-  app.disable("etag");
-  registerHealth(app, api.db);
-  registerMetrics(app, api);
+  const app = observedApp(api);
   const routes = routesOf(api);
   registerDocumentation(app, routes);
   const gate: Gate = {
@@ -43,6 +40,26 @@ export function createApp(api: ApiContext): Express {
   for (const route of routes) route.register(app, gate);
   app.use(notFound);
   app.use(errorHandler(api.log));
+  return app;
+}
+
+/** Health and metrics alone, for a process that does not answer the API, or a port that only Prometheus reaches. */
+export function createHealthApp(api: HealthContext): Express {
+  const app = observedApp(api);
+  app.use(notFound);
+  app.use(errorHandler(api.log));
+  return app;
+}
+
+type HealthContext = Pick<ApiContext, "db" | "log" | "metrics">;
+
+function observedApp(api: HealthContext): Express {
+  const app = express();
+  app.disable("x-powered-by");
+  app.disable("etag");
+  app.use(measureRequests(api.metrics));
+  registerHealth(app, api.db);
+  registerMetrics(app, api);
   return app;
 }
 

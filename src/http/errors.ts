@@ -83,9 +83,11 @@ export function notFound(_request: Request, _response: Response): never {
 export function errorHandler(log: Logger) {
   // Express tells error handlers by their four parameters.
   return (error: unknown, _request: Request, response: Response, _next: NextFunction): void => {
+    const requestId = String(response.getHeader("x-request-id"));
     if (response.headersSent) {
       // Half an answer must not look like a whole one.
-      if (!isClosedByCaller(error)) log.error({ cause: errorText(error) }, "answer cut off");
+      if (!isClosedByCaller(error))
+        log.error({ request_id: requestId, cause: errorText(error) }, "answer cut off");
       response.destroy();
       return;
     }
@@ -95,7 +97,6 @@ export function errorHandler(log: Logger) {
       response.status(told.status).json(shape.body(told));
       return;
     }
-    const requestId = String(response.getHeader("x-request-id"));
     log.error({ request_id: requestId, cause: errorText(error) }, "request failed");
     const { status, message } = faultOf(error);
     if (status === 503) response.setHeader("retry-after", retryAfterSeconds);

@@ -2,20 +2,29 @@ import type { Dispatcher } from "undici";
 import { RefusedError, UnavailableError } from "../domain/errors.ts";
 import { payloadTime, type RawNotification, unsignedEnvelope } from "../domain/raw-notification.ts";
 import { parseSnsMessage, type SnsConfirmation, type SnsMessage } from "../domain/sns-message.ts";
+import type { NotificationSource } from "../metrics.ts";
 import type { Certificates } from "../sns/certificates.ts";
 import { confirmSubscription } from "../sns/confirm-subscription.ts";
 import { verifySnsMessage } from "../sns/verify.ts";
 import type { AcceptedNotification } from "../storage/journal.ts";
 import type { SubscriptionState, Topic } from "../storage/topics.ts";
+import type { Tracing } from "../tracing/tracing.ts";
 import type { Batcher, Stored } from "./batcher.ts";
 import type { TopicDirectory } from "./topic-directory.ts";
 
 export type Accepted = Stored | "confirmed" | "unsubscribed";
 
+/** By which way a message came, and when all of it was here. */
+export type Arrival = { source: NotificationSource; at: Date };
+
+/** What the batcher collects. @property traceparent null where the message is not traced. */
+export type IncomingNotification = AcceptedNotification & { traceparent: string | null };
+
 export type AcceptOptions = {
   topics: TopicDirectory;
   certificates: Certificates;
-  batcher: Batcher<AcceptedNotification>;
+  batcher: Batcher<IncomingNotification>;
+  tracing: Pick<Tracing, "traceparentOf" | "received">;
   awsDispatcher: Dispatcher;
   setSubscriptionState: (topic: Topic, state: SubscriptionState, error: string | null) => Promise<void>;
   now: () => Date;
@@ -26,13 +35,16 @@ export type AcceptOptions = {
  * @throws RefusedError when it will never be accepted.
  * @throws UnavailableError when it may be accepted later.
  */
-export async function acceptSnsMessage(body: string, options: AcceptOptions): Promise<Accepted> {
+export async function acceptSnsMessage(
+  body: string,
+  arrival: Arrival,
+  options: AcceptOptions,
+): Promise<Accepted> {
   const message = parseSnsMessage(body);
-  const topic = await allowListed(message.TopicArn, options.topics);
-  await verifySnsMessage(message, options.certificates);
+  const topic = await proven(message, options);
   switch (message.Type) {
     case "Notification":
-      return options.batcher.add(notificationOf(message, topic, body));
+      return store(notificationOf(message, topic, body), topic, arrival, options);
     case "SubscriptionConfirmation":
       return confirm(message, topic, options);
     case "UnsubscribeConfirmation":
@@ -48,17 +60,53 @@ export async function acceptSnsMessage(body: string, options: AcceptOptions): Pr
  * Takes one raw notification in. Nothing in it proves where it comes from: the caller answers for that.
  * @throws RefusedError, UnavailableError as `acceptSnsMessage` does.
  */
-export async function acceptRawNotification(raw: RawNotification, options: AcceptOptions): Promise<Stored> {
+export async function acceptRawNotification(
+  raw: RawNotification,
+  arrival: Arrival,
+  options: AcceptOptions,
+): Promise<Stored> {
   const topic = await allowListed(raw.sourceArn, options.topics);
   // The time is part of the key that finds a repeat: it must not be that of the arrival where there is another.
   const sentAt = raw.sentAt ?? payloadTime(jsonOrNull(raw.message)) ?? options.now();
-  return options.batcher.add({
+  const notification = {
     project_id: topic.project_id,
     topic_id: topic.id,
     sns_message_id: raw.messageId,
     sns_timestamp: sentAt,
     body: unsignedEnvelope(raw, sentAt),
-  });
+  };
+  return store(notification, topic, arrival, options);
+}
+
+async function store(
+  notification: AcceptedNotification,
+  topic: Topic,
+  { source, at }: Arrival,
+  { batcher, tracing }: AcceptOptions,
+): Promise<Stored> {
+  const message = { topicArn: topic.arn, messageId: notification.sns_message_id };
+  const traceparent = tracing.traceparentOf(message);
+  const receipt = { message, traceparent, source, arrivedAt: at };
+  try {
+    const outcome = await batcher.add({ ...notification, traceparent });
+    tracing.received({ ...receipt, outcome });
+    return outcome;
+  } catch (error) {
+    tracing.received({ ...receipt, outcome: "unavailable" });
+    throw error;
+  }
+}
+
+/** @returns the topic, once it is known that the message comes from it. */
+async function proven(message: SnsMessage, { topics, certificates }: AcceptOptions): Promise<Topic> {
+  try {
+    const topic = await allowListed(message.TopicArn, topics);
+    await verifySnsMessage(message, certificates);
+    return topic;
+  } catch (error) {
+    if (error instanceof RefusedError) error.snsMessageId = message.MessageId;
+    throw error;
+  }
 }
 
 async function allowListed(arn: string, topics: TopicDirectory): Promise<Topic> {

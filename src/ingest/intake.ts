@@ -1,17 +1,27 @@
 import type { Dispatcher } from "undici";
 import type { Clock } from "../clock.ts";
 import type { Config } from "../config.ts";
+import { RefusedError } from "../domain/errors.ts";
 import type { RawNotification } from "../domain/raw-notification.ts";
 import { errorText, type Logger } from "../logger.ts";
+import type { Metrics, NotificationSource } from "../metrics.ts";
 import type { Queues } from "../queue/queues.ts";
 import { createCertificates } from "../sns/certificates.ts";
 import type { Database } from "../storage/database.ts";
-import { type AcceptedNotification, storeBatch } from "../storage/journal.ts";
+import { storeBatch } from "../storage/journal.ts";
 import type { Partitions } from "../storage/partitions.ts";
 import { listTopics, setSubscriptionState } from "../storage/topics.ts";
-import { type Accepted, type AcceptOptions, acceptRawNotification, acceptSnsMessage } from "./accept.ts";
+import type { Tracing } from "../tracing/tracing.ts";
+import {
+  type Accepted,
+  type AcceptOptions,
+  acceptRawNotification,
+  acceptSnsMessage,
+  type IncomingNotification,
+} from "./accept.ts";
 import { type Batcher, createBatcher } from "./batcher.ts";
 import { createTopicDirectory } from "./topic-directory.ts";
+import { createTopicHearing } from "./topic-hearing.ts";
 
 export type IntakeContext = {
   config: Pick<Config, "localCertificates">;
@@ -21,52 +31,104 @@ export type IntakeContext = {
   partitions: Partitions;
   queues: Pick<Queues, "wakeApply">;
   awsDispatcher: Dispatcher;
+  metrics: Metrics;
+  tracing: Tracing;
 };
 
 /** What takes notifications in, for all ways by which they come to a process. */
 export type Intake = {
   /** As `acceptSnsMessage`. */
-  accept(body: string): Promise<Accepted>;
+  accept(body: string, source: NotificationSource): Promise<Accepted>;
   /** As `acceptRawNotification`. */
-  acceptRaw(raw: RawNotification): Promise<Accepted>;
+  acceptRaw(raw: RawNotification, source: NotificationSource): Promise<Accepted>;
   /** Commits what is waiting, and takes no more. */
   close(): Promise<void>;
 };
 
 export function openIntake(context: IntakeContext): Intake {
-  const wakeUps = new Set<Promise<void>>();
-  const batcher = journalBatcher(context, wakeUps);
+  const afterwards = createAfterwards();
+  const batcher = journalBatcher(context, afterwards);
+  const now = context.clock.now;
   const options: AcceptOptions = {
-    topics: createTopicDirectory(() => listTopics(context.db), context.clock.now),
+    topics: createTopicDirectory(() => listTopics(context.db), now),
     certificates: createCertificates({
       localCertificates: context.config.localCertificates,
       dispatcher: context.awsDispatcher,
-      now: context.clock.now,
+      now,
     }),
     batcher,
+    tracing: context.tracing,
     awsDispatcher: context.awsDispatcher,
     setSubscriptionState: (topic, state, error) => setSubscriptionState(context.db, topic, state, error),
-    now: context.clock.now,
+    now,
   };
   return {
-    accept: (body) => acceptSnsMessage(body, options),
-    acceptRaw: (raw) => acceptRawNotification(raw, options),
+    accept: (body, source) =>
+      counted(context.metrics, source, acceptSnsMessage(body, { source, at: now() }, options)),
+    acceptRaw: (raw, source) =>
+      counted(context.metrics, source, acceptRawNotification(raw, { source, at: now() }, options)),
     async close() {
       await batcher.close();
-      await Promise.all(wakeUps);
+      await afterwards.settled();
     },
   };
 }
 
-/** Commits to the journal, and wakes a worker when something was new. */
-function journalBatcher(context: IntakeContext, wakeUps: Set<Promise<void>>): Batcher<AcceptedNotification> {
-  return createBatcher({
-    async commit(items) {
-      const batchId = context.clock.newId();
-      const isNew = await storeBatch(context.db, context.partitions, batchId, items);
-      if (isNew.includes(true)) wake(context, batchId, wakeUps);
-      return isNew;
+async function counted(
+  metrics: Metrics,
+  source: NotificationSource,
+  accepting: Promise<Accepted>,
+): Promise<Accepted> {
+  try {
+    const accepted = await accepting;
+    if (accepted === "stored" || accepted === "duplicate") metrics.countReceived(source, accepted);
+    return accepted;
+  } catch (error) {
+    if (error instanceof RefusedError) metrics.countRefused(source, error.causeCode);
+    else metrics.countUnavailable(source);
+    throw error;
+  }
+}
+
+/** What follows a commit, and nobody waits for but who stops. */
+type Afterwards = { add(work: Promise<void>): void; settled(): Promise<void> };
+
+function createAfterwards(): Afterwards {
+  const underWay = new Set<Promise<void>>();
+  return {
+    add(work) {
+      const settling = work.finally(() => underWay.delete(settling));
+      underWay.add(settling);
     },
+    async settled() {
+      await Promise.all(underWay);
+    },
+  };
+}
+
+/** Commits to the journal; when something was new, wakes a worker and notes which topics have spoken. */
+function journalBatcher(context: IntakeContext, afterwards: Afterwards): Batcher<IncomingNotification> {
+  const { metrics, tracing, clock } = context;
+  const hear = createTopicHearing(context.db, clock.now, context.log);
+  const commit = async (items: readonly IncomingNotification[]) => {
+    const batchId = clock.newId();
+    const startedMs = performance.now();
+    const isNew = await storeBatch(context.db, context.partitions, batchId, items);
+    metrics.observeCommit(items.length, (performance.now() - startedMs) / 1000);
+    if (isNew.includes(true)) {
+      afterwards.add(wake(context, batchId));
+      afterwards.add(
+        hear(new Set(items.filter((_item, place) => isNew[place]).map((item) => item.topic_id))),
+      );
+    }
+    return isNew;
+  };
+  return createBatcher({
+    commit: (items) =>
+      tracing.commit(
+        items.map(({ traceparent }) => traceparent),
+        () => commit(items),
+      ),
     maxBatch: 256,
     maxWaitMs: 5,
     maxCommits: 4,
@@ -74,11 +136,9 @@ function journalBatcher(context: IntakeContext, wakeUps: Set<Promise<void>>): Ba
   });
 }
 
-/** Nobody waits for it: the notification is durable, and the sweep finds a batch whose wake-up is lost. */
-function wake({ queues, log }: IntakeContext, batchId: string, wakeUps: Set<Promise<void>>): void {
-  const wakeUp = queues
+/** The notification is durable, and the sweep finds a batch whose wake-up is lost. */
+async function wake({ queues, log }: IntakeContext, batchId: string): Promise<void> {
+  await queues
     .wakeApply([{ batchId }])
-    .catch((error: unknown) => log.warn({ batch_id: batchId, cause: errorText(error) }, "worker not woken"))
-    .finally(() => wakeUps.delete(wakeUp));
-  wakeUps.add(wakeUp);
+    .catch((error: unknown) => log.warn({ batch_id: batchId, cause: errorText(error) }, "worker not woken"));
 }

@@ -4,6 +4,7 @@ import { z } from "zod";
 import { RefusedError, UnavailableError } from "../domain/errors.ts";
 import type { RawNotification } from "../domain/raw-notification.ts";
 import { errorText, type Logger } from "../logger.ts";
+import type { Metrics } from "../metrics.ts";
 import type { Accepted } from "./accept.ts";
 import type { Intake } from "./intake.ts";
 import { readBody } from "./read-body.ts";
@@ -21,6 +22,7 @@ export type ReceiverOptions = {
   intake: Intake;
   /** null: raw deliveries are refused. */
   rawToken: string | null;
+  metrics: Pick<Metrics, "countRefused" | "observeRequest">;
   log: Logger;
 };
 
@@ -38,6 +40,7 @@ export function isIngest({ method, url = "" }: IncomingMessage): boolean {
  */
 export function createReceiver(options: ReceiverOptions): Receiver {
   return async (request, response) => {
+    measure(request, response, options.metrics);
     try {
       answer(response, 200, { status: await receive(request, options) });
     } catch (error) {
@@ -46,13 +49,40 @@ export function createReceiver(options: ReceiverOptions): Receiver {
   };
 }
 
-async function receive(request: IncomingMessage, { intake, rawToken }: ReceiverOptions): Promise<Accepted> {
+/** @param request its path is left out of the label: it may hold the token. */
+function measure(
+  { url }: IncomingMessage,
+  response: ServerResponse,
+  metrics: ReceiverOptions["metrics"],
+): void {
+  const route = tokenOf(url ?? "") === null ? "/ingest/sns" : "/ingest/sns/raw";
+  const startedMs = performance.now();
+  response.once("close", () => {
+    const status = response.writableFinished ? String(response.statusCode) : "aborted";
+    metrics.observeRequest("POST", route, status, (performance.now() - startedMs) / 1000);
+  });
+}
+
+async function receive(request: IncomingMessage, options: ReceiverOptions): Promise<Accepted> {
+  const { intake, metrics } = options;
+  const taken = await readMessage(request, options).catch((error: unknown) => {
+    // The intake counts what comes to it; this has not.
+    if (error instanceof RefusedError) metrics.countRefused("http", error.causeCode);
+    throw error;
+  });
+  return "raw" in taken ? intake.acceptRaw(taken.raw, "http") : intake.accept(taken.body, "http");
+}
+
+async function readMessage(
+  request: IncomingMessage,
+  { rawToken }: ReceiverOptions,
+): Promise<{ body: string } | { raw: RawNotification }> {
   const isRaw = request.headers["x-amz-sns-rawdelivery"] === "true";
   const token = tokenOf(request.url ?? "");
   if (token !== null || isRaw) assertRawAllowed(token, rawToken);
   const body = await readBody(request, maxBodyBytes);
   // SNS confirms a subscription by a signed message, with raw delivery too.
-  return isRaw ? intake.acceptRaw(rawNotification(request, body)) : intake.accept(body);
+  return isRaw ? { raw: rawNotification(request, body) } : { body };
 }
 
 function tokenOf(url: string): string | null {
@@ -88,7 +118,11 @@ function rawNotification({ headers }: IncomingMessage, message: string): RawNoti
 function refuse(request: IncomingMessage, response: ServerResponse, error: unknown, log: Logger): void {
   const requestId = response.getHeader("x-request-id");
   if (error instanceof RefusedError) {
-    log.info({ request_id: requestId, cause: error.causeCode }, "notification refused");
+    const { causeCode, snsMessageId } = error;
+    log.info(
+      { request_id: requestId, cause: causeCode, ...(snsMessageId && { sns_message_id: snsMessageId }) },
+      "notification refused",
+    );
     // What is left of an oversized body is not worth reading.
     if (error.status === 413) response.setHeader("connection", "close");
     answer(response, error.status, { error: error.message });

@@ -51,15 +51,11 @@ function accept(
   { Body = "", MessageId = "", Attributes }: Message,
   { intake, queueArn }: SqsMessageOptions,
 ): Promise<Accepted> {
-  if (isEnvelope(Body)) return intake.accept(Body);
+  if (isEnvelope(Body)) return intake.accept(Body, "sqs");
   // Raw delivery: that only SNS may write to the queue is for the queue's policy to see to.
   const sentAtMs = Number(Attributes?.SentTimestamp);
-  return intake.acceptRaw({
-    sourceArn: queueArn,
-    messageId: MessageId,
-    sentAt: Number.isFinite(sentAtMs) ? new Date(sentAtMs) : null,
-    message: Body,
-  });
+  const sentAt = Number.isFinite(sentAtMs) ? new Date(sentAtMs) : null;
+  return intake.acceptRaw({ sourceArn: queueArn, messageId: MessageId, sentAt, message: Body }, "sqs");
 }
 
 function isEnvelope(body: string): boolean {

@@ -1,4 +1,4 @@
-import { createPostgresBackend, type JobsOptions, Queue, Worker, withBackend } from "bullmq";
+import { createPostgresBackend, type JobsOptions, Queue, type Telemetry, Worker, withBackend } from "bullmq";
 import { Cluster, Redis } from "ioredis";
 import type { CountRequests } from "../domain/request-window.ts";
 import { countInRedis } from "./request-windows.ts";
@@ -39,10 +39,13 @@ const takeOver = { lockDuration: 6_000, stalledInterval: 1_000, runRetryDelay: 1
 /** A braced prefix keeps the keys of a queue in one slot of Redis Cluster. */
 const prefix = "{fanmail}";
 
-export function queueDriver(connection: QueueConnection, onError: OnError): QueueDriver {
+/** Of BullMQ: nothing where nothing is traced. */
+export type Traced = { telemetry?: Telemetry };
+
+export function queueDriver(connection: QueueConnection, onError: OnError, traced: Traced): QueueDriver {
   return connection.kind === "postgres"
-    ? postgresDriver(connection.url, onError)
-    : redisDriver(connection, onError);
+    ? postgresDriver(connection.url, onError, traced)
+    : redisDriver(connection, onError, traced);
 }
 
 /** Makes or updates BullMQ's own tables, in the schema `bullmq`. */
@@ -60,16 +63,17 @@ export async function migrateQueues(url: string): Promise<void> {
   }
 }
 
-function postgresDriver(url: string, onError: OnError): QueueDriver {
+function postgresDriver(url: string, onError: OnError, traced: Traced): QueueDriver {
   const { Queue, Worker } = withBackend(createPostgresBackend);
   const connection = { connectionString: url, max: 4, connectionTimeoutMillis: 3_000 };
   return {
     queue(name) {
-      const queue = new Queue(name, { connection });
+      const queue = new Queue(name, { connection, ...traced });
       return queue.on("error", onError);
     },
     worker(name, concurrency, work) {
-      const worker = new Worker(name, (job) => work(job.data), { connection, concurrency, ...takeOver });
+      const options = { connection, concurrency, ...takeOver, ...traced };
+      const worker = new Worker(name, (job) => work(job.data), options);
       return worker.on("error", onError).on("failed", (_job, error) => onError(error));
     },
     countRequests: null,
@@ -79,18 +83,18 @@ function postgresDriver(url: string, onError: OnError): QueueDriver {
 
 type RedisConnection = Exclude<QueueConnection, { kind: "postgres" }>;
 
-function redisDriver(redis: RedisConnection, onError: OnError): QueueDriver {
+function redisDriver(redis: RedisConnection, onError: OnError, traced: Traced): QueueDriver {
   // A wake-up is worth nothing later, because the sweep repeats it, nor is a count: fail at once while Redis is away.
   const forAdding = openRedis(redis, { enableOfflineQueue: false, maxRetriesPerRequest: 1 });
   const forWorking = openRedis(redis, { enableOfflineQueue: true, maxRetriesPerRequest: null });
   for (const client of [forAdding, forWorking]) client.on("error", onError);
   return {
     queue(name) {
-      const queue = new Queue(name, { connection: forAdding, prefix });
+      const queue = new Queue(name, { connection: forAdding, prefix, ...traced });
       return queue.on("error", onError);
     },
     worker(name, concurrency, work) {
-      const options = { connection: forWorking, concurrency, prefix, ...takeOver };
+      const options = { connection: forWorking, concurrency, prefix, ...takeOver, ...traced };
       const worker = new Worker(name, (job) => work(job.data), options);
       return worker.on("error", onError).on("failed", (_job, error) => onError(error));
     },

@@ -5,6 +5,7 @@ import {
   migrateQueues,
   type QueueConnection,
   queueDriver,
+  type Traced,
 } from "./backend.ts";
 import { type ApplyJob, applyOptions, type DeliverJob, deliverOptions, queueNames } from "./jobs.ts";
 
@@ -26,13 +27,15 @@ export type Queues = {
 /**
  * Connects, and makes BullMQ's own tables where it runs on Postgres.
  * @param onError told of lost connections (BullMQ connects again by itself) and of jobs that failed.
+ * @param isTraced whether there is an OpenTelemetry that takes BullMQ's spans.
  */
 export async function openQueues(
   connection: QueueConnection,
   onError: (error: Error) => void,
+  isTraced = false,
 ): Promise<Queues> {
   if (connection.kind === "postgres") await migrateQueues(connection.url);
-  const driver = queueDriver(connection, onError);
+  const driver = queueDriver(connection, onError, isTraced ? await telemetry() : {});
   const apply: JobQueue<ApplyJob> = driver.queue(queueNames.apply);
   const deliver: JobQueue<DeliverJob> = driver.queue(queueNames.deliver);
   const workers: JobWorker[] = [];
@@ -63,4 +66,10 @@ export async function openQueues(
       driver.disconnect();
     },
   };
+}
+
+/** Loads OpenTelemetry, which nobody needs who does not trace. */
+async function telemetry(): Promise<Traced> {
+  const { queueTelemetry } = await import("./telemetry.ts");
+  return { telemetry: queueTelemetry() };
 }

@@ -2,9 +2,13 @@ import type { OwedDelivery } from "../domain/owed-delivery.ts";
 import { type Columns, columnList, rowSource } from "./columns.ts";
 import type { Database } from "./database.ts";
 
-export type NewDelivery = OwedDelivery & { project_id: string };
+export type NewDelivery = OwedDelivery & {
+  project_id: string;
+  /** W3C traceparent of the notification that it tells of, where that is traced. */
+  traceparent?: string | null;
+};
 
-const newColumns: Columns<Omit<NewDelivery, "due_at">> = {
+const newColumns: Columns<Omit<Required<NewDelivery>, "due_at">> = {
   project_id: "uuid",
   id: "uuid",
   endpoint_id: "uuid",
@@ -12,6 +16,7 @@ const newColumns: Columns<Omit<NewDelivery, "due_at">> = {
   event_type: "text",
   body: "text",
   state: "text",
+  traceparent: "text",
 };
 
 /**
@@ -20,7 +25,10 @@ const newColumns: Columns<Omit<NewDelivery, "due_at">> = {
  */
 export async function insertDeliveries(tx: Database, rows: readonly NewDelivery[]): Promise<number> {
   if (rows.length === 0) return 0;
-  const source = rowSource({ ...newColumns, due_at: "timestamptz" }, rows);
+  const source = rowSource(
+    { ...newColumns, due_at: "timestamptz" },
+    rows.map((row) => ({ traceparent: null, ...row })),
+  );
   // An event may lie ahead, by a caller's word; it is told of now.
   const inserted = await tx.query(
     `insert into deliveries (${columnList(newColumns)}, due_at)

@@ -11,6 +11,8 @@ export type LeasedDelivery = {
   attempts: number;
   /** Those of the present schedule. */
   schedule_step: number;
+  /** Of the notification that it tells of; null: it was not traced. */
+  traceparent: string | null;
 };
 
 export type Lease = {
@@ -42,7 +44,7 @@ export async function leaseDue(
      )
      update deliveries set state = 'leased', lease_id = $4, lease_expires_at = now() + $5 * interval '1 second'
      from due where deliveries.project_id = $1 and deliveries.id = due.id
-     returning deliveries.id, event_id, body, attempts, schedule_step, due_at`,
+     returning deliveries.id, event_id, body, attempts, schedule_step, traceparent, due_at`,
     [project_id, id, lease.limit, lease.id, lease.seconds],
   );
   return rows.toSorted(

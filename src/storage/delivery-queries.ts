@@ -79,7 +79,7 @@ function matching({ projectId, endpointId, states, since, until }: DeliveryFilte
 }
 
 /** A delivery with what was posted. */
-export type WholeDelivery = ReadDelivery & { body: string };
+export type WholeDelivery = ReadDelivery & { body: string; traceparent: string | null };
 
 /** @returns null when there is none. */
 export async function findDelivery(
@@ -88,7 +88,7 @@ export async function findDelivery(
   id: string,
 ): Promise<WholeDelivery | null> {
   const [delivery] = await db.query<WholeDelivery>(
-    `select ${columns}, body ${ofDeliveries} where delivery.project_id = $1 and delivery.id = $2`,
+    `select ${columns}, body, traceparent ${ofDeliveries} where delivery.project_id = $1 and delivery.id = $2`,
     [projectId, id],
   );
   return delivery ?? null;
@@ -138,4 +138,13 @@ export async function laneTotals(db: Database): Promise<LaneTotals> {
      where endpoint.state = 'enabled'`,
   );
   return totals ?? { due: 0, in_flight: 0, oldest_due_seconds: 0 };
+}
+
+/** How many endpoints there are in each state. */
+export async function endpointTotals(db: Database): Promise<{ enabled: number; disabled: number }> {
+  const [totals] = await db.query<{ enabled: number; disabled: number }>(
+    `select count(*) filter (where state = 'enabled')::integer as enabled,
+       count(*) filter (where state = 'disabled')::integer as disabled from webhook_endpoints`,
+  );
+  return totals ?? { enabled: 0, disabled: 0 };
 }

@@ -74,6 +74,27 @@ function identity(row: Pick<AcceptedNotification, "topic_id" | "sns_message_id">
 
 export type Batch = { id: string; notification_count: number; first_timestamp: Date; last_timestamp: Date };
 
+/** What waits to be applied, and what could not be. */
+export type JournalTotals = {
+  batches_waiting: number;
+  /** How long the oldest of them has been waiting. */
+  oldest_seconds: number;
+  /** Notifications quarantined in the last seven days. */
+  quarantined: number;
+};
+
+/** Reads what waits, and of the rest only batches with something in quarantine. */
+export async function journalTotals(db: Database): Promise<JournalTotals> {
+  const [totals] = await db.query<JournalTotals>(
+    `select count(*)::integer as batches_waiting,
+       coalesce(extract(epoch from now() - min(received_at)), 0)::float as oldest_seconds,
+       (select coalesce(sum(quarantined_count), 0)::integer from batches
+        where quarantined_count > 0 and applied_at > now() - interval '7 days') as quarantined
+     from batches where applied_at is null`,
+  );
+  return totals ?? { batches_waiting: 0, oldest_seconds: 0, quarantined: 0 };
+}
+
 const batchColumns = "id, notification_count, first_timestamp, last_timestamp";
 
 /**
@@ -145,20 +166,24 @@ export type BatchSummary = {
   quarantined: number;
 };
 
-/** @param batchIds applied together; what came of them is written to the first, and 0 to the others. */
+/**
+ * @param batchIds applied together; what came of them is written to the first, and 0 to the others.
+ * @returns of each how long it has been waiting, in seconds.
+ */
 export async function markApplied(
   tx: Database,
   batchIds: readonly string[],
   summary: BatchSummary,
-): Promise<void> {
-  await tx.query(
+): Promise<number[]> {
+  const rows = await tx.query<{ lag_seconds: number }>(
     `update batches set applied_at = now(), attempts = attempts + 1, last_error = null,
        event_count = case when id = $1 then $3 else 0 end,
        repeated_count = case when id = $1 then $4 else 0 end,
        discarded_count = case when id = $1 then $5 else 0 end,
        ignored_count = case when id = $1 then $6 else 0 end,
        quarantined_count = case when id = $1 then $7 else 0 end
-     where id = any($2::uuid[])`,
+     where id = any($2::uuid[])
+     returning extract(epoch from clock_timestamp() - received_at)::float as lag_seconds`,
     [
       batchIds[0],
       batchIds,
@@ -169,6 +194,7 @@ export async function markApplied(
       summary.quarantined,
     ],
   );
+  return rows.map(({ lag_seconds }) => lag_seconds);
 }
 
 /** Puts a batch off after a failure: by a second, doubling up to five minutes. */

@@ -1,3 +1,5 @@
+import type { Hearing } from "../domain/topic-silence.ts";
+import { type Columns, rowSource } from "./columns.ts";
 import type { Database } from "./database.ts";
 
 export type SubscriptionState = "unknown" | "confirmed" | "confirmation_failed" | "unsubscribed";
@@ -43,5 +45,50 @@ export async function setSubscriptionState(
     `update topics set subscription_state = $3, subscription_error = $4, subscription_changed_at = now()
      where project_id = $1 and id = $2`,
     [topic.project_id, topic.id, state, error],
+  );
+}
+
+export type HeardTopic = Pick<Topic, "project_id" | "id" | "arn"> &
+  Hearing & {
+    /** The database's clock, one for all processes; in whole milliseconds, as the times are. */
+    now: Date;
+  };
+
+const heardColumns = `project_id, id, arn, heard_since, last_notification_at, usual_gap_seconds,
+  date_trunc('milliseconds', now()) as now`;
+
+/** What is known of when topics speak. @param ids all of them unless given. */
+export async function listHeardTopics(db: Database, ids?: readonly string[]): Promise<HeardTopic[]> {
+  return db.query<HeardTopic>(
+    `select ${heardColumns} from topics where $1::uuid[] is null or id = any($1) order by arn`,
+    [ids ?? null],
+  );
+}
+
+/** @property known what `heard` was made of. */
+export type HeardChange = { id: string; heard: Hearing; known: Hearing };
+
+const changeColumns: Columns<Hearing & { id: string; known_at: Date }> = {
+  id: "uuid",
+  heard_since: "timestamptz",
+  last_notification_at: "timestamptz",
+  usual_gap_seconds: "double precision",
+  known_at: "timestamptz",
+};
+
+/** Writes what has been learnt, but not over what another process has written meanwhile: that one has heard the same. */
+export async function writeHearing(db: Database, changes: readonly HeardChange[]): Promise<void> {
+  const rows = changes.map(({ id, heard, known }) => ({
+    id,
+    ...heard,
+    known_at: known.last_notification_at,
+  }));
+  const source = rowSource(changeColumns, rows);
+  await db.query(
+    `update topics set heard_since = rows.heard_since, last_notification_at = rows.last_notification_at,
+       usual_gap_seconds = rows.usual_gap_seconds
+     from ${source.sql}
+     where topics.id = rows.id and topics.last_notification_at is not distinct from rows.known_at`,
+    source.params,
   );
 }

@@ -27,6 +27,8 @@ export type Post = {
   headers: Readonly<Record<string, string>>;
   /** Sign as Really Quick Emails does, too. */
   legacySignature: boolean;
+  /** W3C Trace Context of the attempt, for receivers that trace too; null: it is not traced. */
+  traceparent: string | null;
 };
 
 export type PostOptions = {
@@ -110,10 +112,12 @@ function madeAttempt(
 }
 
 function headersOf(post: Post, { now, userAgent }: PostOptions): Record<string, string> {
-  const { eventId, body, attempt, secrets } = post;
+  const { eventId, body, attempt, secrets, traceparent } = post;
   const timestampSeconds = Math.floor(now().getTime() / 1000);
   const [newest] = secrets;
   return {
+    // Ids and nothing else. A customer who sends one of their own has it their way.
+    ...(traceparent && { traceparent }),
     ...post.headers,
     "content-type": "application/json",
     "user-agent": userAgent,

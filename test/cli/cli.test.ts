@@ -166,10 +166,12 @@ describe("topics", () => {
         arn,
         subscription_state: "unknown",
         subscription_error: null,
+        last_notification_at: null,
+        silent: false,
       },
     ]);
     expect(await answerOf("topics", "list")).toBe(
-      `TOPIC${" ".repeat(arn.length - 3)}SUBSCRIPTION\n${arn}  unknown\n`,
+      `TOPIC${" ".repeat(arn.length - 3)}SUBSCRIPTION  LAST NOTIFICATION\n${arn}  unknown       never\n`,
     );
 
     expect(await answerOf("topics", "remove", arn)).toBe(`Removed ${arn}. What came from it stays.\n`);

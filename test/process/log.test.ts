@@ -7,6 +7,7 @@ import { until } from "../support/wait.ts";
 import { webhookSink } from "../support/webhook-sink.ts";
 
 const topic = "arn:aws:sns:us-east-1:123456789012:example-shop-events";
+const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 let root: { path: string; remove(): Promise<void> };
 
 beforeAll(async () => {
@@ -43,10 +44,13 @@ test("at its most talkative the log tells what happened, and holds no address, n
     headers: { authorization: "confidential" },
   });
   const rotated = await askApi(`/v1/webhooks/${endpoint.id}/rotate-secret`, {});
-  const ingest = async (body: string) => (await fetch(`${url}/ingest/sns`, { method: "POST", body })).status;
+  const ingest = async (body: string, requestId = "unnamed") =>
+    (await fetch(`${url}/ingest/sns`, { method: "POST", body, headers: { "x-request-id": requestId } }))
+      .status;
   const sign = (payload: unknown) =>
     signer.wrap(topic, JSON.stringify(payload), new Date("2026-11-20T12:00:00Z"));
 
+  const forged = sign(sesEvent("Open", { to: ["victim@example.com"] })).replace("message-1", "confidential");
   const statuses = [
     await ingest(
       sign(sesEvent("Send", { to: ["victim@example.com"], mail: { tags: { note: ["confidential"] } } })),
@@ -55,8 +59,8 @@ test("at its most talkative the log tells what happened, and holds no address, n
     await ingest(
       sign(sesEvent("Send", { to: ["victim@example.com"] })).replace("Notification", "victim@example.com"),
     ),
-    await ingest(sign(sesEvent("Open", { to: ["victim@example.com"] })).replace("message-1", "confidential")),
-    await ingest("victim@example.com"),
+    await ingest(forged, "the-forged-one"),
+    await ingest("victim@example.com", "the-one-that-is-no-json"),
   ];
   const asked = await fetch(`${url}/v1/activity?email=victim@example.com&status=confidential`);
   await until("both are applied", () => (service.stderr().match(/batch applied/g) ?? []).length >= 1);
@@ -66,10 +70,36 @@ test("at its most talkative the log tells what happened, and holds no address, n
 
   expect([...statuses, asked.status]).toEqual([200, 200, 400, 403, 400, 401]);
   expect(stderr).toContain("batch applied");
-  expect(stderr).toContain("notification refused");
+  const lines = linesOf(stderr);
+  expect(lines.filter(({ msg }) => msg === "notification refused")).toMatchObject([
+    { cause: "not_sns", request_id: "unnamed" },
+    { cause: "signature", request_id: "the-forged-one", sns_message_id: messageIdOf(forged) },
+    { cause: "not_json", request_id: "the-one-that-is-no-json" },
+  ]);
+  expect(lines.find(({ msg }) => msg === "batch applied")).toMatchObject({
+    batch_ids: expect.arrayContaining([expect.stringMatching(uuid)]),
+  });
+  expect(lines.find(({ msg }) => msg === "webhook posted")).toMatchObject({
+    delivery_id: expect.stringMatching(uuid),
+    endpoint_id: endpoint.id,
+    attempt: 1,
+    status: 410,
+  });
   expect(stderr).not.toMatch(/victim|confidential/);
   for (const { secret } of [endpoint, rotated]) {
     expect(secret).toMatch(/^whsec_.{40}/);
     expect(stderr).not.toContain(secret.slice("whsec_".length));
   }
 });
+
+/** What is no JSON is of the embedded PostgreSQL. */
+function linesOf(stderr: string): Record<string, unknown>[] {
+  return stderr
+    .split("\n")
+    .filter((line) => line.startsWith("{"))
+    .map((line) => JSON.parse(line) as Record<string, unknown>);
+}
+
+function messageIdOf(envelope: string): unknown {
+  return (JSON.parse(envelope) as { MessageId: unknown }).MessageId;
+}

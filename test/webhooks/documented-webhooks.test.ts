@@ -358,7 +358,7 @@ describe("the tables of docs/webhooks.md", () => {
 
   test("have the metrics that there are", async () => {
     const metrics = await (await fetch(`${service.url}/metrics`)).text();
-    const names = [...metrics.matchAll(/^# TYPE (\S+)/gm)].map(([, name]) => `\`${name}\``);
+    const names = [...metrics.matchAll(/^# TYPE (fanmail_webhook_\S+)/gm)].map(([, name]) => `\`${name}\``);
     expect(
       tableRows(section("Metrics"))
         .map(([name]) => name)

@@ -1,0 +1,156 @@
+import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
+import { createTopicHearing } from "../../src/ingest/topic-hearing.ts";
+import type { Logger } from "../../src/logger.ts";
+import { type HeardTopic, listHeardTopics, writeHearing } from "../../src/storage/topics.ts";
+import { createTopicWatch } from "../../workers/watch-topics.ts";
+import { type TestDatabase, testDatabase } from "../support/database.ts";
+import { startTestService, type TestService } from "../support/service.ts";
+import { asMessage, sesEvent } from "../support/ses.ts";
+import { testTopic } from "../support/sns-signer.ts";
+import { until } from "../support/wait.ts";
+
+let database: TestDatabase;
+let service: TestService;
+
+beforeAll(async () => {
+  database = await testDatabase();
+  service = await startTestService({
+    databaseUrl: database.url,
+    roles: { receiver: true, workers: false },
+  });
+});
+beforeEach(async () => {
+  await database.db.query(
+    "update topics set heard_since = null, last_notification_at = null, usual_gap_seconds = null",
+  );
+});
+afterAll(async () => {
+  await service?.close();
+  await database?.drop();
+});
+
+async function theTopic(): Promise<HeardTopic> {
+  const [topic] = await listHeardTopics(database.db);
+  if (topic?.arn !== testTopic) throw new Error("There is no topic");
+  return topic;
+}
+
+/** It has been heard for a week, and last so many minutes ago. */
+async function lastHeard(minutes: number): Promise<void> {
+  await database.db.query(
+    `update topics set heard_since = now() - interval '7 days', usual_gap_seconds = 60,
+       last_notification_at = date_trunc('milliseconds', now()) - $1 * interval '1 minute'`,
+    [minutes],
+  );
+}
+
+type Line = [level: string, message: string, fields: object];
+
+/** Keeps what is logged. */
+function keepingLog(): { lines: Line[]; log: Logger } {
+  const lines: Line[] = [];
+  const keep = (level: string) => (fields: object, message: string) =>
+    void lines.push([level, message, fields]);
+  return {
+    lines,
+    log: { error: keep("error"), warn: keep("warn"), info: keep("info"), debug: keep("debug") },
+  };
+}
+
+test("what is new notes when its topic spoke; a repeat does not", async () => {
+  const receiver = await startTestService({
+    databaseUrl: database.url,
+    roles: { receiver: true, workers: false },
+    signer: service.signer,
+  });
+  const message = service.signer.notification(asMessage(sesEvent("Send")));
+  await receiver.ingest(message);
+  await until("it is noted", async () => (await theTopic()).last_notification_at !== null);
+  const { heard_since, last_notification_at } = await theTopic();
+  expect(heard_since).toEqual(last_notification_at);
+
+  await lastHeard(30);
+  const before = await theTopic();
+  const other = await startTestService({
+    databaseUrl: database.url,
+    roles: { receiver: true, workers: false },
+    signer: service.signer,
+  });
+  await other.ingest(message);
+  // What was under way is finished by then.
+  await other.close();
+  await receiver.close();
+  expect((await theTopic()).last_notification_at).toEqual(before.last_notification_at);
+});
+
+test("an answer does not wait for the note", async () => {
+  await database.db.transaction(async (tx) => {
+    await tx.query("select from topics for update");
+    const answer = await service.ingest(service.signer.notification(asMessage(sesEvent("Send"))));
+    expect(await answer.json()).toEqual({ status: "stored" });
+  });
+});
+
+test("a process notes a topic every ten seconds at most", async () => {
+  let now = new Date("2026-11-25T12:00:00Z");
+  const hear = createTopicHearing(database.db, () => now, keepingLog().log);
+  const { id } = await theTopic();
+  await hear([id]);
+  await lastHeard(30);
+  now = new Date("2026-11-25T12:00:09.999Z");
+  await hear([id]);
+  expect((await theTopic()).usual_gap_seconds).toBe(60);
+  now = new Date("2026-11-25T12:00:10Z");
+  await hear([id]);
+  expect((await theTopic()).usual_gap_seconds).toBeCloseTo(1800, -1);
+});
+
+test("receivers that note the same pause at the same time learn it once", async () => {
+  await lastHeard(30);
+  const { id, now } = await theTopic();
+  const receivers = Array.from({ length: 5 }, () =>
+    createTopicHearing(database.db, () => new Date(), keepingLog().log),
+  );
+
+  await Promise.all(receivers.map((hear) => hear([id])));
+
+  const heard = await theTopic();
+  expect(heard.usual_gap_seconds).toBeCloseTo(1800, -1);
+  expect(heard.last_notification_at?.getTime()).toBeGreaterThanOrEqual(now.getTime());
+});
+
+test("what another process has noted meanwhile stands", async () => {
+  await lastHeard(30);
+  const known = await theTopic();
+  const heard = { ...known, usual_gap_seconds: 1800, last_notification_at: known.now };
+  await writeHearing(database.db, [{ id: known.id, known, heard }]);
+  await writeHearing(database.db, [{ id: known.id, known, heard: { ...heard, usual_gap_seconds: 1 } }]);
+  expect((await theTopic()).usual_gap_seconds).toBe(1800);
+});
+
+test("a note that cannot be written is warned of", async () => {
+  const { lines, log } = keepingLog();
+  const away = { ...database.db, query: () => Promise.reject(new Error("away")) };
+  await createTopicHearing(away, () => new Date(), log)(["00000000-0000-8000-8000-000000000001"]);
+  expect(lines).toEqual([["warn", "topics not noted", { cause: "away" }]]);
+});
+
+test("a worker tells once that a topic is silent, and once that it speaks again", async () => {
+  const { lines, log } = keepingLog();
+  const watch = createTopicWatch({ db: service.context.db, log });
+
+  await lastHeard(14);
+  await watch();
+  expect(lines).toEqual([]);
+
+  await lastHeard(20);
+  await watch();
+  await watch();
+  expect(lines).toEqual([["warn", "topic silent", { topic: testTopic, seconds: expect.any(Number) }]]);
+  expect(lines[0]?.[2]).toHaveProperty("seconds", expect.closeTo(1200, -1));
+
+  await lastHeard(0);
+  await watch();
+  await watch();
+  expect(lines.slice(1)).toEqual([["info", "topic speaks again", { topic: testTopic }]]);
+});
