@@ -56,6 +56,8 @@ export type ContextOptions = {
 };
 
 const maxConnections = 12;
+/** A request's own deadline counts from when it is connected. */
+const connectTimeoutMs = 4_000;
 
 /** Opens the database, starting the embedded one where none is configured, and brings its schema up to date. */
 export async function openStore(config: Config, options: ContextOptions = {}): Promise<StoreContext> {
@@ -102,7 +104,8 @@ export async function openContext(config: Config, options: ContextOptions = {}):
     const warning = sparseWarning(store);
     const connection = queueConnection(config, store.databaseUrl);
     const queues = await openQueues(connection, warning.onError, tracing.isOn);
-    const aws = options.awsDispatcher ?? new Agent({ connections: 8 });
+    const aws =
+      options.awsDispatcher ?? new Agent({ connections: 8, connect: { timeout: connectTimeoutMs } });
     const customers = webhookDispatcher(store.addressGuard);
     return {
       ...store,

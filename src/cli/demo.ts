@@ -83,9 +83,8 @@ function complain(faults: readonly string[]): number {
 
 /** Embedded everywhere, whatever the environment names, and apart from the data of a real service. */
 async function demoConfig(): Promise<Config> {
-  const { DATABASE_URL, REDIS_URL, SNS_TOPIC_ARNS, BOOTSTRAP_API_KEY, SNS_LOCAL_CERTS, ...environment } =
-    process.env;
-  const config = readConfig({ ...environment, LOG_LEVEL: environment["LOG_LEVEL"] ?? "warn" });
+  const { HOST, PORT, DATA_DIR, LOG_LEVEL = "warn" } = process.env;
+  const config = readConfig({ HOST, PORT, DATA_DIR, LOG_LEVEL });
   return {
     ...config,
     port: await freePort(config.host, config.port),

@@ -1,3 +1,4 @@
+import { isQueueArn } from "../domain/queue-url.ts";
 import { isTopicArn } from "../domain/sns-message.ts";
 import { isSilent } from "../domain/topic-silence.ts";
 import type { Database } from "../storage/database.ts";
@@ -11,7 +12,8 @@ export const topics: Command = {
     "fanmail topics list [--json]",
     "fanmail topics remove <topic ARN>",
     "",
-    "A service that runs follows within seconds. Notifications of other topics are refused.",
+    "A service that runs follows within seconds. Notifications of other topics are refused. A queue that gets raw",
+    "deliveries is named by its own ARN; those of SQS_QUEUE_URLS are of the default project unless they were added.",
   ].join("\n"),
   async run(args) {
     const { values, positionals } = readArgs(args, {
@@ -28,7 +30,7 @@ export const topics: Command = {
 };
 
 async function add(arn: string, projectName: string): Promise<void> {
-  if (!isTopicArn(arn)) throw new UsageError(`"${arn}" is not the ARN of an SNS topic`);
+  if (!isTopicArn(arn) && !isQueueArn(arn)) throw new UsageError(`"${arn}" is not the ARN of an SNS topic`);
   await withStore(async (store) => {
     const project = await projectNamed(store, projectName);
     await insertTopic(store.db, { project_id: project.id, id: store.clock.newId(), arn });

@@ -16,3 +16,8 @@ export function queueArn(queueUrl: string, region: string): string {
   const at = queueRegion(queueUrl) ?? region;
   return `arn:${partitionOf(at)}:sqs:${at}:${account}:${name}`;
 }
+
+/** Raw notifications that come through a queue belong to it as others do to a topic. */
+export function isQueueArn(text: string): boolean {
+  return /^arn:(aws|aws-cn|aws-us-gov):sqs:[a-z0-9-]+:\d{12}:[A-Za-z0-9_-]{1,80}(\.fifo)?$/.test(text);
+}

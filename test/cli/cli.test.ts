@@ -174,6 +174,9 @@ describe("topics", () => {
       `TOPIC${" ".repeat(arn.length - 3)}SUBSCRIPTION  LAST NOTIFICATION\n${arn}  unknown       never\n`,
     );
 
+    const queue = "arn:aws:sqs:eu-west-1:123456789012:ses-events";
+    expect(await answerOf("topics", "add", queue)).toBe(`Allowed ${queue}.\n`);
+    expect(await answerOf("topics", "remove", queue)).toContain(`Removed ${queue}.`);
     expect(await answerOf("topics", "remove", arn)).toBe(`Removed ${arn}. What came from it stays.\n`);
     expect(await jsonOf("topics", "list")).toEqual([]);
     expect(await complaintOf("topics", "remove", arn)).toContain(`"${arn}" is not allow-listed`);

@@ -13,6 +13,9 @@ beforeAll(async () => {
     DATA_DIR: directory.path,
     PORT: "0",
     DATABASE_URL: "postgres://127.0.0.1:1/not-used",
+    SQS_QUEUE_URLS: "http://127.0.0.1:1/000000000000/not-used",
+    OTEL_EXPORTER_OTLP_ENDPOINT: "http://127.0.0.1:1",
+    METRICS_PORT: "1",
   };
   first = await run(["demo", "--exit"], environment);
   second = await run(["demo", "--exit"], environment);

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { queueArn, queueRegion } from "../../src/domain/queue-url.ts";
+import { isQueueArn, queueArn, queueRegion } from "../../src/domain/queue-url.ts";
 
 describe("a queue's URL", () => {
   test.each([
@@ -28,5 +28,12 @@ describe("a queue's URL", () => {
     ["http://127.0.0.1:4566/000000000000/q", "arn:aws:sqs:us-west-2:000000000000:q"],
   ])("%s makes the ARN %s", (url, arn) => {
     expect(queueArn(url, "us-west-2")).toBe(arn);
+  });
+
+  test("is not its ARN", () => {
+    expect(isQueueArn("arn:aws:sqs:eu-west-1:123456789012:ses-events")).toBe(true);
+    expect(isQueueArn("arn:aws:sqs:eu-west-1:123456789012:ses-events.fifo")).toBe(true);
+    expect(isQueueArn("arn:aws:sns:eu-west-1:123456789012:ses-events")).toBe(false);
+    expect(isQueueArn("https://sqs.eu-west-1.amazonaws.com/123456789012/ses-events")).toBe(false);
   });
 });
