@@ -15,11 +15,11 @@ export function sqsClient(settings: AwsSettings): SQSClient {
   return new SQSClient({ ...connection(settings), useQueueUrlAsEndpoint: settings.endpointUrl === null });
 }
 
-export function snsClient(settings: AwsSettings): SNSClient {
+function snsClient(settings: AwsSettings): SNSClient {
   return new SNSClient(connection(settings));
 }
 
-export function sesClient(settings: AwsSettings): SESv2Client {
+function sesClient(settings: AwsSettings): SESv2Client {
   return new SESv2Client(connection(settings));
 }
 

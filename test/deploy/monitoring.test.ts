@@ -110,7 +110,9 @@ test.each(rules)("the runbook tells of $alert what it means, how to look and wha
 });
 
 test("links within docs/operations.md lead to a heading", () => {
-  const headings = [...operations.matchAll(/^##? (.+)$/gm)].map(([, title = ""]) => title.toLowerCase());
+  const headings = [...operations.matchAll(/^##? (.+)$/gm)].map(([, title = ""]) =>
+    title.toLowerCase().replaceAll(" ", "-"),
+  );
   const links = [...operations.matchAll(/\]\(#([^)]+)\)/g)].map(([, anchor]) => anchor);
 
   expect(links.length).toBeGreaterThan(12);
