@@ -81,10 +81,23 @@ function complain(faults: readonly string[]): number {
   return faults.length;
 }
 
+/** Where a real service keeps, gets and sends things. */
+const ofARealService = new Set([
+  "DATABASE_URL",
+  "REDIS_URL",
+  "SNS_TOPIC_ARNS",
+  "SNS_LOCAL_CERTS",
+  "SNS_RAW_TOKEN",
+  "SQS_QUEUE_URLS",
+  "BOOTSTRAP_API_KEY",
+  "METRICS_PORT",
+  "OTEL_EXPORTER_OTLP_ENDPOINT",
+]);
+
 /** Embedded everywhere, whatever the environment names, and apart from the data of a real service. */
 async function demoConfig(): Promise<Config> {
-  const { HOST, PORT, DATA_DIR, LOG_LEVEL = "warn" } = process.env;
-  const config = readConfig({ HOST, PORT, DATA_DIR, LOG_LEVEL });
+  const environment = Object.entries(process.env).filter(([name]) => !ofARealService.has(name));
+  const config = readConfig({ LOG_LEVEL: "warn", ...Object.fromEntries(environment) });
   return {
     ...config,
     port: await freePort(config.host, config.port),

@@ -29,6 +29,10 @@ const commands: Readonly<Record<string, ListedCommand>> = {
     summary: "posts captured notifications to a receiver, as SNS would",
     load: async () => (await import("./replay.ts")).replay,
   },
+  capture: {
+    summary: "writes notifications of the journal to a file that replay reads",
+    load: async () => (await import("./capture.ts")).capture,
+  },
   rebuild: {
     summary: "recomputes activity from the journal, and prints what changes",
     load: async () => (await import("./rebuild.ts")).rebuild,
@@ -42,9 +46,17 @@ const commands: Readonly<Record<string, ListedCommand>> = {
     summary: "allow-listed SNS topics: add, list, remove",
     load: async () => (await import("./topics.ts")).topics,
   },
+  ses: {
+    summary: "connects a configuration set of SES: topic, event destination, subscription",
+    load: async () => (await import("./ses.ts")).ses,
+  },
   endpoints: {
     summary: "webhook endpoints: add, list, remove",
     load: async () => (await import("./endpoints.ts")).endpoints,
+  },
+  doctor: {
+    summary: "why nothing arrives, and what to do about it",
+    load: async () => (await import("./doctor.ts")).doctor,
   },
   "rotate-encryption-key": {
     summary: "encrypts webhook secrets anew with the present key",

@@ -1,85 +1,130 @@
 import { isTopicArn } from "../domain/sns-message.ts";
-import { localSigner } from "../replay/local-signer.ts";
+import { type LocalSigner, localSigner } from "../replay/local-signer.ts";
+import type { EventFilter } from "../replay/prepare-capture.ts";
 import { captureSize } from "../replay/read-capture.ts";
-import { type ReplaySummary, replayCapture } from "../replay/replay-capture.ts";
+import { type ReplayOptions, type ReplaySummary, replayCapture } from "../replay/replay-capture.ts";
+import { type ReplayPlace, replayPlace } from "../replay/replay-place.ts";
 import { type Command, environmentConfig, print, printJson, readArgs, table, UsageError } from "./command.ts";
-import { progressBar } from "./progress.ts";
+import { eventTypeNames, readEventTypes } from "./event-types.ts";
+import { progressBar, ratePerSecond } from "./progress.ts";
+import { previewReplay } from "./replay-preview.ts";
 import { stopRequest } from "./until-stopped.ts";
 
 const defaultTopic = "arn:aws:sns:us-east-1:000000000000:fanmail-replay";
 
 export const replay: Command = {
   help: [
-    "fanmail replay <file|directory|-> [--to http://127.0.0.1:3000/ingest/sns] [--topic ARN] [--rate N]",
+    "fanmail replay <file|directory|-> [--to http://127.0.0.1:3000/ingest/sns] [--topic ARN] [--rate N | --speed 10x]",
+    "               [--only open,click | --except open,click] [--limit N] [--resume] [--dry-run]",
     "               [--give-up-after seconds] [--json]",
     "",
-    "Reads SNS envelopes, which keep their AWS signature, or bare SES payloads, which are wrapped for --topic and",
-    "signed with the key in DATA_DIR: one a line (.ndjson, .jsonl, standard input), or a .json file.",
-    "A receiver takes the local signature when it is started with the SNS_LOCAL_CERTS that a refusal prints.",
+    "Posts captured notifications, compressed with gzip or not: one JSON value a line (.ndjson, .jsonl, standard input),",
+    "or a .json file. SNS envelopes keep their AWS signature. Those without one, and bare SES payloads, are signed with",
+    "the key in DATA_DIR; a receiver takes that when it is started with the SNS_LOCAL_CERTS that a refusal prints. They are",
+    "found in messages of SQS, in events of Lambda and EventBridge, and in arrays too.",
     "",
+    "  --topic ARN          the topic of what names none",
     "  --rate N             notifications a second; without it as fast as they are taken",
+    "  --speed 10x          in the rhythm in which SNS published them, ten times as fast",
+    `  --only, --except     of these events: ${eventTypeNames.join(", ")}`,
+    "  --limit N            no more than N notifications",
+    "  --resume             goes on where the same replay was interrupted; otherwise it begins anew, which does no harm:",
+    "                       what is known counts as a duplicate",
+    "  --dry-run            posts nothing, and tells what would come of it, and what is in the journal of DATABASE_URL or",
+    "                       DATA_DIR already",
     "  --give-up-after N    seconds that a notification is tried again while the receiver is away (300)",
   ].join("\n"),
   async run(args) {
-    const { values, positionals } = readArgs(args, {
-      to: { type: "string" },
-      topic: { type: "string", default: defaultTopic },
-      rate: { type: "string" },
-      "give-up-after": { type: "string", default: "300" },
-      json: { type: "boolean", default: false },
-    });
+    const { values, positionals } = readArgs(args, options);
     const [path, ...more] = positionals;
     if (path === undefined || more.length > 0)
       throw new UsageError("Name one file or directory, or - for standard input");
     if (!isTopicArn(values.topic))
       throw new UsageError(`--topic: "${values.topic}" is not the ARN of an SNS topic`);
-    return replayPath(path, {
+    if (values.rate !== undefined && values.speed !== undefined)
+      throw new UsageError("--rate and --speed exclude each other");
+    if (values.resume && path === "-")
+      throw new UsageError("--resume needs a file: standard input is read once");
+    return replayPath({
+      path,
       to: values.to,
       topicArn: values.topic,
       rate: values.rate === undefined ? null : positiveNumber("--rate", values.rate),
+      speed: values.speed === undefined ? null : positiveNumber("--speed", values.speed.replace(/x$/, "")),
+      filter: readFilter(values),
+      limit: values.limit === undefined ? null : wholeNumber("--limit", values.limit),
       giveUpAfterMs: positiveNumber("--give-up-after", values["give-up-after"]) * 1000,
+      isResumed: values.resume,
+      isDryRun: values["dry-run"],
       asJson: values.json,
     });
   },
 };
 
-type ReplayArgs = {
+const options = {
+  to: { type: "string" },
+  topic: { type: "string", default: defaultTopic },
+  rate: { type: "string" },
+  speed: { type: "string" },
+  only: { type: "string" },
+  except: { type: "string" },
+  limit: { type: "string" },
+  resume: { type: "boolean", default: false },
+  "dry-run": { type: "boolean", default: false },
+  "give-up-after": { type: "string", default: "300" },
+  json: { type: "boolean", default: false },
+} as const;
+
+type ReplayArgs = Pick<ReplayOptions, "path" | "topicArn" | "rate" | "giveUpAfterMs"> & {
   to: string | undefined;
-  topicArn: string;
-  rate: number | null;
-  giveUpAfterMs: number;
+  speed: number | null;
+  filter: EventFilter;
+  limit: number | null;
+  isResumed: boolean;
+  isDryRun: boolean;
   asJson: boolean;
 };
 
-async function replayPath(
-  path: string,
-  { to, topicArn, rate, giveUpAfterMs, asJson }: ReplayArgs,
-): Promise<number> {
+async function replayPath(args: ReplayArgs): Promise<number> {
+  const { path, topicArn, filter, limit, to, asJson } = args;
   const config = environmentConfig();
   const url = receiverUrl(to ?? `http://127.0.0.1:${config.port}/ingest/sns`);
+  // Before the key is made: a wrong name leaves nothing behind.
+  await captureSize(path);
   const signer = await localSigner(config.dataDir);
-  const stop = stopRequest();
-  const bar = progressBar("replay", await captureSize(path));
-  const summary = await replayCapture({
-    path,
-    signer,
-    topicArn,
-    url,
-    rate,
-    giveUpAfterMs,
-    stopping: stop,
-    onProgress: (bytes, counts) => bar.update(bytes, `${counts.stored + counts.duplicates} taken`),
-  });
-  bar.stop();
-  if (asJson) printJson({ ...summary, failed: Object.fromEntries(summary.failed) });
-  else printSummary(summary);
-  if (wasSignatureRefused(summary)) {
-    const pair = `${signer.certificateUrl(topicArn)}=${signer.certificatePath}`;
-    process.stderr.write(
-      `Start the receiver with SNS_TOPIC_ARNS=${topicArn} and\n  SNS_LOCAL_CERTS=${pair}\n`,
-    );
+  const stopping = stopRequest();
+  if (args.isDryRun)
+    return previewReplay(config, { path, signer, topicArn, filter, limit, stopping }, asJson);
+  const which = { url, topicArn, limit, filter: filter && [filter.kind, ...filter.types] };
+  const place = path === "-" ? null : await replayPlace(config.dataDir, path, which);
+  const after = args.isResumed ? (place?.taken ?? 0) : 0;
+  if (after > 0) process.stderr.write(`Going on after ${after} that were taken before.\n`);
+  const summary = await replayFrom(place, { ...args, url, signer, after, stopping });
+  if (asJson) printJson(jsonOf(summary, args, after));
+  else printSummary(summary, args, after);
+  process.stderr.write(remediesOf(summary, signer));
+  return isComplete(summary) && !stopping.aborted ? 0 : 1;
+}
+
+async function replayFrom(place: ReplayPlace | null, options: ReplayOptions): Promise<ReplaySummary> {
+  const bar = progressBar("replay", await captureSize(options.path));
+  const rate = ratePerSecond();
+  let isDone = false;
+  try {
+    const summary = await replayCapture({
+      ...options,
+      onTaken: (count) => place?.note(count),
+      onProgress(bytes, { stored, duplicates }) {
+        const taken = stored + duplicates;
+        bar.update(bytes, `${taken} taken, ${rate(taken)}/s`);
+      },
+    });
+    isDone = summary.failed.size === 0 && !options.stopping.aborted;
+    return summary;
+  } finally {
+    bar.stop();
+    await place?.close(isDone);
   }
-  return isComplete(summary) && !stop.aborted ? 0 : 1;
 }
 
 function receiverUrl(text: string): string {
@@ -93,9 +138,40 @@ function positiveNumber(option: string, text: string): number {
   throw new UsageError(`${option} takes a number above 0`);
 }
 
-function printSummary({ read, stored, duplicates, retries, failed, unreadable }: ReplaySummary): void {
+function wholeNumber(option: string, text: string): number {
+  if (/^[1-9]\d{0,8}$/.test(text)) return Number(text);
+  throw new UsageError(`${option} takes a whole number above 0`);
+}
+
+function readFilter({
+  only,
+  except,
+}: {
+  only?: string | undefined;
+  except?: string | undefined;
+}): EventFilter {
+  if (only !== undefined && except !== undefined)
+    throw new UsageError("--only and --except exclude each other");
+  const text = only ?? except;
+  if (text === undefined) return null;
+  return { kind: only === undefined ? "except" : "only", types: readEventTypes(text) };
+}
+
+function jsonOf(summary: ReplaySummary, { filter, isResumed }: ReplayArgs, after: number): object {
+  const { read, stored, duplicates, retries, failed, unreadable, leftOut } = summary;
+  return {
+    ...{ read, stored, duplicates, retries, failed: Object.fromEntries(failed), unreadable },
+    ...(filter !== null && { left_out: leftOut }),
+    ...(isResumed && { resumed_after: after }),
+  };
+}
+
+function printSummary(summary: ReplaySummary, { filter, isResumed }: ReplayArgs, after: number): void {
+  const { read, stored, duplicates, retries, failed, unreadable, leftOut } = summary;
   const rows = [
     ["read", String(read)],
+    ...(filter !== null ? [["left out", String(leftOut)]] : []),
+    ...(isResumed ? [["taken before", String(after)]] : []),
     ["stored", String(stored)],
     ["duplicates", String(duplicates)],
     ["repeated tries", String(retries)],
@@ -110,7 +186,15 @@ function isComplete({ failed, unreadable }: ReplaySummary): boolean {
   return failed.size === 0 && unreadable.length === 0;
 }
 
-/** The receiver does not know the local certificate, or not the topic. */
-function wasSignatureRefused({ failed }: ReplaySummary): boolean {
-  return [...failed.keys()].some((cause) => /^403 |SNS certificate/.test(cause));
+/** What to do about a receiver that does not know the local certificate, or a topic. */
+function remediesOf({ distrusted }: ReplaySummary, signer: LocalSigner): string {
+  const here = [...distrusted.signedHere];
+  const pairs = here.map((arn) => `${signer.certificateUrl(arn)}=${signer.certificatePath}`);
+  const certificates = [...new Set(pairs)].join(",");
+  return [
+    ...(here.length > 0
+      ? [`Start the receiver with SNS_TOPIC_ARNS=${here.join(",")} and\n  SNS_LOCAL_CERTS=${certificates}\n`]
+      : []),
+    ...[...distrusted.signedByAws].map((arn) => `Allow the topic with: fanmail topics add ${arn}\n`),
+  ].join("");
 }

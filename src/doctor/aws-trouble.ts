@@ -25,11 +25,14 @@ export function awsTrouble(subject: string, error: unknown): Observation {
         `AWS denies access to ${subject} (${action}), so that doctor could not look at it.`,
         `Allow ${action} to these credentials, or look at it in the AWS console.`,
       );
-    case "credentials":
+    case "no-credentials":
+    case "refused-credentials":
       return fail(
         `AWS refuses the credentials when asked for ${subject}: ${ended(message)}`,
         "Check the access key, its secret and session token, and this machine's clock.",
       );
+    case "not-in-region":
+    case "unknown-host":
     case "unreachable":
       return fail(
         `AWS could not be reached to look at ${subject}: ${ended(message)}`,

@@ -11,6 +11,8 @@ export type LocalSigner = {
   certificateUrl(topicArn: string): string;
   /** The file to name in SNS_LOCAL_CERTS beside that address. */
   certificatePath: string;
+  /** Makes an SNS message, as JSON. */
+  sign(message: ToSign): string;
   /**
    * Wraps what SES would have published. The MessageId is computed from the content, so that the same
    * notification is the same SNS message whenever it is wrapped.
@@ -18,6 +20,11 @@ export type LocalSigner = {
    */
   wrap(topicArn: string, message: string, publishedAt: Date): string;
 };
+
+/** `message` is the text of `Message`, to the letter. */
+type ToSign = { topicArn: string; messageId: string; publishedAt: Date; message: string; subject?: string };
+
+const usualSubject = "Amazon SES Email Event Notification";
 
 const pairFile = "sns-signing.pem";
 const certificateFile = "sns-signing-certificate.pem";
@@ -31,25 +38,35 @@ export async function localSigner(dataDir: string): Promise<LocalSigner> {
   const name = createHash("sha256").update(certificate).digest("hex").slice(0, 32);
   const certificateUrl = (topicArn: string) =>
     `https://${snsHost(topicArn)}/SimpleNotificationService-${name}.pem`;
+  const signed = ({ topicArn, messageId, publishedAt, message, subject = usualSubject }: ToSign) => {
+    const unsigned: SnsMessage = {
+      Type: "Notification",
+      MessageId: messageId,
+      TopicArn: topicArn,
+      Subject: withoutControls(subject),
+      Message: message,
+      Timestamp: publishedAt.toISOString(),
+      SignatureVersion: "2",
+      Signature: "",
+      SigningCertURL: certificateUrl(topicArn),
+    };
+    const signature = sign(signatureDigest(unsigned), Buffer.from(stringToSign(unsigned)), key);
+    return JSON.stringify({ ...unsigned, Signature: signature.toString("base64") });
+  };
   return {
     certificateUrl,
     certificatePath: join(dataDir, certificateFile),
+    sign: signed,
     wrap(topicArn, message, publishedAt) {
-      const unsigned: SnsMessage = {
-        Type: "Notification",
-        MessageId: computedId(publishedAt.getTime(), [topicArn, message]),
-        TopicArn: topicArn,
-        Subject: "Amazon SES Email Event Notification",
-        Message: `${message}\n`,
-        Timestamp: publishedAt.toISOString(),
-        SignatureVersion: "2",
-        Signature: "",
-        SigningCertURL: certificateUrl(topicArn),
-      };
-      const signature = sign(signatureDigest(unsigned), Buffer.from(stringToSign(unsigned)), key);
-      return JSON.stringify({ ...unsigned, Signature: signature.toString("base64") });
+      const messageId = computedId(publishedAt.getTime(), [topicArn, message]);
+      return signed({ topicArn, messageId, publishedAt, message: `${message}\n` });
     },
   };
+}
+
+/** Receivers refuse them in everything but the message. */
+function withoutControls(text: string): string {
+  return text.replaceAll(/\p{Cc}/gu, " ");
 }
 
 /** The private key and the self-signed certificate, in one file, so that they always belong together. */

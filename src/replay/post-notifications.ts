@@ -3,17 +3,22 @@ import { Pool } from "undici";
 import { z } from "zod";
 import { pause } from "../clock.ts";
 import { parseRetryAfter } from "../domain/retry-schedule.ts";
+import { paced, type Schedule } from "./schedule.ts";
 
-export type PostOptions = {
+/** An SNS message to post. */
+export type Posting = { body(): string; topicArn: string; publishedAt: Date | null; isSignedHere: boolean };
+
+export type PostOptions<Item extends Posting = Posting> = {
   /** The receiver's address, such as `http://127.0.0.1:3000/ingest/sns`. */
   url: string;
-  /** Notifications a second; null: as fast as they are taken. */
-  rate: number | null;
+  /** null: as fast as they are taken. */
+  schedule: Schedule | null;
   /** How long one notification is tried again while the receiver is away or says 503. */
   giveUpAfterMs: number;
   /** Ends the replay early; what is under way is finished. */
   stopping: AbortSignal;
-  onProgress: (counts: ReplayCounts) => void;
+  /** Told of each. @param isTaken whether it was answered 200. */
+  onSettled: (item: Item, isTaken: boolean, counts: ReplayCounts) => void;
 };
 
 export type ReplayCounts = {
@@ -23,6 +28,8 @@ export type ReplayCounts = {
   retries: number;
   /** Cause → how many notifications were given up for it. */
   failed: Map<string, number>;
+  /** Topics that the receiver does not know, or of which it does not take the local signature. */
+  distrusted: { signedHere: Set<string>; signedByAws: Set<string> };
 };
 
 const connections = 32;
@@ -34,59 +41,70 @@ const Answer = z.object({ status: z.string().optional(), error: z.string().optio
  * Posts SNS messages as SNS would: several at a time, each again while the receiver is away or answers 429 or
  * 503.
  */
-export async function postNotifications(
-  bodies: AsyncIterable<string>,
-  options: PostOptions,
+export async function postNotifications<Item extends Posting>(
+  items: AsyncIterable<Item>,
+  options: PostOptions<Item>,
 ): Promise<ReplayCounts> {
+  const { schedule, stopping, onSettled } = options;
   const { origin, pathname, search } = new URL(options.url);
   const pool = new Pool(origin, { connections, keepAliveTimeout: 4_000 });
-  const counts: ReplayCounts = { stored: 0, duplicates: 0, retries: 0, failed: new Map() };
+  const counts = noCounts();
   const underWay = new Set<Promise<void>>();
   // Each connection may wait for it.
-  setMaxListeners(connections + 1, options.stopping);
-  let posted = 0;
-  const startedMs = Date.now();
+  setMaxListeners(connections + 2, stopping);
+  const pacing = { nowMs: Date.now, pause: (milliseconds: number) => pause(milliseconds, stopping) };
   try {
-    for await (const body of bodies) {
-      if (options.rate !== null)
-        await pause(startedMs + (posted / options.rate) * 1000 - Date.now(), options.stopping);
-      if (options.stopping.aborted) break;
-      const post = postUntilTaken(pool, pathname + search, body, options, counts).finally(() => {
+    for await (const item of schedule === null ? items : paced(items, schedule, pacing)) {
+      if (stopping.aborted) break;
+      const post = postUntilTaken(pool, pathname + search, item.body(), options, counts).then((result) => {
         underWay.delete(post);
-        options.onProgress(counts);
+        onSettled(item, count(counts, item, result), counts);
       });
       underWay.add(post);
-      posted++;
       if (underWay.size >= connections) await Promise.race(underWay);
     }
-    await Promise.all(underWay);
   } finally {
+    await Promise.all(underWay);
     await pool.close();
   }
   return counts;
+}
+
+function noCounts(): ReplayCounts {
+  const distrusted = { signedHere: new Set<string>(), signedByAws: new Set<string>() };
+  return { stored: 0, duplicates: 0, retries: 0, failed: new Map(), distrusted };
 }
 
 async function postUntilTaken(
   pool: Pool,
   path: string,
   body: string,
-  { giveUpAfterMs, stopping }: PostOptions,
+  { giveUpAfterMs, stopping }: Pick<PostOptions, "giveUpAfterMs" | "stopping">,
   counts: ReplayCounts,
-): Promise<void> {
+): Promise<PostResult> {
   const untilMs = Date.now() + giveUpAfterMs;
   for (let pauseMs = firstPauseMs; ; pauseMs = Math.min(pauseMs * 2, longestPauseMs)) {
     const result = await postOnce(pool, path, body);
     const isWorthAnother = result.kind === "away" && Date.now() + pauseMs < untilMs && !stopping.aborted;
-    if (!isWorthAnother) return count(counts, result);
+    if (!isWorthAnother) return result;
     counts.retries++;
     await pause(Math.max(pauseMs, Math.min(result.retryAfterMs, longestPauseMs)), stopping);
   }
 }
 
-function count(counts: ReplayCounts, result: PostResult): void {
+/** @returns whether it was taken. */
+function count(counts: ReplayCounts, { topicArn, isSignedHere }: Posting, result: PostResult): boolean {
   if (result.kind === "stored") counts.stored++;
   else if (result.kind === "duplicate") counts.duplicates++;
-  else counts.failed.set(result.cause, (counts.failed.get(result.cause) ?? 0) + 1);
+  else {
+    counts.failed.set(result.cause, (counts.failed.get(result.cause) ?? 0) + 1);
+    if (isSignedHere && /^403 |SNS certificate/.test(result.cause))
+      counts.distrusted.signedHere.add(topicArn);
+    if (!isSignedHere && /^403 .*allow-listed/.test(result.cause))
+      counts.distrusted.signedByAws.add(topicArn);
+    return false;
+  }
+  return true;
 }
 
 type PostResult =

@@ -8,22 +8,22 @@ const thrown = (name: string, message: string, code?: string) =>
 test.each([
   [
     thrown("Error", "getaddrinfo ENOTFOUND sns.eu-wst-1.amazonaws.com", "ENOTFOUND"),
-    "region",
+    "unknown-host",
     "Check the region",
   ],
-  [thrown("Error", "read ECONNRESET", "ECONNRESET"), "network", "what is done stays done"],
+  [thrown("Error", "read ECONNRESET", "ECONNRESET"), "unreachable", "what is done stays done"],
   [
     thrown("Error", "self-signed certificate", "DEPTH_ZERO_SELF_SIGNED_CERT"),
-    "network",
+    "unreachable",
     "AWS cannot be reached",
   ],
   [
     thrown("ExpiredTokenException", "The token is expired"),
-    "credentials",
+    "refused-credentials",
     "session token, and this machine's clock",
   ],
   [thrown("AuthorizationErrorException", "No"), "denied", "The caller needs sns:CreateTopic"],
-  [thrown("OptInRequired", "No"), "region", "Name the region that you send from"],
+  [thrown("OptInRequired", "No"), "not-in-region", "Name the region that you send from"],
   [thrown("ThrottlingException", "Rate exceeded"), "throttled", "Run it again in a minute"],
   [
     thrown("InvalidParameterException", "Invalid parameter: Name"),

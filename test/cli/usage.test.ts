@@ -16,11 +16,14 @@ const commands = [
   "migrate",
   "demo",
   "replay",
+  "capture",
   "rebuild",
   "projects",
   "keys",
   "topics",
+  "ses",
   "endpoints",
+  "doctor",
   "rotate-encryption-key",
 ];
 
@@ -107,8 +110,8 @@ describe("what is not understood ends with 1", () => {
     ["endpoints add ftp://example.com/", "The URL must be an https URL such as"],
     ["endpoints add https://me:secret@example.com/", "The URL must not hold a user name or password"],
     [
-      "topics add arn:aws:sqs:us-east-1:123456789012:x",
-      '"arn:aws:sqs:us-east-1:123456789012:x" is not the ARN',
+      "topics add arn:aws:s3:us-east-1:123456789012:x",
+      '"arn:aws:s3:us-east-1:123456789012:x" is not the ARN',
     ],
   ])("fanmail %s", async (line, message) => {
     const { code, stdout, stderr } = await refused(line.split(" "));

@@ -1,0 +1,134 @@
+import { randomBytes } from "node:crypto";
+import { fileTarget, outputTarget } from "../capture/capture-file.ts";
+import { type CaptureOptions, type CaptureSummary, captureJournal } from "../capture/capture-journal.ts";
+import { pseudonymsOf } from "../domain/pseudonym.ts";
+import type { PseudonymOptions } from "../domain/pseudonym-notification.ts";
+import { estimateJournal } from "../storage/journal-walk.ts";
+import { type Command, print, readArgs, UsageError } from "./command.ts";
+import { eventTypeNames, readEventTypes } from "./event-types.ts";
+import { progressBar } from "./progress.ts";
+import { stopRequest } from "./until-stopped.ts";
+import { projectNamed, withStore } from "./with-store.ts";
+
+export const capture: Command = {
+  help: [
+    "fanmail capture [--out file.ndjson|file.ndjson.gz] [--from 2026-11-20] [--to 2026-11-21T12:00Z] [--topic ARN]",
+    "                [--type open,click] [--quarantined] [--project name]",
+    "                [--pseudonymise [--secret text] [--keep-subjects]] [--json]",
+    "",
+    "Writes notifications of the journal as fanmail replay reads them: one SNS envelope a line, as it was stored, with the",
+    "signature of AWS, in the order in which SNS published them. To standard output, or to a file that only its owner can",
+    "read and that has its name only when it is complete; compressed when that ends with .gz.",
+    "",
+    "  --from, --to      by the time of publishing: from then on, and before then; a day stands for its beginning, in UTC",
+    `  --type            only what tells of these: ${eventTypeNames.join(", ")}`,
+    "  --quarantined     only what could not be applied",
+    "  --pseudonymise    puts pseudonyms in place of email addresses and subjects, takes out names, and replaces the IP",
+    "                    addresses of opens and clicks. The signature goes too; fanmail replay signs with its own key.",
+    "                    Other words of headers, tags and links stay",
+    "  --secret          gives the same people the same pseudonyms as another capture with this secret; without it they",
+    "                    are of this capture alone",
+    "  --keep-subjects   keeps subjects, but for addresses in them",
+    "  --json            a summary as JSON: after --out on standard output, else on standard error",
+  ].join("\n"),
+  async run(args) {
+    const { values, positionals } = readArgs(args, options);
+    if (positionals.length > 0) throw new UsageError(`Unknown argument: ${positionals.join(" ")}`);
+    const chosen = {
+      from: readTime("--from", values.from),
+      to: readTime("--to", values.to),
+      topicArn: readTopic(values.topic),
+      types: values.type === undefined ? null : readEventTypes(values.type),
+      quarantined: values.quarantined,
+      pseudonymise: readPseudonymise(values),
+    };
+    const { out, project, json } = values;
+    return run({ ...chosen, stopping: stopRequest() }, { out, project, json });
+  },
+};
+
+const options = {
+  out: { type: "string" },
+  from: { type: "string" },
+  to: { type: "string" },
+  topic: { type: "string" },
+  type: { type: "string" },
+  quarantined: { type: "boolean", default: false },
+  project: { type: "string" },
+  pseudonymise: { type: "boolean", default: false },
+  secret: { type: "string" },
+  "keep-subjects": { type: "boolean", default: false },
+  json: { type: "boolean", default: false },
+} as const;
+
+type Output = { out: string | undefined; project: string | undefined; json: boolean };
+
+async function run(
+  chosen: Omit<CaptureOptions, "projectId" | "onProgress">,
+  { out, project, json }: Output,
+): Promise<number> {
+  const summary = await withStore(async (store) => {
+    const projectId = project === undefined ? null : (await projectNamed(store, project)).id;
+    const target = out === undefined ? outputTarget(process.stdout) : await fileTarget(out);
+    const total = out === undefined ? null : await estimateJournal(store.db, chosen.from);
+    const bar = progressBar("capture", total);
+    try {
+      const onProgress = (read: number, captured: number) => bar.update(read, `${captured} captured`);
+      const captured = await captureJournal(store.db, target, { ...chosen, projectId, onProgress });
+      await (chosen.stopping.aborted ? target.discard() : target.finish());
+      return captured;
+    } catch (error) {
+      await target.discard();
+      throw error;
+    } finally {
+      bar.stop();
+    }
+  });
+  if (chosen.stopping.aborted) {
+    const nothing = out === undefined ? "" : `; ${out} was not written`;
+    process.stderr.write(`fanmail capture: it was stopped before its end${nothing}\n`);
+    return 1;
+  }
+  report(summary, out, json);
+  return 0;
+}
+
+function report({ captured, read, first, last }: CaptureSummary, out: string | undefined, json: boolean) {
+  const summary = `${JSON.stringify({ captured, read, first, last, out: out ?? null }, null, 2)}\n`;
+  if (json) (out === undefined ? process.stderr : process.stdout).write(summary);
+  else if (out !== undefined) {
+    const span = first && last ? `, published from ${first.toISOString()} to ${last.toISOString()}` : "";
+    print(`Captured ${captured} of ${read} notifications${span}, in ${out}`);
+  }
+}
+
+function readTime(option: string, text: string | undefined): Date | null {
+  if (text === undefined) return null;
+  const isTime = /^\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d{1,3})?)?Z)?$/.test(text);
+  const time = new Date(text);
+  // A day that the month does not have would be taken for one of the next.
+  if (isTime && !Number.isNaN(time.getTime()) && time.toISOString().startsWith(text.slice(0, 10)))
+    return time;
+  throw new UsageError(
+    `${option} must be a day or a time in UTC such as 2026-11-21 or 2026-11-21T12:00Z, not "${text}"`,
+  );
+}
+
+/** Of a topic, or of the queue that stands for it where messages came without an envelope. */
+function readTopic(text: string | undefined): string | null {
+  if (text === undefined || /^arn:[a-z-]+:(sns|sqs):/.test(text)) return text ?? null;
+  throw new UsageError(`--topic: "${text}" is not the ARN of an SNS topic`);
+}
+
+type PseudonymArgs = { pseudonymise: boolean; secret?: string | undefined; "keep-subjects": boolean };
+
+function readPseudonymise(args: PseudonymArgs): PseudonymOptions | null {
+  const { pseudonymise, secret, "keep-subjects": keepSubjects } = args;
+  if (!pseudonymise && (secret !== undefined || keepSubjects)) {
+    throw new UsageError("--secret and --keep-subjects go with --pseudonymise");
+  }
+  // Whoever can guess it can try addresses until a pseudonym fits.
+  if (secret !== undefined && secret.length < 16)
+    throw new UsageError("--secret must have at least 16 characters; make one with: openssl rand -hex 16");
+  return pseudonymise ? { pseudonyms: pseudonymsOf(secret ?? randomBytes(32)), keepSubjects } : null;
+}
