@@ -51,8 +51,23 @@ export async function hasCredentials({ sns }: AwsClients): Promise<boolean> {
   }
 }
 
-function connection({ region, endpointUrl }: AwsSettings): { region?: string; endpoint?: string } {
+/** Longer than SQS lets anybody wait for messages. */
+const answerMs = 30_000;
+
+/** An answer that never comes, as behind a firewall that has forgotten the connection, must end like any other failure. */
+const requestHandler = {
+  connectionTimeout: 5_000,
+  requestTimeout: answerMs,
+  throwOnRequestTimeout: true,
+  socketTimeout: answerMs,
+};
+
+function connection({ region, endpointUrl }: AwsSettings) {
   // The SDK warns of Node versions that its later releases drop; ours is the one that package.json names.
   process.env["AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED"] ??= "true";
-  return { ...(region !== null && { region }), ...(endpointUrl !== null && { endpoint: endpointUrl }) };
+  return {
+    requestHandler,
+    ...(region !== null && { region }),
+    ...(endpointUrl !== null && { endpoint: endpointUrl }),
+  };
 }

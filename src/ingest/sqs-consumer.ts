@@ -47,12 +47,19 @@ export function consumeQueue(options: SqsConsumerOptions): SqsConsumer {
   // Each receive, and each message that waits for the database, listens to it.
   setMaxListeners(maxPollers * (maxMessages + 1), stopping.signal);
 
+  let active = 0;
+
   function startPoller(): void {
+    active++;
     const poller = keepPolling(poll, {
       onFull: () => {
-        if (pollers.size < maxPollers) startPoller();
+        if (active < maxPollers) startPoller();
       },
-      isSpare: () => pollers.size > 1,
+      mayLeave() {
+        if (active === 1) return false;
+        active--;
+        return true;
+      },
     }).finally(() => pollers.delete(poller));
     pollers.add(poller);
   }
@@ -69,17 +76,17 @@ export function consumeQueue(options: SqsConsumerOptions): SqsConsumer {
 
 type Poll = SqsConsumerOptions & { visibilitySeconds: number; stopping: AbortSignal };
 
-/** Ends when we stop, or when the queue has run dry and another poller listens. */
-async function keepPolling(
-  poll: Poll,
-  { onFull, isSpare }: { onFull(): void; isSpare(): boolean },
-): Promise<void> {
+/** @property mayLeave asked when the queue has run dry; the last one may not. */
+type Company = { onFull(): void; mayLeave(): boolean };
+
+/** Ends when we stop, or may leave. */
+async function keepPolling(poll: Poll, { onFull, mayLeave }: Company): Promise<void> {
   let failures = 0;
   while (!poll.stopping.aborted) {
     try {
       const messages = await receive(poll);
       failures = 0;
-      if (messages.length === 0 && isSpare()) return;
+      if (messages.length === 0 && mayLeave()) return;
       if (messages.length === maxMessages) onFull();
       await takeAll(poll, messages);
     } catch (error) {

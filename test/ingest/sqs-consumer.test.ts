@@ -2,13 +2,16 @@ import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { sqsClient } from "../../src/aws/clients.ts";
+import type { ContextOptions } from "../../src/context.ts";
 import { RefusedError } from "../../src/domain/errors.ts";
 import type { Intake } from "../../src/ingest/intake.ts";
 import { consumeQueue, type SqsConsumer } from "../../src/ingest/sqs-consumer.ts";
 import { createLogger } from "../../src/logger.ts";
+import { awsStub } from "../support/aws-stub.ts";
 import { type TestDatabase, testDatabase } from "../support/database.ts";
 import { startTestService, type TestService } from "../support/service.ts";
 import { asMessage, sesEvent } from "../support/ses.ts";
+import { testTopic } from "../support/sns-signer.ts";
 import { type SqsServer, sqsServer } from "../support/sqs-server.ts";
 import { until } from "../support/wait.ts";
 
@@ -34,11 +37,12 @@ afterEach(async () => {
   await database?.drop();
 });
 
-async function start(environment: Record<string, string> = {}): Promise<TestService> {
+async function start(context: ContextOptions = {}): Promise<TestService> {
   const service = await startTestService({
     databaseUrl: database.url,
+    context,
     roles: { receiver: false, workers: true },
-    environment: { ...sqs.environment, SQS_QUEUE_URLS: queueUrl, ...environment },
+    environment: { ...sqs.environment, SQS_QUEUE_URLS: queueUrl },
   });
   services.push(service);
   return service;
@@ -63,6 +67,14 @@ async function messageIds(): Promise<string[]> {
     "select message_id from activity order by message_id",
   );
   return rows.map(({ message_id }) => message_id);
+}
+
+async function stateOfTopic(): Promise<string | undefined> {
+  const [topic] = await database.db.query<{ subscription_state: string }>(
+    "select subscription_state from topics where arn = $1",
+    [testTopic],
+  );
+  return topic?.subscription_state;
 }
 
 async function emptied(): Promise<void> {
@@ -137,18 +149,26 @@ describe("a queue that a topic is subscribed with", () => {
     await consumer.close();
   });
 
-  test("may hold a subscription's confirmation, which is confirmed once it can be", async () => {
-    const { signer } = await start();
-    const unsubscribed = signer.confirmation("UnsubscribeConfirmation");
+  test("may hold the confirmation of a subscription, as across accounts: it is confirmed", async () => {
+    const aws = await awsStub((_url, response) => response.end("<ConfirmSubscriptionResponse/>"));
+    const { signer } = await start({ awsDispatcher: aws.dispatcher });
 
-    await sqs.send(queueUrl, [JSON.stringify(unsubscribed)]);
+    await sqs.send(queueUrl, [JSON.stringify(signer.confirmation("SubscriptionConfirmation"))]);
 
     await emptied();
-    expect(
-      await database.db.query("select subscription_state from topics where arn = $1", [
-        unsubscribed["TopicArn"],
-      ]),
-    ).toEqual([{ subscription_state: "unsubscribed" }]);
+    expect(aws.requested).toEqual([expect.stringContaining("/?Action=ConfirmSubscription&TopicArn=")]);
+    expect(await stateOfTopic()).toBe("confirmed");
+    await services.splice(0)[0]?.close();
+    await aws.close();
+  });
+
+  test("may tell of the end of a subscription, which is recorded and does not subscribe again", async () => {
+    const { signer } = await start();
+
+    await sqs.send(queueUrl, [JSON.stringify(signer.confirmation("UnsubscribeConfirmation"))]);
+
+    await emptied();
+    expect(await stateOfTopic()).toBe("unsubscribed");
   });
 
   test("holds notifications of a mebibyte, the most that SQS carries", async () => {

@@ -15,6 +15,7 @@ import { type TestDatabase, testDatabase } from "../support/database.ts";
 import { notification } from "../support/notification.ts";
 import { startTestService, type TestService } from "../support/service.ts";
 import { asMessage, type SesPayload, sesEvent, timeAfter } from "../support/ses.ts";
+import { until } from "../support/wait.ts";
 
 /*
  * What is kept for a while goes, and what still tells something does not.
@@ -292,5 +293,21 @@ describe("passes", () => {
 
     await retain({ ...context, clock: { ...systemClock, now } }, never);
     expect(await daysOfJournal()).not.toContain(daysAgo(0));
+  });
+
+  test("are made by the workers of a process", async () => {
+    await database.db.query(
+      `insert into deliveries (project_id, id, endpoint_id, event_id, event_type, body, state, finished_at)
+       values ($1, '01900000-0000-8000-8000-000000000000', $2, $2, 'email.open', '{}', 'succeeded', now() - interval '31 days')`,
+      [defaultProjectId, randomUUID()],
+    );
+
+    const workers = await startTestService({
+      databaseUrl: database.url,
+      roles: { receiver: false, workers: true },
+    });
+
+    await until("the delivery is gone", async () => (await rows("select 1 from deliveries")).length === 0);
+    await workers.close();
   });
 });
