@@ -18,8 +18,8 @@ export type Config = {
   dataDir: string;
   queue: QueueBackend;
   topicArns: string[];
-  /** null: raw SNS deliveries, which carry no signature, are refused. */
-  snsRawToken: string | null;
+  /** Any of them will do; none: raw SNS deliveries, which carry no signature, are refused. */
+  snsRawTokens: string[];
   sqsQueueUrls: string[];
   awsRegion: string | null;
   awsEndpointUrl: string | null;
@@ -87,6 +87,12 @@ const encryptionKey = key("must be 32 bytes in base64; make one with: openssl ra
 const previousKeys = list.pipe(
   z.array(key("must be keys of 32 bytes in base64, separated by commas, that were ENCRYPTION_KEY before")),
 );
+const rawToken = z
+  .string()
+  .regex(
+    /^[A-Za-z0-9_-]{32,}$/,
+    "must be at least 32 letters, digits, _ or - (several separated by commas, while they change); make one with: openssl rand -hex 32",
+  );
 const apiKey = z
   .string()
   .regex(/^sk_proj_[A-Za-z0-9_-]{32,}$/, "must be sk_proj_ and at least 32 letters, digits, _ or -");
@@ -99,13 +105,7 @@ const Environment = z.object({
   DATA_DIR: z.string().default(".fanmail"),
   REDIS_URL: redisUrls.default([]),
   SNS_TOPIC_ARNS: list.pipe(z.array(topicArn)).default([]),
-  SNS_RAW_TOKEN: z
-    .string()
-    .regex(
-      /^[A-Za-z0-9_-]{32,}$/,
-      "must be at least 32 letters, digits, _ or -; make one with: openssl rand -hex 32",
-    )
-    .optional(),
+  SNS_RAW_TOKEN: list.pipe(z.array(rawToken)).default([]),
   SQS_QUEUE_URLS: list.pipe(z.array(queueUrl)).default([]),
   AWS_REGION: z
     .string()
@@ -173,7 +173,7 @@ function toConfig(env: z.infer<typeof Environment>): Config {
     dataDir: resolve(env.DATA_DIR),
     queue: queueBackend(env.REDIS_URL),
     topicArns: env.SNS_TOPIC_ARNS,
-    snsRawToken: env.SNS_RAW_TOKEN ?? null,
+    snsRawTokens: env.SNS_RAW_TOKEN,
     sqsQueueUrls: env.SQS_QUEUE_URLS,
     awsRegion: env.AWS_REGION ?? null,
     awsEndpointUrl: env.AWS_ENDPOINT_URL ?? null,

@@ -22,7 +22,7 @@ const closeGraceMs = 4_000;
 /** Listens with the receiver and the API on one port. */
 export async function startFront(context: Context, intake: Intake): Promise<Front> {
   const { config, log, metrics } = context;
-  const receive = createReceiver({ intake, rawToken: config.snsRawToken, metrics, log });
+  const receive = createReceiver({ intake, rawTokens: config.snsRawTokens, metrics, log });
   const app = createApp(context);
   return serve(context, config.port, (request, response) => {
     if (isIngest(request)) void receive(request, response);

@@ -15,7 +15,7 @@ import { covers, judgePolicy } from "./policy.ts";
 import { topicName } from "./topics.ts";
 
 type Sns = AwsClients["sns"];
-type Settings = Pick<Config, "snsRawToken" | "sqsQueueUrls" | "awsRegion">;
+type Settings = Pick<Config, "snsRawTokens" | "sqsQueueUrls" | "awsRegion">;
 
 /** A topic as AWS has it: whether SES may publish to it, and whether it leads to us. */
 export async function lookAtTopicInAws(
@@ -180,7 +180,7 @@ function raw(
   { protocol, endpoint }: SubscriptionLook,
   arn: string,
   { isRaw }: SubscriptionDetails,
-  { snsRawToken }: Settings,
+  { snsRawTokens }: Settings,
 ): Observation[] {
   if (!isRaw) return [];
   const turnOff = `aws sns set-subscription-attributes --subscription-arn ${arn} --attribute-name RawMessageDelivery --attribute-value false`;
@@ -192,9 +192,11 @@ function raw(
       ),
     ];
   }
-  if (snsRawToken !== null && endpoint.includes(`/ingest/sns/raw/${snsRawToken}`)) return [];
+  if (snsRawTokens.some((token) => endpoint.includes(`/ingest/sns/raw/${token}`))) return [];
   const why =
-    snsRawToken === null ? "SNS_RAW_TOKEN is not set" : "its address does not hold the SNS_RAW_TOKEN of here";
+    snsRawTokens.length === 0
+      ? "SNS_RAW_TOKEN is not set"
+      : "its address does not hold the SNS_RAW_TOKEN of here";
   return [
     fail(
       `${subject} has raw message delivery on, and ${why}: what it posts is refused with 403.`,

@@ -20,8 +20,8 @@ const RawHeaders = z.object({ "x-amz-sns-topic-arn": z.string(), "x-amz-sns-mess
 
 export type ReceiverOptions = {
   intake: Intake;
-  /** null: raw deliveries are refused. */
-  rawToken: string | null;
+  /** Any of them will do; none: raw deliveries are refused. */
+  rawTokens: readonly string[];
   metrics: Pick<Metrics, "countRefused" | "observeRequest">;
   log: Logger;
 };
@@ -75,11 +75,11 @@ async function receive(request: IncomingMessage, options: ReceiverOptions): Prom
 
 async function readMessage(
   request: IncomingMessage,
-  { rawToken }: ReceiverOptions,
+  { rawTokens }: ReceiverOptions,
 ): Promise<{ body: string } | { raw: RawNotification }> {
   const isRaw = request.headers["x-amz-sns-rawdelivery"] === "true";
   const token = tokenOf(request.url ?? "");
-  if (token !== null || isRaw) assertRawAllowed(token, rawToken);
+  if (token !== null || isRaw) assertRawAllowed(token, rawTokens);
   const body = await readBody(request, maxBodyBytes);
   // SNS confirms a subscription by a signed message, with raw delivery too.
   return isRaw ? { raw: rawNotification(request, body) } : { body };
@@ -89,16 +89,20 @@ function tokenOf(url: string): string | null {
   return url.startsWith(rawPath) ? (url.slice(rawPath.length).split("?")[0] ?? "") : null;
 }
 
-/** @throws RefusedError 403 unless the address holds the configured token. */
-function assertRawAllowed(token: string | null, rawToken: string | null): void {
-  if (token === null || rawToken === null) {
+/** @throws RefusedError 403 unless the address holds a configured token. */
+function assertRawAllowed(token: string | null, rawTokens: readonly string[]): void {
+  if (token === null || rawTokens.length === 0) {
     const instead = `or set SNS_RAW_TOKEN and subscribe ${rawPath}<token>`;
     throw new RefusedError(403, "raw_delivery", `${howToTurnRawOff}; ${instead}`);
   }
+  const given = digest(token);
   // Of digests, because the comparison wants equal lengths and must not tell the token's.
-  const [given, expected] = [token, rawToken].map((text) => createHash("sha256").update(text).digest());
-  if (given && expected && timingSafeEqual(given, expected)) return;
+  if (rawTokens.some((one) => timingSafeEqual(given, digest(one)))) return;
   throw new RefusedError(403, "raw_token", `The token behind ${rawPath} is not SNS_RAW_TOKEN`);
+}
+
+function digest(token: string): Buffer {
+  return createHash("sha256").update(token).digest();
 }
 
 function rawNotification({ headers }: IncomingMessage, message: string): RawNotification {

@@ -10,6 +10,7 @@ import { until } from "../support/wait.ts";
  * Raw message delivery over HTTP: what SNS posts then has no envelope and no signature.
  */
 
+const previousToken = "raw_token_before_it_0123456789abcdef";
 const token = "raw_token_of_the_test_0123456789abcdef";
 let database: TestDatabase;
 let service: TestService;
@@ -19,7 +20,7 @@ beforeAll(async () => {
   database = await testDatabase();
   service = await startTestService({
     databaseUrl: database.url,
-    environment: { SNS_RAW_TOKEN: token },
+    environment: { SNS_RAW_TOKEN: `${token},${previousToken}` },
   });
   withoutToken = await startTestService({
     databaseUrl: database.url,
@@ -69,6 +70,11 @@ describe("with SNS_RAW_TOKEN, /ingest/sns/raw/<token>", () => {
       );
       return rows.length === 1;
     });
+  });
+
+  test("takes the token before it too, while it changes", async () => {
+    expect(await post(rawUrl(previousToken), payload("raw-2"))).toEqual([200, { status: "stored" }]);
+    expect((await post(rawUrl(`${token},${previousToken}`), payload("refused")))[0]).toBe(403);
   });
 
   test("counts the same event once, raw or signed", async () => {
