@@ -16,8 +16,8 @@ const localEscape = `${percent}(?:2[147ABDE]|3\\d|[46][1-9A-F]|[57][\\dA]|5[EF]|
 const local = `(?:[^\\s<>()\\[\\]\\\\,;:"@?&=/%#{}|]|${localEscape}){1,320}`;
 const quotedLocal = `"[^"]{1,80}"`;
 const at = `@|${percent}40`;
-/** Signs that end an address are allowed in one as well; `/@handle` is none. */
-const signs = `(?:[?&=/%#{}|]|${percent}(?:2[3-6F]|3[DF]|7[BCD])){1,80}(?=(?:${at})[\\p{L}\\p{N}%-]+\\.)`;
+/** Signs that end an address, and what looks like an escape, are allowed in one as well; `/@handle` is none. */
+const signs = `(?:[?&=/%#{}|]|${percent}[\\dA-F]{2}){1,80}(?=(?:${at})[\\p{L}\\p{N}%-]+\\.)`;
 const domain = `(?:[\\p{L}\\p{M}\\p{N}._-]|${percent}(?:2[DE]|[89A-F][\\dA-F])){1,320}|\\[[\\da-f:.]{2,60}\\]`;
 const addressLike = `(?<local>${quotedLocal}|${local}|${signs})(?<at>${at})(?<domain>${domain})`;
 /**
@@ -61,7 +61,9 @@ function replacedAddress(found: string, groups: Groups, pseudonyms: Pseudonyms):
   const bare = groups.local.slice(before.length) || groups.local;
   const after = /[.-]*$/.exec(groups.domain)?.[0] ?? "";
   const host = groups.domain.slice(0, groups.domain.length - after.length);
-  const address = parseAddress(`${unescaped(bare)}@${unescaped(host)}`);
+  // What looks like an escape may be a part of the address itself.
+  const address =
+    parseAddress(`${unescaped(bare)}@${unescaped(host)}`) ?? parseAddress(`${bare}@${unescaped(host)}`);
   if (address === null || isTestAddress(address.matched)) return found;
   const pseudonym = pseudonyms.ofAddress(address).replace("@", groups.at);
   return `${bare === groups.local ? "" : before}${pseudonym}${after}`;

@@ -126,7 +126,11 @@ function expectGone(address: string, payload: SesPayload): void {
 
 describe.each(Object.entries(places))("an address in %s", (_place, payloadWith) => {
   test("is not found in what is left", () => {
-    fc.assert(fc.property(fc.emailAddress(), (address) => expectGone(address, payloadWith(address))));
+    fc.assert(
+      fc.property(fc.emailAddress(), (address) => expectGone(address, payloadWith(address))),
+      // A local part that looks like the escape of a sign that no address has.
+      { examples: [["%0a@a.aa"]] },
+    );
   });
 
   test("is not found whatever it is, where a field of addresses names it", () => {
