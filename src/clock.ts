@@ -20,3 +20,16 @@ export async function pause(milliseconds: number, stopping: AbortSignal): Promis
     if (!stopping.aborted) throw error;
   }
 }
+
+/** Waits for work no longer than so many milliseconds; it is left to itself then. @throws Error with `message`. */
+export async function within<Result>(
+  milliseconds: number,
+  work: Promise<Result>,
+  message: string,
+): Promise<Result> {
+  let timer: NodeJS.Timeout | undefined;
+  const tooLong = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => reject(new Error(message)), milliseconds);
+  });
+  return Promise.race([work, tooLong]).finally(() => clearTimeout(timer));
+}

@@ -1,14 +1,15 @@
-import { Agent, type Dispatcher } from "undici";
+import type { Dispatcher } from "undici";
 import { type Clock, systemClock } from "./clock.ts";
 import type { Config } from "./config.ts";
 import { readEncryptionKeys } from "./data-dir.ts";
 import { attachEmbeddedPostgres, startEmbeddedPostgres } from "./embedded/embedded-postgres.ts";
-import { createLogger, errorText, type Logger } from "./logger.ts";
+import { createLogger, errorText, type Logger, sparseWarning } from "./logger.ts";
 import { createMetrics, type Metrics } from "./metrics.ts";
 import { migrationsDirectory } from "./package-info.ts";
 import type { QueueConnection } from "./queue/backend.ts";
 import type { Queues } from "./queue/queues.ts";
-import { type DatabasePool, openDatabase } from "./storage/database.ts";
+import { awsDispatcher } from "./sns/dispatcher.ts";
+import { connectionsOfProcess, type DatabasePool, openDatabase } from "./storage/database.ts";
 import { migrate } from "./storage/migrate.ts";
 import { type Partitions, partitionsOf } from "./storage/partitions.ts";
 import { openTracing } from "./tracing/open-tracing.ts";
@@ -55,16 +56,15 @@ export type ContextOptions = {
   resolveHost?: ResolveHost;
 };
 
-const maxConnections = 12;
-/** A request's own deadline counts from when it is connected. */
-const connectTimeoutMs = 4_000;
+/** While its server is away BullMQ reports the same error a thousand times a second. */
+const queueWarningEveryMs = 1_000;
 
 /** Opens the database, starting the embedded one where none is configured, and brings its schema up to date. */
 export async function openStore(config: Config, options: ContextOptions = {}): Promise<StoreContext> {
   const log = createLogger(config.logLevel);
   const server = await databaseServer(config, log, options.attach ?? false);
   const db = openDatabase(server.url, {
-    maxConnections,
+    maxConnections: connectionsOfProcess,
     onIdleError: (error) => log.warn({ cause: errorText(error) }, "database connection lost"),
   });
   const close = async () => {
@@ -101,11 +101,14 @@ export async function openContext(config: Config, options: ContextOptions = {}):
   try {
     // BullMQ takes longer to load than most commands to run, and they do without it.
     const { openQueues } = await import("./queue/queues.ts");
-    const warning = sparseWarning(store);
+    const warn = sparseWarning(store.log, "queue", queueWarningEveryMs);
+    let isClosing = false;
+    const onError = (error: Error) => {
+      if (!isClosing) warn(error);
+    };
     const connection = queueConnection(config, store.databaseUrl);
-    const queues = await openQueues(connection, warning.onError, tracing.isOn);
-    const aws =
-      options.awsDispatcher ?? new Agent({ connections: 8, connect: { timeout: connectTimeoutMs } });
+    const queues = await openQueues(connection, onError, tracing.isOn);
+    const aws = options.awsDispatcher ?? awsDispatcher();
     const customers = webhookDispatcher(store.addressGuard);
     return {
       ...store,
@@ -116,7 +119,7 @@ export async function openContext(config: Config, options: ContextOptions = {}):
       webhookDispatcher: customers,
       async close() {
         // Connections end in the order of their servers' liking; that is no trouble any more.
-        warning.silence();
+        isClosing = true;
         await queues.close();
         await Promise.all([aws.destroy(), customers.destroy(), tracing.close()]);
         await store.close();
@@ -127,22 +130,6 @@ export async function openContext(config: Config, options: ContextOptions = {}):
     await store.close();
     throw error;
   }
-}
-
-/** While its server is away BullMQ reports the same error a thousand times a second. */
-function sparseWarning({ log, clock }: StoreContext): { onError(error: Error): void; silence(): void } {
-  let silentUntilMs = 0;
-  return {
-    onError(error) {
-      const nowMs = clock.now().getTime();
-      if (nowMs < silentUntilMs) return;
-      silentUntilMs = nowMs + 1_000;
-      log.warn({ cause: errorText(error) }, "queue");
-    },
-    silence() {
-      silentUntilMs = Number.POSITIVE_INFINITY;
-    },
-  };
 }
 
 function queueConnection({ queue }: Config, databaseUrl: string): QueueConnection {

@@ -26,6 +26,17 @@ export function createLogger(level: LogLevel): Logger {
   );
 }
 
+/** Warns at most once in a while of what may happen a thousand times a second. */
+export function sparseWarning(log: Logger, message: string, everyMs: number): (cause: unknown) => void {
+  let silentUntilMs = Number.NEGATIVE_INFINITY;
+  return (cause) => {
+    const nowMs = performance.now();
+    if (nowMs < silentUntilMs) return;
+    silentUntilMs = nowMs + everyMs;
+    log.warn({ cause: errorText(cause) }, message);
+  };
+}
+
 /** The message of an error and of its causes, in one line. */
 export function errorText(error: unknown): string {
   if (!(error instanceof Error)) return String(error);

@@ -1,3 +1,4 @@
+import type { ServerResponse } from "node:http";
 import { Counter, collectDefaultMetrics, Histogram, Registry } from "prom-client";
 import type { Discard } from "./domain/activity.ts";
 import { type FailureClass, failureClasses } from "./domain/delivery-outcome.ts";
@@ -56,6 +57,23 @@ export type Metrics = {
   /** @param route as it is registered; the path that was asked for may hold a token or an address. */
   observeRequest(method: string, route: string, status: string, seconds: number): void;
 };
+
+/**
+ * Measures a request until its answer is out, or the caller has gone.
+ * @param route asked for at the end, when it is known.
+ */
+export function measureRequest(
+  metrics: Pick<Metrics, "observeRequest">,
+  method: string,
+  route: () => string,
+  response: ServerResponse,
+): void {
+  const startedMs = performance.now();
+  response.once("close", () => {
+    const status = response.writableFinished ? String(response.statusCode) : "aborted";
+    metrics.observeRequest(method, route(), status, (performance.now() - startedMs) / 1000);
+  });
+}
 
 export function createMetrics(): Metrics {
   const registry = new Registry();

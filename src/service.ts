@@ -2,7 +2,7 @@ import { startWorkers } from "../workers/main.ts";
 import { sqsClient } from "./aws/clients.ts";
 import type { Context } from "./context.ts";
 import { apiKeyHash, apiKeyPrefix } from "./domain/api-key.ts";
-import { queueArn, queueRegion } from "./domain/queue-url.ts";
+import { queueOf } from "./domain/queue-url.ts";
 import { startFront, startHealth } from "./front.ts";
 import { type Intake, openIntake } from "./ingest/intake.ts";
 import { consumeQueue, type SqsConsumer } from "./ingest/sqs-consumer.ts";
@@ -51,7 +51,7 @@ export async function startService(context: Context, roles: Roles): Promise<Serv
 
 function consumeQueues({ config, log }: Context, intake: Intake): SqsConsumer[] {
   return config.sqsQueueUrls.map((queueUrl) => {
-    const { region, arn } = namedQueue(queueUrl, config);
+    const { region, arn } = queueOf(queueUrl, config.awsRegion);
     const client = sqsClient({ region, endpointUrl: config.awsEndpointUrl });
     return consumeQueue({ client, queueUrl, queueArn: arn, intake, log });
   });
@@ -60,7 +60,7 @@ function consumeQueues({ config, log }: Context, intake: Intake): SqsConsumer[] 
 /** Topics, queues and the key that the environment names belong to the default project. */
 async function registerConfigured({ config, db, clock }: Context): Promise<void> {
   // What a queue holds without an envelope names no topic; the queue stands for it.
-  const queueArns = config.sqsQueueUrls.map((url) => namedQueue(url, config).arn);
+  const queueArns = config.sqsQueueUrls.map((url) => queueOf(url, config.awsRegion).arn);
   for (const arn of [...config.topicArns, ...queueArns]) {
     await insertTopic(db, { project_id: defaultProjectId, id: clock.newId(), arn });
   }
@@ -74,9 +74,4 @@ async function registerConfigured({ config, db, clock }: Context): Promise<void>
     scopes: ["*"],
     sha256: apiKeyHash(key),
   });
-}
-
-function namedQueue(url: string, { awsRegion }: Context["config"]): { region: string; arn: string } {
-  const region = queueRegion(url) ?? awsRegion ?? "us-east-1";
-  return { region, arn: queueArn(url, region) };
 }

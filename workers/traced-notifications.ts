@@ -1,5 +1,6 @@
 import { z } from "zod";
 import type { Interpretation } from "../src/domain/interpret-notification.ts";
+import { jsonOrNull } from "../src/domain/json-or-null.ts";
 import type { AcceptedNotification } from "../src/storage/journal.ts";
 import type { AppliedNotification, Tracing } from "../src/tracing/tracing.ts";
 
@@ -42,12 +43,4 @@ export function tracedNotification({ interpretation, traceparent }: ReadEntry): 
     eventType: events[0]?.event.type ?? null,
     recipients: events.length,
   };
-}
-
-function jsonOrNull(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return null;
-  }
 }

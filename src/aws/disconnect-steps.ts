@@ -11,7 +11,8 @@ import {
   type SesConnection,
   subscriptionOf,
 } from "../domain/ses-connection.ts";
-import type { Reader, Subscription } from "./reader.ts";
+import type { Subscription } from "./lists.ts";
+import type { Reader } from "./reader.ts";
 import { findTopic, type Known, type Step } from "./steps.ts";
 
 /** What was found of the topic before anything was removed. */

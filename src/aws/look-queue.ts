@@ -1,5 +1,6 @@
 import { GetQueueAttributesCommand, GetQueueUrlCommand, type SQSClient } from "@aws-sdk/client-sqs";
 import { z } from "zod";
+import { jsonOrNull } from "../domain/json-or-null.ts";
 import { looked } from "./look-failure.ts";
 
 export type QueueLook = {
@@ -22,7 +23,7 @@ const Redrive = z.object({
 export async function lookAtQueue(client: SQSClient, url: string, signal: AbortSignal): Promise<QueueLook> {
   const attributes = await attributesOf(client, url, signal);
   const numberOf = (name: string) => Number(attributes[name] ?? 0);
-  const redrive = Redrive.safeParse(jsonOrNull(attributes["RedrivePolicy"]));
+  const redrive = Redrive.safeParse(jsonOrNull(attributes["RedrivePolicy"] ?? ""));
   return {
     waiting: numberOf("ApproximateNumberOfMessages"),
     inFlight: numberOf("ApproximateNumberOfMessagesNotVisible"),
@@ -53,12 +54,4 @@ async function attributesOf(
   const command = new GetQueueAttributesCommand({ QueueUrl: url, AttributeNames: ["All"] });
   const answer = client.send(command, { abortSignal: signal });
   return (await looked("sqs:GetQueueAttributes", answer)).Attributes ?? {};
-}
-
-function jsonOrNull(text: string | undefined): unknown {
-  try {
-    return JSON.parse(text ?? "");
-  } catch {
-    return null;
-  }
 }

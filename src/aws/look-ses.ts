@@ -2,9 +2,9 @@ import {
   GetAccountCommand,
   GetConfigurationSetCommand,
   GetConfigurationSetEventDestinationsCommand,
-  paginateListConfigurationSets,
   type SESv2Client,
 } from "@aws-sdk/client-sesv2";
+import { listConfigurationSets } from "./lists.ts";
 import { LookError, looked } from "./look-failure.ts";
 
 export type AccountLook = {
@@ -52,7 +52,8 @@ export async function lookAtDestinations(
   only: string | null,
   signal: AbortSignal,
 ): Promise<DestinationsLook> {
-  const names = only === null ? await looked("ses:ListConfigurationSets", listSets(client)) : [only];
+  const names =
+    only === null ? await looked("ses:ListConfigurationSets", listConfigurationSets(client)) : [only];
   const look: DestinationsLook = { destinations: [], looked: 0, total: names.length };
   for (const name of names) {
     if (signal.aborted) break;
@@ -78,14 +79,6 @@ async function untilAborted<Answer>(answer: Promise<Answer>, signal: AbortSignal
     if (signal.aborted && error instanceof LookError) return null;
     throw error;
   }
-}
-
-async function listSets(client: SESv2Client): Promise<string[]> {
-  const names: string[] = [];
-  for await (const page of paginateListConfigurationSets({ client }, {})) {
-    names.push(...(page.ConfigurationSets ?? []));
-  }
-  return names;
 }
 
 async function topicDestinations(

@@ -1,9 +1,9 @@
 import {
   GetSubscriptionAttributesCommand,
   GetTopicAttributesCommand,
-  paginateListSubscriptionsByTopic,
   type SNSClient,
 } from "@aws-sdk/client-sns";
+import { listSubscriptions, type Subscription } from "./lists.ts";
 import { looked } from "./look-failure.ts";
 
 export type TopicLook = {
@@ -26,24 +26,9 @@ export async function lookAtTopic(client: SNSClient, arn: string, signal: AbortS
   };
 }
 
-/** `arn`: null while the subscription waits for its confirmation. */
-export type SubscriptionLook = { arn: string | null; protocol: string; endpoint: string };
-
 /** @throws LookError */
-export async function lookAtSubscriptions(client: SNSClient, topicArn: string): Promise<SubscriptionLook[]> {
-  return looked("sns:ListSubscriptionsByTopic", listAll(client, topicArn));
-}
-
-async function listAll(client: SNSClient, topicArn: string): Promise<SubscriptionLook[]> {
-  const found: SubscriptionLook[] = [];
-  for await (const page of paginateListSubscriptionsByTopic({ client }, { TopicArn: topicArn })) {
-    for (const { SubscriptionArn, Protocol = "", Endpoint = "" } of page.Subscriptions ?? []) {
-      if (SubscriptionArn === "Deleted") continue;
-      const arn = SubscriptionArn?.startsWith("arn:") ? SubscriptionArn : null;
-      found.push({ arn, protocol: Protocol, endpoint: Endpoint });
-    }
-  }
-  return found;
+export async function lookAtSubscriptions(client: SNSClient, topicArn: string): Promise<Subscription[]> {
+  return looked("sns:ListSubscriptionsByTopic", listSubscriptions(client, topicArn));
 }
 
 export type SubscriptionDetails = {

@@ -1,23 +1,11 @@
-import {
-  type EventDestination,
-  GetConfigurationSetEventDestinationsCommand,
-  paginateListConfigurationSets,
-} from "@aws-sdk/client-sesv2";
-import {
-  GetSubscriptionAttributesCommand,
-  GetTopicAttributesCommand,
-  type Subscription as ListedSubscription,
-  paginateListSubscriptionsByTopic,
-  paginateListTopics,
-} from "@aws-sdk/client-sns";
+import { type EventDestination, GetConfigurationSetEventDestinationsCommand } from "@aws-sdk/client-sesv2";
+import { GetSubscriptionAttributesCommand, GetTopicAttributesCommand } from "@aws-sdk/client-sns";
 import { GetQueueAttributesCommand, GetQueueUrlCommand } from "@aws-sdk/client-sqs";
 import type { AwsClients } from "./clients.ts";
 import { awsCallError, isMissing } from "./failure.ts";
+import { listConfigurationSets, listSubscriptions, listTopicArns, type Subscription } from "./lists.ts";
 
 export type Attributes = Readonly<Record<string, string>>;
-
-/** @param arn null while it waits for its confirmation, for AWS does not list it then. */
-export type Subscription = { arn: string | null; protocol: string; endpoint: string };
 
 /** What is there. Nothing here changes anything; null stands for what is missing. */
 export type Reader = {
@@ -58,11 +46,7 @@ function sesReader({ ses }: AwsClients): Pick<Reader, "eventDestinations" | "con
         return (await ses.send(command)).EventDestinations ?? [];
       }),
     configurationSets: () =>
-      list("ses:ListConfigurationSets", "the configuration sets", async (names: string[]) => {
-        for await (const page of paginateListConfigurationSets({ client: ses }, {})) {
-          names.push(...(page.ConfigurationSets ?? []));
-        }
-      }),
+      list("ses:ListConfigurationSets", "the configuration sets", () => listConfigurationSets(ses)),
   };
 }
 
@@ -70,21 +54,13 @@ function snsReader({
   sns,
 }: AwsClients): Pick<Reader, "topics" | "topicAttributes" | "subscriptions" | "subscriptionAttributes"> {
   return {
-    topics: () =>
-      list("sns:ListTopics", "the topics", async (arns: string[]) => {
-        for await (const { Topics = [] } of paginateListTopics({ client: sns }, {})) {
-          arns.push(...Topics.flatMap(({ TopicArn }) => TopicArn ?? []));
-        }
-      }),
+    topics: () => list("sns:ListTopics", "the topics", () => listTopicArns(sns)),
     topicAttributes: (arn) =>
       read("sns:GetTopicAttributes", `the topic ${arn}`, async () => {
         return (await sns.send(new GetTopicAttributesCommand({ TopicArn: arn }))).Attributes ?? {};
       }),
     subscriptions: (topicArn) =>
-      list("sns:ListSubscriptionsByTopic", `the topic ${topicArn}`, async (found: Subscription[]) => {
-        const pages = paginateListSubscriptionsByTopic({ client: sns }, { TopicArn: topicArn });
-        for await (const { Subscriptions = [] } of pages) found.push(...Subscriptions.flatMap(listed));
-      }),
+      list("sns:ListSubscriptionsByTopic", `the topic ${topicArn}`, () => listSubscriptions(sns, topicArn)),
     subscriptionAttributes: (arn) =>
       read("sns:GetSubscriptionAttributes", `the subscription ${arn}`, async () => {
         const command = new GetSubscriptionAttributesCommand({ SubscriptionArn: arn });
@@ -107,13 +83,6 @@ function sqsReader({ sqs }: AwsClients): Pick<Reader, "queueUrl" | "queueAttribu
   };
 }
 
-/** AWS writes "PendingConfirmation" or "Deleted" where an ARN would be. */
-function listed({ SubscriptionArn, Protocol = "", Endpoint = "" }: ListedSubscription): Subscription[] {
-  if (SubscriptionArn === "Deleted") return [];
-  const arn = SubscriptionArn?.startsWith("arn:") ? SubscriptionArn : null;
-  return [{ arn, protocol: Protocol, endpoint: Endpoint }];
-}
-
 async function read<T>(action: string, subject: string, ask: () => Promise<T | null>): Promise<T | null> {
   try {
     return await ask();
@@ -123,12 +92,10 @@ async function read<T>(action: string, subject: string, ask: () => Promise<T | n
   }
 }
 
-async function list<T>(action: string, subject: string, fill: (rows: T[]) => Promise<void>): Promise<T[]> {
-  const rows: T[] = [];
+async function list<T>(action: string, subject: string, ask: () => Promise<T[]>): Promise<T[]> {
   try {
-    await fill(rows);
+    return await ask();
   } catch (error) {
     throw awsCallError(action, subject, error);
   }
-  return rows;
 }

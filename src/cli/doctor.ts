@@ -1,6 +1,5 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { Agent } from "undici";
 import { systemClock } from "../clock.ts";
 import { type Config, ConfigError } from "../config.ts";
 import { readEncryptionKeys } from "../data-dir.ts";
@@ -11,6 +10,7 @@ import { ended } from "../doctor/wording.ts";
 import { attachEmbeddedPostgres } from "../embedded/embedded-postgres.ts";
 import { hasDatabase, locate } from "../embedded/place.ts";
 import { errorText } from "../logger.ts";
+import { awsDispatcher } from "../sns/dispatcher.ts";
 import { type Command, environmentConfig, print, printJson, readArgs, UsageError } from "./command.ts";
 
 export const doctor: Command = {
@@ -59,7 +59,7 @@ async function examine(timeoutMs: number, configurationSet: string | null): Prom
     throw error;
   }
   const { database, stop } = await databaseOf(config);
-  const dispatcher = new Agent({ connections: 8 });
+  const dispatcher = awsDispatcher();
   try {
     const { keys: encryptionKeys, findings } = await keysOf(config);
     const patient = { config, clock: systemClock, dispatcher, database, encryptionKeys, timeoutMs };

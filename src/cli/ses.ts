@@ -16,6 +16,7 @@ import type { Project } from "../storage/projects.ts";
 import { insertTopic, listTopics } from "../storage/topics.ts";
 import { type Command, environmentConfig, print, printJson, readArgs, UsageError } from "./command.ts";
 import { readAccount, readConnection, readRegion, readWaitSeconds, sharedOptions } from "./ses-options.ts";
+import { isAllowedFor } from "./topics.ts";
 import { projectNamed, withStore } from "./with-store.ts";
 
 export const ses: Command = {
@@ -150,7 +151,7 @@ async function connectFor(
   waitSeconds: number,
   manner: Manner,
 ): Promise<number> {
-  const steps = connectSteps(connection, project.name, (arn) => isAllowed(store, project, arn));
+  const steps = connectSteps(connection, project.name, (arn) => isAllowedFor(store.db, project, arn));
   const { known, outcomes } = await run(
     { ...aws, store: { store, project } },
     connection,
@@ -221,14 +222,6 @@ function readable(value: unknown): unknown {
   if (typeof value === "string" && value.startsWith("{")) return JSON.parse(value);
   if (value === null || typeof value !== "object" || Array.isArray(value)) return value;
   return Object.fromEntries(Object.entries(value).map(([name, part]) => [name, readable(part)]));
-}
-
-/** @throws UsageError when another project has the topic. */
-async function isAllowed({ db }: StoreContext, project: Project, arn: string): Promise<boolean> {
-  const topic = (await listTopics(db)).find((one) => one.arn === arn);
-  if (topic === undefined) return false;
-  if (topic.project_id === project.id) return true;
-  throw new UsageError(`${arn} belongs to another project; remove it there first: fanmail topics remove`);
 }
 
 /** Receivers look for a topic that they do not know at most every half second. */

@@ -2,7 +2,8 @@ import { isQueueArn } from "../domain/queue-url.ts";
 import { isTopicArn } from "../domain/sns-message.ts";
 import { isSilent } from "../domain/topic-silence.ts";
 import type { Database } from "../storage/database.ts";
-import { deleteTopic, insertTopic, listHeardTopics, listTopics } from "../storage/topics.ts";
+import type { Project } from "../storage/projects.ts";
+import { deleteTopic, insertTopic, listHeardTopics, listTopics, type Topic } from "../storage/topics.ts";
 import { type Command, print, printJson, readArgs, table, UsageError } from "./command.ts";
 import { projectNamed, withStore } from "./with-store.ts";
 
@@ -34,11 +35,24 @@ async function add(arn: string, projectName: string): Promise<void> {
   await withStore(async (store) => {
     const project = await projectNamed(store, projectName);
     await insertTopic(store.db, { project_id: project.id, id: store.clock.newId(), arn });
-    const topic = (await listTopics(store.db)).find((one) => one.arn === arn);
-    if (topic && topic.project_id !== project.id)
-      throw new UsageError(`${arn} belongs to another project; remove it there first: fanmail topics remove`);
+    await isAllowedFor(store.db, project, arn);
   });
   print(`Allowed ${arn}.`);
+}
+
+/**
+ * Whether a project has a topic.
+ * @throws UsageError when another project has it.
+ */
+export async function isAllowedFor(
+  db: Database,
+  project: Pick<Project, "id">,
+  arn: string,
+): Promise<boolean> {
+  const topic = (await listTopics(db)).find((one) => one.arn === arn);
+  if (topic === undefined) return false;
+  if (topic.project_id === project.id) return true;
+  throw new UsageError(`${arn} belongs to another project; remove it there first: fanmail topics remove`);
 }
 
 async function list(asJson: boolean): Promise<void> {
@@ -57,18 +71,13 @@ function lastNotification({ last_notification_at: last, silent }: ListedTopic): 
   return last === null ? "never" : `${last.toISOString()}${silent ? " (silent)" : ""}`;
 }
 
-type ListedTopic = { last_notification_at: Date | null; silent: boolean };
+type ListedTopic = Topic & { last_notification_at: Date | null; silent: boolean };
 
-async function heardTopics(db: Database) {
-  const heard = new Map((await listHeardTopics(db)).map((topic) => [topic.id, topic]));
-  return (await listTopics(db)).map((topic) => {
-    const hearing = heard.get(topic.id);
-    return {
-      ...topic,
-      last_notification_at: hearing?.last_notification_at ?? null,
-      silent: hearing ? isSilent(hearing, hearing.now) : false,
-    };
-  });
+async function heardTopics(db: Database): Promise<ListedTopic[]> {
+  return (await listHeardTopics(db)).map(({ now, heard_since, usual_gap_seconds, ...topic }) => ({
+    ...topic,
+    silent: isSilent({ ...topic, heard_since, usual_gap_seconds }, now),
+  }));
 }
 
 async function remove(arn: string): Promise<void> {

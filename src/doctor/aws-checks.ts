@@ -1,5 +1,5 @@
 import type { AwsClients } from "../aws/clients.ts";
-import { queueArn, queueRegion } from "../domain/queue-url.ts";
+import { queueOf } from "../domain/queue-url.ts";
 import { snsHost } from "../domain/sns-message.ts";
 import { credentialsRemedy } from "./aws-trouble.ts";
 import { lookAtCertificateHost } from "./certificate.ts";
@@ -131,13 +131,11 @@ function isHeard({ clock }: Patient, { topics }: Stored, arns: string[]): boolea
 function queueChecks({ config }: Patient, arns: string[], clientsOf: ClientsOf): Check[] {
   if (config.sqsQueueUrls.length === 0) return [plain("sqs", ok("No queue is configured."))];
   return config.sqsQueueUrls.map((url) => {
-    // As the service takes it.
-    const region = queueRegion(url) ?? config.awsRegion ?? "us-east-1";
-    const question = { url, region, arn: queueArn(url, region), topicArns: arns };
+    const question = { url, ...queueOf(url, config.awsRegion), topicArns: arns };
     return {
       area: "sqs",
       subject: `the queue ${question.arn}`,
-      look: (signal) => lookAtSqs(clientsOf(region).sqs, question, signal),
+      look: (signal) => lookAtSqs(clientsOf(question.region).sqs, question, signal),
     };
   });
 }

@@ -1,7 +1,7 @@
 import { statfs } from "node:fs/promises";
 import { errorText } from "../logger.ts";
 import { migrationsDirectory } from "../package-info.ts";
-import type { Database } from "../storage/database.ts";
+import { connectionsOfProcess, type Database } from "../storage/database.ts";
 import { sqlState } from "../storage/database-errors.ts";
 import {
   canMakePartitions,
@@ -11,12 +11,13 @@ import {
   type ServerFacts,
   serverFacts,
 } from "../storage/health.ts";
+import { partitionsFor } from "../storage/partitions.ts";
 import { fail, type Observation, ok, warn } from "./finding.ts";
 import type { Patient } from "./patient.ts";
 import { bytesText, counted, ended, excerpt } from "./wording.ts";
 
-/** Of a process: its pool, and what BullMQ opens beside it where it runs on Postgres. */
-const connectionsOfProcess = { pool: 12, queues: 16 };
+/** What BullMQ opens beside the pool of a process, where it runs on Postgres. */
+const connectionsOfQueues = 16;
 const oldestVersion = 150_000;
 
 /** Whether the schema is the program's. @returns the reason why the tables cannot be read, null when they can. */
@@ -118,7 +119,7 @@ function timeZone({ time_zone }: ServerFacts): Observation[] {
 }
 
 function connections({ connection_limit: limit, connections: used }: ServerFacts, withQueues: boolean) {
-  const needed = connectionsOfProcess.pool + (withQueues ? connectionsOfProcess.queues : 0);
+  const needed = connectionsOfProcess + (withQueues ? connectionsOfQueues : 0);
   const remedy = "Raise max_connections (alter system set max_connections = 100; restart PostgreSQL).";
   if (limit < needed)
     return [warn(`${limit} connections are allowed, and one process opens up to ${needed}.`, remedy)];
@@ -152,7 +153,9 @@ export async function lookAtTables(db: Database, now: Date): Promise<Observation
     canMakePartitions(db),
     partitionNames(db),
   ]);
-  const missing = neededPartitions(now).filter((name) => !names.includes(name));
+  const missing = partitionsFor([now, new Date(now.getTime() + 86_400_000)]).filter(
+    (name) => !names.includes(name),
+  );
   return [...privileges(lacking), ...making(canMake), ...partitions(missing, canMake)];
 }
 
@@ -186,13 +189,4 @@ function partitions(missing: string[], canMake: boolean): Observation[] {
       "Workers make them ahead of time: look whether fanmail start or fanmail worker runs. The first notification of a day makes its own as well.",
     ),
   ];
-}
-
-function neededPartitions(now: Date): string[] {
-  const days = [now, new Date(now.getTime() + 86_400_000)].map((time) => time.toISOString().slice(0, 10));
-  const names = days.flatMap((day) => [
-    `notifications_${day.replaceAll("-", "_")}`,
-    `events_${day.slice(0, 7).replace("-", "_")}`,
-  ]);
-  return [...new Set(names)];
 }

@@ -2,7 +2,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { type AwsClients, awsClients, hasCredentials } from "../aws/clients.ts";
 import { errorText } from "../logger.ts";
 import { type DatabasePool, openDatabase } from "../storage/database.ts";
-import { readOnly, type TopicHealth, topicsHealth } from "../storage/health.ts";
+import { readOnly } from "../storage/health.ts";
+import { type HeardTopic, listHeardTopics } from "../storage/topics.ts";
 import { awsChecks } from "./aws-checks.ts";
 import { runCheck, withinDeadline } from "./check.ts";
 import { lookAtSchema, unreachableDatabase } from "./database.ts";
@@ -63,9 +64,9 @@ async function openStore(patient: Patient, pool: DatabasePool | null): Promise<O
 }
 
 /** Topics are needed by many checks, so that they are read before these. The check of topics tells when that fails. */
-async function readTopics({ timeoutMs }: Patient, store: Store): Promise<TopicHealth[] | Error> {
+async function readTopics({ timeoutMs }: Patient, store: Store): Promise<HeardTopic[] | Error> {
   if ("unreadable" in store) return [];
-  return withinDeadline(() => topicsHealth(store.db), timeoutMs).catch((error) =>
+  return withinDeadline(() => listHeardTopics(store.db), timeoutMs).catch((error) =>
     error instanceof Error ? error : new Error(String(error)),
   );
 }

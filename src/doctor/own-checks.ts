@@ -1,5 +1,5 @@
 import type { Database } from "../storage/database.ts";
-import type { TopicHealth } from "../storage/health.ts";
+import type { HeardTopic } from "../storage/topics.ts";
 import type { Check } from "./check.ts";
 import { compareWithDatabase } from "./clock.ts";
 import { lookAtApiKeys, lookAtConfiguration } from "./configuration.ts";
@@ -17,7 +17,7 @@ export type Stored = {
   /** Has the tables of this version. */
   store: Store;
   /** What is allow-listed in the database, queues among them; or why that cannot be read. */
-  topics: TopicHealth[] | Error;
+  topics: HeardTopic[] | Error;
 };
 
 /** The topics that are allow-listed, in the database or in the environment. */

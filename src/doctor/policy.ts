@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { jsonOrNull } from "../domain/json-or-null.ts";
 
 const OneOrMore = z.union([z.string(), z.array(z.string())]).transform((value) => [value].flat());
 const Principal = z.union([z.literal("*"), z.record(z.string(), OneOrMore)]);
@@ -93,13 +94,5 @@ function conditionOf(
       return values.some(isSource) ? "allowed" : "denied";
     default:
       return "unsure";
-  }
-}
-
-function jsonOrNull(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return null;
   }
 }

@@ -1,4 +1,5 @@
 import type { AwsClients } from "../aws/clients.ts";
+import { LookError } from "../aws/look-failure.ts";
 import { countMessages, lookAtQueue, type QueueLook } from "../aws/look-queue.ts";
 import { awsTrouble } from "./aws-trouble.ts";
 import { fail, type Observation, ok, warn } from "./finding.ts";
@@ -31,7 +32,8 @@ export async function lookAtSqs(
   try {
     queue = await lookAtQueue(sqs, url, signal);
   } catch (error) {
-    return [unseen(name, region, awsTrouble(name, error))];
+    const isMissing = error instanceof LookError && error.kind === "missing";
+    return [isMissing ? missing(name, region) : awsTrouble(name, error)];
   }
   const { waiting, inFlight, visibilitySeconds } = queue;
   const summary = `${capital(name)} has ${counted(waiting, "message")} waiting and ${inFlight} being taken in; its visibility timeout is ${spanText(visibilitySeconds)}.`;
@@ -44,8 +46,7 @@ export async function lookAtSqs(
   ];
 }
 
-function unseen(name: string, region: string, seen: Observation): Observation {
-  if (!seen.what.startsWith("There is no such")) return seen;
+function missing(name: string, region: string): Observation {
   return fail(
     `There is no such thing as ${name}: SQS in ${region} does not know it.`,
     "Correct SQS_QUEUE_URLS: account, name and region; AWS_REGION where the URL does not tell the region.",

@@ -1,14 +1,14 @@
 import type { AwsClients } from "../aws/clients.ts";
+import type { Subscription } from "../aws/lists.ts";
 import {
   lookAtSubscription,
   lookAtSubscriptions,
   lookAtTopic,
   type SubscriptionDetails,
-  type SubscriptionLook,
   type TopicLook,
 } from "../aws/look-topic.ts";
 import type { Config } from "../config.ts";
-import { queueArn, queueRegion } from "../domain/queue-url.ts";
+import { queueOf } from "../domain/queue-url.ts";
 import { awsTrouble } from "./aws-trouble.ts";
 import { fail, type Observation, ok, warn } from "./finding.ts";
 import { covers, judgePolicy } from "./policy.ts";
@@ -127,14 +127,14 @@ async function lookAtRoads(
 }
 
 function queueArns({ sqsQueueUrls, awsRegion }: Settings): string[] {
-  return sqsQueueUrls.map((url) => queueArn(url, queueRegion(url) ?? awsRegion ?? "us-east-1"));
+  return sqsQueueUrls.map((url) => queueOf(url, awsRegion).arn);
 }
 
-function isIngest({ protocol, endpoint }: SubscriptionLook): boolean {
+function isIngest({ protocol, endpoint }: Subscription): boolean {
   return /^https?$/.test(protocol) && /\/ingest\/sns(\/|\?|$)/.test(endpoint);
 }
 
-function noRoad(arn: string, all: readonly SubscriptionLook[]): Observation {
+function noRoad(arn: string, all: readonly Subscription[]): Observation {
   const others =
     all.length === 0 ? "it has none" : `its subscriptions lead elsewhere: ${all.map(roadName).join(", ")}`;
   return fail(
@@ -144,7 +144,7 @@ function noRoad(arn: string, all: readonly SubscriptionLook[]): Observation {
 }
 
 /** Where it leads, without what may be secret in a path, or an address. */
-function roadName({ protocol, endpoint }: SubscriptionLook): string {
+function roadName({ protocol, endpoint }: Subscription): string {
   if (URL.canParse(endpoint) && /^https?$/.test(protocol)) return `${protocol} ${new URL(endpoint).host}`;
   return endpoint.startsWith("arn:") ? `${protocol} ${endpoint.split(":").at(-1)}` : protocol;
 }
@@ -152,7 +152,7 @@ function roadName({ protocol, endpoint }: SubscriptionLook): string {
 async function lookAtRoad(
   sns: Sns,
   topic: string,
-  road: SubscriptionLook,
+  road: Subscription,
   settings: Settings,
   signal: AbortSignal,
 ): Promise<Observation[]> {
@@ -177,7 +177,7 @@ function pending(subject: string, topic: string): Observation {
 
 function raw(
   subject: string,
-  { protocol, endpoint }: SubscriptionLook,
+  { protocol, endpoint }: Subscription,
   arn: string,
   { isRaw }: SubscriptionDetails,
   { snsRawTokens }: Settings,

@@ -1,10 +1,10 @@
 import { isSilent, silentSeconds } from "../domain/topic-silence.ts";
-import type { TopicHealth } from "../storage/health.ts";
+import type { HeardTopic } from "../storage/topics.ts";
 import { fail, type Observation, ok, warn } from "./finding.ts";
 import { ended, excerpt, spanText } from "./wording.ts";
 
 /** What is stored of a topic: how its subscription to us is, and when it was last heard of. */
-export function lookAtTopic(topic: TopicHealth): Observation[] {
+export function lookAtTopic(topic: HeardTopic): Observation[] {
   return [...subscription(topic), ...hearing(topic)];
 }
 
@@ -14,7 +14,7 @@ export function topicName(arn: string): string {
   return `${name} (${region})`;
 }
 
-function subscription(topic: TopicHealth): Observation[] {
+function subscription(topic: HeardTopic): Observation[] {
   const { arn, subscription_state: state, subscription_error: error } = topic;
   const name = topicName(arn);
   switch (state) {
@@ -48,7 +48,7 @@ function subscription(topic: TopicHealth): Observation[] {
   }
 }
 
-function hearing(topic: TopicHealth): Observation[] {
+function hearing(topic: HeardTopic): Observation[] {
   const seconds = silentSeconds(topic, topic.now);
   const name = topicName(topic.arn);
   if (seconds === null) {

@@ -1,6 +1,6 @@
 import type { Database } from "../storage/database.ts";
+import { endpointTotals } from "../storage/delivery-queries.ts";
 import {
-  countEnabledEndpoints,
   type DisabledHealth,
   disabledEndpoints,
   type LaneHealth,
@@ -20,8 +20,8 @@ const maxOpened = 10_000;
 
 /** Endpoints that get nothing although they should, or not any more. */
 export async function lookAtLanes(db: Database, now: Date): Promise<Observation[]> {
-  const [enabled, behind, disabled] = await Promise.all([
-    countEnabledEndpoints(db),
+  const [{ enabled }, behind, disabled] = await Promise.all([
+    endpointTotals(db),
     lanesBehind(db, maxListed),
     disabledEndpoints(db, maxListed),
   ]);

@@ -10,11 +10,11 @@ export function queueRegion(queueUrl: string): string | null {
   return modern ?? older ?? null;
 }
 
-/** The ARN of a queue, made of its URL. @param region where the URL does not tell it. */
-export function queueArn(queueUrl: string, region: string): string {
+/** Where a queue is, and its ARN, from its URL. @param usualRegion where the URL does not tell the region. */
+export function queueOf(queueUrl: string, usualRegion: string | null): { region: string; arn: string } {
   const [account, name] = new URL(queueUrl).pathname.split("/").filter(Boolean).slice(-2);
-  const at = queueRegion(queueUrl) ?? region;
-  return `arn:${partitionOf(at)}:sqs:${at}:${account}:${name}`;
+  const region = queueRegion(queueUrl) ?? usualRegion ?? "us-east-1";
+  return { region, arn: `arn:${partitionOf(region)}:sqs:${region}:${account}:${name}` };
 }
 
 /** Raw notifications that come through a queue belong to it as others do to a topic. */

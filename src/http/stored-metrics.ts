@@ -1,4 +1,5 @@
 import { Gauge, Registry } from "prom-client";
+import { within } from "../clock.ts";
 import { isSilent, silentSeconds } from "../domain/topic-silence.ts";
 import { errorText, type Logger } from "../logger.ts";
 import type { Database } from "../storage/database.ts";
@@ -17,7 +18,7 @@ export async function storedMetrics(db: Database, log: Logger): Promise<string> 
   const registry = new Registry();
   const up = gauge(registry, "fanmail_database_up", "Whether this process reaches its database");
   try {
-    const totals = await within(readWithinMs, readTotals(db));
+    const totals = await within(readWithinMs, readTotals(db), `No answer in ${readWithinMs} ms`);
     up.set(1);
     setGauges(registry, totals);
   } catch (error) {
@@ -92,12 +93,4 @@ function setTopicGauges(registry: Registry, topics: readonly HeardTopic[]): void
 
 function gauge(registry: Registry, name: string, help: string, labelNames: string[] = []): Gauge {
   return new Gauge({ name, help, labelNames, registers: [registry] });
-}
-
-async function within<Result>(milliseconds: number, work: Promise<Result>): Promise<Result> {
-  let timer: NodeJS.Timeout | undefined;
-  const tooLong = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => reject(new Error(`No answer in ${milliseconds} ms`)), milliseconds);
-  });
-  return Promise.race([work, tooLong]).finally(() => clearTimeout(timer));
 }

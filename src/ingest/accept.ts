@@ -1,5 +1,6 @@
 import type { Dispatcher } from "undici";
 import { RefusedError, UnavailableError } from "../domain/errors.ts";
+import { jsonOrNull } from "../domain/json-or-null.ts";
 import { payloadTime, type RawNotification, unsignedEnvelope } from "../domain/raw-notification.ts";
 import { parseSnsMessage, type SnsConfirmation, type SnsMessage } from "../domain/sns-message.ts";
 import type { NotificationSource } from "../metrics.ts";
@@ -143,12 +144,4 @@ async function confirm(message: SnsConfirmation, topic: Topic, options: AcceptOp
 
 function unavailable(cause: unknown): never {
   throw new UnavailableError("The state of the subscription cannot be stored now", { cause });
-}
-
-function jsonOrNull(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return null;
-  }
 }

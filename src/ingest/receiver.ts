@@ -4,7 +4,7 @@ import { z } from "zod";
 import { RefusedError, UnavailableError } from "../domain/errors.ts";
 import type { RawNotification } from "../domain/raw-notification.ts";
 import { errorText, type Logger } from "../logger.ts";
-import type { Metrics } from "../metrics.ts";
+import { type Metrics, measureRequest } from "../metrics.ts";
 import type { Accepted } from "./accept.ts";
 import type { Intake } from "./intake.ts";
 import { readBody } from "./read-body.ts";
@@ -40,7 +40,7 @@ export function isIngest({ method, url = "" }: IncomingMessage): boolean {
  */
 export function createReceiver(options: ReceiverOptions): Receiver {
   return async (request, response) => {
-    measure(request, response, options.metrics);
+    measureRequest(options.metrics, "POST", () => routeOf(request), response);
     try {
       answer(response, 200, { status: await receive(request, options) });
     } catch (error) {
@@ -49,18 +49,9 @@ export function createReceiver(options: ReceiverOptions): Receiver {
   };
 }
 
-/** @param request its path is left out of the label: it may hold the token. */
-function measure(
-  { url }: IncomingMessage,
-  response: ServerResponse,
-  metrics: ReceiverOptions["metrics"],
-): void {
-  const route = tokenOf(url ?? "") === null ? "/ingest/sns" : "/ingest/sns/raw";
-  const startedMs = performance.now();
-  response.once("close", () => {
-    const status = response.writableFinished ? String(response.statusCode) : "aborted";
-    metrics.observeRequest("POST", route, status, (performance.now() - startedMs) / 1000);
-  });
+/** As a label: the path itself may hold the token. */
+function routeOf({ url = "" }: IncomingMessage): string {
+  return tokenOf(url) === null ? "/ingest/sns" : "/ingest/sns/raw";
 }
 
 async function receive(request: IncomingMessage, options: ReceiverOptions): Promise<Accepted> {

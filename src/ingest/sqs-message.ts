@@ -2,6 +2,7 @@ import type { Message } from "@aws-sdk/client-sqs";
 import { z } from "zod";
 import { pause } from "../clock.ts";
 import { RefusedError, UnavailableError } from "../domain/errors.ts";
+import { jsonOrNull } from "../domain/json-or-null.ts";
 import { errorText, type Logger } from "../logger.ts";
 import type { Accepted } from "./accept.ts";
 import type { Intake } from "./intake.ts";
@@ -59,11 +60,7 @@ function accept(
 }
 
 function isEnvelope(body: string): boolean {
-  try {
-    return SnsEnvelope.safeParse(JSON.parse(body)).success;
-  } catch {
-    return false;
-  }
+  return SnsEnvelope.safeParse(jsonOrNull(body)).success;
 }
 
 function isWorthAnother(error: unknown, attempt: number): boolean {

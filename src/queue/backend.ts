@@ -1,6 +1,7 @@
 import { createPostgresBackend, type JobsOptions, Queue, type Telemetry, Worker, withBackend } from "bullmq";
 import { Cluster, Redis } from "ioredis";
 import type { CountRequests } from "../domain/request-window.ts";
+import { keyPrefix } from "./jobs.ts";
 import { countInRedis } from "./request-windows.ts";
 
 export type QueueConnection =
@@ -35,9 +36,6 @@ type OnError = (error: Error) => void;
  * that a process that only paused does no harm.
  */
 const takeOver = { lockDuration: 6_000, stalledInterval: 1_000, runRetryDelay: 1_000 };
-
-/** A braced prefix keeps the keys of a queue in one slot of Redis Cluster. */
-const prefix = "{fanmail}";
 
 /** Of BullMQ: nothing where nothing is traced. */
 export type Traced = { telemetry?: Telemetry };
@@ -90,11 +88,11 @@ function redisDriver(redis: RedisConnection, onError: OnError, traced: Traced): 
   for (const client of [forAdding, forWorking]) client.on("error", onError);
   return {
     queue(name) {
-      const queue = new Queue(name, { connection: forAdding, prefix, ...traced });
+      const queue = new Queue(name, { connection: forAdding, prefix: keyPrefix, ...traced });
       return queue.on("error", onError);
     },
     worker(name, concurrency, work) {
-      const options = { connection: forWorking, concurrency, prefix, ...takeOver, ...traced };
+      const options = { connection: forWorking, concurrency, prefix: keyPrefix, ...takeOver, ...traced };
       const worker = new Worker(name, (job) => work(job.data), options);
       return worker.on("error", onError).on("failed", (_job, error) => onError(error));
     },

@@ -5,6 +5,9 @@ import type { JobsOptions } from "bullmq";
  * until the next sweep, and one that fails is not kept: the sweep decides when to try again.
  */
 
+/** Before the keys of queues in Redis; in braces, so that they are in one slot of a Redis Cluster. */
+export const keyPrefix = "{fanmail}";
+
 export const queueNames = { apply: "fanmail-apply", deliver: "fanmail-deliver" } as const;
 
 /** Apply the notifications of a batch. */

@@ -1,5 +1,5 @@
 import { Redis } from "ioredis";
-import { queueNames } from "./jobs.ts";
+import { keyPrefix, queueNames } from "./jobs.ts";
 
 /** What a Redis server says of itself; null where it does not say. */
 export type RedisHealth = {
@@ -60,8 +60,8 @@ async function examine(redis: Redis): Promise<RedisHealth> {
 
 async function waiting(redis: Redis, isCluster: boolean): Promise<number | null> {
   try {
-    // BullMQ's lists, under the prefix of backend.ts.
-    const lengths = Object.values(queueNames).map((name) => redis.llen(`{fanmail}:${name}:wait`));
+    // BullMQ's lists.
+    const lengths = Object.values(queueNames).map((name) => redis.llen(`${keyPrefix}:${name}:wait`));
     return (await Promise.all(lengths)).reduce((sum, length) => sum + length, 0);
   } catch (error) {
     // Another node has them, or the cluster is down, which its state tells.

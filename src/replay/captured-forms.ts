@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { jsonOrNull } from "../domain/json-or-null.ts";
 
 /** The fields of an SNS envelope, as far as they are there. */
 export type CapturedEnvelope = z.infer<typeof Envelope>;
@@ -104,12 +105,7 @@ function envelopeOfLambda(sns: Record<string, unknown>): Record<string, unknown>
 
 /** A text that holds JSON is read as such; another one is a message of SES in words. */
 function inText(body: string, depth: number): Found[] {
-  let value: unknown;
-  try {
-    value = JSON.parse(body);
-  } catch {
-    value = null;
-  }
+  const value = jsonOrNull(body);
   return typeof value === "object" && value !== null
     ? notificationsIn(value, body, depth)
     : [{ kind: "payload", message: body, payload: body, time: null }];

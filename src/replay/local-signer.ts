@@ -2,7 +2,6 @@ import { createHash, createPrivateKey, sign } from "node:crypto";
 import { join } from "node:path";
 import { generate } from "selfsigned";
 import { readOrMake } from "../data-dir.ts";
-import { computedId } from "../domain/computed-id.ts";
 import { type SnsMessage, signatureDigest, snsHost, stringToSign } from "../domain/sns-message.ts";
 
 /** Signs as SNS does, with a key of our own, for receivers that are told to trust its certificate. */
@@ -13,12 +12,6 @@ export type LocalSigner = {
   certificatePath: string;
   /** Makes an SNS message, as JSON. */
   sign(message: ToSign): string;
-  /**
-   * Wraps what SES would have published. The MessageId is computed from the content, so that the same
-   * notification is the same SNS message whenever it is wrapped.
-   * @param message the text of `Message`, without the newline that SES ends it with.
-   */
-  wrap(topicArn: string, message: string, publishedAt: Date): string;
 };
 
 /** `message` is the text of `Message`, to the letter. */
@@ -57,10 +50,6 @@ export async function localSigner(dataDir: string): Promise<LocalSigner> {
     certificateUrl,
     certificatePath: join(dataDir, certificateFile),
     sign: signed,
-    wrap(topicArn, message, publishedAt) {
-      const messageId = computedId(publishedAt.getTime(), [topicArn, message]);
-      return signed({ topicArn, messageId, publishedAt, message: `${message}\n` });
-    },
   };
 }
 

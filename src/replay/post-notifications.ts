@@ -2,6 +2,7 @@ import { setMaxListeners } from "node:events";
 import { Pool } from "undici";
 import { z } from "zod";
 import { pause } from "../clock.ts";
+import { jsonOrNull } from "../domain/json-or-null.ts";
 import { parseRetryAfter } from "../domain/retry-schedule.ts";
 import { paced, type Schedule } from "./schedule.ts";
 
@@ -131,12 +132,4 @@ function resultOf(status: number, retryAfter: string | string[] | undefined, tex
   if (status !== 429 && status < 500) return { kind: "refused", cause };
   const seconds = Array.isArray(retryAfter) ? retryAfter[0] : retryAfter;
   return { kind: "away", cause, retryAfterMs: parseRetryAfter(seconds, new Date()) };
-}
-
-function jsonOrNull(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return null;
-  }
 }

@@ -12,6 +12,9 @@ export type Database = {
 
 export type DatabasePool = Database & { close(): Promise<void> };
 
+/** The most that a process opens at a time; BullMQ opens its own beside them where it runs on Postgres. */
+export const connectionsOfProcess = 12;
+
 /** How long a caller waits for a connection. A receiver must answer 503 well within SNS's 15 seconds. */
 const connectTimeoutMs = 3_000;
 

@@ -1,7 +1,6 @@
 import { readdir } from "node:fs/promises";
 import type { Database } from "./database.ts";
 import type { DisabledReason } from "./endpoints.ts";
-import type { HeardTopic, Topic } from "./topics.ts";
 
 /*
  * What `fanmail doctor` asks the database. It reads what migrations, workers and settings have left, and changes nothing.
@@ -119,16 +118,6 @@ export async function partitionNames(db: Database): Promise<string[]> {
   return rows.map(({ name }) => name);
 }
 
-export type TopicHealth = HeardTopic & Pick<Topic, "subscription_state" | "subscription_error">;
-
-export async function topicsHealth(db: Database): Promise<TopicHealth[]> {
-  return db.query<TopicHealth>(
-    `select project_id, id, arn, subscription_state, subscription_error,
-       heard_since, last_notification_at, usual_gap_seconds, now() as now
-     from topics order by arn`,
-  );
-}
-
 export type Backlog = {
   /** Batches that nobody has tried to apply for more than a minute. */
   waiting: number;
@@ -237,13 +226,6 @@ export async function sealedInUse(db: Database, limit: number): Promise<SealedHe
      where state <> 'deleted' order by endpoint.id limit $1::integer`,
     [limit],
   );
-}
-
-export async function countEnabledEndpoints(db: Database): Promise<number> {
-  const [row] = await db.query<{ count: number }>(
-    "select count(*)::integer as count from webhook_endpoints where state = 'enabled'",
-  );
-  return row?.count ?? 0;
 }
 
 /** How many wake-ups wait on Postgres; null when BullMQ's tables are not there. */

@@ -71,6 +71,12 @@ export async function journalDays(db: Database): Promise<string[]> {
   return rows.map(({ name }) => name.replace("notifications_", "").replaceAll("_", "-"));
 }
 
+/** The partitions that times need, of both tables. */
+export function partitionsFor(times: readonly Date[]): string[] {
+  const names = Object.values(rangeOf).flatMap((range) => times.map((time) => range(time).name));
+  return [...new Set(names)];
+}
+
 /** The partition that holds a day of the journal. @param day as `2026-11-24`. */
 export function partitionOfDay(day: string): string {
   return dayRange(new Date(`${day}T00:00:00Z`)).name;

@@ -48,13 +48,13 @@ export async function setSubscriptionState(
   );
 }
 
-export type HeardTopic = Pick<Topic, "project_id" | "id" | "arn"> &
+export type HeardTopic = Topic &
   Hearing & {
     /** The database's clock, one for all processes; in whole milliseconds, as the times are. */
     now: Date;
   };
 
-const heardColumns = `project_id, id, arn, heard_since, last_notification_at, usual_gap_seconds,
+const heardColumns = `${columns}, heard_since, last_notification_at, usual_gap_seconds,
   date_trunc('milliseconds', now()) as now`;
 
 /** What is known of when topics speak. @param ids all of them unless given. */

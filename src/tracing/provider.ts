@@ -9,13 +9,15 @@ import {
   resourceFromAttributes,
 } from "@opentelemetry/resources";
 import { BatchSpanProcessor, NodeTracerProvider, type SpanExporter } from "@opentelemetry/sdk-trace-node";
-import { errorText, type Logger } from "../logger.ts";
+import { within } from "../clock.ts";
+import { type Logger, sparseWarning } from "../logger.ts";
 import { packageVersion } from "../package-info.ts";
 import { MessageIds } from "./message-ids.ts";
 import { messageTracing } from "./message-tracing.ts";
-import { sparseWarning } from "./sparse-warning.ts";
 import type { Tracing } from "./tracing.ts";
 
+/** What collects traces may be away for days, and nobody's work depends on it. */
+const warnEveryMs = 60_000;
 /** A process that ends does not wait for longer. */
 const flushWithinMs = 2_000;
 /** Unless OTEL_EXPORTER_OTLP_TIMEOUT says otherwise. An export that is under way holds back the end of the process. */
@@ -26,7 +28,7 @@ const exportTimeoutMs = 3_000;
  * OTEL_*, which the SDK reads by itself.
  */
 export function startTracing(otlpEndpoint: string, log: Logger): Tracing {
-  const warn = sparseWarning(log);
+  const warn = sparseWarning(log, "traces", warnEveryMs);
   diag.setLogger(warnings(warn), { logLevel: DiagLogLevel.WARN, suppressOverrideMessage: true });
   const agents: HttpAgent[] = [];
   const ids = new MessageIds();
@@ -38,7 +40,7 @@ export function startTracing(otlpEndpoint: string, log: Logger): Tracing {
   // BullMQ's spans find the provider here, and their parents in the context.
   provider.register();
   return messageTracing(provider.getTracer("fanmail", packageVersion), ids, async () => {
-    await within(flushWithinMs, provider.shutdown()).catch((error: unknown) => warn(errorText(error)));
+    await within(flushWithinMs, provider.shutdown(), "The last spans could not be sent in time").catch(warn);
     for (const agent of agents) agent.destroy();
     for (const api of [trace, context, propagation, diag]) api.disable();
   });
@@ -86,12 +88,4 @@ function quietExporter(exporter: SpanExporter, warn: (cause: string) => void): S
 function warnings(warn: (cause: string) => void): DiagLogger {
   const nothing = () => {};
   return { error: warn, warn, info: nothing, debug: nothing, verbose: nothing };
-}
-
-async function within(milliseconds: number, work: Promise<void>): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  const tooLong = new Promise<void>((_resolve, reject) => {
-    timer = setTimeout(() => reject(new Error("The last spans could not be sent in time")), milliseconds);
-  });
-  await Promise.race([work, tooLong]).finally(() => clearTimeout(timer));
 }

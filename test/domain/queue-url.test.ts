@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { isQueueArn, queueArn, queueRegion } from "../../src/domain/queue-url.ts";
+import { isQueueArn, queueOf, queueRegion } from "../../src/domain/queue-url.ts";
 
 describe("a queue's URL", () => {
   test.each([
@@ -27,7 +27,7 @@ describe("a queue's URL", () => {
     ["https://us-gov-west-1.queue.amazonaws.com/1/q", "arn:aws-us-gov:sqs:us-gov-west-1:1:q"],
     ["http://127.0.0.1:4566/000000000000/q", "arn:aws:sqs:us-west-2:000000000000:q"],
   ])("%s makes the ARN %s", (url, arn) => {
-    expect(queueArn(url, "us-west-2")).toBe(arn);
+    expect(queueOf(url, "us-west-2").arn).toBe(arn);
   });
 
   test("is not its ARN", () => {

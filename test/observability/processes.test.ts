@@ -1,4 +1,4 @@
-import { randomBytes } from "node:crypto";
+import { randomBytes, randomUUID } from "node:crypto";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -32,7 +32,13 @@ beforeAll(async () => {
   directory = await mkdtemp(join(tmpdir(), "fanmail-observability-"));
   database = await testDatabase();
   const signer = await localSigner(directory);
-  sign = (payload) => signer.wrap(testTopic, asMessage(payload), new Date("2026-11-20T12:00:00Z"));
+  sign = (payload) =>
+    signer.sign({
+      topicArn: testTopic,
+      messageId: randomUUID(),
+      publishedAt: new Date("2026-11-20T12:00:00Z"),
+      message: asMessage(payload),
+    });
   environment = {
     PORT: "0",
     DATA_DIR: directory,

@@ -1,8 +1,9 @@
+import { randomUUID } from "node:crypto";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { localSigner } from "../../src/replay/local-signer.ts";
 import { dataDirectory, fanmail, terminate } from "../support/fanmail-process.ts";
-import { sesEvent } from "../support/ses.ts";
+import { asMessage, sesEvent } from "../support/ses.ts";
 import { until } from "../support/wait.ts";
 import { webhookSink } from "../support/webhook-sink.ts";
 
@@ -48,7 +49,12 @@ test("at its most talkative the log tells what happened, and holds no address, n
     (await fetch(`${url}/ingest/sns`, { method: "POST", body, headers: { "x-request-id": requestId } }))
       .status;
   const sign = (payload: unknown) =>
-    signer.wrap(topic, JSON.stringify(payload), new Date("2026-11-20T12:00:00Z"));
+    signer.sign({
+      topicArn: topic,
+      messageId: randomUUID(),
+      publishedAt: new Date("2026-11-20T12:00:00Z"),
+      message: asMessage(payload),
+    });
 
   const forged = sign(sesEvent("Open", { to: ["victim@example.com"] })).replace("message-1", "confidential");
   const statuses = [
