@@ -92,13 +92,15 @@ export async function deleteBatches(db: Database, before: Date, limit: number): 
  * @returns how many.
  */
 export async function deleteDiscards(db: Database, before: Date, limit: number): Promise<number> {
+  const discards = await db.query<{ project_id: string; owner_id: string }>(
+    `select project_id, owner_id from events
+     where discarded is not null and created_at < $1 order by created_at limit $2`,
+    [before, limit],
+  );
+  if (discards.length === 0) return 0;
+  const owners = [discards.map((one) => one.project_id), discards.map((one) => one.owner_id)];
+  // Activities before events, as workers take them.
   return db.transaction(async (tx) => {
-    const discards = await tx.query<{ project_id: string; owner_id: string }>(
-      `select project_id, owner_id from events
-       where discarded is not null and created_at < $1 order by created_at limit $2`,
-      [before, limit],
-    );
-    const owners = [discards.map((one) => one.project_id), discards.map((one) => one.owner_id)];
     await tx.query(
       `select 1 from activity
        join (select distinct * from unnest($1::uuid[], $2::uuid[])) as owners(project_id, id) using (project_id, id)
