@@ -115,9 +115,9 @@ describe("GET /api/v1/sends", () => {
     await database.db.transaction(async (tx) => {
       const [{ now } = { now: new Date() }] = await tx.query<{ now: Date }>("select now()");
       await seed(tx, defaultProjectId, [{ messageId: "late", createdAt: now.toISOString() }]);
-      await seed(database.db, defaultProjectId, [
-        { messageId: "quick", createdAt: new Date().toISOString() },
-      ]);
+      // In whole milliseconds the present time may lie before the transaction's.
+      const later = new Date(now.getTime() + 1);
+      await seed(database.db, defaultProjectId, [{ messageId: "quick", createdAt: later.toISOString() }]);
 
       expect((await page("")).data).toHaveLength(1);
     });
