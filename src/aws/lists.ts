@@ -1,4 +1,9 @@
-import { paginateListConfigurationSets, type SESv2Client } from "@aws-sdk/client-sesv2";
+import {
+  type MultiRegionEndpoint,
+  paginateListConfigurationSets,
+  paginateListMultiRegionEndpoints,
+  type SESv2Client,
+} from "@aws-sdk/client-sesv2";
 import {
   type Subscription as ListedSubscription,
   paginateListSubscriptionsByTopic,
@@ -44,4 +49,13 @@ export async function listConfigurationSets(ses: SESv2Client): Promise<string[]>
     names.push(...(page.ConfigurationSets ?? []));
   }
   return names;
+}
+
+/** The global endpoints of which a region is one. */
+export async function listGlobalEndpoints(ses: SESv2Client): Promise<MultiRegionEndpoint[]> {
+  const endpoints: MultiRegionEndpoint[] = [];
+  for await (const page of paginateListMultiRegionEndpoints({ client: ses }, {})) {
+    endpoints.push(...(page.MultiRegionEndpoints ?? []));
+  }
+  return endpoints;
 }

@@ -4,7 +4,7 @@ import {
   GetConfigurationSetEventDestinationsCommand,
   type SESv2Client,
 } from "@aws-sdk/client-sesv2";
-import { listConfigurationSets } from "./lists.ts";
+import { listConfigurationSets, listGlobalEndpoints } from "./lists.ts";
 import { LookError, looked } from "./look-failure.ts";
 
 export type AccountLook = {
@@ -103,4 +103,15 @@ async function topicDestinations(
           ]
         : [],
   );
+}
+
+/** A global endpoint of SES: what is sent through it is split between its regions. */
+export type GlobalEndpointLook = { name: string; regions: string[] };
+
+/** The global endpoints of the account that send, or are about to, from the region asked. @throws LookError */
+export async function lookAtGlobalEndpoints(client: SESv2Client): Promise<GlobalEndpointLook[]> {
+  const endpoints = await looked("ses:ListMultiRegionEndpoints", listGlobalEndpoints(client));
+  return endpoints
+    .filter(({ Status }) => Status === "READY" || Status === "CREATING")
+    .map(({ EndpointName = "", Regions = [] }) => ({ name: EndpointName, regions: [...Regions] }));
 }

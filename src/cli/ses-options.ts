@@ -1,3 +1,4 @@
+import { isRegion } from "../domain/aws-partition.ts";
 import type { SesConnection, Target } from "../domain/ses-connection.ts";
 import { UsageError } from "./command.ts";
 
@@ -8,6 +9,7 @@ export const sharedOptions = {
   queue: { type: "string" },
   topic: { type: "string", default: "ses-events" },
   region: { type: "string" },
+  regions: { type: "string" },
   account: { type: "string" },
   "dry-run": { type: "boolean", default: false },
   json: { type: "boolean", default: false },
@@ -58,11 +60,21 @@ function readEndpoint(text: string): string {
   return url.href.replaceAll("{", "%7B").replaceAll("}", "%7D");
 }
 
-export function readRegion(text: string | undefined): string | null {
-  if (text === undefined) return null;
-  if (!/^[a-z]{2}(-[a-z]+)+-\d$/.test(text))
-    throw new UsageError(`--region takes a region such as eu-west-1, not "${text}"`);
-  return text;
+/**
+ * The regions that `--region` or `--regions` names, each once; a single null where neither is given.
+ * @throws UsageError that names what is wrong.
+ */
+export function readRegions(one: string | undefined, several: string | undefined): (string | null)[] {
+  if (one !== undefined && several !== undefined) throw new UsageError("Give one of --region and --regions");
+  if (several !== undefined)
+    return [...new Set(several.split(",").map((text) => regionOf(text.trim(), "--regions")))];
+  return [one === undefined ? null : regionOf(one, "--region")];
+}
+
+function regionOf(text: string, option: string): string {
+  if (isRegion(text)) return text;
+  const form = option === "--regions" ? "regions such as eu-west-1,us-east-1" : "a region such as eu-west-1";
+  throw new UsageError(`${option} takes ${form}, not "${text}"`);
 }
 
 /** Stands for the caller's account where that is not known. */

@@ -9,13 +9,14 @@ import { awsReader, emptyAccount } from "../aws/reader.ts";
 import { carryOut, type Known, nothingKnown, type Outcome, type Step } from "../aws/steps.ts";
 import { terraform } from "../aws/terraform.ts";
 import type { StoreContext } from "../context.ts";
+import { partitionOf } from "../domain/aws-partition.ts";
 import { connectingPolicy, disconnectingPolicy, type Policy } from "../domain/aws-policies.ts";
-import { type AwsPlace, partitionOf, placeOf, type SesConnection } from "../domain/ses-connection.ts";
+import { type AwsPlace, placeOf, type SesConnection } from "../domain/ses-connection.ts";
 import { errorText } from "../logger.ts";
 import type { Project } from "../storage/projects.ts";
 import { insertTopic, listTopics } from "../storage/topics.ts";
 import { type Command, environmentConfig, print, printJson, readArgs, UsageError } from "./command.ts";
-import { readAccount, readConnection, readRegion, readWaitSeconds, sharedOptions } from "./ses-options.ts";
+import { readAccount, readConnection, readRegions, readWaitSeconds, sharedOptions } from "./ses-options.ts";
 import { isAllowedFor } from "./topics.ts";
 import { projectNamed, withStore } from "./with-store.ts";
 
@@ -23,15 +24,17 @@ export const ses: Command = {
   help: [
     "fanmail ses connect --configuration-set <name> (--https <URL> | --queue <name>)",
     "    [--topic ses-events] [--project default] [--create-configuration-set] [--wait 60]",
-    "    [--region eu-west-1] [--dry-run] [--account <id>] [--json]",
+    "    [--region eu-west-1 | --regions eu-west-1,us-east-1] [--dry-run] [--account <id>] [--json]",
     "fanmail ses connect … --print terraform|cloudformation",
     "fanmail ses disconnect --configuration-set <name> [--https <URL> | --queue <name>]",
-    "    [--topic ses-events] [--delete-topic] [--region eu-west-1] [--dry-run] [--account <id>] [--json]",
+    "    [--topic ses-events] [--delete-topic] [--region eu-west-1 | --regions eu-west-1,us-east-1]",
+    "    [--dry-run] [--account <id>] [--json]",
     "",
     "connect makes what is missing: the topic, the event destination, the subscription (with --queue the queue",
     "too), and lets Fanmail accept the topic. Run again it changes nothing. --dry-run shows every call and the",
     "policy that the caller needs, also without credentials. disconnect removes the event destination, and the",
-    "subscription that is named; what was received stays.",
+    "subscription that is named; what was received stays. --regions does it in each region, as a global endpoint of",
+    "SES needs: it sends from two regions, and each publishes to topics of its own.",
     "Credentials and region are those of the AWS tools: AWS_PROFILE, AWS_ACCESS_KEY_ID, AWS_REGION, roles.",
   ].join("\n"),
   async run([action, ...args]) {
@@ -43,6 +46,9 @@ export const ses: Command = {
 
 /** How the command was asked to go about it. */
 type Manner = { isDryRun: boolean; asJson: boolean };
+
+/** What was done in a region. @property answer as JSON. */
+type Done = { answer: object; isComplete: boolean; queueUrl?: string | null };
 
 async function connect(args: string[]): Promise<number> {
   const { values } = readArgs(args, {
@@ -58,16 +64,24 @@ async function connect(args: string[]): Promise<number> {
       "Say how events come: --https https://fanmail.example.com/ingest/sns, or --queue name",
     );
   const waitSeconds = readWaitSeconds(values.wait);
-  if (values.print !== undefined) return printTemplate(values.print, connection);
-  const aws = await openAws(values.region, values.account);
+  const places = { ...values, regions: readRegions(values.region, values.regions) };
+  if (values.print !== undefined) {
+    if (places.regions.length > 1)
+      throw new UsageError(
+        "--print makes the template of one region: apply it in each, and leave --regions out",
+      );
+    return printTemplate(values.print, connection);
+  }
   const manner = { isDryRun: values["dry-run"], asJson: values.json };
   if (manner.isDryRun) {
     const steps = connectSteps(connection, values.project, null);
-    return rehearse(aws, connection, steps, manner, (place) => connectingPolicy(connection, place));
+    return inEach(places, (aws) =>
+      rehearse(aws, connection, steps, manner, (place) => connectingPolicy(connection, place)),
+    );
   }
   return withStore(async (store) => {
     const project = await projectNamed(store, values.project);
-    return connectFor(store, project, aws, connection, waitSeconds, manner);
+    return inEach(places, (aws) => connectFor(store, project, aws, connection, waitSeconds, manner));
   });
 }
 
@@ -78,17 +92,39 @@ async function disconnect(args: string[]): Promise<number> {
   });
   const connection = readConnection(values);
   const deletesTopic = values["delete-topic"];
-  const aws = await openAws(values.region, values.account);
+  const places = { ...values, regions: readRegions(values.region, values.regions) };
   const manner = { isDryRun: values["dry-run"], asJson: values.json };
   const steps = disconnectSteps(connection, deletesTopic);
-  if (manner.isDryRun)
-    return rehearse(aws, connection, steps, manner, (place) =>
-      disconnectingPolicy(connection, place, deletesTopic),
-    );
-  const { known, outcomes } = await run(aws, connection, steps, manner, true);
-  if (manner.asJson) printJson({ dry_run: false, topic_arn: known.topicArn, steps: outcomes });
-  else print(`\nFanmail accepts the topic still: fanmail topics remove ${known.topicArn}`);
-  return 0;
+  return inEach(places, async (aws) => {
+    if (manner.isDryRun)
+      return rehearse(aws, connection, steps, manner, (place) =>
+        disconnectingPolicy(connection, place, deletesTopic),
+      );
+    const { known, outcomes } = await run(aws, connection, steps, manner, true);
+    if (!manner.asJson) print(`\nFanmail accepts the topic still: fanmail topics remove ${known.topicArn}`);
+    return {
+      answer: { dry_run: false, topic_arn: known.topicArn, steps: outcomes },
+      isComplete: true,
+    };
+  });
+}
+
+type Places = { regions: (string | null)[]; account?: string | undefined; json: boolean };
+
+/** Does the same in one region after the other. A call that fails ends it; what was done before stays done. */
+async function inEach({ regions, account, json }: Places, act: (aws: Aws) => Promise<Done>): Promise<number> {
+  const done: Done[] = [];
+  for (const region of regions) {
+    const aws = await openAws(region, account);
+    if (regions.length > 1 && !json) print(`${done.length > 0 ? "\n" : ""}Region ${aws.place.region}`);
+    done.push(await act(aws));
+  }
+  const answers = done.map(({ answer }) => answer);
+  if (json) printJson(answers.length === 1 ? answers[0] : { regions: answers });
+  const queueUrls = done.flatMap(({ queueUrl }) => queueUrl ?? []);
+  if (!json && queueUrls.length > 0)
+    print(`Let the receiver read the queue:\n\nSQS_QUEUE_URLS=${queueUrls.join(",")}`);
+  return done.every(({ isComplete }) => isComplete) ? 0 : 1;
 }
 
 function printTemplate(format: string, connection: SesConnection): number {
@@ -100,9 +136,9 @@ function printTemplate(format: string, connection: SesConnection): number {
 
 type Aws = { clients: AwsClients; place: AwsPlace; store?: { store: StoreContext; project: Project } };
 
-async function openAws(regionOption: string | undefined, account: string | undefined): Promise<Aws> {
+async function openAws(given: string | null, account: string | undefined): Promise<Aws> {
   const { awsRegion, awsEndpointUrl } = environmentConfig();
-  const clients = awsClients({ region: readRegion(regionOption) ?? awsRegion, endpointUrl: awsEndpointUrl });
+  const clients = awsClients({ region: given ?? awsRegion, endpointUrl: awsEndpointUrl });
   const region = await regionOf(clients);
   if (region === null)
     throw new UsageError("Name the region that you send from: --region eu-west-1, or AWS_REGION");
@@ -116,7 +152,7 @@ async function rehearse(
   steps: Step[],
   manner: Manner,
   policyFor: (place: AwsPlace) => Policy,
-): Promise<number> {
+): Promise<Done> {
   const canLook = await hasCredentials(aws.clients);
   if (!manner.asJson) {
     print("Dry run: nothing is changed.");
@@ -128,19 +164,18 @@ async function rehearse(
   }
   const { known, outcomes } = await run(aws, connection, steps, manner, canLook);
   const policy = policyFor(placeOf(known.topicArn));
-  if (manner.asJson) {
-    printJson({
-      dry_run: true,
-      looked: canLook,
-      topic_arn: known.topicArn,
-      steps: outcomes,
-      caller_policy: policy,
-    });
-    return 0;
+  if (!manner.asJson) {
+    print("\nThe caller needs this policy:");
+    printJson(policy);
   }
-  print("\nThe caller needs this policy:");
-  printJson(policy);
-  return 0;
+  const answer = {
+    dry_run: true,
+    looked: canLook,
+    topic_arn: known.topicArn,
+    steps: outcomes,
+    caller_policy: policy,
+  };
+  return { answer, isComplete: true };
 }
 
 async function connectFor(
@@ -150,7 +185,7 @@ async function connectFor(
   connection: SesConnection,
   waitSeconds: number,
   manner: Manner,
-): Promise<number> {
+): Promise<Done> {
   const steps = connectSteps(connection, project.name, (arn) => isAllowedFor(store.db, project, arn));
   const { known, outcomes } = await run(
     { ...aws, store: { store, project } },
@@ -160,23 +195,16 @@ async function connectFor(
     true,
   );
   const isConfirmed = await confirmed(aws, known, waitSeconds);
-  if (manner.asJson) {
-    const subscription = { arn: known.subscriptionArn, state: isConfirmed ? "confirmed" : "pending" };
-    printJson({
-      dry_run: false,
-      topic_arn: known.topicArn,
-      subscription,
-      sqs_queue_urls: known.queueUrl,
-      steps: outcomes,
-    });
-  } else if (isConfirmed) {
-    print(`\nConnected: ${known.topicArn}`);
-    if (known.queueUrl !== null)
-      print(`Let the receiver read the queue:\n\nSQS_QUEUE_URLS=${known.queueUrl}`);
-  }
-  if (isConfirmed) return 0;
-  process.stderr.write(await unconfirmedText(store, known, connection, waitSeconds));
-  return 1;
+  if (isConfirmed && !manner.asJson) print(`\nConnected: ${known.topicArn}`);
+  if (!isConfirmed) process.stderr.write(await unconfirmedText(store, known, connection, waitSeconds));
+  const answer = {
+    dry_run: false,
+    topic_arn: known.topicArn,
+    subscription: { arn: known.subscriptionArn, state: isConfirmed ? "confirmed" : "pending" },
+    sqs_queue_urls: known.queueUrl,
+    steps: outcomes,
+  };
+  return { answer, isComplete: isConfirmed, queueUrl: isConfirmed ? known.queueUrl : null };
 }
 
 /** Takes the steps, telling of each unless all is printed as JSON at the end. */

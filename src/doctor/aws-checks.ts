@@ -9,7 +9,7 @@ import { type Area, fail, type Observation, ok, skipped } from "./finding.ts";
 import { type Stored, topicArns } from "./own-checks.ts";
 import type { Patient } from "./patient.ts";
 import { type HostAnswer, probeHost } from "./probe-host.ts";
-import { lookAtEventDestinations, lookAtSesAccount } from "./ses.ts";
+import { lookAtEventDestinations, lookAtReachOfEndpoints, lookAtSesAccount } from "./ses.ts";
 import { lookAtSqs } from "./sqs.ts";
 import { lookAtTopicInAws } from "./topics-at-aws.ts";
 
@@ -101,6 +101,8 @@ function sesChecks(patient: Patient, stored: Stored, arns: string[], clientsOf: 
       plain("ses", skipped("Doctor did not look at SES: neither a topic nor AWS_REGION tells a region.")),
     ];
   }
+  const queueRegions = config.sqsQueueUrls.map((url) => queueOf(url, config.awsRegion).region);
+  const heard = new Set([...arns.map(regionOf), ...queueRegions]);
   return regions.flatMap((region): Check[] => {
     const { ses } = clientsOf(region);
     const ours = arns.filter((arn) => regionOf(arn) === region);
@@ -110,6 +112,11 @@ function sesChecks(patient: Patient, stored: Stored, arns: string[], clientsOf: 
         area: "ses",
         subject: `the SES account in ${region}`,
         look: (signal) => lookAtSesAccount(ses, region, signal),
+      },
+      {
+        area: "ses",
+        subject: `the global endpoints in ${region}`,
+        look: () => lookAtReachOfEndpoints(ses, { region, asked: regions, heard }),
       },
       {
         area: "ses",

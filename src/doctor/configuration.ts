@@ -33,13 +33,17 @@ function sources({ sqsQueueUrls }: Config, topicArns: readonly string[]): Observ
   ];
 }
 
+/** Topics of several regions are as they should be with a global endpoint of SES. */
 function regions({ awsRegion, sqsQueueUrls }: Config, topicArns: readonly string[]): Observation[] {
   if (awsRegion === null) return [];
-  const others = [
-    ...topicArns.map((arn) => [`the topic ${arn}`, arn.split(":")[3] ?? null] as const),
-    ...sqsQueueUrls.map((url) => [`the queue ${url}`, queueRegion(url)] as const),
+  const topics = topicArns.map((arn) => [`the topic ${arn}`, arn.split(":")[3] ?? null] as const);
+  const queues = sqsQueueUrls.map((url) => [`the queue ${url}`, queueRegion(url)] as const);
+  const topicRegions = topics.map(([, region]) => region);
+  const odd = [
+    ...(topicRegions.includes(awsRegion) ? [] : topics),
+    ...queues.filter(([, region]) => !topicRegions.includes(region)),
   ].filter(([, region]) => region !== null && region !== awsRegion);
-  return others.map(([what, region]) =>
+  return odd.map(([what, region]) =>
     warn(
       `AWS_REGION is ${awsRegion}, but ${what} is in ${region}.`,
       `Set AWS_REGION=${region}, or name the topic or queue of ${awsRegion}: SES publishes only to topics of the region that it sends from.`,

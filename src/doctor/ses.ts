@@ -1,10 +1,12 @@
 import type { AwsClients } from "../aws/clients.ts";
+import { LookError } from "../aws/look-failure.ts";
 import {
   type DestinationLook,
   type DestinationsLook,
   isSetSending,
   lookAtAccount,
   lookAtDestinations,
+  lookAtGlobalEndpoints,
 } from "../aws/look-ses.ts";
 import { eventDestinationName, sesEventTypes } from "../domain/ses-connection.ts";
 import { awsTrouble } from "./aws-trouble.ts";
@@ -51,6 +53,41 @@ function underReview(region: string, enforcement: string): Observation {
     `SES has the account in ${region} in the state ${enforcement}, because of bounces or complaints.`,
     "See the reputation dashboard of the SES console, and what fanmail shows as bounced and complained.",
   );
+}
+
+/** @property asked the regions whose SES is asked; those `heard` have a topic or queue that is allow-listed. */
+export type ReachQuestion = { region: string; asked: readonly string[]; heard: ReadonlySet<string> };
+
+/** Whether what is sent through a global endpoint is told of from each of its regions: topics stay regional. */
+export async function lookAtReachOfEndpoints(
+  ses: Ses,
+  { region, asked, heard }: ReachQuestion,
+): Promise<Observation[]> {
+  try {
+    // Each of its regions lists an endpoint; the first that is asked reports it.
+    const endpoints = (await lookAtGlobalEndpoints(ses)).filter(
+      ({ regions }) => (asked.find((one) => regions.includes(one)) ?? region) === region,
+    );
+    return endpoints.map(({ name, regions }) => {
+      const silent = regions.filter((one) => !heard.has(one));
+      return silent.length > 0 ? unheard(name, regions, silent) : endpointIsHeard(name, regions);
+    });
+  } catch (error) {
+    // A region may be without global endpoints.
+    const isNotThere = error instanceof LookError && ["missing", "not-in-region"].includes(error.kind);
+    return isNotThere ? [] : [awsTrouble(`global endpoints in ${region}`, error)];
+  }
+}
+
+function unheard(name: string, regions: readonly string[], silent: readonly string[]): Observation {
+  return fail(
+    `The global endpoint ${name} sends from ${regions.join(" and ")}, and no topic in ${silent.join(" or ")} is allow-listed: events of what is sent there never come.`,
+    `Run fanmail ses connect --regions ${regions.join(",")} --configuration-set <name> --https https://<host>/ingest/sns.`,
+  );
+}
+
+function endpointIsHeard(name: string, regions: readonly string[]): Observation {
+  return ok(`The global endpoint ${name} sends from ${regions.join(" and ")}, and each has a topic.`);
 }
 
 export type SesQuestion = {

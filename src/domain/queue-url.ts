@@ -1,13 +1,12 @@
-import { partitionOf } from "./ses-connection.ts";
+import { isArn, isSuffixOf, partitionOf } from "./aws-partition.ts";
 
 /** The region of a queue, from its URL; null where the URL does not tell, as with an emulator. */
 export function queueRegion(queueUrl: string): string | null {
-  // https://sqs.<region>.amazonaws.com/…, its FIPS and dual-stack spellings, and the older https://<region>.queue.amazonaws.com/…
-  const [, modern, older] =
-    /^(?:(?:sqs|sqs-fips)\.([a-z0-9-]+)|([a-z0-9-]+)\.queue)\.(?:amazonaws\.com(?:\.cn)?|api\.aws|amazonaws\.eu)$/.exec(
-      new URL(queueUrl).hostname,
-    ) ?? [];
-  return modern ?? older ?? null;
+  // https://sqs.<region>.amazonaws.com/…, its FIPS spelling, and the older https://<region>.queue.amazonaws.com/…
+  const [, modern, older, suffix = ""] =
+    /^(?:(?:sqs|sqs-fips)\.([a-z0-9-]+)|([a-z0-9-]+)\.queue)\.(.+)$/.exec(new URL(queueUrl).hostname) ?? [];
+  const region = modern ?? older;
+  return region !== undefined && isSuffixOf(region, suffix) ? region : null;
 }
 
 /** Where a queue is, and its ARN, from its URL. @param usualRegion where the URL does not tell the region. */
@@ -19,5 +18,5 @@ export function queueOf(queueUrl: string, usualRegion: string | null): { region:
 
 /** Raw notifications that come through a queue belong to it as others do to a topic. */
 export function isQueueArn(text: string): boolean {
-  return /^arn:(aws|aws-cn|aws-us-gov):sqs:[a-z0-9-]+:\d{12}:[A-Za-z0-9_-]{1,80}(\.fifo)?$/.test(text);
+  return isArn(text, "sqs", /^[A-Za-z0-9_-]{1,80}(\.fifo)?$/);
 }

@@ -45,11 +45,6 @@ export function deadLetterName(queue: string): string {
   return `${queue}-dead`;
 }
 
-export function partitionOf(region: string): string {
-  if (region.startsWith("cn-")) return "aws-cn";
-  return region.startsWith("us-gov-") ? "aws-us-gov" : "aws";
-}
-
 export function placeOf(arn: string): AwsPlace {
   const [, partition = "", , region = "", account = ""] = arn.split(":");
   return { partition, region, account };

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { awsHost, isArn } from "./aws-partition.ts";
 import { RefusedError } from "./errors.ts";
 
 /*
@@ -14,8 +15,7 @@ const timestamp = z
   .string()
   .regex(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/, "is not of the form 2026-01-31T12:00:00.000Z")
   .refine((text) => !Number.isNaN(Date.parse(text)), "is not a date");
-const topicArnPattern = /^arn:(aws|aws-cn|aws-us-gov):sns:[a-z0-9-]+:\d{12}:[A-Za-z0-9_-]{1,256}(\.fifo)?$/;
-const topicArn = z.string().regex(topicArnPattern, "is not the ARN of a topic");
+const topicArn = z.string().refine(isTopicArn, "is not the ARN of a topic");
 
 const signed = {
   MessageId: messageId,
@@ -45,7 +45,7 @@ export type SnsMessage = z.infer<typeof SnsMessage>;
 export type SnsConfirmation = Extract<SnsMessage, { Token: string }>;
 
 export function isTopicArn(text: string): boolean {
-  return topicArnPattern.test(text);
+  return isArn(text, "sns", /^[A-Za-z0-9_-]{1,256}(\.fifo)?$/);
 }
 
 /**
@@ -98,12 +98,11 @@ export function signatureDigest(message: Pick<SnsMessage, "SignatureVersion">): 
 }
 
 /**
- * The one host that signs for a topic: built from the allow-listed ARN's partition and region, never matched
+ * The one host that signs for a topic: built from the allow-listed ARN's region and the partition of that, never matched
  * against a pattern (an S3 bucket can be named so that it fits the usual one).
  */
 export function snsHost(topicArn: string): string {
-  const [, partition, , region] = topicArn.split(":");
-  return `sns.${region}.amazonaws.com${partition === "aws-cn" ? ".cn" : ""}`;
+  return awsHost("sns", topicArn.split(":")[3] ?? "");
 }
 
 /**

@@ -192,6 +192,41 @@ test("a queue is made with its dead-letter queue, subscribed, and named for the 
   expect(again.stdout).toContain(`SQS_QUEUE_URLS=${aws.url}/210987654321/ses-events`);
 });
 
+test("each of several regions gets its own topic, queue and event destination; one line names all queues", async () => {
+  const regions = ["--regions", "eu-west-1,us-east-1"];
+  const { code, stdout, stderr } = await ses([...queue, ...regions]);
+  expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+  const url = `${aws.url}/210987654321/ses-events`;
+  expect(stdout).toContain(`\nSQS_QUEUE_URLS=${url},${url}\n`);
+  expect((await listTopics(database.db)).map(({ arn }) => arn).sort()).toEqual([
+    topicArn,
+    topicArn.replace("eu-west-1", "us-east-1"),
+  ]);
+  for (const region of ["eu-west-1", "us-east-1"])
+    expect([...(aws.stateIn(region).sets.get("my-set")?.keys() ?? [])]).toEqual(["fanmail"]);
+  aws.received.length = 0;
+  const again = await ses([...queue, ...regions, "--json"]);
+  expect({ code: again.code, writes: aws.writes() }).toEqual({ code: 0, writes: [] });
+  expect(JSON.parse(again.stdout)).toMatchObject({
+    regions: [{ topic_arn: topicArn }, { topic_arn: topicArn.replace("eu-west-1", "us-east-1") }],
+  });
+});
+
+test("in the European Sovereign Cloud every ARN and the caller's policy are of its partition", async () => {
+  const region = "eusc-de-east-1";
+  const { code, stderr } = await ses([...queue, "--region", region]);
+  expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+  const { topics, queues, subscriptions } = aws.stateIn(region);
+  const arns = JSON.stringify([...topics].map(([arn, { attributes }]) => [arn, [...attributes]]));
+  expect(arns).toContain(`arn:aws-eusc:ses:${region}:210987654321:configuration-set/my-set`);
+  const all = [arns, JSON.stringify([...queues]), JSON.stringify(subscriptions)].join();
+  expect(all.match(/arn:aws[a-z-]*:/g)).toEqual(expect.arrayContaining(["arn:aws-eusc:"]));
+  expect(all).not.toContain("arn:aws:");
+  const dry = await ses([...queue, "--region", region, "--dry-run"]);
+  expect(dry.stdout).toContain(`"arn:aws-eusc:sqs:${region}:210987654321:ses-events-dead"`);
+  expect(dry.stdout).not.toContain("arn:aws:");
+});
+
 test("disconnecting removes the event destination and the subscription, and keeps topic and queue", async () => {
   await ses(queue);
   aws.received.length = 0;
@@ -290,6 +325,12 @@ test.each([
   [
     "connect --configuration-set a --queue q --region Frankfurt",
     '--region takes a region such as eu-west-1, not "Frankfurt"',
+  ],
+  ["connect --configuration-set a --queue q --regions eu-west-1,", "--regions takes regions such as"],
+  ["connect --configuration-set a --queue q --regions a,b --region eu-west-1", "Give one of --region and"],
+  [
+    "connect --configuration-set a --queue q --regions eu-west-1,us-east-1 --print terraform",
+    "--print makes the template of one region",
   ],
   ["disconnect --configuration-set a --wait 1", "Unknown option '--wait'"],
 ])("fanmail ses %s: what is wrong is named", async (line, message) => {

@@ -572,6 +572,27 @@ const ses: Fault[] = [
     remedy: /production access/,
   },
   {
+    fault: "a global endpoint sends from a region without a topic",
+    make() {
+      world.aws.account.globalEndpoints = [
+        { EndpointName: "both", Status: "READY", Regions: ["eu-west-1", "us-east-1"] },
+        { EndpointName: "gone", Status: "DELETING", Regions: ["eu-west-1", "us-west-2"] },
+      ];
+    },
+    area: "ses",
+    status: "fail",
+    what: /^The global endpoint both sends from eu-west-1 and us-east-1, and no topic in us-east-1 is allow-listed/,
+    remedy: /ses connect --regions eu-west-1,us-east-1/,
+  },
+  {
+    fault: "global endpoints may not be read",
+    make: () => world.aws.account.denied.push("ses:ListMultiRegionEndpoints"),
+    area: "ses",
+    status: "warn",
+    what: /denies access to global endpoints in eu-west-1/,
+    remedy: /ses:ListMultiRegionEndpoints/,
+  },
+  {
     fault: "sending is paused",
     make() {
       world.aws.account.account.SendingEnabled = false;

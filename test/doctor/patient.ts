@@ -124,6 +124,7 @@ function healthyAccount(): StubAccount {
         subscriptions: [httpsSubscription(), queueSubscription()],
       },
     },
+    globalEndpoints: [],
     configurationSets: {
       "my-set": {
         isSending: true,

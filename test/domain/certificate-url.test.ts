@@ -4,6 +4,7 @@ import { assertCertificateUrl } from "../../src/domain/sns-message.ts";
 
 const topic = "arn:aws:sns:us-west-2:123456789012:ses-events";
 const chineseTopic = "arn:aws-cn:sns:cn-north-1:123456789012:ses-events";
+const europeanTopic = "arn:aws-eusc:sns:eusc-de-east-1:123456789012:ses-events";
 const path = "/SimpleNotificationService-0123456789abcdef0123456789abcdef.pem";
 const host = "sns.us-west-2.amazonaws.com";
 
@@ -12,6 +13,7 @@ describe("assertCertificateUrl", () => {
     [topic, `https://${host}${path}`],
     [topic, `https://${host}/SimpleNotificationService-a.pem`],
     ["arn:aws-us-gov:sns:us-gov-west-1:123456789012:t", `https://sns.us-gov-west-1.amazonaws.com${path}`],
+    [europeanTopic, `https://sns.eusc-de-east-1.amazonaws.eu${path}`],
     [chineseTopic, `https://sns.cn-north-1.amazonaws.com.cn${path}`],
   ])("accepts for %s the certificate %s", (topicArn, url) => {
     expect(() => assertCertificateUrl(url, topicArn)).not.toThrow();
@@ -82,6 +84,15 @@ describe("assertCertificateUrl", () => {
       RefusedError,
     );
   });
+
+  test.each(["amazonaws.com", "amazonaws.eu.evil.example", "amazonaws-eusc.eu", "api.aws"])(
+    "refuses for a topic of the European Sovereign Cloud a host in %s",
+    (suffix) => {
+      const url = `https://sns.eusc-de-east-1.${suffix}${path}`;
+
+      expect(() => assertCertificateUrl(url, europeanTopic)).toThrow(RefusedError);
+    },
+  );
 
   test("does not quote the URL when it refuses", () => {
     expect(() => assertCertificateUrl("https://jane@example.com/", topic)).toThrow(

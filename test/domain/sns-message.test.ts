@@ -228,8 +228,23 @@ describe("snsHost", () => {
     ["arn:aws:sns:ap-southeast-5:123456789012:t.fifo", "sns.ap-southeast-5.amazonaws.com"],
     ["arn:aws-us-gov:sns:us-gov-west-1:123456789012:t", "sns.us-gov-west-1.amazonaws.com"],
     ["arn:aws-cn:sns:cn-northwest-1:123456789012:t", "sns.cn-northwest-1.amazonaws.com.cn"],
+    ["arn:aws-eusc:sns:eusc-de-east-1:123456789012:t", "sns.eusc-de-east-1.amazonaws.eu"],
   ])("of %s is %s", (topicArn, host) => {
     expect([isTopicArn(topicArn), snsHost(topicArn)]).toEqual([true, host]);
+  });
+
+  test.each([
+    "arn:aws:sns:eusc-de-east-1:123456789012:t",
+    "arn:aws-eusc:sns:eu-west-1:123456789012:t",
+    "arn:aws:sns:cn-north-1:123456789012:t",
+    "arn:aws-us-gov:sns:us-east-1:123456789012:t",
+    "arn:aws-eu:sns:eu-west-1:123456789012:t",
+    "arn:aws:sns:eu-west-1:123456789012:t:11111111-2222-4333-8444-555555555555",
+    "arn:aws:sns:eu-west-1:123456789012:t\n",
+    "arn:aws:sns:eu-west-1/x:123456789012:t",
+    "arn:aws:sns::123456789012:t",
+  ])("%j is not the ARN of a topic", (text) => {
+    expect(isTopicArn(text)).toBe(false);
   });
 });
 

@@ -2,7 +2,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from "node:ht
 import type { AddressInfo } from "node:net";
 import { buffer } from "node:stream/consumers";
 import { sesOperations } from "./aws-ses-operations.ts";
-import { type Credentials, refusal } from "./aws-signature.ts";
+import { type Credentials, refusal, regionSignedFor } from "./aws-signature.ts";
 import { snsOperations } from "./aws-sns-operations.ts";
 import { sqsOperations } from "./aws-sqs-operations.ts";
 import { ApiError, type AwsState, emptyState, type Operation } from "./aws-state.ts";
@@ -15,7 +15,10 @@ export type AwsApiStub = {
   credentials: Credentials;
   /** The environment of a program that shall use it. */
   environment: Record<string, string>;
+  /** Of the region that the environment names. */
   state: AwsState;
+  /** Of any region. */
+  stateIn(region: string): AwsState;
   received: ReceivedCall[];
   /** The actions that change something, in the order of their calls. */
   writes(): string[];
@@ -28,12 +31,19 @@ export type AwsApiStub = {
 const isReading = /^\w+:(Get|List)/;
 const operations: Record<string, Operation> = { ...sesOperations, ...snsOperations, ...sqsOperations };
 
-/** SES, SNS and SQS of one account in one region, with state, over HTTP. Each request's signature is checked. */
+/** SES, SNS and SQS of one account, with a state in each region, over HTTP. Each request's signature is checked. */
 export async function awsApiStub(): Promise<AwsApiStub> {
   const credentials = { accessKeyId: "AKIATESTTESTTESTTEST", secretAccessKey: "wJalr/test+secret" };
   const failures = new Map<string, ApiError>();
   const received: ReceivedCall[] = [];
   const state = emptyState();
+  const others = new Map<string, AwsState>();
+  const stateIn = (region: string): AwsState => {
+    if (region === state.region) return state;
+    const other = others.get(region) ?? { ...emptyState(), region, endpoint: state.endpoint };
+    others.set(region, other);
+    return other;
+  };
   const server = createServer(async (request, response) => {
     const body = await buffer(request);
     const call = readCall(request, body.toString());
@@ -45,7 +55,7 @@ export async function awsApiStub(): Promise<AwsApiStub> {
       if (failure) throw failure;
       const operation = operations[call.action];
       if (!operation) throw new ApiError(400, "InvalidAction", `There is no ${call.action}`);
-      respond(response, call, 200, await operation(state, call.input));
+      respond(response, call, 200, await operation(stateIn(regionSignedFor(request)), call.input));
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
       respondError(response, call, error);
@@ -65,11 +75,13 @@ export async function awsApiStub(): Promise<AwsApiStub> {
       AWS_EC2_METADATA_DISABLED: "true",
     },
     state,
+    stateIn,
     received,
     writes: () => received.map(({ action }) => action).filter((action) => !isReading.test(action)),
     fail: (action, error) => failures.set(action, error),
     reset() {
       Object.assign(state, emptyState(), { endpoint: url });
+      others.clear();
       received.length = 0;
       failures.clear();
     },

@@ -22,6 +22,8 @@ type StubDestination = {
 export type StubAccount = {
   account: { SendingEnabled: boolean; ProductionAccessEnabled: boolean; EnforcementStatus: string };
   topics: Record<string, { attributes: Record<string, string>; subscriptions: StubSubscription[] }>;
+  /** Global endpoints, in each of their regions. */
+  globalEndpoints: { EndpointName: string; Status: string; Regions: string[] }[];
   configurationSets: Record<string, { isSending: boolean; destinations: StubDestination[] }>;
   /** By name. */
   queues: Record<string, Record<string, string>>;
@@ -73,20 +75,27 @@ async function respond(stub: AwsLookStub, request: IncomingMessage, response: Se
   response.writeHead(answer.status, { "content-type": answer.type, ...answer.headers }).end(answer.body);
 }
 
+const sesLists: Record<string, string> = {
+  account: "ses:GetAccount",
+  "multi-region-endpoints": "ses:ListMultiRegionEndpoints",
+  "list-configuration-sets": "ses:ListConfigurationSets",
+};
+
+function sesAction(kind: string, name: string, part: string | undefined): string {
+  const list = sesLists[kind] ?? (name === "" ? "ses:ListConfigurationSets" : null);
+  if (list !== null) return list;
+  return part === undefined ? "ses:GetConfigurationSet" : "ses:GetConfigurationSetEventDestinations";
+}
+
 function ses({ account, called }: AwsLookStub, path: string): Answer | null {
-  const [kind, name = "", part] = path.split("/").map(decodeURIComponent);
-  const action =
-    kind === "account"
-      ? "ses:GetAccount"
-      : kind === "list-configuration-sets" || name === ""
-        ? "ses:ListConfigurationSets"
-        : part === undefined
-          ? "ses:GetConfigurationSet"
-          : "ses:GetConfigurationSetEventDestinations";
+  const [kind = "", name = "", part] = path.split("/").map(decodeURIComponent);
+  const action = sesAction(kind, name, part);
   called.push(action);
   if (account.unanswered.includes(`${action} ${name}`)) return null;
   if (account.denied.includes(action)) return jsonError(403, "AccessDeniedException", "not authorized");
   if (action === "ses:GetAccount") return json(account.account);
+  if (action === "ses:ListMultiRegionEndpoints")
+    return json({ MultiRegionEndpoints: account.globalEndpoints });
   if (action === "ses:ListConfigurationSets")
     return json({ ConfigurationSets: Object.keys(account.configurationSets) });
   const found = account.configurationSets[name];

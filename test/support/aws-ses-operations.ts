@@ -1,4 +1,4 @@
-import { ApiError, type AwsState, lets, type Operation, page } from "./aws-state.ts";
+import { ApiError, type AwsState, arnOf, lets, type Operation, page } from "./aws-state.ts";
 
 export const sesOperations: Record<string, Operation> = {
   "ses:ListConfigurationSets": ({ sets }, { NextToken }) => {
@@ -47,7 +47,7 @@ function put(state: AwsState, input: Record<string, unknown>, isThere: boolean):
     resource: arn,
     context: {
       "aws:sourceaccount": state.account,
-      "aws:sourcearn": `arn:aws:ses:${state.region}:${state.account}:configuration-set/${input["ConfigurationSetName"]}`,
+      "aws:sourcearn": arnOf(state, "ses", `configuration-set/${input["ConfigurationSetName"]}`),
     },
   });
   if (!mayPublish) throw new ApiError(400, "BadRequestException", `Could not publish to SNS topic <${arn}>.`);

@@ -33,6 +33,11 @@ export function refusal(
   return isRight ? null : "SignatureDoesNotMatch";
 }
 
+/** The region in the scope of a signature. */
+export function regionSignedFor({ headers }: IncomingMessage): string {
+  return headers.authorization?.split("/")[2] ?? "";
+}
+
 function canonicalRequest({ method, url = "", headers }: IncomingMessage, body: Buffer, signed: string[]) {
   const [path = "", query = ""] = url.split("?");
   const parameters = [...new URLSearchParams(query)]

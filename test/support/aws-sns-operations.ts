@@ -1,5 +1,13 @@
 import { randomUUID } from "node:crypto";
-import { ApiError, type AwsState, lets, type Operation, page, type StubSubscription } from "./aws-state.ts";
+import {
+  ApiError,
+  type AwsState,
+  arnOf,
+  lets,
+  type Operation,
+  page,
+  type StubSubscription,
+} from "./aws-state.ts";
 
 type Input = Record<string, unknown>;
 
@@ -68,7 +76,7 @@ export function defaultPolicy(arn: string, account: string): object {
 }
 
 function createTopic(state: AwsState, input: Input): object {
-  const arn = `arn:aws:sns:${state.region}:${state.account}:${input["Name"]}`;
+  const arn = arnOf(state, "sns", String(input["Name"]));
   if (state.topics.has(arn))
     throw new ApiError(
       400,

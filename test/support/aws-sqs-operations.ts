@@ -1,4 +1,4 @@
-import { ApiError, type AwsState, type Operation } from "./aws-state.ts";
+import { ApiError, type AwsState, arnOf, type Operation } from "./aws-state.ts";
 
 type Attributes = Record<string, string>;
 
@@ -21,7 +21,7 @@ export const sqsOperations: Record<string, Operation> = {
   },
   "sqs:GetQueueAttributes": (state, { QueueUrl }) => {
     const [name, queue] = queueAt(state, QueueUrl);
-    const arn = `arn:aws:sqs:${state.region}:${state.account}:${name}`;
+    const arn = arnOf(state, "sqs", name);
     return { Attributes: { ...queue.attributes, QueueArn: arn } };
   },
   "sqs:SetQueueAttributes": (state, { QueueUrl, Attributes }) => {

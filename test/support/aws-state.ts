@@ -52,6 +52,12 @@ export function emptyState(): AwsState {
   };
 }
 
+/** An ARN of the account in the region that the state is of. */
+export function arnOf({ region, account }: AwsState, service: string, resource: string): string {
+  const partition = region.startsWith("eusc-") ? "aws-eusc" : "aws";
+  return `arn:${partition}:${service}:${region}:${account}:${resource}`;
+}
+
 /** Two at a time, so that who lists must turn pages. */
 export function page<T>(all: readonly T[], token: unknown): { rows: T[]; NextToken: string | undefined } {
   const from = Number(token ?? 0);
