@@ -1,6 +1,7 @@
 import { isIP } from "node:net";
 import { resolve } from "node:path";
 import { z } from "zod";
+import { isRegion } from "./domain/aws-partition.ts";
 import { isTopicArn } from "./domain/sns-message.ts";
 import { type LogLevel, logLevels } from "./logger.ts";
 
@@ -107,10 +108,7 @@ const Environment = z.object({
   SNS_TOPIC_ARNS: list.pipe(z.array(topicArn)).default([]),
   SNS_RAW_TOKEN: list.pipe(z.array(rawToken)).default([]),
   SQS_QUEUE_URLS: list.pipe(z.array(queueUrl)).default([]),
-  AWS_REGION: z
-    .string()
-    .regex(/^[a-z]{2}(-[a-z]+)+-\d$/, "must be a region such as eu-west-1")
-    .optional(),
+  AWS_REGION: z.string().refine(isRegion, "must be a region such as eu-west-1").optional(),
   AWS_ENDPOINT_URL: urlOf(["https:", "http:"], "http://127.0.0.1:4566").optional(),
   SNS_LOCAL_CERTS: list
     .pipe(z.array(z.string().regex(/^https:\/\/[^=]+=.+$/, "must be url=path pairs, separated by commas")))

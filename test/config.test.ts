@@ -171,6 +171,7 @@ describe("wrong values", () => {
     ["SNS_TOPIC_ARNS", "arn:aws:sqs:eu-west-1:123456789012:ses-events"],
     ["SNS_TOPIC_ARNS", "arn:aws:sns:eu-west-1:123456789012:*"],
     ["AWS_REGION", "Ireland"],
+    ["AWS_REGION", "eusc_de_east_1"],
     ["SNS_RAW_TOKEN", "t".repeat(31)],
     ["SNS_RAW_TOKEN", `${"t".repeat(32)},${"t".repeat(31)}/`],
     ["METRICS_PORT", "65536"],
@@ -238,3 +239,10 @@ describe("what single variables cannot tell", () => {
     ]);
   });
 });
+
+test.each(["eu-west-1", "us-gov-west-1", "eusc-de-east-1", "us-isof-south-1"])(
+  "AWS_REGION takes %s",
+  (region) => {
+    expect(readConfig({ AWS_REGION: region }).awsRegion).toBe(region);
+  },
+);
