@@ -1,6 +1,6 @@
-import { createRequire } from "node:module";
-import { dirname } from "node:path";
+import { fileURLToPath } from "node:url";
 import type { Express } from "express";
+import { packageRoot } from "../package-info.ts";
 import { openApiDocument } from "./openapi.ts";
 import type { AnyRoute } from "./route.ts";
 
@@ -38,7 +38,8 @@ const assets = ["swagger-ui.css", "swagger-ui-bundle.js", "favicon-32x32.png"];
 export function registerDocumentation(app: Express, routes: readonly AnyRoute[]): void {
   // Made when somebody asks for it: most processes never are.
   let document: ReturnType<typeof openApiDocument> | undefined;
-  const root = dirname(createRequire(import.meta.url).resolve("swagger-ui-dist/package.json"));
+  // The build copies them, so that the package of the viewer is no dependency of a running service.
+  const root = fileURLToPath(new URL("dist/swagger-ui/", packageRoot));
   app.get("/openapi.json", (_request, response) => {
     document ??= openApiDocument(routes.map(({ description }) => description));
     response.json(document);
