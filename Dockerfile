@@ -5,6 +5,7 @@ WORKDIR /app
 COPY package.json package-lock.json .npmrc ./
 RUN npm ci --ignore-scripts --omit=optional
 COPY tsconfig.json tsconfig.build.json ./
+COPY scripts scripts
 COPY src src
 COPY workers workers
 RUN npm run build
@@ -33,6 +34,7 @@ ENV NODE_ENV=production \
     METRICS_PORT=9464
 WORKDIR /app
 COPY package.json LICENSE ./
+COPY bin bin
 COPY migrations migrations
 COPY --from=dependencies /app/node_modules node_modules
 COPY --from=build /app/dist dist

@@ -49,10 +49,10 @@ export function isFresh() {
 export function ensureBuilt(onBuild) {
   if (isFresh()) return;
   const compiler = compilerPath();
-  onBuild();
   const hash = hashOfSources();
   const draft = makeDraft();
   try {
+    onBuild();
     compile(compiler, draft);
     copyViewer(join(draft, "swagger-ui"));
     // Another process may have been first; files that nobody replaces cannot fail under its feet.

@@ -7,12 +7,14 @@ import { Validator } from "@seriousme/openapi-schema-validator";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { packageVersion } from "../../src/package-info.ts";
 import { type TestDatabase, testDatabase } from "../support/database.ts";
+import { freshBuild } from "../support/fresh-build.ts";
 import { startTestService, type TestService } from "../support/service.ts";
 
 let database: TestDatabase;
 let service: TestService;
 
 beforeAll(async () => {
+  freshBuild();
   database = await testDatabase();
   service = await startTestService({
     databaseUrl: database.url,

@@ -4,7 +4,9 @@ import { chmod, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { freshBuild } from "./fresh-build.ts";
 
+freshBuild();
 const main = fileURLToPath(new URL("../../dist/src/cli/main.js", import.meta.url));
 
 /** `code` is null when a signal ended the process. */

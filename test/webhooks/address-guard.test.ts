@@ -13,6 +13,7 @@ import { type AddressGuard, createAddressGuard } from "../../src/webhooks/addres
 import { webhookDispatcher } from "../../src/webhooks/dispatcher.ts";
 import { errorCode, resolveHost } from "../../src/webhooks/resolve-host.ts";
 import { type DnsServer, dnsServer } from "../support/dns-server.ts";
+import { freshBuild } from "../support/fresh-build.ts";
 import {
   named,
   otherSpellings,
@@ -316,6 +317,7 @@ describe("the dispatcher", () => {
 });
 
 /** Which certificates are trusted is settled when a process starts. */
+freshBuild();
 const built = new URL("../../dist/src/webhooks/", import.meta.url);
 const postingProgram = `
 import { request } from "undici";
