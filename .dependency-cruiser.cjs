@@ -47,6 +47,7 @@ module.exports = {
       ...adapters,
     ]),
     layer("rebuild", "^src/rebuild/", [domain, "^src/context\\.ts$", ...values, ...adapters]),
+    layer("trigger", "^src/trigger/", [domain, "^src/replay/", "^src/context\\.ts$", ...values, ...adapters]),
     layer("replay", "^src/replay/", [domain, ...values]),
     layer("http", "^src/http/", [
       domain,

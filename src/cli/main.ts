@@ -25,6 +25,14 @@ const commands: Readonly<Record<string, ListedCommand>> = {
     summary: "shows the main job on a captured week of a small shop; needs nothing but Node",
     load: async () => (await import("./demo.ts")).demo,
   },
+  trigger: {
+    summary: "posts an event of your choice to a running service, without AWS",
+    load: async () => (await import("./trigger.ts")).trigger,
+  },
+  listen: {
+    summary: "shows live what webhooks tell, and forwards it signed",
+    load: async () => (await import("./listen.ts")).listen,
+  },
   replay: {
     summary: "posts captured notifications to a receiver, as SNS would",
     load: async () => (await import("./replay.ts")).replay,

@@ -1,4 +1,7 @@
+import type { Config } from "../config.ts";
 import { openContext } from "../context.ts";
+import { triggerTopic } from "../domain/sns-message.ts";
+import { localSigner } from "../replay/local-signer.ts";
 import { type Roles, type Service, startService } from "../service.ts";
 import { type Command, environmentConfig, print, readArgs } from "./command.ts";
 import { stopRequest, untilStopped } from "./until-stopped.ts";
@@ -13,12 +16,23 @@ function serve(roles: Roles): Command {
     async run(args) {
       readArgs(args, {});
       const stop = stopRequest();
-      const context = await openContext(environmentConfig());
+      const context = await openContext(await trustingTriggers(environmentConfig()));
       const service = await startService(context, roles);
       print(greeting(service));
       return untilStopped(stop, () => service.close());
     },
   };
+}
+
+/**
+ * Takes what `fanmail trigger` signs, where the database is embedded: its key is in DATA_DIR, as that is, so that whoever
+ * has the one has the other.
+ */
+async function trustingTriggers(config: Config): Promise<Config> {
+  if (config.databaseUrl !== null || process.env["NODE_ENV"] === "production") return config;
+  const { certificateUrl, certificatePath } = await localSigner(config.dataDir);
+  const trusted = new Map(config.localCertificates).set(certificateUrl(triggerTopic), certificatePath);
+  return { ...config, localCertificates: trusted };
 }
 
 function greeting({ url, healthUrl }: Service): string {

@@ -1,3 +1,4 @@
+import { triggerTopic } from "../domain/sns-message.ts";
 import type { Database } from "../storage/database.ts";
 import type { HeardTopic } from "../storage/topics.ts";
 import type { Check } from "./check.ts";
@@ -86,7 +87,7 @@ function storedTopics({ topics }: Stored): Observation[] {
   return found.length > 0 ? found : [ok("No topic is allow-listed in the database yet.")];
 }
 
-/** A queue stands beside the topics, for what it holds without an envelope. */
+/** Beside the topics of AWS stand queues, for what they hold without an envelope, and the topic of `fanmail trigger`. */
 function isTopic(arn: string): boolean {
-  return arn.split(":")[2] === "sns";
+  return arn.split(":")[2] === "sns" && arn !== triggerTopic;
 }

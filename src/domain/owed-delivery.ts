@@ -29,7 +29,7 @@ export function owedDeliveries(event: WebhookEvent, subscribers: readonly Subscr
   const body = event.body();
   const eventMs = timeOfId(event.id);
   return owed.map((subscriber) => ({
-    id: computedId(eventMs, [subscriber.id, event.id]),
+    id: owedDeliveryId(subscriber.id, event.id),
     endpoint_id: subscriber.id,
     event_id: event.id,
     event_type: event.type,
@@ -37,6 +37,11 @@ export function owedDeliveries(event: WebhookEvent, subscribers: readonly Subscr
     state: subscriber.state === "enabled" ? "pending" : "held",
     due_at: subscriber.ordered ? new Date(eventMs) : null,
   }));
+}
+
+/** The id of the delivery that an endpoint is owed for an event, whether or not there is one. */
+export function owedDeliveryId(endpointId: string, eventId: string): string {
+  return computedId(timeOfId(eventId), [endpointId, eventId]);
 }
 
 /** The endpoint whose worker is to be woken. */

@@ -48,6 +48,9 @@ export function isTopicArn(text: string): boolean {
   return isArn(text, "sns", /^[A-Za-z0-9_-]{1,256}(\.fifo)?$/);
 }
 
+/** The topic of what `fanmail trigger` posts. AWS knows no such account. */
+export const triggerTopic = "arn:aws:sns:us-east-1:000000000000:fanmail-trigger";
+
 /**
  * Reads the body of a request or of a queue entry.
  * @throws RefusedError 400 that names the field, never its value.

@@ -62,7 +62,7 @@ export function suppressionWebhook(
   recordedAt: Date,
 ): WebhookEvent {
   const { id: sourceId, occurred_at, detail } = source;
-  const id = computedId(occurred_at.getTime(), [sourceId, "suppression.added"]);
+  const id = suppressionAddedId(source);
   const data = () => ({
     ...mailOf(activity),
     reason,
@@ -73,6 +73,11 @@ export function suppressionWebhook(
     complaint_feedback_type: detail.complaint_feedback_type ?? null,
   });
   return webhook(id, "suppression.added", activity, recordedAt, data);
+}
+
+/** The id of the webhook that tells of the suppression that an event brings. */
+export function suppressionAddedId({ id, occurred_at }: Pick<EmailEvent, "id" | "occurred_at">): string {
+  return computedId(occurred_at.getTime(), [id, "suppression.added"]);
 }
 
 /**

@@ -31,6 +31,8 @@ export type ReplayCounts = {
   failed: Map<string, number>;
   /** Topics that the receiver does not know, or of which it does not take the local signature. */
   distrusted: { signedHere: Set<string>; signedByAws: Set<string> };
+  /** The receiver does not know the certificate of the local key; nothing more was posted then. */
+  distrustsKey: boolean;
 };
 
 const connections = 32;
@@ -56,8 +58,8 @@ export async function postNotifications<Item extends Posting>(
   const pacing = { nowMs: Date.now, pause: (milliseconds: number) => pause(milliseconds, stopping) };
   try {
     for await (const item of schedule === null ? items : paced(items, schedule, pacing)) {
-      if (stopping.aborted) break;
-      const post = postUntilTaken(pool, pathname + search, item.body(), options, counts).then((result) => {
+      if (stopping.aborted || counts.distrustsKey) break;
+      const post = postUntilTaken(pool, pathname + search, item, options, counts).then((result) => {
         underWay.delete(post);
         onSettled(item, count(counts, item, result), counts);
       });
@@ -73,33 +75,41 @@ export async function postNotifications<Item extends Posting>(
 
 function noCounts(): ReplayCounts {
   const distrusted = { signedHere: new Set<string>(), signedByAws: new Set<string>() };
-  return { stored: 0, duplicates: 0, retries: 0, failed: new Map(), distrusted };
+  return { stored: 0, duplicates: 0, retries: 0, failed: new Map(), distrusted, distrustsKey: false };
 }
 
 async function postUntilTaken(
   pool: Pool,
   path: string,
-  body: string,
+  item: Posting,
   { giveUpAfterMs, stopping }: Pick<PostOptions, "giveUpAfterMs" | "stopping">,
   counts: ReplayCounts,
 ): Promise<PostResult> {
   const untilMs = Date.now() + giveUpAfterMs;
+  const body = item.body();
   for (let pauseMs = firstPauseMs; ; pauseMs = Math.min(pauseMs * 2, longestPauseMs)) {
     const result = await postOnce(pool, path, body);
-    const isWorthAnother = result.kind === "away" && Date.now() + pauseMs < untilMs && !stopping.aborted;
-    if (!isWorthAnother) return result;
+    const isPassing = result.kind === "away" && !isDistrust(item, result.cause);
+    if (!isPassing || Date.now() + pauseMs >= untilMs || stopping.aborted) return result;
     counts.retries++;
     await pause(Math.max(pauseMs, Math.min(result.retryAfterMs, longestPauseMs)), stopping);
   }
 }
 
+/** A receiver that has not been told the local certificate asks AWS for it in vain, however often it is posted. */
+function isDistrust({ isSignedHere }: Posting, cause: string): boolean {
+  return isSignedHere && /SNS certificate/.test(cause);
+}
+
 /** @returns whether it was taken. */
-function count(counts: ReplayCounts, { topicArn, isSignedHere }: Posting, result: PostResult): boolean {
+function count(counts: ReplayCounts, item: Posting, result: PostResult): boolean {
+  const { topicArn, isSignedHere } = item;
   if (result.kind === "stored") counts.stored++;
   else if (result.kind === "duplicate") counts.duplicates++;
   else {
     counts.failed.set(result.cause, (counts.failed.get(result.cause) ?? 0) + 1);
-    if (isSignedHere && /^403 |SNS certificate/.test(result.cause))
+    counts.distrustsKey ||= isDistrust(item, result.cause);
+    if (isSignedHere && (/^403 /.test(result.cause) || isDistrust(item, result.cause)))
       counts.distrusted.signedHere.add(topicArn);
     if (!isSignedHere && /^403 .*allow-listed/.test(result.cause))
       counts.distrusted.signedByAws.add(topicArn);

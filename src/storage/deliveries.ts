@@ -75,3 +75,24 @@ export async function cancelDeliveries(
   );
   return cancelled.length;
 }
+
+/** A webhook as it would be posted. */
+export type ToldWebhook = { id: string; event_id: string; event_type: string; body: string };
+
+/** Takes what is held for an endpoint, oldest event first; it is owed no more. @returns at most `limit`. */
+export async function takeHeld(
+  db: Database,
+  endpoint: { project_id: string; id: string },
+  limit: number,
+): Promise<ToldWebhook[]> {
+  const taken = await db.query<ToldWebhook>(
+    `with held as (
+       select id from deliveries where project_id = $1 and endpoint_id = $2 and state = 'held'
+       order by id limit $3 for update skip locked
+     )
+     delete from deliveries using held where deliveries.project_id = $1 and deliveries.id = held.id
+     returning deliveries.id, event_id, event_type, body`,
+    [endpoint.project_id, endpoint.id, limit],
+  );
+  return taken.toSorted((one, other) => (one.id < other.id ? -1 : 1));
+}

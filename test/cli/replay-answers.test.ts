@@ -98,6 +98,20 @@ test.each([400, 403, 404, 413])("%i is final", async (status) => {
   );
 });
 
+test("a receiver that does not know the local certificate is not asked again: it is said at once", async () => {
+  const body = '{"error":"Cannot get the SNS certificate https://sns.us-east-1.amazonaws.com/x.pem"}';
+  await withSink(
+    () => ({ status: 503, body }),
+    async ({ url, received }) => {
+      const many = Array.from({ length: 200 }, (_, number) => send(`${number}`));
+      const { code, stderr } = await replay(["-", "--to", url], lines(...many));
+      expect(code).toBe(1);
+      expect(stderr).toContain("Start the receiver with SNS_TOPIC_ARNS=");
+      expect(received.length).toBeLessThan(100);
+    },
+  );
+});
+
 test("what is not taken in time is given up, with the last cause", async () => {
   await withSink(
     () => ({ status: 503, body: '{"error":"later"}' }),

@@ -15,6 +15,8 @@ const commands = [
   "worker",
   "migrate",
   "demo",
+  "trigger",
+  "listen",
   "replay",
   "capture",
   "rebuild",

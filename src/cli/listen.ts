@@ -1,0 +1,121 @@
+import { randomBytes } from "node:crypto";
+import { Agent } from "undici";
+import { z } from "zod";
+import { pause, systemClock } from "../clock.ts";
+import { readOrMake } from "../data-dir.ts";
+import type { AttemptResult } from "../domain/delivery-outcome.ts";
+import { webhookEventTypes } from "../domain/event-names.ts";
+import { webhookSecret } from "../domain/webhook-signature.ts";
+import { type Listener, openListener } from "../endpoints/listener.ts";
+import { packageVersion } from "../package-info.ts";
+import type { ToldWebhook } from "../storage/deliveries.ts";
+import { postWebhook } from "../webhooks/post.ts";
+import { type Command, environmentConfig, print, readArgs, readChoices, UsageError } from "./command.ts";
+import { findService, readServiceUrl } from "./service-address.ts";
+import { stopRequest } from "./until-stopped.ts";
+import { projectNamed, withStore } from "./with-store.ts";
+
+export const listen: Command = {
+  help: [
+    "fanmail listen [--forward http://localhost:8080/hook] [--events email.bounce,…|*] [--project default]",
+    "               [--url http://127.0.0.1:3000] [--json]",
+    "",
+    "Shows what webhooks tell while it runs, and forwards it, signed, to an address on this machine or anywhere else.",
+    "The secret is printed at the start, and is the same each time (it is kept in DATA_DIR). Each webhook is forwarded",
+    "once, in order of event time. --json prints the bodies, one a line. Ctrl-C ends it.",
+    "While it runs, the service has an endpoint for it, which is disabled.",
+    `Events: ${webhookEventTypes.join(", ")}, or * for all.`,
+  ].join("\n"),
+  async run(args) {
+    const { values } = readArgs(args, {
+      forward: { type: "string" },
+      events: { type: "string", default: "*" },
+      project: { type: "string", default: "default" },
+      url: { type: "string" },
+      json: { type: "boolean", default: false },
+    });
+    const forward = values.forward === undefined ? null : readForward(values.forward);
+    const events = readChoices("events", values.events, ["*", ...webhookEventTypes]);
+    const config = environmentConfig();
+    await findService(readServiceUrl(values.url ?? `http://127.0.0.1:${config.port}`));
+    const stopping = stopRequest();
+    return withStore(async (store) => {
+      const project = await projectNamed(store, values.project);
+      const listener = await openListener(store, project.id, events);
+      try {
+        const secret = await readOrMake(config.dataDir, "listen-secret", () =>
+          webhookSecret(randomBytes(32)),
+        );
+        process.stderr.write(greeting(forward, secret));
+        await hear(listener, { forward, secret, asJson: values.json, stopping });
+        return 0;
+      } finally {
+        await listener.close();
+      }
+    });
+  },
+};
+
+type HearOptions = { forward: string | null; secret: string; asJson: boolean; stopping: AbortSignal };
+
+const lookEveryMs = 250;
+
+function greeting(forward: string | null, secret: string): string {
+  const what = forward === null ? "" : `, and forwarding to ${forward}, signed with ${secret}`;
+  return `Listening to webhooks${what}. Ctrl-C ends it.\n`;
+}
+
+async function hear(listener: Listener, options: HearOptions): Promise<void> {
+  const dispatcher = new Agent();
+  try {
+    while (!options.stopping.aborted) {
+      const told = await listener.next();
+      for (const webhook of told) await show(webhook, options, dispatcher);
+      if (told.length === 0) await pause(lookEveryMs, options.stopping);
+    }
+  } finally {
+    await dispatcher.destroy();
+  }
+}
+
+/** What of a body tells whom it is about. */
+const About = z.object({
+  data: z.object({ recipient: z.string().nullish(), email: z.string().nullish() }),
+});
+
+async function show(webhook: ToldWebhook, options: HearOptions, dispatcher: Agent): Promise<void> {
+  const { forward, asJson } = options;
+  if (asJson) print(webhook.body);
+  const answer =
+    forward === null ? "" : `  → ${answerText(await post(webhook, forward, options, dispatcher))}`;
+  const { data } = About.parse(JSON.parse(webhook.body));
+  const time = systemClock.now().toISOString().slice(11, 19);
+  const line = `${time}  ${webhook.event_type}  ${data.recipient ?? data.email ?? ""}${answer}`;
+  if (asJson) process.stderr.write(`${line}\n`);
+  else print(line);
+}
+
+function post(
+  { event_id, body }: ToldWebhook,
+  url: string,
+  { secret, stopping }: HearOptions,
+  dispatcher: Agent,
+): Promise<AttemptResult> {
+  const attempt = { eventId: event_id, body, attempt: 1, secrets: [secret], headers: {} };
+  return postWebhook(
+    { url, ...attempt, legacySignature: false, traceparent: null },
+    { dispatcher, now: systemClock.now, userAgent: `Fanmail/${packageVersion}`, stopping },
+  );
+}
+
+function answerText(result: AttemptResult): string {
+  if (result.kind === "released") return "broken off";
+  if (result.kind === "our-fault") return result.message;
+  if (result.failure === null) return String(result.status);
+  return [result.status, result.failure, result.message].filter((part) => part !== null).join(" ");
+}
+
+function readForward(text: string): string {
+  if (URL.canParse(text) && /^https?:$/.test(new URL(text).protocol)) return text;
+  throw new UsageError(`--forward: "${text}" is not a URL such as http://localhost:8080/hook`);
+}
