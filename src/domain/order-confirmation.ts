@@ -1,11 +1,12 @@
 import type { CustomEvent } from "./custom-event.ts";
+import { ExactNumber, plainDecimal } from "./exact-json.ts";
 
 /** The custom event that confirms an order, as the Vibetrace API calls it. */
 const confirmation = "confirmation";
 
 /**
  * The order that a custom event confirms: its `orderId`, else the one inside `generic`, where Vibetrace's clients
- * put it. A number and its text are the same order.
+ * put it. A number and its text are the same order, and so are 1, 1.0 and 1e0 as numbers; "1.0" is another text.
  * @returns null for other events, and for a confirmation that names no order; neither is limited.
  */
 export function orderIdOf({ name, properties }: Pick<CustomEvent, "name" | "properties">): string | null {
@@ -15,7 +16,8 @@ export function orderIdOf({ name, properties }: Pick<CustomEvent, "name" | "prop
 }
 
 function orderText(value: unknown): string | null {
-  if (typeof value === "number" && Number.isFinite(value)) return String(value);
+  if (typeof value === "number" && Number.isFinite(value)) return plainDecimal(value);
+  if (value instanceof ExactNumber) return value.isStorable ? plainDecimal(value) : null;
   return typeof value === "string" ? value.trim() || null : null;
 }
 

@@ -2,6 +2,7 @@ import { computedId } from "./computed-id.ts";
 import type { CustomEvent } from "./custom-event.ts";
 import type { EmailEvent } from "./email-event.ts";
 import { activityName, type WebhookEventType, webhookName } from "./event-names.ts";
+import { exactJson } from "./exact-json.ts";
 import type { MailFacts } from "./mail-facts.ts";
 import type { Suppression } from "./suppression.ts";
 
@@ -174,5 +175,5 @@ function webhook(
   data: () => object,
 ): WebhookEvent {
   const head = { event: type, timestamp: recordedAt.toISOString(), project_id, is_test };
-  return { id, type, body: () => JSON.stringify({ ...head, data: data() }) };
+  return { id, type, body: () => exactJson({ ...head, data: data() }) };
 }

@@ -1,5 +1,6 @@
 import type { NextFunction, Request, Response } from "express";
 import { z } from "zod";
+import { ExactNumber } from "../domain/exact-json.ts";
 import { errorText, type Logger } from "../logger.ts";
 import { isAway } from "../storage/database-errors.ts";
 
@@ -66,9 +67,12 @@ function appendPath(path: string, part: PropertyKey): string {
   return path === "" ? String(part) : `${path}.${String(part)}`;
 }
 
+const isNumber: ReadonlySet<string> = new Set(["number", "int"]);
+
 function describe(issue: z.core.$ZodIssue | undefined, ofList: string): string {
   if (issue?.code === "invalid_type") {
     if (issue.input === undefined) return "is required";
+    if (issue.input instanceof ExactNumber && isNumber.has(issue.expected)) return "has too many digits";
     const hint = Array.isArray(issue.input) ? ofList : "";
     return `must be ${/^[aeiou]/.test(issue.expected) ? "an" : "a"} ${issue.expected}${hint}`;
   }

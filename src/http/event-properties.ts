@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { ExactNumber, exactJson } from "../domain/exact-json.ts";
 import { isStorable } from "./fields.ts";
 
 const maxBytes = 64 * 1024;
@@ -30,10 +31,17 @@ function problemOf(properties: unknown): string | null {
     if (!inside.every((value) => typeof value !== "string" || isStorable(value))) {
       return "must hold Unicode text without NUL characters";
     }
+    const number = inside.find((value) => value instanceof ExactNumber && !value.isStorable);
+    if (number instanceof ExactNumber) return unkept(number);
     level = inside.filter((value) => typeof value === "object" && value !== null);
   }
-  const bytes = Buffer.byteLength(JSON.stringify(properties));
+  const bytes = Buffer.byteLength(exactJson(properties));
   return bytes > maxBytes ? `is larger than ${maxBytes / 1024} KB` : null;
+}
+
+function unkept({ text }: ExactNumber): string {
+  const shown = text.length > 40 ? `${text.slice(0, 40)}…` : text;
+  return `holds the number ${shown}, which cannot be kept exactly; send it as a string`;
 }
 
 function textsAndValues(value: unknown): unknown[] {

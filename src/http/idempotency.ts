@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { exactJson } from "../domain/exact-json.ts";
 import type { Guard, TrackedEvent } from "../people/track-events.ts";
 import type { Database } from "../storage/database.ts";
 import { findAnswer, type KeyedRequest, keepAnswer, takeKey } from "../storage/idempotency-keys.ts";
@@ -42,7 +43,7 @@ export async function answerOnce<Answer>(
 ): Promise<Answered<Answer>> {
   if (key === undefined) return { answer: answerOf(await track()), isReplayed: false };
   const sha256 = createHash("sha256")
-    .update(JSON.stringify([route, body]))
+    .update(exactJson([route, body]))
     .digest();
   const request: KeyedRequest = { project_id: projectId, key, request_sha256: sha256 };
   try {

@@ -1,6 +1,7 @@
 import { isUtf8 } from "node:buffer";
 import express, { type Request, type Response } from "express";
 import { z } from "zod";
+import { parseExactJson } from "../domain/exact-json.ts";
 import { ApiError } from "./errors.ts";
 
 /** Of a body, unless a route takes more. */
@@ -15,10 +16,27 @@ export async function readJson(
   if (!request.is("application/json")) {
     throw new ApiError(415, "The body must be JSON, with the header Content-Type: application/json");
   }
+  const charset = /;\s*charset\s*=\s*"?([^";\s]+)/i.exec(request.get("content-type") ?? "")?.[1];
+  if (charset !== undefined && !utf8.test(charset)) throw new ApiError(415, "The body must be JSON in UTF-8");
+  return parseBody(await readBody(request, response, maxBytes));
+}
+
+/** As people write it; ASCII is a part of it. */
+const utf8 = /^(utf[-_]?8|(us-)?ascii)$/i;
+
+/** Which others the reader takes depends on the version of Node. */
+const encodings = ["identity", "gzip", "deflate", "br"];
+
+/**
+ * Reads a body of any type.
+ * @returns what it holds after decompression; nothing where there is no body.
+ * @throws ApiError 400, 413 or 415
+ */
+export async function readBody(request: Request, response: Response, maxBytes: number): Promise<Buffer> {
   if (!encodings.includes(request.get("content-encoding")?.toLowerCase() ?? "identity")) {
     throw new ApiError(415, "The body's Content-Encoding must be gzip, deflate, br or none");
   }
-  const read = express.json({ limit: maxBytes, strict: false, type: () => true, verify: checkEncoding });
+  const read = express.raw({ limit: maxBytes, type: () => true });
   try {
     await new Promise<void>((resolve, reject) => {
       read(request, response, (error?: unknown) => (error ? reject(error) : resolve()));
@@ -26,31 +44,29 @@ export async function readJson(
   } catch (error) {
     throw bodyError(error, maxBytes);
   }
-  // Where there is no body at all nothing is read.
-  if (request.body === undefined) throw new ApiError(400, "The body is empty; it must be JSON");
-  return request.body;
+  return Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0);
 }
 
-/** Which others the parser takes depends on the version of Node. */
-const encodings = ["identity", "gzip", "deflate", "br"];
-
-/** The parser would put U+FFFD in place of what it cannot decode. */
-function checkEncoding(_request: unknown, _response: unknown, body: Buffer): void {
+/** Of an empty body every field is absent. @throws ApiError 400 */
+function parseBody(body: Buffer): unknown {
+  if (body.length === 0) return {};
+  // A decoder would put U+FFFD in place of what it cannot decode.
   if (!isUtf8(body)) throw new ApiError(400, "The body is not UTF-8");
+  try {
+    return parseExactJson(body.toString().replace(/^\ufeff/, ""));
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error;
+    throw new ApiError(400, "The body is not JSON");
+  }
 }
 
 const ParserError = z.looseObject({ type: z.string(), status: z.number() });
 
 function bodyError(error: unknown, maxBytes: number): unknown {
-  if (error instanceof ApiError) return error;
   const parsed = ParserError.safeParse(error);
   switch (parsed.data?.type) {
     case "entity.too.large":
       return new ApiError(413, `The body is larger than ${maxBytes} bytes`);
-    case "entity.parse.failed":
-      return new ApiError(400, "The body is not JSON");
-    case "charset.unsupported":
-      return new ApiError(415, "The body must be JSON in UTF-8");
     default:
       return isFromZlib(error) ? new ApiError(400, "The body is not what its Content-Encoding says") : error;
   }

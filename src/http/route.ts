@@ -3,6 +3,7 @@ import { pipeline } from "node:stream/promises";
 import type { Express, Request, Response } from "express";
 import { z } from "zod";
 import type { Scope } from "../domain/api-key.ts";
+import { exactJson } from "../domain/exact-json.ts";
 import type { Authenticate, Caller } from "./auth.ts";
 import { type ErrorShape, nativeErrors, parseInput, useErrorShape } from "./errors.ts";
 import { readJson } from "./read-json.ts";
@@ -103,7 +104,7 @@ export function defineRoute<
     register(app, gate) {
       app[route.method](route.path, async (request: Request, response: Response) => {
         const answer = await route.handle(await readInput(route, gate, request, response));
-        response.status(status).json(answer);
+        response.status(status).type("json").send(exactJson(answer));
       });
     },
   };

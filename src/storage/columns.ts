@@ -1,3 +1,5 @@
+import { exactJson } from "../domain/exact-json.ts";
+
 /*
  * Batches travel as arrays, one for each column: `insert … select … from unnest($1::uuid[], $2::text[])`. Here
  * the columns of a table are listed once, with their types, and the SQL of a batch is made from that list.
@@ -46,5 +48,5 @@ function columnNames<Name extends string>(columns: Readonly<Record<Name, string>
 }
 
 function encode(value: unknown, type: string): unknown {
-  return type === "jsonb" && value !== null && value !== undefined ? JSON.stringify(value) : value;
+  return type === "jsonb" && value !== null && value !== undefined ? exactJson(value) : value;
 }

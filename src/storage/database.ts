@@ -1,4 +1,5 @@
 import pg from "pg";
+import { parseExactJson } from "../domain/exact-json.ts";
 
 /** Runs SQL: a pool, or one transaction of it. */
 export type Database = {
@@ -31,6 +32,7 @@ export function openDatabase(
     max: options.maxConnections,
     connectionTimeoutMillis: connectTimeoutMs,
     application_name: "fanmail",
+    types: { getTypeParser: typeParser },
     options: "-c timezone=UTC -c idle_in_transaction_session_timeout=60000 -c statement_timeout=60000",
   });
   let isClosing = false;
@@ -46,6 +48,11 @@ export function openDatabase(
       return pool.end();
     },
   };
+}
+
+/** Numbers of jsonb have more digits than a double; those of customers are shown as they came. */
+function typeParser(oid: number, format?: "text" | "binary") {
+  return oid === pg.types.builtins.JSONB ? parseExactJson : pg.types.getTypeParser(oid, format);
 }
 
 async function run<Row extends pg.QueryResultRow>(

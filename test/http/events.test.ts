@@ -2,8 +2,11 @@ import { randomUUID } from "node:crypto";
 import { brotliCompressSync, gzipSync } from "node:zlib";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { type TestDatabase, testDatabase } from "../support/database.ts";
+import { addEndpoint } from "../support/endpoint.ts";
 import { startTestService, type TestRequest, type TestService, testApiKey } from "../support/service.ts";
 import { sesEvent } from "../support/ses.ts";
+import { until } from "../support/wait.ts";
+import { webhookSink } from "../support/webhook-sink.ts";
 import { ask, feed, newKey } from "./api.ts";
 
 let database: TestDatabase;
@@ -100,6 +103,69 @@ describe("POST /v1/events", () => {
     ]);
   });
 
+  test("orders whose numbers differ beyond 2^53 are different orders, and equal numbers are one order", async () => {
+    const numbers = [
+      "576461413038785751",
+      "576461413038785752",
+      "576461413038785753",
+      "576461413038785753.0",
+    ];
+    const answers = [];
+    for (const number of numbers) {
+      const body = `{"email":"a@example.com","event":"confirmation","properties":{"orderId":${number}}}`;
+      answers.push((await track(body))[1]);
+    }
+
+    expect(answers.map((answer) => (answer as { discarded?: string }).discarded)).toEqual([
+      undefined,
+      undefined,
+      undefined,
+      "duplicate_order",
+    ]);
+  });
+
+  test("numbers that a double cannot carry are shown and told as they were given", async () => {
+    const sink = await webhookSink(() => ({ status: 204 }));
+    const { id } = await addEndpoint(service.context, sink.url);
+    const properties =
+      '{"n": 12345678901234567890, "more": [{"odd": 9007199254740993, "long": 0.1234567890123456789012}]}';
+    const one = (event: string) => `{"email":"a@example.com","event":"${event}","properties":${properties}}`;
+
+    expect((await track(one("single")))[0]).toBe(201);
+    expect((await post("/v1/events/bulk", `{"events":[${one("update")}]}`))[0]).toBe(201);
+    const inDialect = `{"user":{"email":"a@example.com"},"event":{"viewitem":${properties}}}`;
+    expect((await post("/v1/event", inDialect))[0]).toBe(200);
+
+    const compact = properties.replaceAll(" ", "");
+    const isShown = (text: string) => text.split(/"long":0.1234567890123456789012\}/).length - 1;
+    for (const [path, count] of [
+      ["/v1/events", 3],
+      ["/emailit/v1/events", 3],
+      ["/v1/recipients/a@example.com", 1],
+      ["/v1/user/a@example.com", 1],
+    ] as const) {
+      const text = await (await service.get(path)).text();
+      expect([
+        path,
+        isShown(text),
+        text.includes("12345678901234567890"),
+        text.includes("9007199254740993"),
+      ]).toEqual([path, count, true, true]);
+    }
+    await until("webhooks have arrived", async () => sink.received.length === 3);
+    for (const { body } of sink.received) expect(String(body)).toContain(`"properties":${compact}`);
+    await service.request("DELETE", `/v1/webhooks/${id}`);
+    await sink.close();
+  });
+
+  test("an Idempotency-Key tells numbers apart that a double cannot", async () => {
+    const headers = { "idempotency-key": "k" };
+    const body = (n: string) => `{"email":"a@example.com","event":"x","properties":{"n":${n}}}`;
+
+    expect((await track(body("9007199254740993"), { headers }))[0]).toBe(201);
+    expect((await track(body("9007199254740992"), { headers }))[0]).toBe(409);
+  });
+
   const good = { email: "jane@example.com", event: "view" };
   const nested = (levels: number) => JSON.parse(`${'{"a":'.repeat(levels)}1${"}".repeat(levels)}`);
   test.each<[string, unknown, string]>([
@@ -152,6 +218,11 @@ describe("POST /v1/events", () => {
       { ...good, timestamp: new Date(Date.now() + 90_000_000).toISOString() },
       "timestamp must not be more than a day in the future",
     ],
+    ...["1e400", "-1e400", "1e-400", "9".repeat(1_001)].map((number): [string, string, string] => [
+      `the number ${number.slice(0, 10)}`,
+      `{"email":"jane@example.com","event":"view","properties":{"a":[{"b":${number}}]}}`,
+      `properties holds the number ${number.slice(0, 40)}`,
+    ]),
     ["text", '"hello"', "The request must be an object"],
     ["what is no JSON", "{", "The body is not JSON"],
     ["nothing", "", "email is required"],

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { timeOfId, uuidOrNull } from "../../domain/computed-id.ts";
+import { parseExactJson } from "../../domain/exact-json.ts";
 import {
   attemptsOf,
   deliveryStates,
@@ -70,7 +71,7 @@ export async function presentWhole(
   const attempts = await attemptsOf(db, row, maxAttempts);
   return {
     ...presentDelivery(row),
-    payload: JSON.parse(row.body),
+    payload: parseExactJson(row.body),
     attempt_list: attempts.map(presentAttempt),
   };
 }

@@ -1,0 +1,101 @@
+import { randomUUID } from "node:crypto";
+
+/*
+ * JSON whose numbers survive: JSON.parse rounds 576461413038785751 to 576461413038785800, and makes Infinity of 1e400.
+ */
+
+/** A number of JSON that a double cannot carry. Only `exactJson` writes it as a number. */
+export class ExactNumber {
+  /** As it was written. */
+  readonly text: string;
+
+  constructor(text: string) {
+    this.text = text;
+  }
+
+  /** Whether Postgres keeps it exactly, at a price in proportion to its text: `1e99999` has 100,000 digits. */
+  get isStorable(): boolean {
+    const rounded = Number(this.text);
+    return this.text.length <= maxLength && Number.isFinite(rounded) && rounded !== 0;
+  }
+
+  toJSON(): string {
+    return marker + this.text;
+  }
+}
+
+const maxLength = 1_000;
+
+/** Stands before a number that travels through JSON.parse or JSON.stringify as text. No text from outside can hold it. */
+const marker = `number-${randomUUID()}:`;
+const marked = new RegExp(`"${marker}([^"]*)"`, "g");
+
+/** As JSON.parse, with an ExactNumber in place of each number that a double cannot carry. @throws SyntaxError */
+export function parseExactJson(text: string): unknown {
+  const value: unknown = JSON.parse(text);
+  const withMarks = mayHoldExactNumbers.test(text) ? markExactNumbers(text) : text;
+  return withMarks === text ? value : withExactNumbers(JSON.parse(withMarks));
+}
+
+/** As JSON.stringify, for values that may hold ExactNumbers. */
+export function exactJson(value: unknown): string {
+  return JSON.stringify(value).replaceAll(marked, "$1");
+}
+
+/** Decimal digits without an exponent, and without zeros that say nothing: `1e21` and `1000000000000000000000.0` are one. */
+export function plainDecimal(number: number | ExactNumber): string {
+  const text = number instanceof ExactNumber ? number.text : String(number);
+  const [mantissa = "", exponent = "0"] = text
+    .toLowerCase()
+    .replace(/^-/, "")
+    .split(/e(?=[+-]?\d)/);
+  const [whole = "", fraction = ""] = mantissa.split(".");
+  const point = whole.length + Number(exponent);
+  const digits = (whole + fraction).padEnd(point, "0");
+  const left = digits.slice(0, Math.max(point, 0)).replace(/^0+/, "") || "0";
+  const right = (point < 0 ? "0".repeat(-point) + digits : digits.slice(point)).replace(/0+$/, "");
+  return (text.startsWith("-") ? "-" : "") + (right === "" ? left : `${left}.${right}`);
+}
+
+/** A double carries every number of up to 15 digits whose exponent has one. */
+const mayHoldExactNumbers = /[\d.]{16}|\de[+-]?\d\d/i;
+
+/** Escapes and quotes tell where a text ends; in valid JSON everything else that looks like a number is one. */
+const tokens = /\\.|"|-?\d[\d.eE+-]*/gs;
+
+/** @param text valid JSON. */
+function markExactNumbers(text: string): string {
+  let isInText = false;
+  return text.replace(tokens, (token) => {
+    if (token === '"') isInText = !isInText;
+    const isNumber = !isInText && token !== '"';
+    return isNumber && !isCarriedByDouble(token) ? `"${marker}${token}"` : token;
+  });
+}
+
+function isCarriedByDouble(number: string): boolean {
+  return significantDigits(number) === significantDigits(String(Number(number)));
+}
+
+/** They are the same only where the values are: Number takes the double that is nearest. */
+function significantDigits(number: string): string {
+  return number
+    .replace(/e[+-]?\d+$/i, "")
+    .replace(/[-.]/g, "")
+    .replace(/^0+|0+$/g, "");
+}
+
+/** Not by recursion, which fails at a depth that JSON.parse takes. */
+function withExactNumbers(root: unknown): unknown {
+  const whole = { root };
+  const open: object[] = [whole];
+  for (let holder = open.pop(); holder !== undefined; holder = open.pop()) {
+    for (const [key, value] of Object.entries(holder)) {
+      if (typeof value === "object" && value !== null) open.push(value);
+      if (typeof value !== "string" || !value.startsWith(marker)) continue;
+      // Of an object that JSON.parse made the keys are its own, `__proto__` too.
+      Object.assign(holder, { [key]: new ExactNumber(value.slice(marker.length)) });
+    }
+  }
+  return whole.root;
+}
