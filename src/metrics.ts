@@ -38,6 +38,8 @@ type AppliedCounts = {
   repeated: number;
   ignored: number;
   quarantined: number;
+  /** Entries of lists, such as recipients and tags, that were left out. */
+  unreadable: number;
 };
 
 /** What this process counts, for `/metrics`: always after the commit that makes it true. */
@@ -147,6 +149,10 @@ function applyMetrics(registry: Registry) {
     "fanmail_notifications_ignored_total",
     "Notifications that tell of no event of an email",
   );
+  const unreadable = of(
+    "fanmail_entries_unreadable_total",
+    "Entries of lists in notifications, such as recipients and tags, that cannot be read and are left out",
+  );
   const failed = of(
     "fanmail_batches_failed_total",
     "Transactions of workers that failed; they are tried again",
@@ -163,6 +169,7 @@ function applyMetrics(registry: Registry) {
       repeated.inc(counts.repeated);
       quarantined.inc(counts.quarantined);
       ignored.inc(counts.ignored);
+      unreadable.inc(counts.unreadable);
       seconds.observe(duration);
       for (const one of lagSeconds) lag.observe(one);
     },

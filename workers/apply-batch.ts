@@ -68,8 +68,9 @@ type Committed = {
 /** Says what came of a transaction, once nothing can take it back. */
 function report({ log, metrics, tracing }: BatchContext, committed: Committed): void {
   const { applied, batchIds, startedAt, seconds, lagSeconds } = committed;
-  const { events, repeated, discarded, ignored, quarantined } = applied;
-  log.debug({ batch_ids: batchIds, events, repeated, discarded, ignored, quarantined }, "batch applied");
+  const { events, repeated, discarded, ignored, quarantined, unreadable } = applied;
+  const counts = { events, repeated, discarded, ignored, quarantined, unreadable };
+  log.debug({ batch_ids: batchIds, ...counts }, "batch applied");
   metrics.observeApplied(applied, seconds, lagSeconds);
   tracing.applied(startedAt, batchIds, applied.notifications);
 }
@@ -94,8 +95,11 @@ async function applyAlone(context: BatchContext, batchId: string): Promise<Commi
   }
 }
 
-/** @property notifications for traces; none where there are no traces. */
-type AppliedEntries = Applied & BatchSummary & { notifications: AppliedNotification[] };
+/**
+ * @property unreadable entries of lists that were left out.
+ * @property notifications for traces; none where there are no traces.
+ */
+type AppliedEntries = Applied & BatchSummary & { unreadable: number; notifications: AppliedNotification[] };
 
 type ApplyEntries = (
   context: BatchContext,
@@ -152,6 +156,10 @@ async function applyTogether(
     repeated: told.length - applied.events,
     ignored: countOf("ignored"),
     quarantined: countOf("invalid"),
+    unreadable: read.reduce(
+      (sum, { interpretation }) => sum + (interpretation.kind === "events" ? interpretation.unreadable : 0),
+      0,
+    ),
     notifications: tracing.isOn ? read.map(tracedNotification) : [],
   };
 }
@@ -185,13 +193,14 @@ async function applyOneByOne(
 ): Promise<AppliedEntries> {
   const ones: AppliedEntries[] = [];
   for (const entry of entries) ones.push(await applyOrQuarantine(context, tx, entry));
-  const sumOf = (count: keyof BatchSummary) => ones.reduce((sum, one) => sum + one[count], 0);
+  const sumOf = (count: keyof BatchSummary | "unreadable") => ones.reduce((sum, one) => sum + one[count], 0);
   return {
     events: sumOf("events"),
     repeated: sumOf("repeated"),
     discarded: sumOf("discarded"),
     ignored: sumOf("ignored"),
     quarantined: sumOf("quarantined"),
+    unreadable: sumOf("unreadable"),
     counted: ones.flatMap(({ counted }) => counted),
     discardedFor: ones.flatMap(({ discardedFor }) => discardedFor),
     owed: ones.flatMap(({ owed }) => owed),
@@ -223,6 +232,7 @@ async function applyOrQuarantine(
       repeated: 0,
       ignored: 0,
       quarantined: 1,
+      unreadable: 0,
       notifications: tracing.isOn ? [refused] : [],
     };
   }

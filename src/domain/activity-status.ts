@@ -38,6 +38,8 @@ export function higherStatus(one: ActivityStatus, other: ActivityStatus): Activi
 
 /** What an event alone would make of an email, or null when it says nothing about its way. */
 export function statusOfEvent({ type, detail }: Pick<EmailEvent, "type" | "detail">): ActivityStatus | null {
+  // Said of one of several, nobody knows of whom.
+  if (detail.recipient_listed === false) return null;
   switch (type) {
     case "sent":
     case "delayed":

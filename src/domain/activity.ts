@@ -98,7 +98,7 @@ export function continueFold(
  * decides which opens and clicks came too soon after it to be a person's.
  */
 export function comesTooLate(state: ActivityState, event: EmailEvent): boolean {
-  if (event.type === "delivered") {
+  if (isDelivery(event)) {
     const isEarliest = state.delivered_at === null || event.occurred_at < state.delivered_at;
     return isEarliest && (state.opened_any_first_at !== null || state.clicked_any_first_at !== null);
   }
@@ -110,9 +110,13 @@ export function comesTooLate(state: ActivityState, event: EmailEvent): boolean {
 
 /** Deliveries come first into the fold: an open of the same millisecond is measured against them. */
 function withDelivery(state: ActivityState, events: readonly EmailEvent[]): ActivityState {
-  const deliveries = events.filter(({ type }) => type === "delivered");
+  const deliveries = events.filter(isDelivery);
   const earliest = deliveries.reduce((at, { occurred_at }) => earlier(at, occurred_at), state.delivered_at);
   return { ...state, delivered_at: earliest };
+}
+
+function isDelivery({ type, detail }: EmailEvent): boolean {
+  return type === "delivered" && detail.recipient_listed !== false;
 }
 
 /** Order of event time; ties by id, so that every machine sees the same order. */
@@ -154,6 +158,7 @@ function firstTimes(
   state: ActivityState,
   { type, occurred_at: at, detail }: EmailEvent,
 ): Partial<ActivityState> {
+  if (detail.recipient_listed === false) return {};
   switch (type) {
     case "bounced":
       return detail.auto_reply ? {} : { bounced_at: earlier(state.bounced_at, at) };

@@ -1,28 +1,44 @@
 /**
- * An email address as it was written, and the form in which two spellings of it are the same.
+ * An email address as it was written, and the form in which all spellings of one mailbox are the same.
  */
 export type Address = {
-  /** The bare address as sent, without display name. */
+  /** The bare address as sent: without display name, comments and what else stands around it. */
   asSent: string;
-  /** Lower case, domain in A-label form. */
+  /** Lower case, without quotes that are not needed, domain in A-label form. */
   matched: string;
   /** What stood before `<…>`, or null. */
   displayName: string | null;
 };
 
+/** Longer texts are no lists of addresses, and reading them would take long. */
+const maxListLength = 5_000;
+/** An address of SMTP has at most 254 characters (RFC 5321), one of the API 320. */
+const maxLength = 320;
+/** Nearly all addresses, which there is nothing to take away from. */
+const plain = /^[a-z0-9._+-]{1,64}@[a-z0-9-][a-z0-9.-]{0,250}[a-z0-9]$/i;
+
 /**
- * Reads `jane@example.com` or `Jane Doe <jane@example.com>`.
- * @returns null when there is no `@` with something on both sides.
+ * Reads one address, such as `jane@example.com` or `Jane Doe <jane@example.com>`, also in the forms in which foreign
+ * servers report them: see `parseAddresses`.
+ * @returns null when it holds none, or several.
  */
 export function parseAddress(text: string): Address | null {
-  const angled = /^(.*)<([^<>]+)>\s*$/s.exec(text);
-  const asSent = (angled?.[2] ?? text).trim();
-  const at = asSent.lastIndexOf("@");
-  if (at < 1 || at === asSent.length - 1) return null;
-  // A letter with an accent can be spelled as one character or as two (RFC 6532 asks for the former).
-  const local = asSent.slice(0, at).normalize("NFC").toLowerCase();
-  const matched = `${local}@${asciiDomain(asSent.slice(at + 1))}`;
-  return { asSent, matched, displayName: unquoted(angled?.[1] ?? "") };
+  const [first, ...others] = parseAddresses(text);
+  return first !== undefined && others.length === 0 ? first : null;
+}
+
+/**
+ * Reads the addresses of a list (RFC 5322): separated by commas or semicolons. Quotes, brackets, comments, prefixes
+ * (`mailto:`, `rfc822;`), source routes and final dots around an address are no part of it. What holds no `@` with
+ * something on both sides is left out.
+ */
+export function parseAddresses(text: string): Address[] {
+  if (plain.test(text)) return [{ asSent: text, matched: text.toLowerCase(), displayName: null }];
+  if (text.length > maxListLength) return [];
+  const bare = withoutComments(text);
+  const whole = named(bare);
+  if (whole !== null) return [whole];
+  return listed(bare).flatMap((part) => named(part) ?? readMailbox(part, null) ?? []);
 }
 
 /** The part after the last `@` of a matched address. */
@@ -38,17 +54,104 @@ export function isTestAddress(matched: string): boolean {
   return simulatorDomain.test(domainOf(matched));
 }
 
+const quoted = /"(?:[^"\\]|\\.)*"/gs;
+const quotedOrComment = /("(?:[^"\\]|\\.)*")|\((?:[^()\\]|\\.)*\)/gs;
+
+/** Comments can be nested, and the last one can lack its end. */
+function withoutComments(text: string): string {
+  let bare = text;
+  for (let depth = 0; depth < 5 && bare.includes("("); depth++)
+    bare = bare.replace(quotedOrComment, (_, kept: string | undefined) => kept ?? "");
+  const open = masked(bare).indexOf("(");
+  return open > 0 ? bare.slice(0, open) : bare;
+}
+
+/** The text with other characters in place of quoted strings, at the same places. */
+function masked(text: string): string {
+  return text.replace(quoted, (string) => "q".repeat(string.length));
+}
+
+/** Splits at commas and semicolons that are outside of quotes and of `<…>`. */
+function listed(text: string): string[] {
+  const mask = masked(text).replace(/<[^<>]*>/g, (angled) => "a".repeat(angled.length));
+  const ends = [...mask.matchAll(/[,;]/g)].map(({ index }) => index);
+  return [...ends, text.length].map((end, place) => text.slice((ends[place - 1] ?? -1) + 1, end));
+}
+
+/** `Name <address>`, where the closing bracket may be lacking. A name that holds addresses is a list. */
+function named(text: string): Address | null {
+  const mask = masked(text);
+  const open = mask.lastIndexOf("<");
+  if (open === -1 || /@.*[,;]/s.test(mask.slice(0, open))) return null;
+  const close = mask.indexOf(">", open);
+  const isLast = close === -1 || /^[\s>'"]*$/.test(mask.slice(close + 1));
+  if (!isLast) return null;
+  return readMailbox(text.slice(open + 1, close === -1 ? undefined : close), unquoted(text.slice(0, open)));
+}
+
+/** Names of groups and protocols, and source routes (`@one.example,@two.example:`). */
+const prefix = /^(?:@[^@:]*(?:,\s*@[^@:,]*)*:|[^@"]*:)\s*/;
+
+function readMailbox(text: string, displayName: string | null): Address | null {
+  // Long lines are folded anywhere by some servers.
+  const spec = text.replaceAll(/\r?\n[ \t]*/g, "").trim();
+  const spelled = unwrapped(
+    /^mailto:/i.test(spec) ? spec.slice(7).replace(/\?.*/s, "") : spec.replace(prefix, ""),
+  );
+  const at = masked(spelled).lastIndexOf("@");
+  if (at < 1 || spelled.length > maxLength) return null;
+  const local = spelled
+    .slice(0, at)
+    .trim()
+    .replaceAll(/\s*\.\s*/g, ".");
+  const domain = spelled
+    .slice(at + 1)
+    .trim()
+    .replaceAll(/\s*\.\s*/g, ".")
+    .replace(/\.+$/, "");
+  const plainLocal = canonicalLocal(local);
+  if (plainLocal === null || !isDomain(domain)) return null;
+  return { asSent: `${local}@${domain}`, matched: `${plainLocal}@${asciiDomain(domain)}`, displayName };
+}
+
+/** Takes away quotes and brackets around a whole address, and what is left of them where one half was cut off. */
+function unwrapped(text: string): string {
+  const inner = text.replace(/^[<\s]+/, "").replace(/[>.:!\s]+$/, "");
+  const mask = masked(inner);
+  if (mask.includes('"')) return inner.replaceAll('"', "").trim();
+  const isWrapped = mask.includes("@") ? /^['`“‘[].*['`”’\]]$/s.test(inner) : inner.startsWith('"');
+  return isWrapped ? inner.slice(1, -1).trim() : inner;
+}
+
+/** One form for `jo.`, `"jo."` and `"\j\o."`; quotes stay where the local part cannot do without. */
+function canonicalLocal(local: string): string | null {
+  const isPlain = !local.includes('"');
+  if (isPlain && /[\s<>(),;:[\]]/.test(local)) return null;
+  const bare = local.replace(quoted, (string) => string.slice(1, -1).replaceAll(/\\(.)/gs, "$1"));
+  // A letter with an accent can be spelled as one character or as two (RFC 6532 asks for the former).
+  const lower = bare.normalize("NFC").toLowerCase();
+  if (bare === "" || (!isPlain && /"/.test(masked(local)))) return null;
+  return /[\s"(),:;<>@[\]\\]/.test(lower) ? `"${lower.replaceAll(/["\\]/g, "\\$&")}"` : lower;
+}
+
+/** What SES would have to send to; an address literal (`[192.0.2.1]`) is one. */
+function isDomain(domain: string): boolean {
+  return /^\[[^\s[\]]+\]$/.test(domain) || /^[^\s<>()[\],;"'@.][^\s<>()[\],;"'@]*$/.test(domain);
+}
+
 function asciiDomain(domain: string): string {
   const lower = domain.toLowerCase();
   // biome-ignore lint/suspicious/noControlCharactersInRegex: the range is "everything that is ASCII".
   if (/^[\u0000-\u007f]*$/.test(lower)) return lower;
   // What a URL would take for something else than its host is no domain.
   if (/[/\\?#@:%\s]/.test(lower) || !URL.canParse(`http://${lower}`)) return lower;
-  return new URL(`http://${lower}`).hostname;
+  return new URL(`http://${lower}`).hostname.replace(/\.+$/, "");
 }
 
 function unquoted(name: string): string | null {
   const bare = name
+    .replaceAll(/\r?\n(?=[ \t])/g, "")
+    .replace(/<+$/, "")
     .trim()
     .replace(/^"(.*)"$/s, "$1")
     .replaceAll(/\\(.)/gs, "$1")

@@ -1,9 +1,9 @@
-import { type Address, parseAddress } from "./address.ts";
+import { type Address, parseAddresses } from "./address.ts";
 import { computedId } from "./computed-id.ts";
 import type { EventDetail } from "./event-detail.ts";
 import { type Fact, factsOf, withTheMail } from "./event-facts.ts";
 import type { EmailEventType } from "./event-names.ts";
-import type { SesEvent, SesMail } from "./ses-notification.ts";
+import { countUnreadable, type SesEvent, type SesMail } from "./ses-notification.ts";
 import { parseSesTime, timeOfMessageId } from "./ses-time.ts";
 
 /** One thing that happened to one email of one recipient. */
@@ -17,7 +17,10 @@ export type EmailEvent = {
 /** An event together with the email and recipient that it belongs to. */
 type RecipientEvent = { recipient: Address; isPrimary: boolean; event: EmailEvent };
 
-export type ReadEvents = { kind: "events"; events: RecipientEvent[] } | { kind: "invalid"; reason: string };
+/** @property unreadable entries of lists that are left out. */
+export type ReadEvents =
+  | { kind: "events"; events: RecipientEvent[]; unreadable: number }
+  | { kind: "invalid"; reason: string };
 
 /**
  * Splits an SES event into what happened to each recipient.
@@ -27,38 +30,38 @@ export type ReadEvents = { kind: "events"; events: RecipientEvent[] } | { kind: 
  * @param snsTimestamp stands in for a time that is absent or cannot be read.
  */
 export function readEvents(projectId: string, ses: SesEvent, snsTimestamp: Date): ReadEvents {
-  const destination = parseAll(ses.mail.destination ?? []);
+  const written = (ses.mail.destination ?? []).flatMap((text) => text ?? []);
+  const destination = distinct(written.flatMap(parseAddresses));
   const facts = factsOf(ses, destination);
-  const listed = facts.flatMap((fact) => {
-    const recipient = parseAddress(fact.address);
-    return recipient ? [{ recipient, fact }] : [];
-  });
-  if (listed.length === 0)
+  const [first] = facts;
+  if (first === undefined)
     return { kind: "invalid", reason: `${ses.type}: no recipient that is an email address` };
-  const primary = destination[0] ?? listed[0]?.recipient;
-  const events = listed.map(({ recipient, fact }) => ({
-    recipient,
-    isPrimary: recipient.matched === primary?.matched,
-    event: identify(projectId, ses.mail, recipient, fact, snsTimestamp),
+  const primary = destination[0] ?? first.recipient;
+  const events = facts.map((fact) => ({
+    recipient: fact.recipient,
+    isPrimary: fact.recipient.matched === primary.matched,
+    event: identify(projectId, ses.mail, fact, snsTimestamp),
   }));
-  return { kind: "events", events };
+  const addressless = written.filter((text) => parseAddresses(text).length === 0);
+  return { kind: "events", events, unreadable: countUnreadable(ses) + addressless.length };
+}
+
+/** Of several spellings of one mailbox the first. */
+function distinct(addresses: readonly Address[]): Address[] {
+  return addresses.filter(
+    ({ matched }, place) => addresses.findIndex((one) => one.matched === matched) === place,
+  );
 }
 
 /**
  * Gives a fact its time and the id that finds its repeats: through the other SES format, or posted again. The time
  * is part of the id as a number, because the same moment is spelled with and without milliseconds.
  */
-function identify(
-  projectId: string,
-  mail: SesMail,
-  recipient: Address,
-  fact: Fact,
-  snsTimestamp: Date,
-): EmailEvent {
+function identify(projectId: string, mail: SesMail, fact: Fact, snsTimestamp: Date): EmailEvent {
   const ownTime = fact.time === withTheMail ? timeOfMail(mail) : timeOfFact(fact.time, fact.detail);
   const occurredAt = ownTime ?? snsTimestamp;
   const discriminator = fact.discriminator.map((part) => part ?? "");
-  const key = [projectId, mail.messageId, fact.type, recipient.matched, ...discriminator];
+  const key = [projectId, mail.messageId, fact.type, fact.recipient.matched, ...discriminator];
   return {
     id: computedId(occurredAt.getTime(), key),
     type: fact.type,
@@ -74,8 +77,4 @@ function timeOfMail(mail: SesMail): Date | null {
 /** A feedbackId has the form of a messageId, and its time. */
 function timeOfFact(time: string | null | undefined, { feedback_id }: EventDetail): Date | null {
   return parseSesTime(time) ?? timeOfMessageId(feedback_id ?? "");
-}
-
-function parseAll(addresses: readonly string[]): Address[] {
-  return addresses.flatMap((text) => parseAddress(text) ?? []);
 }

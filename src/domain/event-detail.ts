@@ -1,5 +1,6 @@
 import { canonicalJson } from "./canonical-json.ts";
 import type { MachineSign } from "./machine-traffic.ts";
+import { type UnnamedFields, unitedFields } from "./unnamed-fields.ts";
 
 /** What an event tells; a key that does not apply is absent. */
 type ToldDetail = {
@@ -29,6 +30,12 @@ type ToldDetail = {
   old_preferences?: unknown;
   /** Present and false when SES does not say which recipient it was. */
   recipient_certain?: false;
+  /** Present and false when SES says of none of several recipients that it was them: it is told with the primary one. */
+  recipient_listed?: false;
+  /** The mailbox that another server named where it is none that the mail was sent to, in the form that is matched. */
+  reported_address?: string;
+  /** What SES sent that has no name here. */
+  more?: UnnamedFields;
 };
 
 /** What follows from what is told, and from other events; recomputed at will. */
@@ -65,17 +72,31 @@ export function eventDetail(fields: Nullable<ToldDetail & DecidedDetail>): Event
 }
 
 /**
- * Makes one of two accounts of the same event, since the two formats of SES leave out different fields. Order,
- * grouping and number of the accounts do not matter: what only one tells is taken over, and of two values that
- * differ the greater stands.
+ * Merges two accounts of the same event, since the two formats of SES leave out different fields. Order, grouping and
+ * number of the accounts do not matter: what only one tells is taken over, and of two values that differ the greater
+ * stands. An account that lists the recipient knows more than one that lists nobody.
  * @returns `known` itself when `more` tells nothing new.
  */
 export function mergeDetails(known: EventDetail, more: EventDetail): EventDetail {
-  const { auto_reply: _, ...one } = known;
-  const { auto_reply: __, ...other } = more;
+  const [one, other] = [accountOf(known, more), accountOf(more, known)];
+  const united = { ...one, ...Object.fromEntries(addedTo(one, other)) };
+  return canonicalJson(united) === canonicalJson(accountOf(known, known)) ? known : eventDetail(united);
+}
+
+function addedTo(one: EventDetail, other: EventDetail): [string, unknown][] {
   const mine = new Map<string, unknown>(Object.entries(one));
-  const added = Object.entries(other).filter(([key, value]) => isGreater(value, mine.get(key)));
-  return added.length === 0 ? known : eventDetail({ ...one, ...Object.fromEntries(added) });
+  return Object.entries(other).flatMap(([key, value]): [string, unknown][] => {
+    if (key === "more") return [[key, unitedFields(one.more ?? {}, other.more ?? {})]];
+    return isGreater(value, mine.get(key)) ? [[key, value]] : [];
+  });
+}
+
+/** What an account adds to another: without what follows from the rest. */
+function accountOf(detail: EventDetail, other: EventDetail): EventDetail {
+  const { auto_reply: _, ...account } = detail;
+  if (detail.recipient_listed !== false || other.recipient_listed === false) return account;
+  const { recipient_listed: __, recipient_certain: ___, ...rest } = account;
+  return rest;
 }
 
 function isGreater(value: unknown, than: unknown): boolean {

@@ -1,14 +1,16 @@
 import type { Address } from "./address.ts";
 import { type EventDetail, eventDetail } from "./event-detail.ts";
 import type { EmailEventType } from "./event-names.ts";
-import type { SesEvent } from "./ses-notification.ts";
+import { attribute } from "./reported-recipients.ts";
+import { readableLists, type SesEvent } from "./ses-notification.ts";
+import { boundedFields } from "./unnamed-fields.ts";
 
 /** The time of a fact that has none of its own. */
 export const withTheMail = Symbol("with the mail");
 
 /** A fact as SES tells it, before it has an id and a time. */
 export type Fact = {
-  address: string;
+  recipient: Address;
   type: EmailEventType;
   time: string | null | undefined | typeof withTheMail;
   detail: EventDetail;
@@ -16,33 +18,49 @@ export type Fact = {
   discriminator: readonly (string | null | undefined)[];
 };
 
-/** The facts of an SES event, one for each recipient that it concerns. */
-export function factsOf(event: SesEvent, destination: Address[]): Fact[] {
-  const everyone = destination.map(({ asSent }) => asSent);
+/**
+ * The facts of an SES event, one for each recipient that it concerns.
+ * @param destination distinct, the primary one first.
+ */
+export function factsOf(event: SesEvent, destination: readonly Address[]): Fact[] {
+  return knownFacts(event, destination).map((fact) => withMore(fact, event));
+}
+
+/** Adds what has no name: of the whole message and of its mail; that of the detail is there already. */
+function withMore({ detail: { more: ofDetail, ...detail }, ...fact }: Fact, { mail, more }: SesEvent): Fact {
+  const ofMail = Object.entries(mail.more ?? {}).map(([name, value]) => [`mail.${name}`, value]);
+  const fields = boundedFields({ ...more, ...Object.fromEntries(ofMail), ...ofDetail });
+  return { ...fact, detail: fields === null ? detail : { ...detail, more: fields } };
+}
+
+function knownFacts(event: SesEvent, destination: readonly Address[]): Fact[] {
+  const { more } = event.detail;
   switch (event.type) {
     case "Send":
-      return everyone.map((address) => mailFact(address, "sent", {}));
+      return destination.map((recipient) => mailFact(recipient, "sent", eventDetail({ more })));
     case "Reject":
-      return everyone.map((address) =>
-        mailFact(address, "rejected", eventDetail({ reason: event.detail.reason })),
+      return destination.map((recipient) =>
+        mailFact(recipient, "rejected", eventDetail({ reason: event.detail.reason, more })),
       );
     case "Rendering Failure": {
       const { templateName, errorMessage } = event.detail;
-      const detail = eventDetail({ template_name: templateName, reason: errorMessage });
-      return everyone.map((address) => mailFact(address, "rendering_failed", detail));
+      const detail = eventDetail({ template_name: templateName, reason: errorMessage, more });
+      return destination.map((recipient) => mailFact(recipient, "rendering_failed", detail));
     }
     case "Delivery":
-      return deliveryFacts(event.detail, everyone);
+      return deliveryFacts(event.detail, destination);
     case "Bounce":
-      return bounceFacts(event.detail);
+      return bounceFacts(event.detail, destination);
     case "DeliveryDelay":
-      return delayFacts(event.detail);
+      return delayFacts(event.detail, destination);
     case "Complaint":
-      return complaintFacts(event.detail);
+      return complaintFacts(event.detail, destination);
     case "Open":
     case "Click":
     case "Subscription":
-      return everyone.slice(0, 1).map((address) => personFact(address, event, everyone.length === 1));
+      return destination
+        .slice(0, 1)
+        .map((recipient) => personFact(recipient, event, destination.length === 1));
     default:
       throw new Error(`unreachable: ${event satisfies never}`);
   }
@@ -50,65 +68,72 @@ export function factsOf(event: SesEvent, destination: Address[]): Fact[] {
 
 type DetailOf<Type extends SesEvent["type"]> = Extract<SesEvent, { type: Type }>["detail"];
 
-function mailFact(address: string, type: EmailEventType, detail: EventDetail): Fact {
-  return { address, type, time: withTheMail, detail, discriminator: [] };
+function mailFact(recipient: Address, type: EmailEventType, detail: EventDetail): Fact {
+  return { recipient, type, time: withTheMail, detail, discriminator: [] };
 }
 
-function deliveryFacts(delivery: DetailOf<"Delivery">, everyone: string[]): Fact[] {
-  const detail = eventDetail({
-    smtp_response: delivery.smtpResponse,
-    reporting_mta: delivery.reportingMTA,
-    processing_time_ms: delivery.processingTimeMillis,
-  });
-  return (delivery.recipients ?? everyone).map((address) => ({
-    address,
+function deliveryFacts(delivery: DetailOf<"Delivery">, destination: readonly Address[]): Fact[] {
+  const list = delivery.recipients?.map((emailAddress) => ({ emailAddress }));
+  return attribute(list, destination, { emailAddress: null }).map(({ recipient, detail }) => ({
+    recipient,
     type: "delivered",
     time: delivery.timestamp,
-    detail,
+    detail: eventDetail({
+      smtp_response: delivery.smtpResponse,
+      reporting_mta: delivery.reportingMTA,
+      processing_time_ms: delivery.processingTimeMillis,
+      more: delivery.more,
+      ...detail,
+    }),
     discriminator: [delivery.smtpResponse],
   }));
 }
 
-function bounceFacts(bounce: DetailOf<"Bounce">): Fact[] {
-  return bounce.bouncedRecipients.map((recipient) => ({
-    address: recipient.emailAddress,
+function bounceFacts(bounce: DetailOf<"Bounce">, destination: readonly Address[]): Fact[] {
+  return attribute(bounce.bouncedRecipients, destination, {}).map(({ recipient, entry, detail }) => ({
+    recipient,
     // Inside a bounce of several recipients one can still be on its way.
-    type: recipient.action?.toLowerCase() === "delayed" ? "delayed" : "bounced",
+    type: entry.action?.toLowerCase() === "delayed" ? "delayed" : "bounced",
     time: bounce.timestamp,
     detail: eventDetail({
       bounce_type: bounce.bounceType,
       bounce_subtype: bounce.bounceSubType,
-      action: recipient.action,
-      status_code: recipient.status,
-      diagnostic_code: recipient.diagnosticCode,
+      action: entry.action,
+      status_code: entry.status,
+      diagnostic_code: entry.diagnosticCode,
       feedback_id: bounce.feedbackId,
       reporting_mta: bounce.reportingMTA,
+      more: { ...bounce.more, ...entry.more },
+      ...detail,
     }),
     discriminator: [bounce.feedbackId],
   }));
 }
 
-function delayFacts(delay: DetailOf<"DeliveryDelay">): Fact[] {
-  return delay.delayedRecipients.map((recipient) => ({
-    address: recipient.emailAddress,
+function delayFacts(delay: DetailOf<"DeliveryDelay">, destination: readonly Address[]): Fact[] {
+  return attribute(delay.delayedRecipients, destination, {}).map(({ recipient, entry, detail }) => ({
+    recipient,
     type: "delayed",
     time: delay.timestamp,
     detail: eventDetail({
       delay_type: delay.delayType,
-      status_code: recipient.status,
-      diagnostic_code: recipient.diagnosticCode,
+      status_code: entry.status,
+      diagnostic_code: entry.diagnosticCode,
       expires_at: delay.expirationTime,
       reporting_mta: delay.reportingMTA,
+      more: { ...delay.more, ...entry.more },
+      ...detail,
     }),
     discriminator: [delay.delayType],
   }));
 }
 
-function complaintFacts(complaint: DetailOf<"Complaint">): Fact[] {
+function complaintFacts(complaint: DetailOf<"Complaint">, destination: readonly Address[]): Fact[] {
+  const attributed = attribute(complaint.complainedRecipients, destination, {});
   // SES lists every recipient at the complaining domain, so that several are only possible complainers.
-  const isCertain = complaint.complainedRecipients.length === 1;
-  return complaint.complainedRecipients.map(({ emailAddress }) => ({
-    address: emailAddress,
+  const isCertain = new Set(attributed.map(({ recipient }) => recipient.matched)).size === 1;
+  return attributed.map(({ recipient, entry, detail }) => ({
+    recipient,
     type: "complained",
     time: complaint.timestamp,
     detail: eventDetail({
@@ -117,6 +142,8 @@ function complaintFacts(complaint: DetailOf<"Complaint">): Fact[] {
       user_agent: complaint.userAgent,
       feedback_id: complaint.feedbackId,
       recipient_certain: isCertain ? undefined : false,
+      more: { ...complaint.more, ...entry.more },
+      ...detail,
     }),
     discriminator: [complaint.feedbackId],
   }));
@@ -124,20 +151,27 @@ function complaintFacts(complaint: DetailOf<"Complaint">): Fact[] {
 
 type PersonEvent = Extract<SesEvent, { type: "Open" | "Click" | "Subscription" }>;
 
-function personFact(address: string, event: PersonEvent, isCertain: boolean): Fact {
+function personFact(recipient: Address, event: PersonEvent, isCertain: boolean): Fact {
+  const { more } = event.detail;
   const time = event.detail.timestamp;
   const uncertain = isCertain ? {} : { recipient_certain: false as const };
   if (event.type === "Subscription") {
     const { contactList, source, newTopicPreferences, oldTopicPreferences } = event.detail;
     const preferences = { new_preferences: newTopicPreferences, old_preferences: oldTopicPreferences };
-    const detail = eventDetail({ contact_list: contactList, reason: source, ...preferences, ...uncertain });
-    return { address, type: "subscription_changed", time, detail, discriminator: [contactList] };
+    const detail = eventDetail({
+      contact_list: contactList,
+      reason: source,
+      ...preferences,
+      ...uncertain,
+      more,
+    });
+    return { recipient, type: "subscription_changed", time, detail, discriminator: [contactList] };
   }
   const { ipAddress, userAgent } = event.detail;
-  const seen = { ip_address: ipAddress, user_agent: userAgent, ...uncertain };
+  const seen = { ip_address: ipAddress, user_agent: userAgent, more, ...uncertain };
   if (event.type === "Open") {
     return {
-      address,
+      recipient,
       type: "opened",
       time,
       detail: eventDetail(seen),
@@ -145,6 +179,6 @@ function personFact(address: string, event: PersonEvent, isCertain: boolean): Fa
     };
   }
   const { link, linkTags } = event.detail;
-  const detail = eventDetail({ ...seen, url_clicked: link, link_tags: linkTags });
-  return { address, type: "clicked", time, detail, discriminator: [ipAddress, userAgent, link] };
+  const detail = eventDetail({ ...seen, url_clicked: link, link_tags: readableLists(linkTags) });
+  return { recipient, type: "clicked", time, detail, discriminator: [ipAddress, userAgent, link] };
 }

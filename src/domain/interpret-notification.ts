@@ -3,9 +3,9 @@ import { type EmailEvent, readEvents } from "./email-event.ts";
 import { type MailFacts, mailFacts } from "./mail-facts.ts";
 import { parseSesNotification } from "./ses-notification.ts";
 
-/** What one journal entry tells. */
+/** What one journal entry tells. @property unreadable entries of its lists that are left out. */
 export type Interpretation =
-  | { kind: "events"; events: { facts: MailFacts; event: EmailEvent }[] }
+  | { kind: "events"; events: { facts: MailFacts; event: EmailEvent }[]; unreadable: number }
   | { kind: "ignored" }
   | { kind: "invalid"; reason: string };
 
@@ -35,5 +35,5 @@ function interpret(projectId: string, body: string, snsTimestamp: Date): Interpr
     facts: mailFacts(notification.event.mail, recipient, isPrimary),
     event,
   }));
-  return { kind: "events", events };
+  return { kind: "events", events, unreadable: read.unreadable };
 }

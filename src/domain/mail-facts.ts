@@ -1,6 +1,6 @@
-import { type Address, domainOf, isTestAddress, parseAddress } from "./address.ts";
+import { type Address, domainOf, isTestAddress, parseAddresses } from "./address.ts";
 import { computedId, uuidOrNull } from "./computed-id.ts";
-import type { SesMail } from "./ses-notification.ts";
+import { readableLists, type SesMail } from "./ses-notification.ts";
 import { parseSesTime, timeOfMessageId } from "./ses-time.ts";
 
 /** What every notification about an email says of the email itself; the `mail` object, for one recipient. */
@@ -26,8 +26,9 @@ export type MailFacts = {
 
 /** Reads the facts of one recipient's email. An ill-formed uuid in a tag is ignored, not fatal. */
 export function mailFacts(mail: SesMail, recipient: Address, isPrimary: boolean): MailFacts {
-  const tag = (name: string) => mail.tags?.[name]?.[0] ?? null;
-  const sender = parseAddress(mail.commonHeaders?.from?.[0] ?? "") ?? parseAddress(mail.source ?? "");
+  const tags = readableLists(mail.tags);
+  const tag = (name: string) => tags?.[name]?.[0] ?? null;
+  const sender = firstAddress([...(mail.commonHeaders?.from ?? []), mail.source]);
   return {
     message_id: mail.messageId,
     recipient: recipient.matched,
@@ -42,9 +43,13 @@ export function mailFacts(mail: SesMail, recipient: Address, isPrimary: boolean)
     campaign_id: uuidOrNull(tag("campaign_id")),
     automation_run_id: uuidOrNull(tag("automation_run_id")),
     template_id: uuidOrNull(tag("template_id")),
-    tags: mail.tags ?? null,
+    tags,
     is_test: isTestAddress(recipient.matched),
   };
+}
+
+function firstAddress(texts: readonly (string | null | undefined)[]): Address | undefined {
+  return texts.flatMap((text) => (text ? parseAddresses(text) : []))[0];
 }
 
 /**

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { domainOf, parseAddress } from "../../src/domain/address.ts";
+import { domainOf, parseAddress, parseAddresses } from "../../src/domain/address.ts";
 
 describe("parseAddress", () => {
   test.each([
@@ -50,8 +50,66 @@ describe("parseAddress", () => {
     expect(parseAddress(text)).toBeNull();
   });
 
-  test("reads a domain that only looks like an IDN as it is written", () => {
-    expect(parseAddress("jane@ü b.example")?.matched).toBe("jane@ü b.example");
+  test.each([
+    "jane@ü b.example",
+    "jane doe@example.com",
+    '""@example.com',
+    "jane@.example.com",
+    "a@example.com, b@example.com",
+    "a@example.com; <b@example.com>",
+    "undisclosed-recipients:;",
+    `${"j".repeat(310)}@example.com`,
+  ])("does not make one address of %j", (text) => {
+    expect(parseAddress(text)).toBeNull();
+  });
+
+  test.each([
+    ...["'jo@example.com'", '"jo@example.com"', '"jo@example.com', 'jo@example.com"', "`jo@example.com'"],
+    ...["“jo@example.com”", "[jo@example.com]", "<jo@example.com", "jo@example.com>", "<<jo@example.com>>"],
+    ...["jo@example.com.", "jo@example.com..", "jo@example.com,", "jo@example.com;", "jo@example.com:"],
+    ...["jo@example.com (Ann)", "(Ann (of us)) jo@example.com", "jo(Ann)@example.com", "jo@example.com (Ann"],
+    ...[
+      '"jo"@example.com',
+      '"j\\o"@example.com',
+      "JO@Example.COM",
+      " jo @ example . com\t",
+      "jo@exa\r\n mple.com",
+    ],
+    ...[
+      "mailto:jo@example.com",
+      "MAILTO:jo@example.com?subject=x",
+      "rfc822;jo@example.com",
+      "RFC822; jo@example.com",
+    ],
+    ...[
+      "SMTP:jo@example.com",
+      "<@relay.example,@mx.example:jo@example.com>",
+      "@relay.example:jo@example.com",
+    ],
+  ])("reads %j as jo@example.com", (text) => {
+    expect(parseAddress(text)?.matched).toBe("jo@example.com");
+  });
+
+  test.each([
+    ['"jo."@example.com', "jo.@example.com"],
+    ['"jo".b@example.com', "jo.b@example.com"],
+    ['"jo b"@example.com', '"jo b"@example.com'],
+    ['"jo\\ b"@example.com', '"jo b"@example.com'],
+    ["jo@B\u00dcCHER.example.", "jo@xn--bcher-kva.example"],
+    ["jo@XN--BCHER-KVA.example", "jo@xn--bcher-kva.example"],
+    ["jo@[192.0.2.1]", "jo@[192.0.2.1]"],
+  ])("brings %j to %j", (text, matched) => {
+    expect(parseAddress(text)?.matched).toBe(matched);
+  });
+
+  test.each([
+    "jo+shop@example.com",
+    "j.o@example.com",
+    "jo.@example.com",
+    "o'jo@example.com",
+    "jo@mail.example.com",
+  ])("does not take %s for jo@example.com", (text) => {
+    expect(parseAddress(text)?.matched).toBe(text);
   });
 
   test.each([
@@ -61,6 +119,21 @@ describe("parseAddress", () => {
     "jane@bücher.example#x",
   ])("does not take %s for the address without its ending", (text) => {
     expect(parseAddress(text)?.matched).toBe(text);
+  });
+});
+
+describe("parseAddresses", () => {
+  test.each<[string, string[]]>([
+    ["a@example.com, b@example.com", ["a@example.com", "b@example.com"]],
+    ["Ann <a@example.com>; B <b@example.com>;", ["a@example.com", "b@example.com"]],
+    ['"Doe, Jane" <a@example.com>, b@example.com', ["a@example.com", "b@example.com"]],
+    ["Doe, Jane <a@example.com>", ["a@example.com"]],
+    ["Team: a@example.com, b@example.com;", ["a@example.com", "b@example.com"]],
+    ["nobody, a@example.com", ["a@example.com"]],
+    ["undisclosed-recipients:;", []],
+    ["a@example.com,".repeat(1_000), []],
+  ])("reads %j", (text, matched) => {
+    expect(parseAddresses(text).map((address) => address.matched)).toEqual(matched);
   });
 });
 

@@ -26,7 +26,7 @@ describe("what a process counts", () => {
     before = await readMetrics(service.url);
     await feed(
       service,
-      sesEvent("Send"),
+      sesEvent("Send", { mail: { tags: { user_id: [17], stage: ["prod", null] } } }),
       sesEvent("Open", { after: 10, detail: { userAgent: "Mozilla/5.0 (X11; Linux) Firefox/140" } }),
       // Within the window of the first, and by a program.
       sesEvent("Open", { after: 60, detail: { userAgent: "Mozilla/5.0 (X11; Linux) Firefox/140" } }),
@@ -96,6 +96,7 @@ describe("what a process counts", () => {
     expect(after.get("fanmail_events_repeated_total")).toBe(1);
     expect(after.get("fanmail_notifications_ignored_total")).toBe(1);
     expect(after.get("fanmail_notifications_quarantined_total")).toBe(1);
+    expect(after.get("fanmail_entries_unreadable_total")).toBe(2);
     expect(after.get("fanmail_quarantined_notifications")).toBe(1);
   });
 
