@@ -7,6 +7,12 @@ const file = new URL("../../docker-compose.yml", import.meta.url);
 const Service = z.object({
   image: z.string(),
   build: z.string().optional(),
+  profiles: z.array(z.string()).default([]),
+  mem_limit: z.string().regex(/^\d+[mg]$/),
+  logging: z.object({
+    driver: z.literal("json-file"),
+    options: z.object({ "max-size": z.string(), "max-file": z.string() }),
+  }),
   command: z.array(z.string()),
   environment: z
     .record(z.string(), z.union([z.string(), z.number().transform(String), z.null()]))
@@ -28,7 +34,15 @@ const Compose = z.object({
 
 export type ComposeService = z.output<typeof Service>;
 export type Compose = z.output<typeof Compose>;
-export type ServiceName = "postgres" | "redis" | "migrate" | "receiver" | "worker" | "proxy";
+export type ServiceName =
+  | "postgres"
+  | "redis"
+  | "migrate"
+  | "receiver"
+  | "worker"
+  | "proxy"
+  | "prometheus"
+  | "grafana";
 
 /** The file as the engine would see it. @param shell what .env or the shell sets. */
 export async function readCompose(shell: Record<string, string>): Promise<Compose> {

