@@ -1,5 +1,24 @@
 -- The schema after all migrations. Made by `npm run schema`; the migrations are what is applied.
 
+create table account_statuses (
+  project_id uuid not null,
+  id uuid not null,
+  occurred_at timestamp with time zone not null,
+  detail_type text not null,
+  kind text not null,
+  status text not null,
+  account_id text,
+  region text,
+  resources jsonb not null,
+  tenant_name text,
+  reason text,
+  recommendation_type text,
+  impact text,
+  origin text,
+  created_at timestamp with time zone not null default now(),
+  constraint account_statuses_pkey PRIMARY KEY (project_id, id)
+);
+
 create table activity (
   project_id uuid not null,
   id uuid not null,
@@ -33,6 +52,7 @@ create table activity (
   recipient_certain boolean not null,
   created_at timestamp with time zone not null default clock_timestamp(),
   updated_at timestamp with time zone not null default now(),
+  tenant_name text,
   constraint activity_pkey PRIMARY KEY (project_id, id),
   constraint activity_project_id_message_id_recipient_key UNIQUE (project_id, message_id, recipient),
   constraint activity_current_status_check CHECK ((current_status = ANY (ARRAY['queued'::text, 'sent'::text, 'delayed'::text, 'bounced_soft'::text, 'delivered'::text, 'failed'::text, 'suppressed'::text, 'bounced_hard'::text, 'complained'::text])))
@@ -43,6 +63,7 @@ CREATE INDEX activity_newest ON public.activity USING btree (project_id, created
 CREATE INDEX activity_recipient ON public.activity USING btree (project_id, recipient, created_at DESC, id DESC);
 CREATE INDEX activity_sender_domain ON public.activity USING btree (project_id, sender_domain, created_at DESC, id DESC);
 CREATE INDEX activity_tagged ON public.activity USING btree (project_id, tagged_id) WHERE (tagged_id IS NOT NULL);
+CREATE INDEX activity_tenant ON public.activity USING btree (project_id, tenant_name, created_at DESC, id DESC) WHERE (tenant_name IS NOT NULL);
 
 create table api_keys (
   project_id uuid not null,
@@ -295,6 +316,20 @@ create table suppressions (
   constraint suppressions_reason_check CHECK ((reason = ANY (ARRAY['bounce'::text, 'complaint'::text, 'manual'::text])))
 );
 CREATE INDEX suppressions_newest ON public.suppressions USING btree (project_id, created_at DESC, id DESC);
+
+create table tenant_suppressions (
+  project_id uuid not null,
+  tenant_name text not null,
+  address text not null,
+  reason text not null,
+  source_event_id uuid,
+  since timestamp with time zone not null,
+  created_at timestamp with time zone not null default now(),
+  id uuid not null generated always as ((md5(((tenant_name || ' '::text) || address)))::uuid) stored,
+  constraint tenant_suppressions_pkey PRIMARY KEY (project_id, address, tenant_name),
+  constraint tenant_suppressions_reason_check CHECK ((reason = ANY (ARRAY['bounce'::text, 'complaint'::text, 'manual'::text])))
+);
+CREATE INDEX tenant_suppressions_newest ON public.tenant_suppressions USING btree (project_id, tenant_name, created_at DESC, id DESC);
 
 create table topics (
   project_id uuid not null,

@@ -3,6 +3,7 @@ import { sqsClient } from "./aws/clients.ts";
 import type { Context } from "./context.ts";
 import { apiKeyHash, apiKeyPrefix } from "./domain/api-key.ts";
 import { queueOf } from "./domain/queue-url.ts";
+import { rawTokenSource } from "./domain/raw-notification.ts";
 import { startFront, startHealth } from "./front.ts";
 import { type Intake, openIntake } from "./ingest/intake.ts";
 import { consumeQueue, type SqsConsumer } from "./ingest/sqs-consumer.ts";
@@ -57,11 +58,12 @@ function consumeQueues({ config, log }: Context, intake: Intake): SqsConsumer[] 
   });
 }
 
-/** Topics, queues and the key that the environment names belong to the default project. */
+/** Topics, queues, the token and the key that the environment names belong to the default project. */
 async function registerConfigured({ config, db, clock }: Context): Promise<void> {
   // What a queue holds without an envelope names no topic; the queue stands for it.
   const queueArns = config.sqsQueueUrls.map((url) => queueOf(url, config.awsRegion).arn);
-  for (const arn of [...config.topicArns, ...queueArns]) {
+  const token = config.snsRawTokens.length > 0 ? [rawTokenSource] : [];
+  for (const arn of [...config.topicArns, ...queueArns, ...token]) {
     await insertTopic(db, { project_id: defaultProjectId, id: clock.newId(), arn });
   }
   const key = config.bootstrapApiKey;

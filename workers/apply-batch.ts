@@ -21,6 +21,7 @@ import {
 } from "../src/storage/journal.ts";
 import type { AppliedNotification } from "../src/tracing/tracing.ts";
 import { type Applied, applyActivities, nothingApplied } from "./apply-activities.ts";
+import { noteAccountStatuses } from "./note-account-statuses.ts";
 import {
   type ReadEntry,
   tracedNotification,
@@ -144,6 +145,9 @@ async function applyTogether(
       ? interpretation.events.map((event) => ({ projectId: entry.project_id, ...event }))
       : [],
   );
+  const statuses = read.flatMap(({ entry: { project_id }, interpretation }) =>
+    interpretation.kind === "account_status" ? [{ project_id, ...interpretation.status }] : [],
+  );
   for (const { entry, interpretation } of read) {
     if (interpretation.kind === "invalid") await quarantine(tx, entry, interpretation.reason);
   }
@@ -151,9 +155,13 @@ async function applyTogether(
     read.filter(({ interpretation }) => interpretation.kind === kind).length;
   const applied = await applyActivities(context, tx, touchedActivities(told), traceparentsOfEvents(read));
   if (applied.erased.length > 0) await eraseLate(tx, read, applied.erased);
+  const noted = await noteAccountStatuses(tx, statuses, context.clock.now());
+  const events = applied.events + noted.added;
   return {
     ...applied,
-    repeated: told.length - applied.events,
+    events,
+    owed: [...applied.owed, ...noted.owed],
+    repeated: told.length + statuses.length - events,
     ignored: countOf("ignored"),
     quarantined: countOf("invalid"),
     unreadable: read.reduce(

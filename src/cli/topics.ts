@@ -1,4 +1,5 @@
 import { isQueueArn } from "../domain/queue-url.ts";
+import { rawTokenSource } from "../domain/raw-notification.ts";
 import { isTopicArn } from "../domain/sns-message.ts";
 import { isSilent } from "../domain/topic-silence.ts";
 import type { Database } from "../storage/database.ts";
@@ -15,6 +16,7 @@ export const topics: Command = {
     "",
     "A service that runs follows within seconds. Notifications of other topics are refused. A queue that gets raw",
     "deliveries is named by its own ARN; those of SQS_QUEUE_URLS are of the default project unless they were added.",
+    "What is posted with SNS_RAW_TOKEN and names no topic, as by EventBridge, is listed as SNS_RAW_TOKEN.",
   ].join("\n"),
   async run(args) {
     const { values, positionals } = readArgs(args, {
@@ -31,7 +33,8 @@ export const topics: Command = {
 };
 
 async function add(arn: string, projectName: string): Promise<void> {
-  if (!isTopicArn(arn) && !isQueueArn(arn)) throw new UsageError(`"${arn}" is not the ARN of an SNS topic`);
+  if (!isTopicArn(arn) && !isQueueArn(arn) && arn !== rawTokenSource)
+    throw new UsageError(`"${arn}" is not the ARN of an SNS topic`);
   await withStore(async (store) => {
     const project = await projectNamed(store, projectName);
     await insertTopic(store.db, { project_id: project.id, id: store.clock.newId(), arn });

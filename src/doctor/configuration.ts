@@ -23,8 +23,9 @@ export function lookAtConfiguration(
   return found.length > 0 ? found : [ok("The configuration is well formed.")];
 }
 
-function sources({ sqsQueueUrls }: Config, topicArns: readonly string[]): Observation[] {
-  if (topicArns.length > 0 || sqsQueueUrls.length > 0) return [];
+function sources({ sqsQueueUrls, snsRawTokens }: Config, topicArns: readonly string[]): Observation[] {
+  // With the token an API destination of EventBridge needs no topic.
+  if (topicArns.length + sqsQueueUrls.length + snsRawTokens.length > 0) return [];
   return [
     fail(
       "No topic is allow-listed and no queue is configured, so that every notification is refused.",

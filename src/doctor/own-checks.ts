@@ -1,6 +1,7 @@
 import { triggerTopic } from "../domain/sns-message.ts";
 import type { Database } from "../storage/database.ts";
 import type { HeardTopic } from "../storage/topics.ts";
+import { lookAtAccountStatuses } from "./account-status.ts";
 import type { Check } from "./check.ts";
 import { compareWithDatabase } from "./clock.ts";
 import { lookAtApiKeys, lookAtConfiguration } from "./configuration.ts";
@@ -49,6 +50,7 @@ export function ownChecks(patient: Patient, stored: Stored): Check[] {
     reading(store, "queue", "what waits for workers", (db) => lookAtWorkers(db, now)),
     reading(server, "clock", "the database's clock", (db) => compareWithDatabase(db, clock)),
     reading(store, "topics", "the topics", () => storedTopics(stored)),
+    reading(store, "ses", "what SES says of the account", lookAtAccountStatuses),
     reading(store, "journal", "the quarantine", (db) => lookAtQuarantine(db, now)),
     reading(store, "journal", "failed batches", (db) => lookAtFailedBatches(db, now)),
     reading(store, "webhooks", "the webhook endpoints", (db) => lookAtLanes(db, now)),

@@ -1,4 +1,5 @@
 import { parseAddress } from "./address.ts";
+import { withReadDetail } from "./eventbridge.ts";
 import { interpretNotification } from "./interpret-notification.ts";
 import { erasedMessage } from "./ses-notification.ts";
 
@@ -92,7 +93,7 @@ function mayMention(body: string, { address }: ErasedPerson): boolean {
 function erasedText(text: string, person: ErasedPerson): string {
   let json: unknown;
   try {
-    json = JSON.parse(text);
+    json = withReadDetail(JSON.parse(text));
   } catch {
     return erasedSpelling(text, person);
   }

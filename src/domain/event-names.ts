@@ -30,6 +30,7 @@ const otherWebhooks = [
   "suppression.added",
   "suppression.removed",
   "endpoint.disabled",
+  "account.status",
 ] as const;
 
 export type EmailEventType = keyof typeof names;

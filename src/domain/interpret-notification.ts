@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { type KnownStatus, knownStatus } from "./account-status.ts";
 import { type EmailEvent, readEvents } from "./email-event.ts";
 import { type MailFacts, mailFacts } from "./mail-facts.ts";
 import { parseSesNotification } from "./ses-notification.ts";
@@ -6,6 +7,7 @@ import { parseSesNotification } from "./ses-notification.ts";
 /** What one journal entry tells. @property unreadable entries of its lists that are left out. */
 export type Interpretation =
   | { kind: "events"; events: { facts: MailFacts; event: EmailEvent }[]; unreadable: number }
+  | { kind: "account_status"; status: KnownStatus }
   | { kind: "ignored" }
   | { kind: "invalid"; reason: string };
 
@@ -28,8 +30,11 @@ export function interpretNotification(projectId: string, body: string, snsTimest
 
 function interpret(projectId: string, body: string, snsTimestamp: Date): Interpretation {
   const notification = parseSesNotification(Envelope.parse(JSON.parse(body)).Message);
+  if (notification.kind === "account_status") {
+    return { ...notification, status: knownStatus(projectId, notification.status, snsTimestamp) };
+  }
   if (notification.kind !== "event") return notification;
-  const read = readEvents(projectId, notification.event, snsTimestamp);
+  const read = readEvents(projectId, notification.event, notification.publishedAt ?? snsTimestamp);
   if (read.kind === "invalid") return read;
   const events = read.events.map(({ recipient, isPrimary, event }) => ({
     facts: mailFacts(notification.event.mail, recipient, isPrimary),

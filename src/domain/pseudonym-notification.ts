@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { isTestAddress, parseAddress } from "./address.ts";
+import { withReadDetail } from "./eventbridge.ts";
 import type { Pseudonyms } from "./pseudonym.ts";
 import { type TextReplacer, textReplacer } from "./pseudonym-text.ts";
 import { decodedWords } from "./pseudonym-words.ts";
@@ -30,7 +31,7 @@ const addressHeader =
  */
 export function pseudonymisedNotification(body: string, options: PseudonymOptions): string {
   const { Message, ...envelope } = Envelope.parse(JSON.parse(body));
-  const message = jsonOf(Message);
+  const message = withReadDetail(jsonOf(Message));
   const text = textReplacer(options.pseudonyms, [...new Set(addressesIn(message))]);
   const rest = Object.entries(envelope)
     .filter(([field]) => !signatureFields.includes(field))

@@ -1,19 +1,41 @@
 import { z } from "zod";
+import { computedId } from "./computed-id.ts";
+import { eventBridgeEvent } from "./eventbridge.ts";
+import { jsonOrNull } from "./json-or-null.ts";
 import { parseSesTime } from "./ses-time.ts";
 
 /** What SES published, as raw delivery brings it: without the SNS envelope and its signature. */
 export type RawNotification = {
-  /** The ARN of the topic, or that of the queue where the topic is not told. */
+  /** The ARN of the topic, that of the queue where the topic is not told, or `rawTokenSource`. */
   sourceArn: string;
-  /** A UUID that stays the same when it is delivered again. */
-  messageId: string;
+  /** A UUID that stays the same when it is delivered again; null where the carrier has none. */
+  messageId: string | null;
   /** When it was sent, where the carrier tells; the same when it is delivered again. */
   sentAt: Date | null;
   message: string;
 };
 
+/** What stands in the list of topics for what is posted with SNS_RAW_TOKEN and names no topic. */
+export const rawTokenSource = "SNS_RAW_TOKEN";
+
+/** What a repeat is found by. @property sentAt part of it, so it must not be the time of arrival where there is another. */
+export type RawName = { messageId: string; sentAt: Date };
+
+/** An event of EventBridge is the same one through whichever rule it comes, so its own id and time name it. */
+export function nameOfRaw({ sourceArn, messageId, sentAt, message }: RawNotification, now: Date): RawName {
+  const payload = jsonOrNull(message);
+  const bridged = eventBridgeEvent(payload);
+  const at = bridged?.time ?? sentAt ?? payloadTime(bridged?.detail ?? payload) ?? now;
+  // A transformer that drops the detail leaves the id: it must not stand in the way of the whole event.
+  const ownId = bridged?.detail ? bridged.id : null;
+  return { sentAt: at, messageId: ownId ?? messageId ?? computedId(at.getTime(), [sourceArn, message]) };
+}
+
 /** The envelope that the journal keeps a raw notification in, as SNS would have made it but for the signature. */
-export function unsignedEnvelope({ sourceArn, messageId, message }: RawNotification, sentAt: Date): string {
+export function unsignedEnvelope(
+  { sourceArn, message }: RawNotification,
+  { messageId, sentAt }: RawName,
+): string {
   return JSON.stringify({
     Type: "Notification",
     MessageId: messageId,

@@ -1,4 +1,7 @@
 import { z } from "zod";
+import { accountStatusOf, type ToldStatus } from "./account-status.ts";
+import { type EventBridgeEvent, eventBridgeEvent } from "./eventbridge.ts";
+import { storableJson } from "./json-or-null.ts";
 import type { UnnamedFields } from "./unnamed-fields.ts";
 
 /*
@@ -146,7 +149,9 @@ export type SesEvent = {
 }[SesEventType];
 
 export type SesNotification =
-  | { kind: "event"; event: SesEvent }
+  /** @property publishedAt where EventBridge brought it. */
+  | { kind: "event"; event: SesEvent; publishedAt?: Date }
+  | { kind: "account_status"; status: ToldStatus }
   /** Kept in the journal and counted, nothing else. */
   | { kind: "ignored"; reason: "set_up" | "inbound_mail" | "unknown_type" | "erased" }
   /** Kept in the journal with this reason. */
@@ -156,13 +161,31 @@ export type SesNotification =
 export const erasedMessage = JSON.stringify({ erased: true });
 
 /**
- * Reads the `Message` of an SNS notification (or the whole body, with raw delivery). Never throws; reasons name
- * fields, never values.
+ * Reads the `Message` of an SNS notification (or the whole body, with raw delivery): an SES event, alone or in the
+ * envelope of EventBridge. Never throws; reasons name fields, never values.
  */
 export function parseSesNotification(message: string): SesNotification {
   if (message.startsWith("Successfully validated SNS topic")) return { kind: "ignored", reason: "set_up" };
   if (message === erasedMessage) return { kind: "ignored", reason: "erased" };
-  const json = parseStorableJson(message);
+  const json = storableJson(message);
+  const bridged = eventBridgeEvent(json);
+  return bridged === null ? parsePayload(json) : parseBridged(bridged);
+}
+
+/** Of another source it is an SES event all the same where somebody put one on a bus again. */
+function parseBridged(bridged: EventBridgeEvent): SesNotification {
+  const { detail, source, time } = bridged;
+  const status = accountStatusOf(bridged);
+  if (status !== null) return { kind: "account_status", status };
+  if (detail === null) return invalid("EventBridge event: detail is missing or malformed");
+  const isEvent = "eventType" in detail || "notificationType" in detail;
+  if (!isEvent && source === "aws.ses") return { kind: "ignored", reason: "unknown_type" };
+  if (!isEvent) return invalid("EventBridge event: source is not aws.ses, and detail is not an SES event");
+  const parsed = parsePayload(detail);
+  return parsed.kind === "event" && time ? { ...parsed, publishedAt: time } : parsed;
+}
+
+function parsePayload(json: unknown): SesNotification {
   const head = z.looseObject({ eventType: text, notificationType: text }).safeParse(json);
   if (!head.success)
     return invalid(json === undefined ? "The message is not JSON" : "The message is not a JSON object");
@@ -226,28 +249,4 @@ function path(error: z.ZodError): string {
 
 function invalid(reason: string): SesNotification {
   return { kind: "invalid", reason };
-}
-
-/**
- * JSON.parse whose strings Postgres can store: it has no place for NUL and for half a surrogate pair, both of
- * which JSON can spell.
- * @returns undefined when it is not JSON.
- */
-function parseStorableJson(source: string): unknown {
-  try {
-    const mayHoldUnstorable = /\\u(0000|d[89a-f])/i.test(source);
-    return JSON.parse(source.toWellFormed(), mayHoldUnstorable ? storable : undefined);
-  } catch {
-    return undefined;
-  }
-}
-
-function storable(_key: string, value: unknown): unknown {
-  if (typeof value === "string") return storableText(value);
-  if (value === null || typeof value !== "object" || Array.isArray(value)) return value;
-  return Object.fromEntries(Object.entries(value).map(([key, part]) => [storableText(key), part]));
-}
-
-function storableText(value: string): string {
-  return value.replaceAll("\u0000", "\ufffd").toWellFormed();
 }

@@ -1,3 +1,4 @@
+import type { AccountStatus, KnownStatus } from "./account-status.ts";
 import { computedId } from "./computed-id.ts";
 import type { CustomEvent } from "./custom-event.ts";
 import type { EmailEvent } from "./email-event.ts";
@@ -157,6 +158,25 @@ export function endpointDisabledWebhook(
   const head = { project_id: endpoint.project_id, is_test: false };
   const id = computedId(disabledAt.getTime(), [unique]);
   return webhook(id, "endpoint.disabled", head, disabledAt, data);
+}
+
+/** Tells what SES says of an account or a tenant. */
+export function accountStatusWebhook(
+  { id, project_id, occurred_at, ...status }: KnownStatus & { project_id: string },
+  recordedAt: Date,
+): WebhookEvent {
+  const data = () => ({ ...told(status), event_timestamp: occurred_at.toISOString() });
+  return webhook(id, "account.status", { project_id, is_test: false }, recordedAt, data);
+}
+
+/** Every field of it by name, in this order: the bytes of a body do not depend on where it was read. */
+function told(status: AccountStatus): AccountStatus {
+  const { detail_type, kind, account_id, region, resources, tenant_name, reason } = status;
+  const { recommendation_type, impact, origin } = status;
+  return {
+    ...{ detail_type, kind, status: status.status, account_id, region, resources, tenant_name, reason },
+    ...{ recommendation_type, impact, origin },
+  };
 }
 
 function mailOf(activity: WebhookActivity) {

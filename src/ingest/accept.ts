@@ -1,7 +1,6 @@
 import type { Dispatcher } from "undici";
 import { RefusedError, UnavailableError } from "../domain/errors.ts";
-import { jsonOrNull } from "../domain/json-or-null.ts";
-import { payloadTime, type RawNotification, unsignedEnvelope } from "../domain/raw-notification.ts";
+import { nameOfRaw, type RawNotification, unsignedEnvelope } from "../domain/raw-notification.ts";
 import { parseSnsMessage, type SnsConfirmation, type SnsMessage } from "../domain/sns-message.ts";
 import type { NotificationSource } from "../metrics.ts";
 import type { Certificates } from "../sns/certificates.ts";
@@ -67,14 +66,13 @@ export async function acceptRawNotification(
   options: AcceptOptions,
 ): Promise<Stored> {
   const topic = await allowListed(raw.sourceArn, options.topics);
-  // The time is part of the key that finds a repeat: it must not be that of the arrival where there is another.
-  const sentAt = raw.sentAt ?? payloadTime(jsonOrNull(raw.message)) ?? options.now();
+  const name = nameOfRaw(raw, options.now());
   const notification = {
     project_id: topic.project_id,
     topic_id: topic.id,
-    sns_message_id: raw.messageId,
-    sns_timestamp: sentAt,
-    body: unsignedEnvelope(raw, sentAt),
+    sns_message_id: name.messageId,
+    sns_timestamp: name.sentAt,
+    body: unsignedEnvelope(raw, name),
   };
   return store(notification, topic, arrival, options);
 }

@@ -2,7 +2,8 @@ import { createHash, timingSafeEqual } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { z } from "zod";
 import { RefusedError, UnavailableError } from "../domain/errors.ts";
-import type { RawNotification } from "../domain/raw-notification.ts";
+import { jsonOrNull } from "../domain/json-or-null.ts";
+import { type RawNotification, rawTokenSource } from "../domain/raw-notification.ts";
 import { errorText, type Logger } from "../logger.ts";
 import { type Metrics, measureRequest } from "../metrics.ts";
 import type { Accepted } from "./accept.ts";
@@ -11,6 +12,8 @@ import { readBody } from "./read-body.ts";
 
 /** SNS carries 256 KiB, and escaping can make a multiple of that. */
 const maxBodyBytes = 1024 * 1024;
+/** The most events in one body; pipes of EventBridge post far fewer. */
+const maxTogether = 1_000;
 const rawPath = "/ingest/sns/raw/";
 const howToTurnRawOff =
   "Raw message delivery is on, and raw messages carry no signature. Turn it off: aws sns set-subscription-attributes " +
@@ -61,19 +64,40 @@ async function receive(request: IncomingMessage, options: ReceiverOptions): Prom
     if (error instanceof RefusedError) metrics.countRefused("http", error.causeCode);
     throw error;
   });
-  return "raw" in taken ? intake.acceptRaw(taken.raw, "http") : intake.accept(taken.body, "http");
+  return "raw" in taken ? acceptAll(taken.raw, intake) : intake.accept(taken.body, "http");
+}
+
+/** A pipe of EventBridge posts several at once. All must be durable: those that are known by then are found as repeats. */
+async function acceptAll(raw: readonly RawNotification[], intake: Intake): Promise<Accepted> {
+  const accepted = await Promise.all(raw.map((one) => intake.acceptRaw(one, "http")));
+  return accepted.includes("stored") ? "stored" : "duplicate";
 }
 
 async function readMessage(
   request: IncomingMessage,
   { rawTokens }: ReceiverOptions,
-): Promise<{ body: string } | { raw: RawNotification }> {
+): Promise<{ body: string } | { raw: RawNotification[] }> {
   const isRaw = request.headers["x-amz-sns-rawdelivery"] === "true";
   const token = tokenOf(request.url ?? "");
   if (token !== null || isRaw) assertRawAllowed(token, rawTokens);
   const body = await readBody(request, maxBodyBytes);
+  if (isRaw) return { raw: [rawNotification(request, body)] };
   // SNS confirms a subscription by a signed message, with raw delivery too.
-  return isRaw ? { raw: rawNotification(request, body) } : { body };
+  const bare = token === null ? [] : bareMessages(body);
+  return bare.length > 0 ? { raw: bare.map(ofToken) } : { body };
+}
+
+/** What an API destination of EventBridge posts: JSON that is not an SNS message, or an array of such. */
+function bareMessages(body: string): string[] {
+  const json = jsonOrNull(body);
+  if (typeof json !== "object" || json === null) return [];
+  if (!Array.isArray(json)) return "Type" in json || "Signature" in json ? [] : [body];
+  // A longer one is taken as a whole, which sets it aside with its reason.
+  return json.length > maxTogether ? [body] : json.map((one) => JSON.stringify(one));
+}
+
+function ofToken(message: string): RawNotification {
+  return { sourceArn: rawTokenSource, messageId: null, sentAt: null, message };
 }
 
 function tokenOf(url: string): string | null {

@@ -1,4 +1,5 @@
-import { interpretNotification } from "../domain/interpret-notification.ts";
+import { type Interpretation, interpretNotification } from "../domain/interpret-notification.ts";
+import { insertStatuses } from "../storage/account-statuses.ts";
 import type { Database } from "../storage/database.ts";
 import type { AcceptedNotification } from "../storage/journal.ts";
 import { firstPlace, type JournalPlace, placeAfter, walkFrom, walkJournal } from "../storage/journal-walk.ts";
@@ -18,7 +19,9 @@ export async function readJournalStep(db: Database, rebuild: Rebuild, limit: num
   const notifications = await walkJournal(db, walk, limit);
   const next = placeAfter(place, notifications, limit, days);
   return db.transaction(async (tx) => {
-    await addSources(tx, rebuild.id, notifications.flatMap(sourcesOf));
+    const readOnes = notifications.map(read);
+    await addSources(tx, rebuild.id, readOnes.flatMap(sourcesOf));
+    if (!rebuild.dry_run) await insertStatuses(tx, readOnes.flatMap(statusesOf));
     return recordStep(tx, rebuild, {
       ...rebuild,
       notification_count: rebuild.notification_count + notifications.length,
@@ -37,14 +40,24 @@ function keyOf({
   return { project_id, topic_id, sns_message_id, sns_timestamp };
 }
 
-/** The activities that a notification tells of. One that cannot be read tells of none, and stays quarantined. */
-function sourcesOf(notification: AcceptedNotification) {
+type ReadNotification = { notification: AcceptedNotification; told: Interpretation };
+
+function read(notification: AcceptedNotification): ReadNotification {
   const { project_id, body, sns_timestamp } = notification;
-  const read = interpretNotification(project_id, body, sns_timestamp);
-  if (read.kind !== "events") return [];
-  return read.events.map(({ facts: { message_id, recipient } }) => ({
+  return { notification, told: interpretNotification(project_id, body, sns_timestamp) };
+}
+
+/** The activities that a notification tells of. One that cannot be read tells of none, and stays quarantined. */
+function sourcesOf({ notification, told }: ReadNotification) {
+  if (told.kind !== "events") return [];
+  return told.events.map(({ facts: { message_id, recipient } }) => ({
     ...keyOf(notification),
     message_id,
     recipient,
   }));
+}
+
+/** An earlier version set these aside. No webhook goes out for them. */
+function statusesOf({ notification: { project_id }, told }: ReadNotification) {
+  return told.kind === "account_status" ? [{ project_id, ...told.status }] : [];
 }

@@ -9,8 +9,8 @@ export type Found =
   /** `text` is what was signed, and goes out byte for byte. */
   | { kind: "signed"; envelope: CapturedEnvelope; text: string }
   | { kind: "unsigned"; envelope: CapturedEnvelope }
-  /** What `Message` would hold. @param time stands in for a time that the payload does not have. */
-  | { kind: "payload"; message: string; payload: unknown; time: string | null };
+  /** What `Message` would hold. */
+  | { kind: "payload"; message: string; payload: unknown };
 
 const text = z.string().optional().catch(undefined);
 const Envelope = z.looseObject({
@@ -28,18 +28,14 @@ const SqsRecord = z.looseObject({ messageId: z.string(), body: z.string() });
 const SnsRecord = z.looseObject({ Sns: z.record(z.string(), z.unknown()) });
 const LambdaRecord = z.union([SqsRecord, SnsRecord]);
 const LambdaEvent = z.object({ Records: z.array(LambdaRecord) });
-const EventBridge = z.looseObject({
-  "detail-type": z.string(),
-  time: text,
-  detail: z.looseObject({ eventType: z.string() }),
-});
 
 /** A queue's message can hold an envelope, and that of a Lambda function a queue's; more is none of these forms. */
 const maxDepth = 4;
 
 /**
  * Finds the notifications in a captured value: SNS envelopes; messages of SQS, as it hands them out and as Lambda gets
- * them; SNS's events for Lambda; EventBridge's; arrays of these. Everything else is taken for what SES published.
+ * them; SNS's events for Lambda; arrays of these. Everything else is taken for what SES published, alone or through
+ * EventBridge.
  * @param text how the value is written.
  */
 export function notificationsIn(value: unknown, text: string, depth = 0): Found[] {
@@ -54,8 +50,6 @@ export function notificationsIn(value: unknown, text: string, depth = 0): Found[
   if (bodies !== null) return bodies.flatMap((body) => inText(body, depth + 1));
   const records = recordsIn(value);
   if (records !== null) return records.flatMap((record) => inRecord(record, depth));
-  const event = EventBridge.safeParse(value);
-  if (event.success) return [payload(event.data.detail, event.data.time)];
   return [payload(value)];
 }
 
@@ -108,9 +102,9 @@ function inText(body: string, depth: number): Found[] {
   const value = jsonOrNull(body);
   return typeof value === "object" && value !== null
     ? notificationsIn(value, body, depth)
-    : [{ kind: "payload", message: body, payload: body, time: null }];
+    : [{ kind: "payload", message: body, payload: body }];
 }
 
-function payload(value: unknown, time: string | undefined = undefined): Found {
-  return { kind: "payload", message: JSON.stringify(value), payload: value, time: time ?? null };
+function payload(value: unknown): Found {
+  return { kind: "payload", message: JSON.stringify(value), payload: value };
 }

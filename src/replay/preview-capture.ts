@@ -117,6 +117,7 @@ function lookInside(prepared: Prepared, preview: Preview, { emails, recipients }
   const read = interpretPrepared(prepared);
   if (read.kind === "ignored") preview.ignored++;
   else if (read.kind === "invalid") add(preview.quarantined, read.reason);
+  else if (read.kind === "account_status") add(preview.events, "account_status");
   else {
     for (const { facts } of read.events) {
       emails.add(facts.message_id);

@@ -1,4 +1,5 @@
 import { computedId, uuidOrNull } from "../domain/computed-id.ts";
+import { eventBridgeEvent } from "../domain/eventbridge.ts";
 import { payloadTime } from "../domain/raw-notification.ts";
 import { parseSesTime } from "../domain/ses-time.ts";
 import { isTopicArn } from "../domain/sns-message.ts";
@@ -76,8 +77,14 @@ function fromEnvelope(envelope: CapturedEnvelope, topicArn: string): Wanted {
   };
 }
 
-function fromPayload({ message, payload, time }: Found & { kind: "payload" }, topicArn: string): Wanted {
-  const publishedAt = payloadTime(payload) ?? parseSesTime(time);
-  // SES ends what it publishes with a line feed.
-  return { topicArn, messageId: null, publishedAt, message, signedMessage: `${message}\n` };
+function fromPayload({ message, payload }: Found & { kind: "payload" }, topicArn: string): Wanted {
+  const bridged = eventBridgeEvent(payload);
+  return {
+    topicArn,
+    messageId: bridged?.detail ? bridged.id : null,
+    publishedAt: bridged?.time ?? payloadTime(bridged?.detail ?? payload),
+    message,
+    // SES ends what it publishes with a line feed.
+    signedMessage: `${message}\n`,
+  };
 }

@@ -71,6 +71,7 @@ export async function migrationGap(
 }
 
 const tables = [
+  "account_statuses",
   "activity",
   "api_keys",
   "attempts",
@@ -81,6 +82,7 @@ const tables = [
   "projects",
   "recipients",
   "suppressions",
+  "tenant_suppressions",
   "topics",
   "webhook_endpoints",
   "webhook_lanes",

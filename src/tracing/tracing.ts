@@ -13,7 +13,7 @@ export type Receipt = {
 /** What a worker's transaction made of one message. */
 export type AppliedNotification = {
   traceparent: string | null;
-  outcome: "events" | "ignored" | "invalid";
+  outcome: "events" | "account_status" | "ignored" | "invalid";
   /** null where it tells of no event. */
   eventType: string | null;
   /** How many people it tells of. */

@@ -5,6 +5,7 @@ import { parseAddress } from "../../src/domain/address.ts";
 import { interpretNotification } from "../../src/domain/interpret-notification.ts";
 import { pseudonymsOf } from "../../src/domain/pseudonym.ts";
 import { pseudonymisedNotification } from "../../src/domain/pseudonym-notification.ts";
+import { bridged } from "../support/eventbridge.ts";
 import { asMessage, type SesPayload, sesEvent } from "../support/ses.ts";
 
 const pseudonyms = pseudonymsOf("a secret");
@@ -245,4 +246,20 @@ test("pseudonyms depend on the secret, keep domains together and name large prov
 test("a long text is read in no time to speak of", () => {
   const long = `${"x".repeat(100_000)} @ ${"%41".repeat(30_000)}`;
   expect(left(sesEvent("Send", { mail: { long } })).mail["long"]).toBe(long);
+});
+
+test.each([
+  ["an object", (detail: SesPayload) => detail],
+  ["JSON text", (detail: SesPayload) => JSON.stringify(detail)],
+])("the envelope of EventBridge whose detail is %s holds nobody, and the same event", (_form, spelled) => {
+  const detail = sesEvent("Open", {
+    to: [`"Jane \\"JD\\" Doe" <${jane}>`],
+    detail: { ipAddress: "192.0.2.77" },
+    mail: { commonHeaders: { subject: "For Jane", from: ["Shop <shop@example.org>"] } },
+  });
+  const message = asMessage(bridged(detail, { detail: spelled(detail) }));
+  const output = pseudonymised(message);
+
+  expect(output).not.toMatch(/jane|JD|192\.0\.2\.77|shop@example\.org/i);
+  expect(JSON.parse(JSON.parse(output).Message).detail).toEqual(left(detail));
 });

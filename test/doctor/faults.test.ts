@@ -5,11 +5,14 @@ import { Agent, buildConnector } from "undici";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import { systemClock } from "../../src/clock.ts";
 import type { Finding, Observation } from "../../src/doctor/finding.ts";
+import { interpretNotification } from "../../src/domain/interpret-notification.ts";
+import { insertStatuses } from "../../src/storage/account-statuses.ts";
 import { markApplied, quarantine, storeBatch } from "../../src/storage/journal.ts";
 import { partitionsOf } from "../../src/storage/partitions.ts";
 import { defaultProjectId } from "../../src/storage/projects.ts";
 import { insertTopic, setSubscriptionState } from "../../src/storage/topics.ts";
 import type { AwsStub } from "../support/aws-stub.ts";
+import { recommendation, sendingStatus } from "../support/eventbridge.ts";
 import { notification } from "../support/notification.ts";
 import {
   certificateHost,
@@ -718,6 +721,44 @@ const sqs: Fault[] = [
   },
 ];
 
+const accounts: Fault[] = [
+  {
+    fault: "SES has disabled sending of the account",
+    writes: true,
+    make: () => said(sendingStatus("Disabled", { resources: [] })),
+    area: "ses",
+    status: "fail",
+    what: /sending disabled for account 123456789012 in us-east-1 since 2026-11-20T10:00:07\.000Z: High bounce rate\.$/,
+    remedy: /console of SES in us-east-1/,
+  },
+  {
+    fault: "SES has disabled sending of a tenant, after it was enabled, which is reported later",
+    writes: true,
+    make: () => said(sendingStatus("Disabled"), sendingStatus("Enabled", { time: "2026-11-20T10:00:06Z" })),
+    area: "ses",
+    status: "warn",
+    what: /sending disabled for the tenant acme of account 123456789012/,
+    remedy: /Tenants/,
+  },
+  {
+    fault: "a recommendation is open, while another one is resolved",
+    writes: true,
+    make: () =>
+      said(
+        recommendation("Open"),
+        recommendation("Open", { detail: { data: "DKIM is missing.", metadata: { type: "DKIM" } } }),
+        recommendation("Resolved", {
+          time: "2026-11-21T10:00:00Z",
+          detail: { data: "Well.", metadata: { type: "DKIM", impact: "LOW" } },
+        }),
+      ),
+    area: "ses",
+    status: "warn",
+    what: /^Amazon SES has an open HIGH BOUNCE recommendation for arn:aws:ses:us-east-1:123456789012:identity\/example\.com/,
+    remedy: /Virtual Deliverability Manager/,
+  },
+];
+
 const journal: Fault[] = [
   {
     fault: "notifications are in quarantine",
@@ -810,6 +851,7 @@ test.each([
   ...ses,
   ...reach,
   ...sqs,
+  ...accounts,
   ...journal,
   ...webhooks,
 ])("$area: $fault", async ({ writes, make, area, status, what, remedy }) => {
@@ -884,6 +926,19 @@ function batch(fields: { age: string; attempts?: number; lastError?: string; app
      values ($1, now() - $2::interval, 1, now(), now(), $3, $4, $5)`,
     [systemClock.newId(), fields.age, fields.attempts ?? 0, fields.lastError, fields.appliedAt],
   );
+}
+
+/** What EventBridge has brought. */
+function said(...events: Record<string, unknown>[]): Promise<unknown> {
+  const rows = events.flatMap((event) => {
+    const read = interpretNotification(
+      defaultProjectId,
+      JSON.stringify({ Message: JSON.stringify(event) }),
+      new Date(),
+    );
+    return read.kind === "account_status" ? [{ project_id: defaultProjectId, ...read.status }] : [];
+  });
+  return insertStatuses(world.database.db, rows);
 }
 
 function delivery({ state, age }: { state: string; age: string }) {

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { erasedNotification, erasedWebhook, isPseudonym, pseudonymOf } from "../../src/domain/erasure.ts";
 import { interpretNotification } from "../../src/domain/interpret-notification.ts";
+import { bridged } from "../support/eventbridge.ts";
 import { asMessage, sesEvent } from "../support/ses.ts";
 
 const jane = { address: "jane.doe@example.com", pseudonym: pseudonymOf("77") };
@@ -112,4 +113,22 @@ describe("a webhook", () => {
 test("a pseudonym is told from an address", () => {
   expect([isPseudonym(jane.pseudonym), isPseudonym("erased@erased.invalid")]).toEqual([true, true]);
   expect([isPseudonym("erased-77@example.com"), isPseudonym("x@sub.erased.invalid")]).toEqual([false, false]);
+});
+
+describe("in the envelope of EventBridge", () => {
+  test.each([
+    ["an object", (detail: unknown) => detail],
+    ["JSON text", (detail: unknown) => JSON.stringify(detail)],
+  ])("whose detail is %s a person is erased as elsewhere", (_form, spelled) => {
+    const told = (to: string[]) => {
+      const detail = sesEvent("Send", { to });
+      return asMessage(bridged(detail, { detail: spelled(detail) }));
+    };
+    const together = erased(told(["joe@example.com", '"Doe, Jane" <jane.doe@example.com>']));
+    const read = interpretNotification("project", together ?? "", sns_timestamp);
+
+    expect(JSON.parse(erased(told(["jane.doe@example.com"])) ?? "").Message).toBe('{"erased":true}');
+    expect(together).not.toMatch(/jane/i);
+    expect(read).toMatchObject({ events: [{ facts: { recipient: "joe@example.com" } }, {}] });
+  });
 });

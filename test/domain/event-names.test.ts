@@ -23,13 +23,14 @@ test("every type has the names of the table in rules.md", () => {
   ]);
 });
 
-test("endpoints can subscribe to the webhook name of every type, to custom events, suppressions and disabled endpoints", () => {
+test("endpoints can subscribe to the webhook name of every type, to custom events, suppressions, disabled endpoints and the account", () => {
   expect(webhookEventTypes).toEqual([
     ...emailEventTypes.map(webhookName),
     "event.tracked",
     "suppression.added",
     "suppression.removed",
     "endpoint.disabled",
+    "account.status",
   ]);
 });
 

@@ -28,7 +28,7 @@ const signedText = JSON.stringify(envelope, null, 1);
 
 const found = (value: unknown) => notificationsIn(value, JSON.stringify(value));
 const signed = [{ kind: "signed", envelope, text: signedText }];
-const bare = [{ kind: "payload", message: JSON.stringify(payload), payload, time: null }];
+const bare = [{ kind: "payload", message: JSON.stringify(payload), payload }];
 
 describe("a signed envelope is found, to the letter, in", () => {
   test.each([
@@ -63,10 +63,11 @@ describe("a bare payload is found in", () => {
   });
 
   test.each([
-    ["an event of EventBridge", eventBridge],
-    ["one in a message of SQS", { Messages: [{ MessageId: "1", Body: JSON.stringify(eventBridge) }] }],
-  ])("%s, with its time", (_form, value) => {
-    expect(found(value)).toEqual([{ ...bare[0], time: eventBridge.time }]);
+    ["itself", eventBridge],
+    ["a message of SQS", { Messages: [{ MessageId: "1", Body: JSON.stringify(eventBridge) }] }],
+  ])("the envelope of EventBridge, as the receiver reads it, in %s", (_form, value) => {
+    const message = JSON.stringify(eventBridge);
+    expect(found(value)).toEqual([{ kind: "payload", message, payload: eventBridge }]);
   });
 });
 
@@ -88,7 +89,7 @@ test("several are found in their order, and none where there are none", () => {
 test("a text that is no JSON is a message in words", () => {
   const words = "Successfully validated SNS topic for Amazon SES event publishing.";
   for (const value of [words, { Messages: [{ MessageId: "1", Body: words }] }])
-    expect(found(value)).toEqual([{ kind: "payload", message: words, payload: words, time: null }]);
+    expect(found(value)).toEqual([{ kind: "payload", message: words, payload: words }]);
 });
 
 test("records of others, and what is nested without end, are taken for what SES published", () => {

@@ -11,8 +11,9 @@ import { webhookEventTypes } from "../../src/domain/event-names.ts";
 import { afterFailure } from "../../src/domain/retry-schedule.ts";
 import { feed, idOf } from "../http/api.ts";
 import { type TestDatabase, testDatabase } from "../support/database.ts";
+import { sendingStatus } from "../support/eventbridge.ts";
 import { startTestService, type TestService } from "../support/service.ts";
-import { sesEvent } from "../support/ses.ts";
+import { asMessage, sesEvent } from "../support/ses.ts";
 import { until } from "../support/wait.ts";
 import { type Received, type TestSink, webhookSink } from "../support/webhook-sink.ts";
 
@@ -73,6 +74,7 @@ async function causeEveryEvent(endpointId: string): Promise<void> {
   const event = { email: "lea@example.net", event: "addtocart", timestamp: "2026-11-20T10:35:00Z" };
   await ask("POST", "/v1/events", { ...event, properties: { sku: "A-1", price: 9.5 } });
   await ask("DELETE", "/v1/suppressions/gone@example.com");
+  await service.ingest(service.signer.notification(asMessage(sendingStatus("Disabled"))));
   await ask("POST", `/v1/webhooks/${endpointId}/test`);
 }
 
