@@ -2,6 +2,7 @@ import { createPostgresBackend, type JobsOptions, Queue, type Telemetry, Worker,
 import { Cluster, Redis } from "ioredis";
 import type { CountRequests } from "../domain/request-window.ts";
 import { keyPrefix } from "./jobs.ts";
+import { lastingPostgresBackend } from "./postgres-backend.ts";
 import { countInRedis } from "./request-windows.ts";
 
 export type QueueConnection =
@@ -62,7 +63,7 @@ export async function migrateQueues(url: string): Promise<void> {
 }
 
 function postgresDriver(url: string, onError: OnError, traced: Traced): QueueDriver {
-  const { Queue, Worker } = withBackend(createPostgresBackend);
+  const { Queue, Worker } = withBackend(lastingPostgresBackend);
   const connection = { connectionString: url, max: 4, connectionTimeoutMillis: 3_000 };
   return {
     queue(name) {
