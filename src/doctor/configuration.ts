@@ -1,7 +1,7 @@
 import type { Config } from "../config.ts";
 import { apiKeyHash } from "../domain/api-key.ts";
 import { queueRegion } from "../domain/queue-url.ts";
-import { findApiKey, listApiKeys } from "../storage/api-keys.ts";
+import { findApiKeys, listApiKeys } from "../storage/api-keys.ts";
 import { fail, type Observation, ok, warn } from "./finding.ts";
 import type { Store } from "./patient.ts";
 
@@ -78,7 +78,7 @@ export async function lookAtApiKeys(config: Config, store: Store): Promise<Obser
   if ("unreadable" in store) return [];
   const bootstrap = config.bootstrapApiKey;
   if (bootstrap !== null) {
-    const stored = await findApiKey(store.db, apiKeyHash(bootstrap));
+    const [stored] = await findApiKeys(store.db, [apiKeyHash(bootstrap)]);
     return [bootstrapKey(stored?.revoked_at ?? null)];
   }
   const keys = (await listApiKeys(store.db)).filter(({ revoked_at }) => revoked_at === null);

@@ -1,4 +1,5 @@
 import { allows, apiKeyHash, keyOfHeader, type Scope } from "../domain/api-key.ts";
+import { recentlyUsed } from "../domain/recently-used.ts";
 import type { ApiKey } from "../storage/api-keys.ts";
 import { ApiError } from "./errors.ts";
 
@@ -11,25 +12,30 @@ export type Authenticate = (authorization: string | undefined, scope: Scope | "*
 const freshMs = 3_000;
 const maxRemembered = 10_000;
 
-/**
- * Finds keys by their hash and remembers them for seconds, unknown ones too.
- * Looking up a hash needs no constant-time comparison: who does not have the key cannot steer its hash.
- */
-export function createAuthenticate(
-  find: (sha256: Buffer) => Promise<ApiKey | null>,
-  now: () => Date,
-): Authenticate {
-  const remembered = new Map<string, { key: ApiKey | null; untilMs: number }>();
+type FoundKey = ApiKey & { sha256: Buffer };
+type FindKeys = (sha256s: readonly Buffer[]) => Promise<FoundKey[]>;
 
-  async function lookUp(key: string): Promise<ApiKey | null> {
-    const hash = apiKeyHash(key);
+/**
+ * Finds keys by their hash and remembers them for seconds, unknown ones apart: whoever tries many forces no known one
+ * out. Looking up a hash needs no constant-time comparison: a caller without the key cannot steer its hash.
+ */
+export function createAuthenticate(find: FindKeys, now: () => Date): Authenticate {
+  const known = recentlyUsed<{ key: ApiKey; untilMs: number }>(maxRemembered);
+  const unknown = recentlyUsed<{ untilMs: number }>(maxRemembered);
+  const findTogether = together(find);
+
+  async function lookUp(text: string): Promise<ApiKey | null> {
+    const hash = apiKeyHash(text);
     const name = hash.toString("base64");
-    const known = remembered.get(name);
-    if (known && now().getTime() < known.untilMs) return known.key;
-    const found = await find(hash);
-    if (remembered.size >= maxRemembered) remembered.clear();
-    remembered.set(name, { key: found, untilMs: now().getTime() + freshMs });
-    return found;
+    const nowMs = now().getTime();
+    const remembered = known.get(name);
+    if (remembered && nowMs < remembered.untilMs) return remembered.key;
+    if (nowMs < (unknown.get(name)?.untilMs ?? 0)) return null;
+    const key = await findTogether(hash);
+    const untilMs = now().getTime() + freshMs;
+    if (key) known.set(name, { key, untilMs });
+    else unknown.set(name, { untilMs });
+    return key;
   }
 
   return async (authorization, scope) => {
@@ -40,5 +46,26 @@ export function createAuthenticate(
       throw new ApiError(401, "This API key is unknown or revoked");
     if (!allows(key.scopes, scope)) throw new ApiError(403, `This API key lacks the scope ${scope}`);
     return { projectId: key.project_id, keyId: key.id };
+  };
+}
+
+/** One query at a time; keys that are asked for meanwhile share the next one, so that trying keys takes no connections. */
+function together(find: FindKeys): (sha256: Buffer) => Promise<ApiKey | null> {
+  let asked: Buffer[] = [];
+  let next: Promise<FoundKey[]> | null = null;
+  let underWay: Promise<unknown> = Promise.resolve();
+
+  function findAsked(): Promise<FoundKey[]> {
+    const batch = asked;
+    asked = [];
+    next = null;
+    return find(batch);
+  }
+
+  return async (sha256) => {
+    asked.push(sha256);
+    next ??= underWay.then(findAsked, findAsked);
+    underWay = next;
+    return (await next).find((key) => key.sha256.equals(sha256)) ?? null;
   };
 }

@@ -27,10 +27,12 @@ export async function insertApiKey(
   );
 }
 
-/** Revoked keys are found too; the caller decides. */
-export async function findApiKey(db: Database, sha256: Buffer): Promise<ApiKey | null> {
-  const [key] = await db.query<ApiKey>(`select ${columns} from api_keys where sha256 = $1`, [sha256]);
-  return key ?? null;
+/** Revoked keys are found too; the caller decides. @returns those that there are, in no order. */
+export async function findApiKeys(
+  db: Database,
+  sha256s: readonly Buffer[],
+): Promise<(ApiKey & { sha256: Buffer })[]> {
+  return db.query(`select ${columns}, sha256 from api_keys where sha256 = any($1::bytea[])`, [sha256s]);
 }
 
 export async function listApiKeys(db: Database): Promise<ApiKey[]> {

@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { apiKeyHash } from "../../src/domain/api-key.ts";
 import { createAuthenticate } from "../../src/http/auth.ts";
 import { type ApiKey, revokeApiKey } from "../../src/storage/api-keys.ts";
 import { type TestDatabase, testDatabase } from "../support/database.ts";
@@ -132,9 +133,10 @@ describe("the memory of keys", () => {
   /** `authenticate` on one key, at a time that the test sets. */
   function withKey(initial: ApiKey | null) {
     const world = { key: initial, nowMs: 0, lookUps: 0 };
-    const find = async () => {
+    const find = async (sha256s: readonly Buffer[]) => {
       world.lookUps++;
-      return world.key;
+      const sha256 = sha256s.find((one) => one.equals(apiKeyHash(testApiKey)));
+      return world.key && sha256 ? [{ ...world.key, sha256 }] : [];
     };
     const authenticate = createAuthenticate(find, () => new Date(world.nowMs));
     const ask = (key = testApiKey) =>
@@ -174,10 +176,56 @@ describe("the memory of keys", () => {
   });
 
   test("one key is not taken for another", async () => {
+    const { ask } = withKey(row);
+    await ask();
+    expect(await ask(`sk_proj_${"v".repeat(43)}`)).toBe(refused);
+  });
+
+  const guesses = (count: number) => Array.from({ length: count }, (_, index) => `sk_proj_guess-${index}`);
+
+  test("keys that are tried at once share a query, and the valid one among them is taken", async () => {
+    const { world, ask } = withKey(row);
+
+    const tried = guesses(1_000).map((guess) => ask(guess));
+    const taken = ask();
+
+    expect(await taken).toEqual([row.project_id, row.id]);
+    expect(new Set(await Promise.all(tried))).toEqual(new Set([refused]));
+    expect(world.lookUps).toBe(1);
+  });
+
+  test("keys that are tried during a query wait for the next one, which is theirs together", async () => {
+    const open: ((rows: never[]) => void)[] = [];
+    const asked: number[] = [];
+    const authenticate = createAuthenticate(
+      (sha256s) => {
+        asked.push(sha256s.length);
+        return new Promise((resolve) => open.push(resolve));
+      },
+      () => new Date(0),
+    );
+    const ask = (key: string) => authenticate(key, "activity:read").catch((error: Error) => error.message);
+
+    const first = ask("sk_proj_first");
+    await until("it is looked up", () => open.length === 1);
+    const others = guesses(300).map(ask);
+    open[0]?.([]);
+    await until("the others are looked up", () => open.length === 2);
+    open[1]?.([]);
+
+    expect(new Set(await Promise.all([first, ...others]))).toEqual(new Set([refused]));
+    expect(asked).toEqual([1, 300]);
+  });
+
+  test("trying more keys than are remembered forces no known one out", async () => {
     const { world, ask } = withKey(row);
     await ask();
-    world.key = null;
-    expect(await ask(`sk_proj_${"v".repeat(43)}`)).toBe(refused);
+    await Promise.all(guesses(10_001).map((guess) => ask(guess)));
+    const lookUps = world.lookUps;
+
+    await ask();
+
+    expect(world.lookUps).toBe(lookUps);
   });
 
   test("a lookup that fails is no answer about the key, and is not remembered", async () => {
@@ -185,7 +233,7 @@ describe("the memory of keys", () => {
     const authenticate = createAuthenticate(
       async () => {
         if (isAway) throw new Error("away");
-        return row;
+        return [{ ...row, sha256: apiKeyHash(testApiKey) }];
       },
       () => new Date(0),
     );

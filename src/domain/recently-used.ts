@@ -1,0 +1,26 @@
+/** Remembers the entries that were used last, so that nobody can make it grow by asking for ever new names. */
+export type RecentlyUsed<Value> = {
+  get(name: string): Value | undefined;
+  set(name: string, value: Value): void;
+};
+
+/** @param most entries; beyond it the one that was not used for longest is forgotten. */
+export function recentlyUsed<Value>(most: number): RecentlyUsed<Value> {
+  const entries = new Map<string, Value>();
+  const touch = (name: string, value: Value) => {
+    entries.delete(name);
+    entries.set(name, value);
+  };
+  return {
+    get(name) {
+      const value = entries.get(name);
+      if (value !== undefined) touch(name, value);
+      return value;
+    },
+    set(name, value) {
+      touch(name, value);
+      const [oldest] = entries.keys();
+      if (entries.size > most && oldest !== undefined) entries.delete(oldest);
+    },
+  };
+}
