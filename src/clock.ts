@@ -21,15 +21,18 @@ export async function pause(milliseconds: number, stopping: AbortSignal): Promis
   }
 }
 
-/** Waits for work no longer than so many milliseconds; it is left to itself then. @throws Error with `message`. */
+/**
+ * Waits for work no longer than so many milliseconds; it is left to itself then.
+ * @param late the error that is thrown then, or its message.
+ */
 export async function within<Result>(
   milliseconds: number,
   work: Promise<Result>,
-  message: string,
+  late: string | (() => Error),
 ): Promise<Result> {
   let timer: NodeJS.Timeout | undefined;
   const tooLong = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => reject(new Error(message)), milliseconds);
+    timer = setTimeout(() => reject(typeof late === "string" ? new Error(late) : late()), milliseconds);
   });
   return Promise.race([work, tooLong]).finally(() => clearTimeout(timer));
 }

@@ -37,6 +37,34 @@ export function sparseWarning(log: Logger, message: string, everyMs: number): (c
   };
 }
 
+/** @property left_out how many lines of the kind were not written since the last one. */
+type LeftOut = { left_out?: number };
+
+/**
+ * Bounds the lines that strangers can cause.
+ * @param most lines of a kind in `everyMs`. @returns writes a line of a kind, unless there were too many.
+ */
+export function boundedLog(
+  most: number,
+  everyMs: number,
+): (kind: string, write: (leftOut: LeftOut) => void) => void {
+  const kinds = new Map<string, { sinceMs: number; written: number; leftOut: number }>();
+  return (kind, write) => {
+    const nowMs = performance.now();
+    const known = kinds.get(kind);
+    const isFresh = known !== undefined && nowMs - known.sinceMs < everyMs;
+    const lines = isFresh ? known : { sinceMs: nowMs, written: 0, leftOut: known?.leftOut ?? 0 };
+    kinds.set(kind, lines);
+    if (lines.written === most) {
+      lines.leftOut++;
+      return;
+    }
+    write(lines.leftOut > 0 ? { left_out: lines.leftOut } : {});
+    lines.written++;
+    lines.leftOut = 0;
+  };
+}
+
 /** The message of an error and of its causes, in one line. */
 export function errorText(error: unknown): string {
   if (!(error instanceof Error)) return String(error);

@@ -2,6 +2,7 @@ import type { ServerResponse } from "node:http";
 import { Counter, collectDefaultMetrics, Histogram, Registry } from "prom-client";
 import type { Discard } from "./domain/activity.ts";
 import { type FailureClass, failureClasses } from "./domain/delivery-outcome.ts";
+import { unverifiedCauses } from "./domain/errors.ts";
 import { type EmailEventType, emailEventTypes } from "./domain/event-names.ts";
 
 /** The ways by which notifications come. */
@@ -13,14 +14,16 @@ type AttemptOutcome = "succeeded" | FailureClass | "our_fault";
 const outcomes: readonly AttemptOutcome[] = ["succeeded", ...failureClasses, "our_fault"];
 const disabledReasons = ["gone", "failing"] as const;
 const discardReasons: readonly Discard["reason"][] = ["open_window", "machine"];
-/** Those of RefusedError that a notification can have, by whichever way it comes. */
+/** Those of RefusedError and UnverifiedError that a notification can have, by whichever way it comes. */
 const refusals = [
+  "not_utf8",
   "not_json",
   "not_sns",
   "unknown_topic",
   "certificate_url",
   "certificate_expired",
   "signature",
+  ...unverifiedCauses,
 ];
 const httpRefusals = ["too_large", "aborted", "raw_delivery", "raw_token"];
 
@@ -46,7 +49,7 @@ type AppliedCounts = {
 export type Metrics = {
   registry: Registry;
   countReceived(source: NotificationSource, stored: "stored" | "duplicate"): void;
-  /** @param cause the `causeCode` of a RefusedError. */
+  /** @param cause the `causeCode` of a RefusedError or UnverifiedError. */
   countRefused(source: NotificationSource, cause: string): void;
   countUnavailable(source: NotificationSource): void;
   /** A commit of the receiver. */
@@ -59,6 +62,9 @@ export type Metrics = {
   /** @param route as it is registered; the path that was asked for may hold a token or an address. */
   observeRequest(method: string, route: string, status: string, seconds: number): void;
 };
+
+/** Anybody can send the thirty others that there are, and each would make a series of its own. */
+const usualMethods = new Set(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]);
 
 /**
  * Measures a request until its answer is out, or the caller has gone.
@@ -73,7 +79,12 @@ export function measureRequest(
   const startedMs = performance.now();
   response.once("close", () => {
     const status = response.writableFinished ? String(response.statusCode) : "aborted";
-    metrics.observeRequest(method, route(), status, (performance.now() - startedMs) / 1000);
+    metrics.observeRequest(
+      usualMethods.has(method) ? method : "other",
+      route(),
+      status,
+      (performance.now() - startedMs) / 1000,
+    );
   });
 }
 

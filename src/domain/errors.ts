@@ -8,8 +8,6 @@ export class RefusedError extends Error {
   readonly status: 400 | 403 | 413;
   /** A short constant for counters. */
   readonly causeCode: string;
-  /** Of the message, where it could be read so far. */
-  snsMessageId: string | null = null;
 
   constructor(status: 400 | 403 | 413, causeCode: string, message: string, options?: ErrorOptions) {
     super(message, options);
@@ -36,4 +34,33 @@ export class UnavailableError extends Error {
     this.retryAfterSeconds = options?.retryAfterSeconds ?? 5;
     this.isOfOneMessage = options?.isOfOneMessage ?? false;
   }
+}
+
+/**
+ * The message cannot be verified now. Anybody can bring this about by naming a certificate that does not exist, so it
+ * counts as a refusal and is no alarm; it is answered 503 all the same, because a genuine message must come again.
+ */
+export class UnverifiedError extends UnavailableError {
+  readonly causeCode: UnverifiedCause;
+
+  constructor(causeCode: UnverifiedCause, message: string, options?: ErrorOptions) {
+    super(message, { ...options, isOfOneMessage: true });
+    this.causeCode = causeCode;
+  }
+}
+
+/**
+ * `missing`: AWS has no such certificate. `unreachable`: AWS gives no usable answer, which concerns genuine messages
+ * too. `crowded`: more unknown certificates are asked for than are fetched.
+ */
+export const unverifiedCauses = [
+  "certificate_missing",
+  "certificate_unreachable",
+  "certificate_crowded",
+] as const;
+type UnverifiedCause = (typeof unverifiedCauses)[number];
+
+/** Under what an error counts as a refusal; null: it is our own trouble. */
+export function refusalCause(error: unknown): string | null {
+  return error instanceof RefusedError || error instanceof UnverifiedError ? error.causeCode : null;
 }

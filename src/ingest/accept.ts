@@ -98,14 +98,9 @@ async function store(
 
 /** @returns the topic, once it is known that the message comes from it. */
 async function proven(message: SnsMessage, { topics, certificates }: AcceptOptions): Promise<Topic> {
-  try {
-    const topic = await allowListed(message.TopicArn, topics);
-    await verifySnsMessage(message, certificates);
-    return topic;
-  } catch (error) {
-    if (error instanceof RefusedError) error.snsMessageId = message.MessageId;
-    throw error;
-  }
+  const topic = await allowListed(message.TopicArn, topics);
+  await verifySnsMessage(message, certificates);
+  return topic;
 }
 
 async function allowListed(arn: string, topics: TopicDirectory): Promise<Topic> {

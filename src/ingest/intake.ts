@@ -1,7 +1,7 @@
 import type { Dispatcher } from "undici";
-import type { Clock } from "../clock.ts";
+import { type Clock, within } from "../clock.ts";
 import type { Config } from "../config.ts";
-import { RefusedError } from "../domain/errors.ts";
+import { refusalCause, UnavailableError } from "../domain/errors.ts";
 import type { RawNotification } from "../domain/raw-notification.ts";
 import { errorText, type Logger } from "../logger.ts";
 import type { Metrics, NotificationSource } from "../metrics.ts";
@@ -37,9 +37,9 @@ export type IntakeContext = {
 
 /** What takes notifications in, for all ways by which they come to a process. */
 export type Intake = {
-  /** As `acceptSnsMessage`. */
+  /** As `acceptSnsMessage`; what comes by HTTP is UnavailableError after 10 seconds. */
   accept(body: string, source: NotificationSource): Promise<Accepted>;
-  /** As `acceptRawNotification`. */
+  /** As `acceptRawNotification`, with the same deadline. */
   acceptRaw(raw: RawNotification, source: NotificationSource): Promise<Accepted>;
   /** Commits what is waiting, and takes no more. */
   close(): Promise<void>;
@@ -79,15 +79,28 @@ async function counted(
   source: NotificationSource,
   accepting: Promise<Accepted>,
 ): Promise<Accepted> {
-  try {
-    const accepted = await accepting;
+  const stored = (accepted: Accepted) => {
     if (accepted === "stored" || accepted === "duplicate") metrics.countReceived(source, accepted);
-    return accepted;
+  };
+  // Also after the deadline: what is stored then is a duplicate when SNS sends it again.
+  accepting.then(stored, () => {});
+  try {
+    return await (source === "http" ? inTime(accepting) : accepting);
   } catch (error) {
-    if (error instanceof RefusedError) metrics.countRefused(source, error.causeCode);
-    else metrics.countUnavailable(source);
+    const cause = refusalCause(error);
+    if (cause === null) metrics.countUnavailable(source);
+    else metrics.countRefused(source, cause);
     throw error;
   }
+}
+
+/** SNS waits for 15 s, the proxy in front of us for 12 s. */
+const answerWithinMs = 10_000;
+
+/** A database that is frozen keeps its clients waiting for minutes. */
+function inTime(accepting: Promise<Accepted>): Promise<Accepted> {
+  const late = () => new UnavailableError(`The notification was not stored within ${answerWithinMs} ms`);
+  return within(answerWithinMs, accepting, late);
 }
 
 /** What follows a commit, and nobody waits for but who stops. */

@@ -1,10 +1,11 @@
 import { createHash, timingSafeEqual } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { z } from "zod";
-import { RefusedError, UnavailableError } from "../domain/errors.ts";
+import { RefusedError, refusalCause, UnavailableError, UnverifiedError } from "../domain/errors.ts";
 import { jsonOrNull } from "../domain/json-or-null.ts";
 import { type RawNotification, rawTokenSource } from "../domain/raw-notification.ts";
-import { errorText, type Logger } from "../logger.ts";
+import { claimedOrigin } from "../domain/sns-message.ts";
+import { boundedLog, errorText, type Logger } from "../logger.ts";
 import { type Metrics, measureRequest } from "../metrics.ts";
 import type { Accepted } from "./accept.ts";
 import type { Intake } from "./intake.ts";
@@ -36,18 +37,34 @@ export function isIngest({ method, url = "" }: IncomingMessage): boolean {
   return method === "POST" && (/^\/ingest\/sns\/?(\?|$)/.test(url) || url.startsWith(rawPath));
 }
 
+/** Of each cause: anybody can have messages refused. */
+const refusalLines = { most: 20, everyMs: 10_000 };
+
 /**
  * `POST /ingest/sns` and, for raw deliveries, `POST /ingest/sns/raw/<token>`. Written on node:http alone, because a
  * framework costs several times what verifying and storing a message does. 200 means durable; 503 asks SNS to
  * repeat; a 4xx SNS never repeats.
  */
 export function createReceiver(options: ReceiverOptions): Receiver {
+  const bounded = boundedLog(refusalLines.most, refusalLines.everyMs);
   return async (request, response) => {
     measureRequest(options.metrics, "POST", () => routeOf(request), response);
+    let message: Incoming | undefined;
     try {
-      answer(response, 200, { status: await receive(request, options) });
+      message = await readMessage(request, options);
+      answer(response, 200, { status: await accept(message, options.intake) });
     } catch (error) {
-      refuse(request, response, error, options.log);
+      const cause = refusalCause(error);
+      const requestId = { request_id: response.getHeader("x-request-id") };
+      if (cause === null)
+        options.log.error({ ...requestId, cause: errorText(error) }, "notification not stored");
+      else {
+        bounded(cause, (leftOut) => {
+          const fields = { ...requestId, cause, ...originOf(request, message), ...leftOut };
+          logRefusal(options.log, error, fields);
+        });
+      }
+      answerError(request, response, error);
     }
   };
 }
@@ -57,14 +74,10 @@ function routeOf({ url = "" }: IncomingMessage): string {
   return tokenOf(url) === null ? "/ingest/sns" : "/ingest/sns/raw";
 }
 
-async function receive(request: IncomingMessage, options: ReceiverOptions): Promise<Accepted> {
-  const { intake, metrics } = options;
-  const taken = await readMessage(request, options).catch((error: unknown) => {
-    // The intake counts what comes to it; this has not.
-    if (error instanceof RefusedError) metrics.countRefused("http", error.causeCode);
-    throw error;
-  });
-  return "raw" in taken ? acceptAll(taken.raw, intake) : intake.accept(taken.body, "http");
+type Incoming = { body: string } | { raw: readonly RawNotification[] };
+
+function accept(message: Incoming, intake: Intake): Promise<Accepted> {
+  return "raw" in message ? acceptAll(message.raw, intake) : intake.accept(message.body, "http");
 }
 
 /** A pipe of EventBridge posts several at once. All must be durable: those that are known by then are found as repeats. */
@@ -73,10 +86,17 @@ async function acceptAll(raw: readonly RawNotification[], intake: Intake): Promi
   return accepted.includes("stored") ? "stored" : "duplicate";
 }
 
-async function readMessage(
-  request: IncomingMessage,
-  { rawTokens }: ReceiverOptions,
-): Promise<{ body: string } | { raw: RawNotification[] }> {
+async function readMessage(request: IncomingMessage, options: ReceiverOptions): Promise<Incoming> {
+  try {
+    return await readUncounted(request, options.rawTokens);
+  } catch (error) {
+    // The intake counts what comes to it; this has not.
+    if (error instanceof RefusedError) options.metrics.countRefused("http", error.causeCode);
+    throw error;
+  }
+}
+
+async function readUncounted(request: IncomingMessage, rawTokens: readonly string[]): Promise<Incoming> {
   const isRaw = request.headers["x-amz-sns-rawdelivery"] === "true";
   const token = tokenOf(request.url ?? "");
   if (token !== null || isRaw) assertRawAllowed(token, rawTokens);
@@ -134,21 +154,31 @@ function rawNotification({ headers }: IncomingMessage, message: string): RawNoti
   return { sourceArn, messageId, sentAt: null, message };
 }
 
-function refuse(request: IncomingMessage, response: ServerResponse, error: unknown, log: Logger): void {
-  const requestId = response.getHeader("x-request-id");
+/** What the message says about where it comes from, be it true or not. */
+function originOf({ headers }: IncomingMessage, message: Incoming | undefined) {
+  const fromHeaders = {
+    TopicArn: headers["x-amz-sns-topic-arn"],
+    MessageId: headers["x-amz-sns-message-id"],
+  };
+  const body = message && "body" in message ? jsonOrNull(message.body) : null;
+  return { ...claimedOrigin(fromHeaders), ...claimedOrigin(body) };
+}
+
+function logRefusal(log: Logger, error: unknown, fields: object): void {
+  const isUnverified = error instanceof UnverifiedError;
+  // Only where AWS is not reached are genuine messages concerned too.
+  const level = isUnverified && error.causeCode === "certificate_unreachable" ? "warn" : "info";
+  log[level]({ ...fields, ...(isUnverified && { reason: errorText(error) }) }, "notification refused");
+}
+
+function answerError(request: IncomingMessage, response: ServerResponse, error: unknown): void {
   if (error instanceof RefusedError) {
-    const { causeCode, snsMessageId } = error;
-    log.info(
-      { request_id: requestId, cause: causeCode, ...(snsMessageId && { sns_message_id: snsMessageId }) },
-      "notification refused",
-    );
     // What is left of an oversized body is not worth reading.
     if (error.status === 413) response.setHeader("connection", "close");
     answer(response, error.status, { error: error.message });
     if (error.status === 413) request.resume();
     return;
   }
-  log.error({ request_id: requestId, cause: errorText(error) }, "notification not stored");
   const unavailable = error instanceof UnavailableError ? error : new UnavailableError("Internal error");
   response.setHeader("retry-after", unavailable.retryAfterSeconds);
   answer(response, 503, { error: unavailable.message });

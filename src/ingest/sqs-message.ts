@@ -1,7 +1,7 @@
 import type { Message } from "@aws-sdk/client-sqs";
 import { z } from "zod";
 import { pause } from "../clock.ts";
-import { RefusedError, UnavailableError } from "../domain/errors.ts";
+import { RefusedError, refusalCause, UnavailableError } from "../domain/errors.ts";
 import { jsonOrNull } from "../domain/json-or-null.ts";
 import { errorText, type Logger } from "../logger.ts";
 import type { Accepted } from "./accept.ts";
@@ -70,6 +70,6 @@ function isWorthAnother(error: unknown, attempt: number): boolean {
 }
 
 function leave({ MessageId }: Message, error: unknown, { log, queueArn }: SqsMessageOptions): void {
-  const cause = error instanceof RefusedError ? error.causeCode : errorText(error);
+  const cause = refusalCause(error) ?? errorText(error);
   log.warn({ queue: queueArn, sqs_message_id: MessageId, cause }, "message left in the queue");
 }

@@ -1,7 +1,9 @@
 import { type KeyObject, X509Certificate } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import type { Dispatcher } from "undici";
-import { UnavailableError } from "../domain/errors.ts";
+import { UnavailableError, UnverifiedError } from "../domain/errors.ts";
+import { recentlyUsed } from "../domain/recently-used.ts";
+import { createFetchQueue, type FetchQueue } from "./fetch-queue.ts";
 import { get } from "./get.ts";
 
 /** A signing certificate, parsed once. */
@@ -12,7 +14,8 @@ export type Certificates = {
   /**
    * Answers without a promise once the key is known, so that verifying stays synchronous.
    * @param url held to the rule by the caller: nothing else is fetched.
-   * @throws UnavailableError when it cannot be fetched or read now.
+   * @throws UnverifiedError when it cannot be fetched or read now.
+   * @throws UnavailableError when a local file cannot be read.
    */
   keyOf(url: string): SigningKey | Promise<SigningKey>;
 };
@@ -20,8 +23,6 @@ export type Certificates = {
 const failureRemembersMs = 5_000;
 /** AWS changes its certificate about once a year, and each region has one. */
 const maxRemembered = 500;
-/** Bounds what somebody can make us fetch by posting invented certificate names. */
-const maxFetches = 8;
 
 export type CertificatesOptions = {
   /** Exact SigningCertURL → path of a PEM file. */
@@ -30,33 +31,42 @@ export type CertificatesOptions = {
   now: () => Date;
 };
 
-/** Fetches each certificate once, however many messages wait for it. */
+/**
+ * Fetches each certificate once, however many messages wait for it. Names can be invented, so those that are not known
+ * share a queue for each host; see `createFetchQueue`.
+ */
 export function createCertificates({
   localCertificates,
   dispatcher,
   now,
 }: CertificatesOptions): Certificates {
-  const known = new Map<string, SigningKey>();
-  const fetching = new Map<string, Promise<SigningKey>>();
-  const failed = new Map<string, { error: unknown; untilMs: number }>();
+  const known = recentlyUsed<SigningKey>(maxRemembered);
+  const failed = recentlyUsed<{ error: UnavailableError; untilMs: number }>(maxRemembered);
+  const underWay = new Map<string, Promise<SigningKey>>();
+  const queues = new Map<string, FetchQueue>();
+
+  async function fetchKey(url: string): Promise<SigningKey> {
+    const { host } = new URL(url);
+    // Hosts are those of allow-listed topics, so that there are few.
+    const queue = queues.get(host) ?? createFetchQueue();
+    queues.set(host, queue);
+    const pem = await queue.run(url, (signal) => fetchPem(url, dispatcher, signal));
+    return readable(url, pem);
+  }
 
   async function load(url: string): Promise<SigningKey> {
+    const path = localCertificates.get(url);
     try {
-      const path = localCertificates.get(url);
-      const key = parse(path === undefined ? await fetchPem(url, dispatcher) : await readFile(path, "utf8"));
-      if (known.size >= maxRemembered) known.clear();
+      const key = path === undefined ? await fetchKey(url) : await readLocal(url, path);
       known.set(url, key);
       return key;
-    } catch (cause) {
-      const error = new UnavailableError(`Cannot get the SNS certificate ${url}`, {
-        cause,
-        isOfOneMessage: true,
-      });
-      if (failed.size >= maxRemembered) failed.clear();
-      failed.set(url, { error, untilMs: now().getTime() + failureRemembersMs });
+    } catch (error) {
+      // A name that had no turn may well be a certificate.
+      if (error instanceof UnavailableError && !isCrowded(error))
+        failed.set(url, { error, untilMs: now().getTime() + failureRemembersMs });
       throw error;
     } finally {
-      fetching.delete(url);
+      underWay.delete(url);
     }
   }
 
@@ -66,21 +76,46 @@ export function createCertificates({
       if (key) return key;
       const failure = failed.get(url);
       if (failure && now().getTime() < failure.untilMs) throw failure.error;
-      const underWay = fetching.get(url);
-      if (underWay) return underWay;
-      if (fetching.size >= maxFetches)
-        throw new UnavailableError("Too many SNS certificates are being fetched", { isOfOneMessage: true });
-      const started = load(url);
-      fetching.set(url, started);
+      queues.get(new URL(url).host)?.prefer(url);
+      const started = underWay.get(url) ?? load(url);
+      underWay.set(url, started);
       return started;
     },
   };
 }
 
-async function fetchPem(url: string, dispatcher: Dispatcher): Promise<string> {
-  const { status, text } = await get(url, dispatcher);
-  if (status !== 200) throw new Error(`the answer was ${status}`);
-  return text;
+function isCrowded(error: UnavailableError): boolean {
+  return error instanceof UnverifiedError && error.causeCode === "certificate_crowded";
+}
+
+async function fetchPem(url: string, dispatcher: Dispatcher, signal: AbortSignal): Promise<string> {
+  const { status, text } = await get(url, dispatcher, signal).catch((cause: unknown) => {
+    throw unverified("certificate_unreachable", url, cause);
+  });
+  if (status === 200) return text;
+  const isMissing = status === 403 || status === 404;
+  const cause = new Error(`the answer was ${status}`);
+  throw unverified(isMissing ? "certificate_missing" : "certificate_unreachable", url, cause);
+}
+
+function readable(url: string, pem: string): SigningKey {
+  try {
+    return parse(pem);
+  } catch (cause) {
+    throw unverified("certificate_unreachable", url, cause);
+  }
+}
+
+function unverified(causeCode: UnverifiedError["causeCode"], url: string, cause: unknown): UnverifiedError {
+  return new UnverifiedError(causeCode, `Cannot get the SNS certificate ${url}`, { cause });
+}
+
+async function readLocal(url: string, path: string): Promise<SigningKey> {
+  try {
+    return parse(await readFile(path, "utf8"));
+  } catch (cause) {
+    throw new UnavailableError(`Cannot get the SNS certificate ${url}`, { cause, isOfOneMessage: true });
+  }
 }
 
 function parse(pem: string): SigningKey {

@@ -5,10 +5,16 @@ const maxBytes = 16 * 1024;
 
 /**
  * Gets a small document from AWS: the whole exchange within 5 seconds, no redirect followed, at most 16 KiB.
+ * @param stopping ends it early.
  * @throws when there is no answer, or a longer one.
  */
-export async function get(url: string, dispatcher: Dispatcher): Promise<{ status: number; text: string }> {
-  const { statusCode, body } = await request(url, { dispatcher, signal: AbortSignal.timeout(timeoutMs) });
+export async function get(
+  url: string,
+  dispatcher: Dispatcher,
+  stopping?: AbortSignal,
+): Promise<{ status: number; text: string }> {
+  const signal = AbortSignal.any([AbortSignal.timeout(timeoutMs), ...(stopping ? [stopping] : [])]);
+  const { statusCode, body } = await request(url, { dispatcher, signal });
   const chunks: Buffer[] = [];
   let bytes = 0;
   for await (const chunk of body) {

@@ -85,6 +85,57 @@ describe("parseSnsMessage", () => {
     expect(refusal(body)).toMatchObject({ status: 400, causeCode: "not_sns" });
   });
 
+  const replacement = "\ufffd";
+  const half = "\ud83d";
+
+  test.each([
+    ["Message", () => signer.notification(`a${replacement}b`)],
+    ["Subject", () => signer.notification("text", { Subject: replacement })],
+    ["Message", () => signer.confirmation("SubscriptionConfirmation", { Message: replacement })],
+    ["Token", () => signer.confirmation("SubscriptionConfirmation", { Token: replacement })],
+    ["SubscribeURL", () => signer.confirmation("UnsubscribeConfirmation", { SubscribeURL: replacement })],
+  ])("refuses half a surrogate pair in place of a signed U+FFFD in %s", (field, make) => {
+    const signed = JSON.stringify(make());
+    expect(() => parseSnsMessage(signed)).not.toThrow();
+
+    // In JSON.stringify's output, halves are escaped.
+    for (const other of [half, "\udc00", `${half}${half}`]) {
+      const swapped = signed.replace(replacement, JSON.stringify(other).slice(1, -1));
+      expect(refusal(swapped)).toMatchObject({ status: 400, causeCode: "not_sns" });
+      expect(refusal(swapped).message).toBe(
+        `Not an SNS message: ${field} holds half a surrogate pair, which is no Unicode character`,
+      );
+    }
+    expect(refusal(signed.replace(replacement, half))).toMatchObject({ status: 400, causeCode: "not_utf8" });
+  });
+
+  test("takes whole surrogate pairs, and a U+FFFD that is signed", () => {
+    const fields = signer.notification(`\u{1f600}${replacement}`, { Subject: "\u{1f600}" });
+    expect(isTheSignedText(fields)).toBe(true);
+  });
+
+  test.each([
+    ["at its end", (json: string) => json.replace(/\}$/, ',"Message":"other"}')],
+    ["at its beginning", (json: string) => json.replace("{", '{"Message" : "other",')],
+    ["written another way", (json: string) => json.replace("{", '{"\\u004dessage":"other",')],
+    ["twice the same", (json: string) => json.replace(/\}$/, ',"Type":"Notification"}')],
+    ["in a field that is not signed", (json: string) => json.replace(/\}$/, ',"x":[{"a":1,"a":1}]}')],
+    ["that is __proto__", (json: string) => json.replace(/\}$/, ',"__proto__":1,"__proto__":2}')],
+  ])("refuses a field that is given twice, %s", (_where, repeat) => {
+    const json = JSON.stringify(signer.notification('text with "a": 1, \\ and \\" in it\n'));
+    expect(parseSnsMessage(json).Message).toContain("text");
+
+    expect(refusal(repeat(json)).message).toBe("Not an SNS message: a field is given twice");
+  });
+
+  test.each([
+    `\ufeff{}`,
+    `${"[".repeat(400_000)}${"]".repeat(400_000)}`,
+    `{"a":"${"\\\\".repeat(400_000)}"}`,
+  ])("refuses what is odd and large as what it is", (body) => {
+    expect(refusal(body)).toMatchObject({ status: 400 });
+  });
+
   const wrong: [field: string, values: unknown[]][] = [
     [
       "Type",

@@ -191,6 +191,18 @@ describe("what is refused for good", () => {
     expect(await outcome(forged)).toEqual([400, { error: "Not an SNS message: Type is not accepted" }]);
   });
 
+  test("bytes that are no UTF-8, in place of a U+FFFD that is signed", async () => {
+    const body = Buffer.from(JSON.stringify(service.signer.notification(send("utf-\ufffd-8"))));
+    const place = body.indexOf("\ufffd");
+    for (const bytes of [[0xff], [0xed, 0xa0, 0xbd], [0xc0, 0x80], [0xef, 0xbf]]) {
+      const swapped = Buffer.concat([body.subarray(0, place), Buffer.from(bytes), body.subarray(place + 3)]);
+      const answer = await fetch(`${service.url}/ingest/sns`, { method: "POST", body: swapped });
+      expect([answer.status, await answer.json()]).toEqual([400, { error: "The body is not UTF-8" }]);
+    }
+    const genuine = await fetch(`${service.url}/ingest/sns`, { method: "POST", body });
+    expect(await genuine.json()).toEqual({ status: "stored" });
+  });
+
   test("a body over 1 MiB: 413, said before it is read", async () => {
     const answer = await service.ingest("x".repeat(1024 * 1024 + 1));
     expect([answer.status, await answer.json()]).toEqual([

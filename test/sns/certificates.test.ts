@@ -167,20 +167,95 @@ describe("what cannot be had now", () => {
     expect(aws.requested).toHaveLength(2);
   });
 
-  test("is a ninth certificate while eight are being fetched", async () => {
-    const waiting: ServerResponse[] = [];
-    answer = (_url, response) => void waiting.push(response);
-    const eight = Array.from({ length: 8 }, (_, index) => outcome(urlOf(`${index}`)));
-    await until("eight are asked for", () => waiting.length === 8);
+  test.each([
+    [403, "certificate_missing"],
+    [404, "certificate_missing"],
+    [500, "certificate_unreachable"],
+    [200, "certificate_unreachable"],
+  ])("says by its cause whether AWS has none or gives none: %i", async (status, causeCode) => {
+    answer = (_url, response) => response.writeHead(status).end("<Error/>");
+    expect(await outcome()).toMatchObject({ causeCode });
+  });
+});
 
-    const ninth = await outcome(urlOf("8"));
-    const known = outcome(urlOf("7"));
+describe("names that somebody invents", () => {
+  const held = new Set<ServerResponse>();
+  const isInvented = (url: string) => url.includes("-bad");
+  const invented = (index: number) => urlOf(`bad${index.toString(16)}`);
+  const askFor = (count: number) => Array.from({ length: count }, (_, index) => outcome(invented(index)));
+  const missing = (response: ServerResponse) => response.writeHead(404).end();
+
+  beforeEach(() => {
+    answer = (url, response) => {
+      if (isInvented(url)) held.add(response);
+      else response.end(signer.certificate);
+    };
+  });
+
+  /** Answers what hangs, and all that comes from now on. */
+  async function settle(asked: Promise<SigningKey | Error>[]): Promise<unknown[]> {
+    answer = (_url, response) => missing(response);
+    held.forEach(missing);
+    held.clear();
+    const outcomes = await Promise.all(asked);
+    return outcomes.map((one) => ("causeCode" in one ? one.causeCode : "a key"));
+  }
+
+  test("and that hang keep no genuine one back, however many wait", async () => {
+    const asked = askFor(300);
+    await until("all places are taken", () => held.size === 16);
+
+    expect(nameOf(await outcome())).toBe("a key");
+
+    expect(new Set(await settle(asked))).toEqual(new Set(["certificate_crowded", "certificate_missing"]));
+  });
+
+  test("and that go on coming keep no genuine one back", async () => {
+    let asked = 0;
+    let isOver = false;
+    answer = (url, response) => {
+      if (isInvented(url)) setTimeout(missing, 20, response);
+      else response.end(signer.certificate);
+    };
+    const strangers = Array.from({ length: 200 }, async () => {
+      while (!isOver) await outcome(invented(asked++));
+    });
+    await until("hundreds have been fetched", () => aws.requested.length > 300);
+
+    expect(nameOf(await outcome())).toBe("a key");
+
+    isOver = true;
+    await Promise.all(strangers);
+  });
+
+  test("wait in bounds: the one that has waited for longest gives way", async () => {
+    const asked = askFor(16 + 512 + 1);
+    await until("all places are taken", () => held.size === 16);
+
+    expect(await asked[16]).toMatchObject({ causeCode: "certificate_crowded" });
+
+    expect(held.size).toBe(16);
+    await settle(asked);
+  });
+
+  test("and have no turn are not taken for missing: asked for again, one is fetched", async () => {
+    const asked = askFor(17);
+    expect(await asked[0]).toMatchObject({ causeCode: "certificate_crowded" });
     answer = (_url, response) => response.end(signer.certificate);
-    for (const response of waiting) response.end(signer.certificate);
 
-    expect(ninth).toBeInstanceOf(UnavailableError);
-    expect((await Promise.all([...eight, known])).map(nameOf)).toEqual(Array(9).fill("a key"));
-    expect(nameOf(await outcome(urlOf("8")))).toBe("a key");
+    expect(nameOf(await outcome(invented(0)))).toBe("a key");
+
+    await settle(asked);
+  });
+
+  test("of one region concern no other region", async () => {
+    const asked = askFor(100);
+    await until("all places are taken", () => held.size === 16);
+    const abroad = "https://sns.eu-central-1.amazonaws.com/SimpleNotificationService-0a.pem";
+
+    expect(nameOf(await outcome(abroad))).toBe("a key");
+
+    await settle(asked);
   });
 });
 
