@@ -1,5 +1,6 @@
 import { createServer, type IncomingMessage, type RequestListener, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
+import { connectionLimit, deadlines, guardConnections } from "./connections.ts";
 import type { Context } from "./context.ts";
 import { createApp, createHealthApp } from "./http/app.ts";
 import type { Intake } from "./ingest/intake.ts";
@@ -13,9 +14,14 @@ export type Front = {
   close(): Promise<void>;
 };
 
-/** Longer than any sender or load balancer keeps an idle connection: who closes first must not be us. */
-const keepAliveTimeoutMs = 120_000;
-const requestTimeoutMs = 30_000;
+/** Of every answer, whoever gives it. Answers hold secrets and people's data; a page says itself what it may load. */
+const usualHeaders = new Headers({
+  "cache-control": "no-store",
+  "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
+  "referrer-policy": "no-referrer",
+  "x-content-type-options": "nosniff",
+  "x-frame-options": "DENY",
+});
 /** After this, connections that still hold a request are cut; SNS sends it again. */
 const closeGraceMs = 4_000;
 
@@ -36,14 +42,13 @@ export function startHealth(context: Context, port: number): Promise<Front> {
 }
 
 async function serve({ config, clock }: Context, port: number, answer: RequestListener): Promise<Front> {
-  const server = createServer((request, response) => {
+  const server = createServer(deadlines, (request, response) => {
+    response.setHeaders(usualHeaders);
     response.setHeader("x-request-id", requestId(request) ?? clock.newId());
     if (!server.listening) response.setHeader("connection", "close");
     answer(request, response);
   });
-  server.keepAliveTimeout = keepAliveTimeoutMs;
-  server.headersTimeout = keepAliveTimeoutMs + 5_000;
-  server.requestTimeout = requestTimeoutMs;
+  guardConnections(server, { most: connectionLimit(), headers: usualHeaders });
   await listen(server, config.host, port);
   return { url: urlOf(server), close: () => closeServer(server) };
 }

@@ -1,5 +1,5 @@
 import express, { type Express } from "express";
-import { findApiKey } from "../storage/api-keys.ts";
+import { findApiKeys } from "../storage/api-keys.ts";
 import { countInDatabase } from "../storage/request-windows.ts";
 import type { ApiContext } from "./api-context.ts";
 import { createAuthenticate } from "./auth.ts";
@@ -22,14 +22,17 @@ import { replayRoutes } from "./routes/replays.ts";
 import { suppressionRoutes } from "./routes/suppressions.ts";
 import { webhookActionRoutes } from "./routes/webhook-actions.ts";
 import { webhookRoutes } from "./routes/webhooks.ts";
+import { registerWelcome } from "./welcome.ts";
 
-/** The API. `POST /ingest/sns` is answered before it, see `front.ts`, and so is X-Request-Id set. */
+/** The API, and metrics where they have no port of their own. `POST /ingest/sns` is answered before it, see `front.ts`, and so is X-Request-Id set. */
 export function createApp(api: ApiContext): Express {
   const app = observedApp(api);
+  if (api.config.metricsPort === null) registerMetrics(app, api, true);
   const routes = routesOf(api);
+  registerWelcome(app);
   registerDocumentation(app, routes);
   const gate: Gate = {
-    authenticate: createAuthenticate((sha256) => findApiKey(api.db, sha256), api.clock.now),
+    authenticate: createAuthenticate((sha256s) => findApiKeys(api.db, sha256s), api.clock.now),
     admit: createRateLimit({
       count: api.queues.countRequests ?? ((keyId, requests) => countInDatabase(api.db, keyId, requests)),
       limit: api.config.rateLimitPerMinute,
@@ -46,6 +49,7 @@ export function createApp(api: ApiContext): Express {
 /** Health and metrics alone, for a process that does not answer the API, or a port that only Prometheus reaches. */
 export function createHealthApp(api: HealthContext): Express {
   const app = observedApp(api);
+  registerMetrics(app, api, false);
   app.use(notFound);
   app.use(errorHandler(api.log));
   return app;
@@ -59,7 +63,6 @@ function observedApp(api: HealthContext): Express {
   app.disable("etag");
   app.use(measureRequests(api.metrics));
   registerHealth(app, api.db);
-  registerMetrics(app, api);
   return app;
 }
 

@@ -32,6 +32,8 @@ const startScript = `SwaggerUIBundle({
 });
 `;
 
+/** The viewer's own files hold no data. */
+const cachedForADay = { "cache-control": "public, max-age=86400" };
 const assets = ["swagger-ui.css", "swagger-ui-bundle.js", "favicon-32x32.png"];
 
 /** `/openapi.json`, for programs, and `/docs`, for people: Swagger UI, served from here. Neither needs a key. */
@@ -53,6 +55,8 @@ export function registerDocumentation(app: Express, routes: readonly AnyRoute[])
     response.type("js").send(startScript);
   });
   for (const asset of assets) {
-    app.get(`/docs/${asset}`, (_request, response) => response.sendFile(asset, { root, maxAge: "1d" }));
+    app.get(`/docs/${asset}`, (_request, response) =>
+      response.sendFile(asset, { root, cacheControl: false, headers: cachedForADay }),
+    );
   }
 }

@@ -46,10 +46,79 @@ describe("X-Request-Id", () => {
   });
 });
 
+describe("the usual headers", () => {
+  const ingest = { method: "POST", body: "{}" };
+  const answers: [path: string, status: number, init?: RequestInit][] = [
+    ["/", 200],
+    ["/docs", 200],
+    ["/docs/start.js", 200],
+    ["/openapi.json", 200],
+    ["/healthz", 200],
+    ["/metrics", 200],
+    ["/v1/activity", 200],
+    ["/v1/activity.csv", 200],
+    ["/v1/activity?page=0", 400],
+    ["/v1/activity", 401, { headers: {} }],
+    ["/nowhere", 404],
+    ["/v1/activity/%E0%A4%A", 400],
+    ["/v1/events", 415, { method: "POST", headers: { authorization: testApiKey }, body: "x" }],
+    ["/ingest/sns", 400, ingest],
+    ["/ingest/sns/raw/x", 403, ingest],
+  ];
+
+  test.each(answers)("are on %s (%i)", async (path, status, init) => {
+    const answer = await fetch(service.url + path, { headers: { authorization: testApiKey }, ...init });
+
+    expect(answer.status).toBe(status);
+    const { headers } = answer;
+    const policy = headers.get("content-security-policy");
+    expect(Object.fromEntries(headers)).toMatchObject({
+      "cache-control": "no-store",
+      "referrer-policy": "no-referrer",
+      "x-content-type-options": "nosniff",
+      "x-frame-options": "DENY",
+    });
+    expect(policy).toMatch(path === "/docs" ? /^default-src 'self';/ : /^default-src 'none';/);
+    expect(policy).toContain("frame-ancestors 'none'");
+    expect(headers.has("x-powered-by")).toBe(false);
+  });
+
+  test("let the documentation's own files be cached", async () => {
+    const { headers } = await fetch(`${service.url}/docs/swagger-ui.css`);
+    expect(headers.get("cache-control")).toBe("public, max-age=86400");
+    expect(headers.get("x-content-type-options")).toBe("nosniff");
+  });
+});
+
+describe("/", () => {
+  const answerTo = async (accept: string) => {
+    const answer = await fetch(`${service.url}/`, { headers: { accept } });
+    return [answer.status, answer.headers.get("content-type"), await answer.text()];
+  };
+
+  test("shows a browser what answers here, and leads to the documentation", async () => {
+    expect(await answerTo("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8")).toEqual([
+      200,
+      "text/html; charset=utf-8",
+      expect.stringMatching(/<h1>Fanmail [\d.]+<\/h1>.*<a href="docs">/s),
+    ]);
+  });
+
+  test.each(["*/*", "application/json"])("tells a program (%s) the same in JSON", async (accept) => {
+    const [status, type, text] = await answerTo(accept);
+    expect([status, type]).toEqual([200, "application/json; charset=utf-8"]);
+    expect(JSON.parse(String(text))).toMatchObject({
+      name: "Fanmail",
+      docs: "/docs",
+      openapi: "/openapi.json",
+    });
+  });
+});
+
 describe("an unknown route is answered 404 in JSON", () => {
   const unknown = { error: "There is no such route" };
 
-  test.each(["/", "/v1", "/v2/activity", "/v1/activity/a/b", "/v1/activit", "/%00", "/favicon.ico"])(
+  test.each(["/v1", "/v2/activity", "/v1/activity/a/b", "/v1/activit", "/%00", "/favicon.ico"])(
     "%s",
     async (path) => {
       expect(await ask(service, path)).toEqual([404, unknown]);

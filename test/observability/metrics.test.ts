@@ -1,3 +1,5 @@
+import { connect } from "node:net";
+import { text as readText } from "node:stream/consumers";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { openIntake } from "../../src/ingest/intake.ts";
 import { defaultProjectId } from "../../src/storage/projects.ts";
@@ -132,15 +134,35 @@ describe("what a process counts", () => {
     expect(after.has("nodejs_eventloop_lag_seconds")).toBe(true);
   });
 
+  test("are given to this machine alone on the port of the API", async () => {
+    for (const name of ["X-Forwarded-For", "Forwarded", "Via", "X-Real-IP", "X-Forwarded-Proto"]) {
+      const answer = await fetch(`${service.url}/metrics`, { headers: { [name]: "127.0.0.1" } });
+      expect([name, answer.status, await answer.json()]).toEqual([
+        name,
+        403,
+        { error: "Metrics are given to this machine alone here; METRICS_PORT serves them to others" },
+      ]);
+    }
+  });
+
+  test("are not given to a proxy of this machine that speaks HTTP/1.0 and adds no header", async () => {
+    const { hostname, port } = new URL(service.url);
+    const socket = connect(Number(port), hostname);
+    socket.write("GET /metrics HTTP/1.0\r\n\r\n");
+    expect(await readText(socket)).toMatch(/^HTTP\/1.1 403 /);
+  });
+
   test("requests are measured under their route, never under the path that was asked for", async () => {
     await service.get(`/v1/activity/jane@example.com`);
     await service.get("/nowhere/confidential", null);
+    for (const method of ["PROPFIND", "MKCOL"]) await fetch(`${service.url}/nowhere`, { method });
     await fetch(`${service.url}/ingest/sns/raw/${rawToken}`, { method: "POST", body: "{}" });
 
     const text = await (await fetch(`${service.url}/metrics`)).text();
     const count = (labels: string) => text.match(`fanmail_http_request_seconds_count{${labels}} (\\d+)`)?.[1];
     expect(count('method="GET",route="/v1/activity/:id",status="404"')).toBe("1");
     expect(count('method="GET",route="none",status="404"')).toBe("1");
+    expect(count('method="other",route="none",status="404"')).toBe("2");
     expect(count('method="POST",route="/ingest/sns",status="200"')).toBe("10");
     expect(count('method="POST",route="/ingest/sns/raw",status="403"')).toBe("1");
     expect(text).not.toMatch(/jane@|confidential|rrrr/);

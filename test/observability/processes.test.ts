@@ -82,15 +82,17 @@ describe("METRICS_PORT", () => {
     expect((await terminate(service)).code).toBe(0);
   });
 
-  test("is beside PORT where the API is answered, and tells the same", async () => {
+  test("takes the metrics away from PORT, where the API is answered", async () => {
     service = fanmail(["receiver"], { ...environment, METRICS_PORT: "0" });
     const [, url = "", apart = ""] = await service.line(/listens on (\S+); health and metrics on (\S+)/);
     expect(apart).not.toBe(url);
     const body = sign(sesEvent("Send"));
     expect((await fetch(`${url}/ingest/sns`, { method: "POST", body })).status).toBe(200);
 
-    const name = 'fanmail_notifications_received_total{source="http"}';
-    expect([(await readMetrics(url)).get(name), (await readMetrics(apart)).get(name)]).toEqual([1, 1]);
+    expect((await readMetrics(apart)).get('fanmail_notifications_received_total{source="http"}')).toBe(1);
+    for (const path of ["/metrics", "/metrics/", "/METRICS", "//metrics", "/%6Detrics", "/metrics?x=1"]) {
+      expect([path, (await fetch(url + path)).status]).toEqual([path, 404]);
+    }
     expect((await terminate(service)).code).toBe(0);
   });
 

@@ -12,6 +12,8 @@ export const testApiKey = `sk_proj_${"t".repeat(43)}`;
 
 export type TestService = {
   url: string;
+  /** That of METRICS_PORT; empty without it. */
+  healthUrl: string;
   context: Context;
   signer: SnsSigner;
   /** Posts to /ingest/sns; an object is sent as JSON. */
@@ -72,6 +74,7 @@ export async function startTestService(options: TestServiceOptions): Promise<Tes
   }
   return {
     url,
+    healthUrl: service.healthUrl ?? "",
     contract,
     context,
     signer,

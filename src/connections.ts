@@ -1,0 +1,119 @@
+import { readFileSync } from "node:fs";
+import type { IncomingMessage, Server, ServerOptions, ServerResponse } from "node:http";
+import type { Socket } from "node:net";
+
+/**
+ * From accept, or from a request's first byte, to the last byte of its body. SNS waits for 15 s from its first byte to
+ * our answer, so that none of its posts is cut off here. Node.js swaps the two when headers may take longer.
+ */
+export const deadlines: ServerOptions = {
+  headersTimeout: 10_000,
+  requestTimeout: 15_000,
+  connectionsCheckingInterval: 1_000,
+  // Longer than any sender or load balancer keeps an idle connection: who closes first must not be us.
+  keepAliveTimeout: 120_000,
+};
+/** Beyond it nothing is gained: SNS opens a few hundred at most, a proxy no more. */
+const mostConnections = 4_096;
+
+/** Half of the file descriptors; the others are for the database, webhooks and files. */
+export function connectionLimit(): number {
+  return Math.min(mostConnections, Math.floor(openFilesLimit() / 2));
+}
+
+function openFilesLimit(): number {
+  try {
+    const [, soft] = /^Max open files\s+(\d+)/m.exec(readFileSync("/proc/self/limits", "utf8")) ?? [];
+    return soft === undefined ? Number.POSITIVE_INFINITY : Number(soft);
+  } catch {
+    // Only Linux has the file. Elsewhere Node.js raises the limit to the most that the system allows.
+    return 1_024;
+  }
+}
+
+export type ConnectionRules = {
+  /** The most that may be open. */
+  most: number;
+  /** How long a caller may take nothing of an answer that is ready; 30 seconds unless given. */
+  stalledMs?: number;
+  /** Of answers to what is no request. */
+  headers: Headers;
+};
+
+/**
+ * Guards the connections of a server. When there are more than `most`, the one that has been without a whole request
+ * for longest gives way to the new one, so that nobody can take the places by keeping them. A caller that stops
+ * reading its answer is cut off; one that waits for our answer is not.
+ */
+export function guardConnections(
+  server: Server,
+  { most, stalledMs = 30_000, headers }: ConnectionRules,
+): void {
+  /** Those that hold no whole request, in the order since when. */
+  const idle = new Set<Socket>();
+  const answering = new Map<Socket, ServerResponse>();
+  let open = 0;
+
+  server.on("connection", (socket: Socket) => {
+    open++;
+    idle.add(socket);
+    socket.once("close", () => {
+      open--;
+      idle.delete(socket);
+      answering.delete(socket);
+    });
+    if (open > most) first(idle)?.destroy();
+  });
+  server.on("request", (request: IncomingMessage, response: ServerResponse) => {
+    const { socket } = request;
+    answering.set(socket, response);
+    if (announcesBody(request)) request.once("end", () => idle.delete(socket));
+    else idle.delete(socket);
+    response.once("close", () => {
+      answering.delete(socket);
+      if (!socket.destroyed) idle.add(socket);
+    });
+  });
+  server.setTimeout(stalledMs, (socket: Socket) => {
+    const response = answering.get(socket);
+    const isOurTurn = response && response.writableLength === 0 && socket.writableLength === 0;
+    if (isOurTurn) socket.setTimeout(stalledMs);
+    else socket.destroy();
+  });
+  server.on("clientError", (error: NodeJS.ErrnoException, socket: Socket) => {
+    // Nothing may be written into the middle of an answer.
+    if (socket.writable && !answering.get(socket)?.headersSent) socket.write(rejection(error.code, headers));
+    socket.destroySoon();
+  });
+}
+
+const unreadable: Rejection = ["400 Bad Request", "The request is not HTTP"];
+const rejections: Readonly<Record<string, Rejection>> = {
+  ERR_HTTP_REQUEST_TIMEOUT: ["408 Request Timeout", "The request was not complete in time"],
+  HPE_HEADER_OVERFLOW: ["431 Request Header Fields Too Large", "The request's headers are too large"],
+  HPE_CHUNK_EXTENSIONS_OVERFLOW: ["413 Payload Too Large", "The request's chunk extensions are too large"],
+};
+type Rejection = readonly [status: string, error: string];
+
+/** An answer to what is no whole request, which Node.js would send without a word. */
+function rejection(code = "", headers: Headers): string {
+  const [status, error] = rejections[code] ?? unreadable;
+  const body = JSON.stringify({ error });
+  const lines = [
+    `HTTP/1.1 ${status}`,
+    "connection: close",
+    "content-type: application/json",
+    `content-length: ${Buffer.byteLength(body)}`,
+    ...[...headers].map(([name, value]) => `${name}: ${value}`),
+  ];
+  return `${lines.join("\r\n")}\r\n\r\n${body}`;
+}
+
+function announcesBody({ headers }: IncomingMessage): boolean {
+  return headers["transfer-encoding"] !== undefined || Number(headers["content-length"] ?? 0) > 0;
+}
+
+function first(sockets: Iterable<Socket>): Socket | undefined {
+  const [socket] = sockets;
+  return socket;
+}
