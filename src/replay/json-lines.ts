@@ -1,3 +1,5 @@
+import { isUtf8 } from "node:buffer";
+
 /** One JSON value of a capture, or why a place in it holds none. */
 export type Captured = { kind: "json"; value: unknown; text: string } | { kind: "unreadable"; place: string };
 
@@ -10,7 +12,10 @@ export async function* jsonLines(content: AsyncIterable<Uint8Array>, name: strin
   let printed: { place: string; lines: string[] } | null = null;
   for await (const line of linesOf(content)) {
     number++;
-    if (printed !== null) {
+    if (line === null) {
+      if (printed !== null) printed.lines.push(unreadableLine);
+      else yield { kind: "unreadable", place: `${name}:${number}` };
+    } else if (printed !== null) {
       printed.lines.push(line);
       if (!/^[}\]]\s*$/.test(line)) continue;
       yield parsed(printed.lines.join("\n"), printed.place);
@@ -30,22 +35,33 @@ function parsed(text: string, place: string): Captured {
   }
 }
 
-/** Lines without their ends. The decoder takes a byte order mark away. */
-async function* linesOf(content: AsyncIterable<Uint8Array>): AsyncGenerator<string> {
-  const decoder = new TextDecoder();
-  let open: string[] = [];
+/** No JSON, alone or among other lines. */
+const unreadableLine = "\u0000";
+
+/** Lines without their ends; null is one that is not UTF-8. */
+async function* linesOf(content: AsyncIterable<Uint8Array>): AsyncGenerator<string | null> {
+  let open: Uint8Array[] = [];
   for await (const chunk of content) {
-    const [first = "", ...more] = decoder.decode(chunk, { stream: true }).split("\n");
-    open.push(first);
-    for (const next of more) {
-      yield withoutReturn(open.join(""));
-      open = [next];
+    let from = 0;
+    for (let end = chunk.indexOf(lineFeed); end !== -1; end = chunk.indexOf(lineFeed, from)) {
+      yield textOf([...open, chunk.subarray(from, end)]);
+      open = [];
+      from = end + 1;
     }
+    open.push(chunk.subarray(from));
   }
-  const last = withoutReturn(open.join("") + decoder.decode());
+  const last = textOf(open);
   if (last !== "") yield last;
 }
 
-function withoutReturn(line: string): string {
-  return line.endsWith("\r") ? line.slice(0, -1) : line;
+const lineFeed = 0x0a;
+
+function textOf(parts: readonly Uint8Array[]): string | null {
+  const line = utf8OrNull(Buffer.concat(parts));
+  return line?.endsWith("\r") ? line.slice(0, -1) : line;
+}
+
+/** The text of bytes, without a byte order mark; null where a decoder would have to put U+FFFD in place of something. */
+export function utf8OrNull(bytes: Buffer): string | null {
+  return isUtf8(bytes) ? new TextDecoder().decode(bytes) : null;
 }

@@ -2,7 +2,7 @@ import { createReadStream } from "node:fs";
 import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { addAbortSignal, type Readable } from "node:stream";
-import { type Captured, jsonLines } from "./json-lines.ts";
+import { type Captured, jsonLines, utf8OrNull } from "./json-lines.ts";
 import { uncompressed } from "./uncompressed.ts";
 
 export type ReadOptions = {
@@ -83,7 +83,7 @@ async function* counted(input: Readable, onBytes: (bytes: number) => void): Asyn
 async function* wholeFile(content: AsyncIterable<Buffer>, name: string): AsyncGenerator<Captured> {
   const chunks: Buffer[] = [];
   for await (const chunk of content) chunks.push(chunk);
-  const text = new TextDecoder().decode(Buffer.concat(chunks));
+  const text = utf8OrNull(Buffer.concat(chunks)) ?? "";
   try {
     yield { kind: "json", value: JSON.parse(text), text };
   } catch {

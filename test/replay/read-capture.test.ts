@@ -56,6 +56,19 @@ test("characters are read whole wherever the file is cut into chunks, and a byte
   expect(await read(await file("long.ndjson", `\ufeff${JSON.stringify(text)}\n"x"`))).toEqual([text, "x"]);
 });
 
+test("bytes that are not UTF-8 are unreadable, and are not replaced by others", async () => {
+  const bad = Buffer.from([0x22, 0x4d, 0xfc, 0x22]);
+  const lines = Buffer.concat([Buffer.from("1\n"), bad, Buffer.from("\n2\n[\n"), bad, Buffer.from("\n]\n3")]);
+  expect(await read(await file("latin.ndjson", lines))).toEqual([
+    1,
+    "latin.ndjson:2",
+    2,
+    "latin.ndjson:4",
+    3,
+  ]);
+  expect(await read(await file("latin.json", bad))).toEqual(["latin.json"]);
+});
+
 test("an empty file, and one of a single byte, hold nothing that can be read", async () => {
   expect(await read(await file("empty.ndjson", ""))).toEqual([]);
   expect(await read(await file("byte.ndjson", "x"))).toEqual(["byte.ndjson:1"]);
