@@ -70,7 +70,7 @@ test("certificates that strangers invent, and that hang, keep no genuine notific
       SigningCertURL: signer.certificateUrl.replace(/-\w+\.pem/, `-dead${index.toString(16)}.pem`),
     }),
   );
-  await until("as many as may are fetched", () => aws.requested.length === 16);
+  await until("as many as may are fetched", () => aws.requested.length >= 16);
 
   expect((await service.ingest(message("genuine"))).status).toBe(200);
 
