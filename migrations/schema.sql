@@ -53,6 +53,7 @@ create table activity (
   created_at timestamp with time zone not null default clock_timestamp(),
   updated_at timestamp with time zone not null default now(),
   tenant_name text,
+  last_counted_click_at timestamp with time zone,
   constraint activity_pkey PRIMARY KEY (project_id, id),
   constraint activity_project_id_message_id_recipient_key UNIQUE (project_id, message_id, recipient),
   constraint activity_current_status_check CHECK ((current_status = ANY (ARRAY['queued'::text, 'sent'::text, 'delayed'::text, 'bounced_soft'::text, 'delivered'::text, 'failed'::text, 'suppressed'::text, 'bounced_hard'::text, 'complained'::text])))

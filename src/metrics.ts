@@ -13,7 +13,7 @@ export type NotificationSource = (typeof sources)[number];
 type AttemptOutcome = "succeeded" | FailureClass | "our_fault";
 const outcomes: readonly AttemptOutcome[] = ["succeeded", ...failureClasses, "our_fault"];
 const disabledReasons = ["gone", "failing"] as const;
-const discardReasons: readonly Discard["reason"][] = ["open_window", "machine"];
+const discardReasons: readonly Discard["reason"][] = ["open_window", "repeat", "machine"];
 /** Those of RefusedError and UnverifiedError that a notification can have, by whichever way it comes. */
 const refusals = [
   "not_utf8",

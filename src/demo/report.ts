@@ -31,6 +31,7 @@ export function faultsOf({ summary, batches, deliveries, refused }: DemoResult):
 }
 
 const discardNotes: Readonly<Record<string, string>> = {
+  repeat: "clicks on one link within a second",
   machine: "of machines: prefetching, scanners",
   open_window: "opens within 20 minutes of one that counts",
 };

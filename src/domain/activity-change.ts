@@ -10,6 +10,7 @@ import {
 } from "./activity.ts";
 import type { EmailEvent } from "./email-event.ts";
 import type { DecidedDetail } from "./event-detail.ts";
+import { signOfToday } from "./machine-traffic.ts";
 
 /** An event as it is stored: `discarded` is the decision so far. */
 export type KnownEvent = EmailEvent & { discarded: string | null };
@@ -53,18 +54,18 @@ export function refold(
   rules: ActivityRules,
   before: ActivityState | null,
 ): ActivityChange {
-  const { state, discards } = foldActivity(history, rules);
-  return changeOf(history, { state: before ? withForgotten(state, before) : state, discards }, isNew);
+  const { state, ...decisions } = foldActivity(history, rules);
+  return changeOf(history, { state: before ? withForgotten(state, before) : state, ...decisions }, isNew);
 }
 
 function changeOf(
   events: readonly KnownEvent[],
-  { state, discards }: Folded,
+  { state, discards, replies }: Folded,
   isNew: (event: EmailEvent) => boolean,
 ): ActivityChange {
   const decided = events.map((event) => ({
     event,
-    decision: decide(event, discards.get(event.id) ?? null, isNew(event)),
+    decision: replies.has(event.id) ? reply : decide(event, discards.get(event.id) ?? null, isNew(event)),
   }));
   return {
     state,
@@ -76,6 +77,9 @@ function changeOf(
       .map(({ event }) => event),
   };
 }
+
+/** Counts as an event, and is no bounce. */
+const reply: Decision = { discarded: null, detail: { auto_reply: true } };
 
 /** An event that counted, and was told to webhooks, says so when it counts no more. */
 function decide(event: KnownEvent, discard: Discard | null, isNew: boolean): Decision {
@@ -89,7 +93,8 @@ function isChanged({ discarded, detail }: KnownEvent, decision: Decision): boole
   return (
     discarded !== decision.discarded ||
     detail.kept !== decision.detail.kept ||
-    detail.machine !== decision.detail.machine ||
+    signOfToday(detail.machine) !== decision.detail.machine ||
+    detail.auto_reply !== decision.detail.auto_reply ||
     detail.reclassified !== decision.detail.reclassified
   );
 }

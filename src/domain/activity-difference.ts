@@ -100,11 +100,12 @@ function withDetail<Event extends KnownEvent>(
   if (told === undefined) return event;
   if (!reachesTo(reach, event.occurred_at))
     return { ...event, detail: mergeDetails(event.detail, told.detail) };
-  const { kept, machine, reclassified } = event.detail;
+  const { kept, machine, reclassified, auto_reply } = event.detail;
   const decided = {
     ...(kept && { kept }),
     ...(machine && { machine }),
     ...(reclassified && { reclassified }),
+    ...(auto_reply && { auto_reply }),
   };
   return { ...event, detail: { ...told.detail, ...decided } };
 }
@@ -126,7 +127,12 @@ function rowDifferences(
   const values = new Map<string, unknown>(Object.entries(stored ?? {}));
   return Object.entries(rebuilt)
     .map(([field, value]) => ({ field, stored: values.get(field) ?? null, rebuilt: value as unknown }))
-    .filter((difference) => !isSame(difference.stored, difference.rebuilt));
+    .filter((difference) => !isSame(difference.stored, difference.rebuilt) && !isUnnoted(difference));
+}
+
+/** A row from before this was noted is as good without it. */
+function isUnnoted({ field, stored }: Difference): boolean {
+  return field === "last_counted_click_at" && stored === null;
 }
 
 type ChangedEvents = Pick<RebuiltActivity, "missing" | "stale" | "corrected">;

@@ -1,4 +1,5 @@
 import type { EmailEvent } from "./email-event.ts";
+import { isHeldBack, isNotSpam } from "./ses-subtypes.ts";
 
 /**
  * How far an email has come. Its status is the highest rank ever reached, whatever the order of arrival: a
@@ -36,19 +37,28 @@ export function higherStatus(one: ActivityStatus, other: ActivityStatus): Activi
   return rank[other] > rank[one] ? other : one;
 }
 
-/** What an event alone would make of an email, or null when it says nothing about its way. */
-export function statusOfEvent({ type, detail }: Pick<EmailEvent, "type" | "detail">): ActivityStatus | null {
+/**
+ * What an event alone makes of an email. Whatever SES tells of one, it has taken it, so that the least is `sent`.
+ * @param isReply whether it is a bounce that is an automatic reply.
+ */
+export function statusOfEvent(
+  { type, detail }: Pick<EmailEvent, "type" | "detail">,
+  isReply: boolean,
+): ActivityStatus {
   // Said of one of several, nobody knows of whom.
-  if (detail.recipient_listed === false) return null;
+  if (detail.recipient_listed === false) return "sent";
   switch (type) {
     case "sent":
     case "delayed":
     case "delivered":
-    case "complained":
     case "suppressed":
       return type;
+    case "complained":
+      if (isHeldBack(detail)) return "suppressed";
+      return isNotSpam(detail) ? "sent" : "complained";
     case "bounced":
-      if (detail.auto_reply) return null;
+      if (isReply) return "sent";
+      if (isHeldBack(detail)) return "suppressed";
       return detail.bounce_type === "Permanent" ? "bounced_hard" : "bounced_soft";
     case "rejected":
     case "rendering_failed":
@@ -56,7 +66,7 @@ export function statusOfEvent({ type, detail }: Pick<EmailEvent, "type" | "detai
     case "opened":
     case "clicked":
     case "subscription_changed":
-      return null;
+      return "sent";
     default:
       throw new Error(`unreachable: ${type satisfies never}`);
   }

@@ -2,6 +2,8 @@ import { type ActivityStatus, higherStatus, statusOfEvent } from "./activity-sta
 import type { EmailEvent } from "./email-event.ts";
 import { type MachineSign, machineSign } from "./machine-traffic.ts";
 import { isWithinOpenWindow } from "./open-window.ts";
+import { type CountedClick, clickName, isRepeatedClick, repeatWindowMs } from "./repeated-click.ts";
+import { isHeldBack, isNotSpam, looksLikeReply } from "./ses-subtypes.ts";
 
 /**
  * What is known of one email to one recipient: a fold over all its events in order of event time.
@@ -21,6 +23,8 @@ export type ActivityState = {
   click_count: number;
   last_counted_open_at: Date | null;
   last_counted_open_id: string | null;
+  /** Null also where clicks were counted by a version that did not note it. */
+  last_counted_click_at: Date | null;
   /** False when an event does not say which of several recipients it was. */
   recipient_certain: boolean;
 };
@@ -32,7 +36,9 @@ export type ActivityRules = {
 };
 
 /** Why an event does not count: another one stands in its place, or it is no person's. */
-export type Discard = { reason: "open_window"; kept: string } | { reason: "machine"; machine: MachineSign };
+export type Discard =
+  | { reason: "open_window" | "repeat"; kept: string }
+  | { reason: "machine"; machine: MachineSign };
 
 export const nothingKnown: ActivityState = {
   current_status: "queued",
@@ -47,11 +53,18 @@ export const nothingKnown: ActivityState = {
   click_count: 0,
   last_counted_open_at: null,
   last_counted_open_id: null,
+  last_counted_click_at: null,
   recipient_certain: true,
 };
 
-/** A state and, for each event that went into it, the decision about it. */
-export type Folded = { state: ActivityState; discards: Map<string, Discard> };
+/** A state and the decisions about the events that went into it. */
+export type Folded = {
+  state: ActivityState;
+  /** By the id of the event. */
+  discards: Map<string, Discard>;
+  /** The ids of bounces that are automatic replies. */
+  replies: Set<string>;
+};
 
 /** The definition of an activity: all its known events, in any order, make its state. */
 export function foldActivity(events: readonly EmailEvent[], rules: ActivityRules): Folded {
@@ -63,8 +76,10 @@ export function foldActivity(events: readonly EmailEvent[], rules: ActivityRules
  * these parts of the state still tell of them.
  */
 export function withForgotten(folded: ActivityState, before: ActivityState): ActivityState {
+  const { current_status: status } = folded;
   return {
     ...folded,
+    current_status: before.current_status === "queued" ? status : higherStatus(status, "sent"),
     opened_any_first_at: earliest(before.opened_any_first_at, folded.opened_any_first_at),
     clicked_any_first_at: earliest(before.clicked_any_first_at, folded.clicked_any_first_at),
     recipient_certain: before.recipient_certain && folded.recipient_certain,
@@ -81,31 +96,62 @@ export function continueFold(
   rules: ActivityRules,
 ): Folded {
   const discards = new Map<string, Discard>();
+  const replies = new Set<string>();
+  const clicks = new Map<string, CountedClick>();
   const state = events.toSorted(byEventTime).reduce(
     (before, event) => {
-      const discard = discardOf(before, event, rules);
+      const discard = discardOf(before, event, rules, clicks);
+      const isReply = isAutomaticReply(before, event);
       if (discard) discards.set(event.id, discard);
-      return after(before, event, discard);
+      else if (event.type === "clicked")
+        clicks.set(clickName(event.detail), { at: event.occurred_at, id: event.id });
+      if (isReply) replies.add(event.id);
+      return after(before, event, discard, isReply);
     },
     withDelivery(from, events),
   );
-  return { state, discards };
+  return { state, discards, replies };
+}
+
+/** Whether an event could change an earlier decision, or be decided by an event that is not in the state. */
+export function comesTooLate(state: ActivityState, event: EmailEvent): boolean {
+  switch (event.type) {
+    case "delivered":
+      return isDeliveryTooLate(state, event);
+    case "opened":
+      return isOpenTooLate(state, event);
+    case "clicked":
+      return isClickTooLate(state, event);
+    default:
+      return false;
+  }
 }
 
 /**
- * Whether an event could change an earlier decision. Opens decide over one another: every open after the last
- * counted one lies within its window, so that a new one after it changes nothing before. And the earliest delivery
- * decides which opens and clicks came too soon after it to be a person's.
+ * The earliest delivery decides which opens and clicks came too soon to be a person's, and the first one whether a
+ * bounce is an automatic reply.
  */
-export function comesTooLate(state: ActivityState, event: EmailEvent): boolean {
-  if (isDelivery(event)) {
-    const isEarliest = state.delivered_at === null || event.occurred_at < state.delivered_at;
-    return isEarliest && (state.opened_any_first_at !== null || state.clicked_any_first_at !== null);
-  }
+function isDeliveryTooLate(state: ActivityState, event: EmailEvent): boolean {
+  if (!isDelivery(event)) return false;
+  const { delivered_at, opened_any_first_at, clicked_any_first_at, bounced_at } = state;
+  if (delivered_at === null && bounced_at !== null) return true;
+  const isEarliest = delivered_at === null || event.occurred_at < delivered_at;
+  return isEarliest && (opened_any_first_at !== null || clicked_any_first_at !== null);
+}
+
+/**
+ * Opens decide over one another: every open after the last counted one lies within its window, so that a new one after
+ * it changes nothing before.
+ */
+function isOpenTooLate(state: ActivityState, event: EmailEvent): boolean {
   const last = lastCountedOpen(state);
-  return (
-    event.type === "opened" && last !== null && byEventTime(event, { occurred_at: last.at, id: last.id }) < 0
-  );
+  return last !== null && byEventTime(event, { occurred_at: last.at, id: last.id }) < 0;
+}
+
+/** Clicks decide over one another within a moment, and which of them are on one link only the events tell. */
+function isClickTooLate({ last_counted_click_at: last, click_count }: ActivityState, event: EmailEvent) {
+  if (last === null) return click_count > 0;
+  return event.occurred_at.getTime() - last.getTime() < repeatWindowMs;
 }
 
 /** Deliveries come first into the fold: an open of the same millisecond is measured against them. */
@@ -131,27 +177,42 @@ function discardOf(
   state: ActivityState,
   { type, occurred_at: at, detail }: EmailEvent,
   rules: ActivityRules,
+  clicks: ReadonlyMap<string, CountedClick>,
 ): Discard | null {
   if (type !== "opened" && type !== "clicked") return null;
-  const machine = rules.machineFilter ? machineSign(detail.user_agent, at, state.delivered_at) : null;
+  const machine = rules.machineFilter ? machineSign(detail, at, state.delivered_at) : null;
   if (machine) return { reason: "machine", machine };
+  if (type === "clicked") {
+    const last = clicks.get(clickName(detail));
+    return last && isRepeatedClick(at, last) ? { reason: "repeat", kept: last.id } : null;
+  }
   const last = lastCountedOpen(state);
-  const isRepeated = type === "opened" && last && isWithinOpenWindow(at, last, rules.openWindowSeconds);
-  return isRepeated ? { reason: "open_window", kept: last.id } : null;
+  const isWithin = last && isWithinOpenWindow(at, last, rules.openWindowSeconds);
+  return isWithin ? { reason: "open_window", kept: last.id } : null;
+}
+
+/** Whether a bounce is one, in a state that holds the delivery. */
+function isAutomaticReply({ delivered_at }: ActivityState, { type, detail }: EmailEvent): boolean {
+  return type === "bounced" && delivered_at !== null && looksLikeReply(detail);
 }
 
 function lastCountedOpen({ last_counted_open_at: at, last_counted_open_id: id }: ActivityState) {
   return at !== null && id !== null ? { at, id } : null;
 }
 
-function after(state: ActivityState, event: EmailEvent, discard: Discard | null): ActivityState {
-  const status = statusOfEvent(event);
-  const reached = {
+function after(
+  state: ActivityState,
+  event: EmailEvent,
+  discard: Discard | null,
+  isReply: boolean,
+): ActivityState {
+  return {
     ...state,
-    current_status: status ? higherStatus(state.current_status, status) : state.current_status,
+    current_status: higherStatus(state.current_status, statusOfEvent(event, isReply)),
     recipient_certain: state.recipient_certain && event.detail.recipient_certain !== false,
+    ...(isReply ? {} : firstTimes(state, event)),
+    ...(discard ? {} : counted(state, event)),
   };
-  return { ...reached, ...firstTimes(state, event), ...(discard ? {} : counted(state, event)) };
 }
 
 function firstTimes(
@@ -161,8 +222,9 @@ function firstTimes(
   if (detail.recipient_listed === false) return {};
   switch (type) {
     case "bounced":
-      return detail.auto_reply ? {} : { bounced_at: earlier(state.bounced_at, at) };
+      return { bounced_at: earlier(state.bounced_at, at) };
     case "complained":
+      if (isNotSpam(detail) || isHeldBack(detail)) return {};
       return { complained_at: earlier(state.complained_at, at) };
     case "opened":
       return { opened_any_first_at: earlier(state.opened_any_first_at, at) };
@@ -183,7 +245,11 @@ function counted(state: ActivityState, { type, occurred_at: at, id }: EmailEvent
     };
   }
   if (type === "clicked") {
-    return { clicked_first_at: earlier(state.clicked_first_at, at), click_count: state.click_count + 1 };
+    return {
+      clicked_first_at: earlier(state.clicked_first_at, at),
+      click_count: state.click_count + 1,
+      last_counted_click_at: at,
+    };
   }
   return {};
 }

@@ -35,6 +35,7 @@ export const impersonalDetail = [
   "complaint_feedback_type",
   "complaint_subtype",
   "delay_type",
+  "is_bot_event",
   "kept",
   "machine",
   "processing_time_ms",

@@ -28,6 +28,8 @@ type ToldDetail = {
   contact_list?: string;
   new_preferences?: unknown;
   old_preferences?: unknown;
+  /** What SES thinks of an open or click since August 2026: `Likely` or `Unlikely` a machine's. */
+  is_bot_event?: string;
   /** Present and false when SES does not say which recipient it was. */
   recipient_certain?: false;
   /** Present and false when SES says of none of several recipients that it was them: it is told with the primary one. */
@@ -46,29 +48,20 @@ export type DecidedDetail = {
   machine?: MachineSign;
   /** Counted until an event that arrived later told otherwise; a webhook may have gone out. */
   reclassified?: true;
+  /** A reply by the recipient's mail program, such as out of office; not a bounce to act on. */
+  auto_reply?: true;
 };
 
 /** What is particular to an event. Stored as it is, in jsonb. */
-export type EventDetail = ToldDetail &
-  DecidedDetail & {
-    /** A reply by the recipient's mail program, such as out of office; not a bounce to act on. */
-    auto_reply?: true;
-  };
+export type EventDetail = ToldDetail & DecidedDetail;
 
 type Nullable<Fields> = { [Key in keyof Fields]?: Fields[Key] | null | undefined };
 
-/**
- * The detail that an account of SES comes to: without what is null, and with the mark of an automatic reply. Out
- * of office arrives as a bounce that is Transient/General and has no delivery status.
- * Source: "Bounce types", Amazon SES developer guide, and captures of its mailbox simulator.
- */
+/** The detail that an account of SES comes to: without what is null. */
 export function eventDetail(fields: Nullable<ToldDetail & DecidedDetail>): EventDetail {
   const entries = Object.entries(fields).filter(([, value]) => value !== null && value !== undefined);
   // Object.fromEntries forgets which key had which type.
-  const told = Object.fromEntries(entries) as EventDetail;
-  const isGeneral = told.bounce_type === "Transient" && told.bounce_subtype === "General";
-  const hasStatus = told.action || told.status_code || told.diagnostic_code;
-  return isGeneral && !hasStatus ? { ...told, auto_reply: true } : told;
+  return Object.fromEntries(entries) as EventDetail;
 }
 
 /**
@@ -80,7 +73,7 @@ export function eventDetail(fields: Nullable<ToldDetail & DecidedDetail>): Event
 export function mergeDetails(known: EventDetail, more: EventDetail): EventDetail {
   const [one, other] = [accountOf(known, more), accountOf(more, known)];
   const united = { ...one, ...Object.fromEntries(addedTo(one, other)) };
-  return canonicalJson(united) === canonicalJson(accountOf(known, known)) ? known : eventDetail(united);
+  return canonicalJson(united) === canonicalJson(known) ? known : united;
 }
 
 function addedTo(one: EventDetail, other: EventDetail): [string, unknown][] {
@@ -91,11 +84,10 @@ function addedTo(one: EventDetail, other: EventDetail): [string, unknown][] {
   });
 }
 
-/** What an account adds to another: without what follows from the rest. */
+/** What an account adds to another. */
 function accountOf(detail: EventDetail, other: EventDetail): EventDetail {
-  const { auto_reply: _, ...account } = detail;
-  if (detail.recipient_listed !== false || other.recipient_listed === false) return account;
-  const { recipient_listed: __, recipient_certain: ___, ...rest } = account;
+  if (detail.recipient_listed !== false || other.recipient_listed === false) return detail;
+  const { recipient_listed: _, recipient_certain: __, ...rest } = detail;
   return rest;
 }
 

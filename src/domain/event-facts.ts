@@ -167,8 +167,14 @@ function personFact(recipient: Address, event: PersonEvent, isCertain: boolean):
     });
     return { recipient, type: "subscription_changed", time, detail, discriminator: [contactList] };
   }
-  const { ipAddress, userAgent } = event.detail;
-  const seen = { ip_address: ipAddress, user_agent: userAgent, more, ...uncertain };
+  const { ipAddress, userAgent, isBotEvent } = event.detail;
+  const seen = {
+    ip_address: ipAddress,
+    user_agent: userAgent,
+    is_bot_event: isBotEvent,
+    more,
+    ...uncertain,
+  };
   if (event.type === "Open") {
     return {
       recipient,

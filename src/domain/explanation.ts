@@ -1,5 +1,8 @@
+import { bounceCause } from "./bounce-cause.ts";
 import type { EventDetail } from "./event-detail.ts";
 import type { EmailEventType } from "./event-names.ts";
+import { signOfToday } from "./machine-traffic.ts";
+import { isNotSpam } from "./ses-subtypes.ts";
 
 type Explained = { type: EmailEventType; detail: EventDetail; discarded: string | null };
 
@@ -51,7 +54,7 @@ const bounces: Readonly<Record<string, Sentences>> = {
     OnAccountSuppressionList:
       "SES did not send the email because an earlier bounce or complaint put the address on your SES account's suppression list; if it is valid again, remove it there and from Fanmail's list.",
     OnTenantSuppressionList:
-      "SES did not send the email because the address is on the suppression list of your SES tenant; Fanmail suppresses it too, so remove it from both lists if it is valid again.",
+      "SES did not send the email because the address is on the suppression list of your SES tenant; Fanmail does not suppress it for the whole project, so remove it from the tenant's list if it is valid again.",
     EmailValidationSuppressed:
       "SES did not send the email because its address validation takes the address for invalid or risky; Fanmail does not suppress it, so check the address and correct it.",
     UnsubscribedRecipient:
@@ -59,7 +62,7 @@ const bounces: Readonly<Record<string, Sentences>> = {
   },
   Transient: {
     General:
-      "The receiving server did not take the email and SES has stopped trying; the address may be fine, so you can send again later.",
+      "The receiving server did not take the email and SES has stopped trying; if this was for the moment, you can send again later.",
     MailboxFull:
       "The recipient's mailbox is full and SES has stopped trying; send again later, and take the address off your lists if it stays full.",
     MessageTooLarge:
@@ -95,10 +98,26 @@ function explainBounce(detail: EventDetail): string {
   if (detail.auto_reply) return automaticReply;
   const ofType = lookUp(bounces, detail.bounce_type);
   return (
+    explainCause(detail) ??
     (ofType && lookUp(ofType, detail.bounce_subtype)) ??
     lookUp(bouncesOfUnknownSubtype, detail.bounce_type) ??
     bouncedAnyhow
   );
+}
+
+/** Of a bounce whose subtype says nothing definite, by what the receiving server said. */
+function explainCause(detail: EventDetail): string | null {
+  const { bounce_type: type, bounce_subtype: subtype } = detail;
+  const isVague = subtype === "General" || type === "Undetermined" || !isKnownSubtype(type, subtype);
+  const cause = isVague ? bounceCause(detail) : null;
+  if (cause === null) return null;
+  return type === "Permanent" && subtype === "General"
+    ? `${cause.said}; Fanmail suppresses the address, so take it off your lists.`
+    : `${cause.said}; Fanmail does not suppress the address, but ${cause.advice}.`;
+}
+
+function isKnownSubtype(type: string | undefined, subtype: string | undefined): boolean {
+  return lookUp(lookUp(bounces, type) ?? {}, subtype) !== undefined;
 }
 
 /** By delayType. */
@@ -169,11 +188,12 @@ function explainComplaint(detail: EventDetail): string {
   const { complaint_feedback_type: feedbackType, complaint_subtype: subtype } = detail;
   const isCertain = detail.recipient_certain !== false;
   if (subtype === "OnAccountSuppressionList") return explainEarlierComplaint(isCertain);
+  if (subtype === "OnTenantSuppressionList") return complainedAboutTenant;
   const who = isCertain
     ? "The recipient or their mail provider"
     : "One of several recipients at the domain, who may have been this one,";
-  if (feedbackType === "not-spam") {
-    return `${who} reported that the email is not spam; nobody is suppressed for that, and there is nothing to do.`;
+  if (isNotSpam(detail)) {
+    return `${who} reported that the email is not spam; if an earlier complaint has suppressed the address, take it off Fanmail's suppression list and off that of SES.`;
   }
   const { said, advice } = feedbackType
     ? (lookUp(complaints, feedbackType) ?? complainedAnyhow)
@@ -188,6 +208,9 @@ function explainEarlierComplaint(isCertain: boolean): string {
     ? "SES did not send the email because the recipient complained about an earlier one; if they ask for your emails again, remove them from your SES account's suppression list and from Fanmail's list."
     : "SES did not send the email to one of several recipients at the domain, who may have been this one, because of an earlier complaint; look at your SES account's suppression list for who it was.";
 }
+
+const complainedAboutTenant =
+  "SES did not send the email because an earlier complaint put the address on the suppression list of your SES tenant; Fanmail does not suppress it for the whole project.";
 
 /** By the reason of a Reject. */
 const rejections: Sentences = {
@@ -216,6 +239,8 @@ function explainDoubt({ recipient_certain }: EventDetail, did: string): string |
 const discards: Sentences = {
   open_window:
     "This open does not count because another open of the same email within the open window does; there is nothing to do.",
+  repeat:
+    "This click does not count because another click on the same link, less than a second earlier, does; there is nothing to do.",
   machine:
     "This looks like the doing of a machine and not of a person, so it does not count; there is nothing to do.",
 };
@@ -224,16 +249,19 @@ const discardedAnyhow = "Fanmail has discarded this event, so it does not count;
 
 /** By `detail.machine`. */
 const machines: Sentences = {
-  apple_prefetch:
+  aws: "SES itself says that a machine did this and not a person, so it does not count; there is nothing to do.",
+  prefetch:
     "Apple Mail Privacy Protection fetched the images, whether or not anybody read the email, so this does not count; there is nothing to do.",
-  known_bot:
+  agent:
     "The user agent is that of a known bot or scanner and not of a person, so this does not count; there is nothing to do.",
-  just_delivered:
-    "This came within two seconds of the delivery, as from a security scanner rather than a person, so it does not count; there is nothing to do.",
+  delivery:
+    "This came before the delivery or within two seconds after it, as from a security scanner rather than a person, so it does not count; there is nothing to do.",
+  asset:
+    "This link is a style sheet or font that the email loads by itself when it is shown, so nobody clicked and it does not count; there is nothing to do.",
 };
 
 function explainDiscard(reason: string, { machine }: EventDetail): string {
-  const ofMachine = reason === "machine" ? lookUp(machines, machine) : undefined;
+  const ofMachine = reason === "machine" ? lookUp(machines, signOfToday(machine)) : undefined;
   return ofMachine ?? lookUp(discards, reason) ?? discardedAnyhow;
 }
 

@@ -76,7 +76,7 @@ const SesMail = named(
 );
 export type SesMail = z.infer<typeof SesMail>;
 
-const engagement = { timestamp: text, ipAddress: text, userAgent: text };
+const engagement = { timestamp: text, ipAddress: text, userAgent: text, isBotEvent: text };
 const dsn = { status: text, diagnosticCode: text };
 
 /** Event type as AWS writes it → the key that holds its detail, and the detail. */

@@ -1,4 +1,5 @@
 import type { EmailEvent } from "./email-event.ts";
+import { isNotSpam } from "./ses-subtypes.ts";
 
 /** Why an address is not to be written to any more. */
 export type SuppressionReason = "bounce" | "complaint";
@@ -6,9 +7,11 @@ export type SuppressionReason = "bounce" | "complaint";
 /** @property isEcho SES knew it before: it held the email back itself. Recorded, and told to nobody. */
 export type Suppression = { reason: SuppressionReason; isEcho: boolean };
 
-const suppressingBounces = ["General", "NoEmail", "Suppressed", "OnTenantSuppressionList"];
+const suppressingBounces = ["General", "NoEmail", "Suppressed"];
 /** On both bounces and complaints: held back because of the suppression list of the whole SES account. */
 const echo = "OnAccountSuppressionList";
+/** The same of the list of one tenant, which says nothing about the other senders of a project. */
+const tenantsEcho = "OnTenantSuppressionList";
 
 /**
  * Whether an event says that its recipient is not to be written to any more: a permanent bounce that is the
@@ -24,9 +27,9 @@ export function suppressionOf({ type, detail }: EmailEvent, isTest: boolean): Su
     return isSuppressing ? { reason: "bounce", isEcho } : null;
   }
   if (type === "complained") {
-    const isSpam = detail.complaint_feedback_type !== "not-spam";
+    const isOfProject = detail.complaint_subtype !== tenantsEcho && !isNotSpam(detail);
     const isEcho = detail.complaint_subtype === echo;
-    return isSpam ? { reason: "complaint", isEcho } : null;
+    return isOfProject ? { reason: "complaint", isEcho } : null;
   }
   return null;
 }

@@ -45,6 +45,7 @@ export function emailWebhook(activity: WebhookActivity, event: EmailEvent, recor
     complaint_feedback_type: detail.complaint_feedback_type ?? null,
     user_agent: detail.user_agent ?? null,
     ip_address: detail.ip_address ?? null,
+    is_bot_event: detail.is_bot_event ?? null,
     campaign_id: activity.campaign_id,
     automation_run_id: activity.automation_run_id,
     template_id: activity.template_id,

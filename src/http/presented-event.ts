@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { activityName } from "../domain/event-names.ts";
 import { explain } from "../domain/explanation.ts";
+import { signOfToday } from "../domain/machine-traffic.ts";
 import type { ReadCustomEvent, ReadEmailEvent } from "../storage/event-queries.ts";
 import type { StoredEvent } from "../storage/events.ts";
 
@@ -10,6 +11,7 @@ const text = z.string().nullable();
 export const eventDetailFields = {
   user_agent: text,
   ip_address: text,
+  is_bot_event: text,
   url_clicked: text,
   bounce_type: text,
   bounce_subtype: text,
@@ -30,6 +32,7 @@ export function presentDetail(event: Pick<StoredEvent, "type" | "detail" | "disc
   return {
     user_agent: detail.user_agent ?? null,
     ip_address: detail.ip_address ?? null,
+    is_bot_event: detail.is_bot_event ?? null,
     url_clicked: detail.url_clicked ?? null,
     bounce_type: detail.bounce_type ?? null,
     bounce_subtype: detail.bounce_subtype ?? null,
@@ -40,7 +43,7 @@ export function presentDetail(event: Pick<StoredEvent, "type" | "detail" | "disc
     ...(detail.recipient_certain === false && { recipient_certain: false as const }),
     ...(event.discarded !== null && { discarded: event.discarded }),
     ...(detail.kept && { kept: detail.kept }),
-    ...(detail.machine && { machine: detail.machine }),
+    ...(detail.machine && { machine: signOfToday(detail.machine) }),
     ...(detail.reclassified && { reclassified: true as const }),
   };
 }

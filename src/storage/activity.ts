@@ -47,6 +47,7 @@ const stateColumns: Columns<ActivityState> = {
   click_count: "integer",
   last_counted_open_at: "timestamptz",
   last_counted_open_id: "uuid",
+  last_counted_click_at: "timestamptz",
   recipient_certain: "boolean",
 };
 

@@ -16,7 +16,8 @@ const maxDomains = 1_000;
 
 /**
  * Emails by the domain of their sender, tests left out, the domains that send most first. Sent are those that SES
- * took; bounced those that stayed so.
+ * took and did not hold back; bounced those that stayed so. A complaint of which SES does not say whose of several
+ * recipients it was counts once.
  * @param since, until inclusive, of the time of the first record.
  */
 export async function domainStats(
@@ -25,11 +26,15 @@ export async function domainStats(
 ): Promise<DomainStats[]> {
   return db.query<DomainStats>(
     `select sender_domain as domain,
-       (count(*) filter (where current_status not in ('queued', 'failed', 'suppressed')))::integer as total_sent,
+       (count(*) filter (where current_status not in ('queued', 'failed', 'suppressed')
+          or delivered_at is not null or opened_first_at is not null or clicked_first_at is not null
+         ))::integer as total_sent,
        count(delivered_at)::integer as total_delivered,
        (count(*) filter (where current_status = 'bounced_hard'))::integer as hard_bounced,
        (count(*) filter (where current_status = 'bounced_soft'))::integer as soft_bounced,
-       count(complained_at)::integer as complained,
+       (count(complained_at) filter (where recipient_certain)
+          + count(distinct message_id) filter (where complained_at is not null and not recipient_certain)
+         )::integer as complained,
        count(opened_first_at)::integer as unique_opens,
        count(clicked_first_at)::integer as unique_clicks
      from activity

@@ -49,7 +49,7 @@ export async function updateDecisions(tx: Database, decisions: readonly EventDec
   const source = rowSource({ ...keyColumns, discarded: "text", detail: "jsonb" }, decisions);
   await tx.query(
     `update events set discarded = rows.discarded,
-       detail = events.detail - array['kept', 'machine', 'reclassified'] || rows.detail
+       detail = events.detail - array['kept', 'machine', 'reclassified', 'auto_reply'] || rows.detail
      from ${source.sql} where ${isRowsKey}`,
     source.params,
   );

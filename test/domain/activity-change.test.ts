@@ -10,7 +10,7 @@ import {
 } from "../../src/domain/activity-change.ts";
 import type { EmailEvent } from "../../src/domain/email-event.ts";
 import type { EventDetail } from "../../src/domain/event-detail.ts";
-import { arrivals, at, decisionsOf, minute, oneEvent } from "./activity-histories.ts";
+import { arrivals, at, decisionsOf, minute, oneEvent, replyLike } from "./activity-histories.ts";
 
 const rules: ActivityRules = { openWindowSeconds: 1200, machineFilter: true };
 const open = (ms: number) => oneEvent("opened", ms);
@@ -44,7 +44,7 @@ function stored() {
         : addEvents(state, fresh, activityRules);
       state = change.state;
       for (const { event, decision } of change.decisions) {
-        const { kept: _, machine: __, reclassified: ___, ...detail } = event.detail;
+        const { kept: _, machine: __, reclassified: ___, auto_reply: ____, ...detail } = event.detail;
         const { id, type, occurred_at } = event;
         const decided = { ...detail, ...decision.detail };
         events.set(id, { id, type, occurred_at, detail: decided, discarded: decision.discarded });
@@ -84,6 +84,7 @@ describe("an activity whose discarded events retention has removed", () => {
 describe("events that arrive in any order, split and repeated", () => {
   test("end in the state and the decisions of one fold over all of them", () => {
     const paths = { added: 0, refolded: 0 };
+    const decided = { repeats: 0, replies: 0 };
     fc.assert(
       fc.property(arrivals, ({ batches, events, rules: ruled }) => {
         const store = stored();
@@ -94,12 +95,19 @@ describe("events that arrive in any order, split and repeated", () => {
         const discards = [...store.events.values()].flatMap(({ id, discarded, detail }) =>
           discarded === null ? [] : [[id, { reason: discarded, ...signsOf(detail) }]],
         );
-        expect({ state: store.state(), discards: Object.fromEntries(discards) }).toEqual(
-          decisionsOf(foldActivity(events, ruled)),
-        );
+        const replies = [...store.events.values()].filter(({ detail }) => detail.auto_reply);
+        decided.replies += replies.length;
+        decided.repeats += [...store.events.values()].filter(
+          ({ discarded }) => discarded === "repeat",
+        ).length;
+        expect({
+          state: store.state(),
+          discards: Object.fromEntries(discards),
+          replies: replies.map(({ id }) => id).toSorted(),
+        }).toEqual(decisionsOf(foldActivity(events, ruled)));
         const counting = [...store.events.values()].filter(({ discarded }) => discarded === null);
-        const decided = ({ detail }: KnownEvent) => detail.kept ?? detail.machine ?? detail.reclassified;
-        expect(counting.filter((event) => decided(event) !== undefined)).toEqual([]);
+        const isMarked = ({ detail }: KnownEvent) => detail.kept ?? detail.machine ?? detail.reclassified;
+        expect(counting.filter((event) => isMarked(event) !== undefined)).toEqual([]);
         const wereTold = [...store.events.values()].filter(({ id }) => store.told.includes(id));
         expect(
           wereTold.filter(({ discarded, detail }) => discarded !== null && !detail.reclassified),
@@ -111,6 +119,7 @@ describe("events that arrive in any order, split and repeated", () => {
     );
     expect(paths.added).toBeGreaterThan(1_000);
     expect(paths.refolded).toBeGreaterThan(500);
+    expect(Math.min(decided.repeats, decided.replies)).toBeGreaterThan(500);
   });
 });
 
@@ -121,7 +130,6 @@ describe("needsHistory", () => {
     expect(needsHistory(state, [open(30 * minute - 1)])).toBe(true);
     expect(needsHistory(state, [open(60 * minute), open(-1)])).toBe(true);
     expect(needsHistory(state, [open(30 * minute + 1)])).toBe(false);
-    expect(needsHistory(state, [oneEvent("clicked", -1)])).toBe(false);
     expect(needsHistory(nothingKnown, [open(0)])).toBe(false);
   });
 
@@ -131,6 +139,70 @@ describe("needsHistory", () => {
 
     expect(needsHistory(last, [withId("4")])).toBe(true);
     expect(needsHistory(last, [withId("6")])).toBe(false);
+  });
+});
+
+describe("needsHistory for a click", () => {
+  const link = { url_clicked: "https://example.org/" };
+  const click = (ms: number) => oneEvent("clicked", ms, link);
+  const { state } = foldActivity([click(0), click(5000)], rules);
+
+  test("is asked for within a second after the last counted one, and before it", () => {
+    expect([-1, 4999, 5000, 5999].map((ms) => needsHistory(state, [click(ms)]))).toEqual(Array(4).fill(true));
+    expect(needsHistory(state, [click(6000)])).toBe(false);
+    expect(needsHistory(nothingKnown, [click(0)])).toBe(false);
+  });
+
+  test("is asked for where clicks were counted before that was noted", () => {
+    expect(needsHistory({ ...state, last_counted_click_at: null }, [click(60_000)])).toBe(true);
+  });
+});
+
+describe("a click that arrives late", () => {
+  test("within a second before one that counted takes its place", () => {
+    const store = stored();
+    const click = (ms: number) => oneEvent("clicked", ms, { url_clicked: "https://example.org/" });
+    const [early, late] = [click(0), click(999)];
+    store.apply([late], rules);
+
+    const change = store.apply([early], rules);
+
+    expect(store.events.get(late.id)).toMatchObject({
+      discarded: "repeat",
+      detail: { kept: early.id, reclassified: true },
+    });
+    expect(change?.state).toMatchObject({ click_count: 1, clicked_first_at: at(0) });
+    expect(store.told).toEqual([late.id, early.id]);
+  });
+});
+
+describe("a delivery that arrives after a bounce without a delivery status", () => {
+  const bounce = (detail: EventDetail = {}) => oneEvent("bounced", 9000, { ...replyLike, ...detail });
+
+  test("makes it an automatic reply", () => {
+    const store = stored();
+    const replied = bounce();
+    expect(store.apply([replied], rules)?.state).toMatchObject({
+      current_status: "bounced_soft",
+      bounced_at: at(9000),
+    });
+
+    const change = store.apply([oneEvent("delivered", 10_000)], rules);
+
+    expect(change?.state).toMatchObject({ current_status: "delivered", bounced_at: null });
+    expect(store.events.get(replied.id)).toMatchObject({ discarded: null, detail: { auto_reply: true } });
+  });
+
+  test("leaves one that has a delivery status a bounce", () => {
+    const store = stored();
+    const refused = bounce({ status_code: "4.4.7" });
+    store.apply([refused], rules);
+
+    expect(store.apply([oneEvent("delivered", 10_000)], rules)?.state).toMatchObject({
+      current_status: "delivered",
+      bounced_at: at(9000),
+    });
+    expect(store.events.get(refused.id)?.detail.auto_reply).toBeUndefined();
   });
 });
 
@@ -167,7 +239,7 @@ describe("a delivery that arrives late", () => {
     });
     expect(store.events.get(scanned.id)).toMatchObject({
       discarded: "machine",
-      detail: { machine: "just_delivered", reclassified: true },
+      detail: { machine: "delivery", reclassified: true },
     });
   });
 
@@ -175,7 +247,7 @@ describe("a delivery that arrives late", () => {
     const store = stored();
     const scanned = click(3000);
     store.apply([oneEvent("delivered", 1000), scanned], rules);
-    expect(store.events.get(scanned.id)?.detail).toEqual({ ...person, machine: "just_delivered" });
+    expect(store.events.get(scanned.id)?.detail).toEqual({ ...person, machine: "delivery" });
 
     const change = store.apply([oneEvent("delivered", 0)], rules);
 

@@ -44,14 +44,22 @@ export const agents = {
     "Mozilla/5.0 (Windows NT 5.1; rv:11.0) Gecko Firefox/11.0 (via ggpht.com GoogleImageProxy)",
   ],
 };
+export const replyLike = { bounce_type: "Transient", bounce_subtype: "General" };
 const detail: fc.Arbitrary<EventDetail> = fc.oneof(
   fc.constantFrom(...agents.machines, ...agents.people).map((user_agent) => ({ user_agent })),
   fc.constantFrom<EventDetail>(
     {},
     { bounce_type: "Permanent" },
-    { bounce_type: "Transient", auto_reply: true },
-    { bounce_type: "Transient" },
+    replyLike,
+    replyLike,
+    { ...replyLike, status_code: "4.4.7" },
+    { bounce_type: "Permanent", bounce_subtype: "OnAccountSuppressionList" },
+    { complaint_feedback_type: "not-spam" },
+    { complaint_subtype: "OnTenantSuppressionList" },
     { recipient_certain: false },
+    { is_bot_event: "Likely" },
+    { is_bot_event: "Unlikely", user_agent: agents.machines[1] ?? "" },
+    { url_clicked: "https://example.org/mail.css" },
   ),
 );
 const soonMs = fc.constantFrom(-1, 0, 1, 1000, 1999, 2000, 2001, 3000);
@@ -71,13 +79,47 @@ const soonAfterDelivery = fc
     { ...one, type },
     { id, type: "delivered", occurred_at: new Date(one.occurred_at.getTime() - sinceMs), detail: {} },
   ]);
+/** A bounce that is a reply if the email was delivered. */
+const replying = event.map((one): EmailEvent[] => [{ ...one, type: "bounced", detail: replyLike }]);
+/** Clicks a moment after one another, on few links and from few addresses. */
+const clicking = fc
+  .tuple(
+    ms,
+    fc.array(
+      fc.record({
+        id: fc.uuid(),
+        afterMs: fc.constantFrom(0, 1, 400, 999, 1000, 1001, 1500),
+        detail: fc.record({
+          url_clicked: fc.constantFrom("https://example.org/1", "https://example.org/2"),
+          ip_address: fc.constantFrom("203.0.113.1", "203.0.113.1", "203.0.113.2"),
+          user_agent: fc.constantFrom(...agents.people.slice(0, 1), ...agents.machines.slice(0, 1)),
+        }),
+      }),
+      { minLength: 1, maxLength: 5 },
+    ),
+  )
+  .map(([fromMs, clicks]) =>
+    clicks.map(
+      ({ id, afterMs, detail: clicked }): EmailEvent => ({
+        id,
+        type: "clicked",
+        occurred_at: at(fromMs + afterMs),
+        detail: clicked,
+      }),
+    ),
+  );
 
 /** All that happened to one activity, with the rules of its project. Ids are unique. */
 export const history: fc.Arbitrary<{ events: EmailEvent[]; rules: ActivityRules }> = fc.record({
   events: fc
-    .tuple(fc.array(event, { maxLength: 14 }), fc.array(soonAfterDelivery, { maxLength: 3 }))
-    .map(([single, pairs]) => [
-      ...new Map([...single, ...pairs.flat()].map((one) => [one.id, one])).values(),
+    .tuple(
+      fc.array(event, { maxLength: 14 }),
+      fc.array(soonAfterDelivery, { maxLength: 2 }),
+      fc.array(clicking, { maxLength: 2 }),
+      fc.array(replying, { maxLength: 1 }),
+    )
+    .map(([single, ...groups]) => [
+      ...new Map([...single, ...groups.flat(2)].map((one) => [one.id, one])).values(),
     ]),
   rules: fc.record({
     openWindowSeconds: fc.oneof(
@@ -128,6 +170,6 @@ function batchesOf(arriving: EmailEvent[], cuts: number[]): EmailEvent[][] {
 }
 
 /** A fold in a form that two can be compared in. */
-export function decisionsOf({ state, discards }: Folded) {
-  return { state, discards: Object.fromEntries(discards) };
+export function decisionsOf({ state, discards, replies }: Folded) {
+  return { state, discards: Object.fromEntries(discards), replies: [...replies].toSorted() };
 }

@@ -31,7 +31,7 @@ describe("higherStatus", () => {
 });
 
 describe("statusOfEvent", () => {
-  test.each<[EmailEventType, EventDetail, ActivityStatus | null]>([
+  test.each<[EmailEventType, EventDetail, ActivityStatus]>([
     ["sent", {}, "sent"],
     ["delivered", {}, "delivered"],
     ["delayed", {}, "delayed"],
@@ -40,16 +40,30 @@ describe("statusOfEvent", () => {
     ["bounced", { bounce_type: "Transient" }, "bounced_soft"],
     ["bounced", { bounce_type: "Undetermined" }, "bounced_soft"],
     ["bounced", {}, "bounced_soft"],
-    ["bounced", { bounce_type: "Transient", auto_reply: true }, null],
+    ["bounced", { bounce_type: "Permanent", bounce_subtype: "Suppressed" }, "bounced_hard"],
+    ["bounced", { bounce_type: "Permanent", bounce_subtype: "UnsubscribedRecipient" }, "bounced_hard"],
+    ["bounced", { bounce_type: "Permanent", bounce_subtype: "OnAccountSuppressionList" }, "suppressed"],
+    ["bounced", { bounce_type: "Permanent", bounce_subtype: "OnTenantSuppressionList" }, "suppressed"],
+    ["complained", {}, "complained"],
     ["complained", { complaint_feedback_type: "abuse" }, "complained"],
+    ["complained", { complaint_feedback_type: "not-spam" }, "sent"],
+    ["complained", { complaint_feedback_type: "Not-Spam" }, "sent"],
+    ["complained", { complaint_subtype: "OnAccountSuppressionList" }, "suppressed"],
+    ["complained", { complaint_subtype: "OnTenantSuppressionList" }, "suppressed"],
     ["suppressed", {}, "suppressed"],
     ["rejected", {}, "failed"],
     ["rendering_failed", {}, "failed"],
-    ["opened", {}, null],
-    ["clicked", {}, null],
-    ["subscription_changed", {}, null],
+    ["opened", {}, "sent"],
+    ["clicked", {}, "sent"],
+    ["subscription_changed", {}, "sent"],
   ])("of %s with %j is %s", (type, detail, status) => {
-    expect(statusOfEvent({ type, detail })).toBe(status);
+    expect(statusOfEvent({ type, detail }, false)).toBe(status);
+  });
+
+  test("of an automatic reply is no more than sent", () => {
+    const detail = { bounce_type: "Transient", bounce_subtype: "General" };
+    expect(statusOfEvent({ type: "bounced", detail }, true)).toBe("sent");
+    expect(statusOfEvent({ type: "bounced", detail }, false)).toBe("bounced_soft");
   });
 });
 

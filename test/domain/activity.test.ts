@@ -8,6 +8,7 @@ import {
 } from "../../src/domain/activity.ts";
 import type { ActivityStatus } from "../../src/domain/activity-status.ts";
 import type { EmailEvent } from "../../src/domain/email-event.ts";
+import type { EventDetail } from "../../src/domain/event-detail.ts";
 import {
   agents,
   at,
@@ -16,6 +17,7 @@ import {
   historyInTwoOrders,
   minute,
   oneEvent,
+  replyLike,
 } from "./activity-histories.ts";
 
 const rules = { openWindowSeconds: 1200, machineFilter: true };
@@ -24,7 +26,7 @@ const open = (ms: number, id?: string) => oneEvent("opened", ms, {}, id);
 
 describe("foldActivity", () => {
   test("of nothing is an activity that is queued", () => {
-    expect(fold()).toEqual({ state: nothingKnown, discards: new Map() });
+    expect(fold()).toEqual({ state: nothingKnown, discards: new Map(), replies: new Set() });
     expect(nothingKnown.current_status).toBe("queued");
   });
 
@@ -38,7 +40,7 @@ describe("foldActivity", () => {
   });
 
   test("counts people's opens at least a window apart, and discards each other one with its reason", () => {
-    const reasons = { open_window: 0, machine: 0 };
+    const reasons = { open_window: 0, machine: 0, repeat: 0 };
     fc.assert(
       fc.property(history, ({ events, rules: ruled }) => {
         const { state, discards } = foldActivity(events, ruled);
@@ -55,7 +57,7 @@ describe("foldActivity", () => {
           const event = events.find((one) => one.id === id) as EmailEvent;
           reasons[discard.reason]++;
           expect(discard.reason === "machine").toBe(isMachines(event, events, ruled));
-          if (discard.reason === "machine") continue;
+          if (discard.reason !== "open_window") continue;
           const keptOpen = counted.find((one) => one.id === discard.kept) as EmailEvent;
           const gapMs = timeOf(event) - timeOf(keptOpen);
           expect(event.type).toBe("opened");
@@ -67,6 +69,7 @@ describe("foldActivity", () => {
     );
     expect(reasons.open_window).toBeGreaterThan(200);
     expect(reasons.machine).toBeGreaterThan(500);
+    expect(reasons.repeat).toBeGreaterThan(200);
   });
 
   test("has the highest status and the earliest time of each kind", () => {
@@ -74,18 +77,17 @@ describe("foldActivity", () => {
       fc.property(history, ({ events, rules: ruled }) => {
         const { state } = foldActivity(events, ruled);
         const people = events.filter((event) => !isMachines(event, events, ruled));
-        const bounces = events.filter((event) => event.type === "bounced" && !event.detail.auto_reply);
+        const bounces = events.filter((event) => !isReply(event, events));
 
         expect(state).toMatchObject({
           current_status: highest(events),
           delivered_at: earliest(events, "delivered"),
           bounced_at: earliest(bounces, "bounced"),
-          complained_at: earliest(events, "complained"),
+          complained_at: earliest(events.filter(isComplaint), "complained"),
           opened_first_at: earliest(people, "opened"),
           opened_any_first_at: earliest(events, "opened"),
           clicked_first_at: earliest(people, "clicked"),
           clicked_any_first_at: earliest(events, "clicked"),
-          click_count: people.filter(({ type }) => type === "clicked").length,
           recipient_certain: events.every(({ detail }) => detail.recipient_certain !== false),
         });
       }),
@@ -100,14 +102,12 @@ describe("a fold loses nothing", () => {
       fc.property(history, ({ events, rules: ruled }) => {
         const { state, discards } = foldActivity(events, ruled);
         const seen = events.filter(({ type }) => type === "opened" || type === "clicked");
-        const keptIds = [...discards.values()].flatMap((one) =>
-          one.reason === "open_window" ? [one.kept] : [],
-        );
-        const countedOpens = seen.filter(({ id, type }) => type === "opened" && !discards.has(id));
+        const keptIds = [...discards.values()].flatMap((one) => ("kept" in one ? [one.kept] : []));
+        const countedIds = seen.map(({ id }) => id).filter((id) => !discards.has(id));
 
         expect(state.open_count + state.click_count + discards.size).toBe(seen.length);
         expect(seen.map(({ id }) => id)).toEqual(expect.arrayContaining([...discards.keys()]));
-        expect(countedOpens.map(({ id }) => id)).toEqual(expect.arrayContaining(keptIds));
+        expect(countedIds).toEqual(expect.arrayContaining(keptIds));
       }),
       { numRuns: 2_000 },
     );
@@ -137,8 +137,8 @@ describe("a fold loses nothing", () => {
       fc.property(history, ({ events, rules: ruled }) => {
         const { state, discards } = foldActivity(events, { ...ruled, machineFilter: false });
 
-        expect([...discards.values()].filter(({ reason }) => reason !== "open_window")).toEqual([]);
-        expect(state.click_count).toBe(events.filter(({ type }) => type === "clicked").length);
+        expect([...discards.values()].filter(({ reason }) => reason === "machine")).toEqual([]);
+        expect(state.clicked_first_at).toEqual(earliest(events, "clicked"));
         expect(state.opened_first_at).toEqual(earliest(events, "opened"));
       }),
       { numRuns: 2_000 },
@@ -149,9 +149,25 @@ describe("a fold loses nothing", () => {
 /** The rule of rules.md, for the user agents of these histories. */
 function isMachines(event: EmailEvent, events: EmailEvent[], { machineFilter }: ActivityRules): boolean {
   if (!machineFilter || !["opened", "clicked"].includes(event.type)) return false;
-  const delivered = earliest(events, "delivered");
-  const sinceMs = delivered ? timeOf(event) - delivered.getTime() : -1;
-  return agents.machines.includes(event.detail.user_agent ?? "") || (sinceMs >= 0 && sinceMs <= 2000);
+  const { detail } = event;
+  const delivered = detail.recipient_certain === false ? null : earliest(events, "delivered");
+  const isTooSoon = delivered !== null && timeOf(event) - delivered.getTime() <= 2000;
+  const isNamed = agents.machines.includes(detail.user_agent ?? "") && detail.is_bot_event !== "Unlikely";
+  const isStyleSheet = detail.url_clicked?.endsWith(".css") ?? false;
+  return detail.is_bot_event === "Likely" || isTooSoon || isNamed || isStyleSheet;
+}
+
+function isReply({ type, detail }: EmailEvent, events: EmailEvent[]): boolean {
+  const looksSo = detail.bounce_subtype === "General" && detail.status_code === undefined;
+  return type === "bounced" && looksSo && earliest(events, "delivered") !== null;
+}
+
+function isComplaint({ type, detail }: EmailEvent): boolean {
+  return type === "complained" && !detail.complaint_feedback_type && !isHeldBack(detail);
+}
+
+function isHeldBack({ bounce_subtype, complaint_subtype }: EventDetail): boolean {
+  return `${bounce_subtype} ${complaint_subtype}`.includes("SuppressionList");
 }
 
 const timeOf = ({ occurred_at }: EmailEvent) => occurred_at.getTime();
@@ -170,14 +186,17 @@ function earliest(events: EmailEvent[], type: string): Date | null {
 function highest(events: EmailEvent[]): ActivityStatus {
   const has = (...types: string[]) => events.some(({ type }) => types.includes(type));
   const bounces = events.filter(({ type }) => type === "bounced");
-  if (has("complained")) return "complained";
-  if (bounces.some(({ detail }) => detail.bounce_type === "Permanent")) return "bounced_hard";
-  if (has("suppressed")) return "suppressed";
+  const held = events.filter(({ type, detail }) => /ed$/.test(type) && isHeldBack(detail));
+  if (events.some(isComplaint)) return "complained";
+  if (bounces.some((event) => event.detail.bounce_type === "Permanent" && !held.includes(event)))
+    return "bounced_hard";
+  if (has("suppressed") || held.some(({ type }) => type === "bounced" || type === "complained"))
+    return "suppressed";
   if (has("rejected", "rendering_failed")) return "failed";
   if (has("delivered")) return "delivered";
-  if (bounces.some(({ detail }) => !detail.auto_reply)) return "bounced_soft";
+  if (bounces.length > 0) return "bounced_soft";
   if (has("delayed")) return "delayed";
-  return has("sent") ? "sent" : "queued";
+  return events.length > 0 ? "sent" : "queued";
 }
 
 describe("the status", () => {
@@ -209,8 +228,31 @@ describe("the status", () => {
     ],
     [
       "an automatic reply changes neither status nor bounced_at",
-      [sent, oneEvent("bounced", 500, { bounce_type: "Transient", auto_reply: true }), delivered],
+      [sent, oneEvent("bounced", 500, replyLike), delivered],
       { current_status: "delivered", bounced_at: null },
+    ],
+    [
+      "without a delivery there is nothing to reply to: a soft bounce",
+      [sent, oneEvent("bounced", 500, replyLike)],
+      { current_status: "bounced_soft", bounced_at: at(500) },
+    ],
+    [
+      "what is taken out of the spam folder is no complaint",
+      [delivered, oneEvent("complained", 5000, { complaint_feedback_type: "not-spam" })],
+      { current_status: "delivered", complained_at: null },
+    ],
+    [
+      "a bounce because of a suppression list is no hard one",
+      [
+        sent,
+        oneEvent("bounced", 500, { bounce_type: "Permanent", bounce_subtype: "OnAccountSuppressionList" }),
+      ],
+      { current_status: "suppressed", bounced_at: at(500) },
+    ],
+    [
+      "a complaint because of a suppression list is none about this email",
+      [sent, oneEvent("complained", 500, { complaint_subtype: "OnAccountSuppressionList" })],
+      { current_status: "suppressed", complained_at: null },
     ],
     [
       "a bounce of undetermined type is a soft one",
@@ -222,7 +264,13 @@ describe("the status", () => {
       [delivered, open(4000), oneEvent("clicked", 5000)],
       { current_status: "delivered", opened_first_at: at(4000), clicked_first_at: at(5000) },
     ],
-    ["an open alone leaves it queued", [open(2000)], { current_status: "queued", opened_first_at: at(2000) }],
+    ["what is opened was sent", [open(2000)], { current_status: "sent", opened_first_at: at(2000) }],
+    ["what is clicked was sent", [oneEvent("clicked", 2000)], { current_status: "sent" }],
+    [
+      "whoever unsubscribes was sent something",
+      [oneEvent("subscription_changed", 0)],
+      { current_status: "sent" },
+    ],
   ])("%s", (_name, events, expected) => {
     expect(fold(...events).state).toMatchObject(expected);
     expect(fold(...events.toReversed()).state).toMatchObject(expected);
@@ -276,6 +324,45 @@ describe("opens within the window of 20 minutes", () => {
   });
 });
 
+describe("clicks that are one act", () => {
+  const link = { url_clicked: "https://example.org/1", ip_address: "203.0.113.1", user_agent: "Firefox" };
+  const click = (ms: number, differs: EventDetail = {}) => oneEvent("clicked", ms, { ...link, ...differs });
+  const countedOf = (events: EmailEvent[]) => {
+    const { discards } = fold(...events);
+    return events.filter(({ id }) => !discards.has(id)).map((event) => timeOf(event) - at(0).getTime());
+  };
+
+  test("count once, and the others name the one that stands", () => {
+    const clicks = [0, 120, 300, 500].map((ms) => click(ms));
+
+    const { state, discards } = fold(...clicks.toReversed());
+
+    expect(state).toMatchObject({ click_count: 1, clicked_first_at: at(0), last_counted_click_at: at(0) });
+    expect([...discards.values()]).toEqual(Array(3).fill({ reason: "repeat", kept: clicks[0]?.id }));
+  });
+
+  test("lie less than a second after one that counts, which does not slide", () => {
+    expect(countedOf([click(0), click(999), click(1000), click(1999), click(2000)])).toEqual([0, 1000, 2000]);
+  });
+
+  test.each<[string, EventDetail]>([
+    ["another link", { url_clicked: "https://example.org/2" }],
+    ["another address", { ip_address: "203.0.113.2" }],
+    ["another program", { user_agent: "Safari" }],
+  ])("are not those of %s", (_name, differs) => {
+    expect(countedOf([click(0), click(1, differs), click(2)])).toEqual([0, 1]);
+  });
+
+  test("leave a machine's out: what it clicked does not stand for a person's", () => {
+    expect(countedOf([click(0, { is_bot_event: "Likely" }), click(10), click(20)])).toEqual([10]);
+  });
+
+  test("count once also where machines are not told apart", () => {
+    const { state } = foldActivity([click(0), click(10)], { ...rules, machineFilter: false });
+    expect(state.click_count).toBe(1);
+  });
+});
+
 describe("machines", () => {
   const delivered = oneEvent("delivered", 0);
   const by = (type: "opened" | "clicked", ms: number, user_agent?: string) =>
@@ -291,9 +378,9 @@ describe("machines", () => {
     const { state, discards } = fold(clicked, read, crawler, scanner, apple, delivered);
 
     expect(Object.fromEntries(discards)).toEqual({
-      [apple.id]: { reason: "machine", machine: "apple_prefetch" },
-      [scanner.id]: { reason: "machine", machine: "just_delivered" },
-      [crawler.id]: { reason: "machine", machine: "known_bot" },
+      [apple.id]: { reason: "machine", machine: "prefetch" },
+      [scanner.id]: { reason: "machine", machine: "delivery" },
+      [crawler.id]: { reason: "machine", machine: "agent" },
     });
     expect(state).toEqual({
       ...nothingKnown,
@@ -307,6 +394,7 @@ describe("machines", () => {
       click_count: 1,
       last_counted_open_at: at(90_000),
       last_counted_open_id: read.id,
+      last_counted_click_at: at(2_001),
     });
   });
 
@@ -314,8 +402,8 @@ describe("machines", () => {
     const [low, high] = [oneEvent("opened", 0, {}, "0"), oneEvent("opened", 0, {}, "f")];
 
     expect([...fold(low, delivered, high).discards.values()]).toEqual([
-      { reason: "machine", machine: "just_delivered" },
-      { reason: "machine", machine: "just_delivered" },
+      { reason: "machine", machine: "delivery" },
+      { reason: "machine", machine: "delivery" },
     ]);
   });
 

@@ -2,8 +2,6 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { type EventDetail, eventDetail, mergeDetails } from "../../src/domain/event-detail.ts";
 
-const autoReply = { bounce_type: "Transient", bounce_subtype: "General" };
-
 describe("eventDetail", () => {
   test("leaves out what is null or undefined, and nothing else", () => {
     const fields = {
@@ -25,30 +23,6 @@ describe("eventDetail", () => {
       ["new_preferences", { topics: null }],
     ]);
   });
-
-  test("marks a Transient/General bounce without action, status and diagnostic code as automatic reply", () => {
-    const told = { ...autoReply, feedback_id: "f-1", reporting_mta: "dns; mta" };
-
-    expect(eventDetail(told)).toEqual({ ...told, auto_reply: true });
-    expect(eventDetail({ ...autoReply, action: null, status_code: null, diagnostic_code: null })).toEqual({
-      ...autoReply,
-      auto_reply: true,
-    });
-  });
-
-  test.each<[string, EventDetail]>([
-    ["an action", { ...autoReply, action: "failed" }],
-    ["a status", { ...autoReply, status_code: "4.0.0" }],
-    ["a diagnostic code", { ...autoReply, diagnostic_code: "smtp; 450" }],
-    ["another subtype", { ...autoReply, bounce_subtype: "MailboxFull" }],
-    ["another type", { ...autoReply, bounce_type: "Permanent" }],
-    ["an undetermined type", { bounce_type: "Undetermined", bounce_subtype: "Undetermined" }],
-    ["no subtype", { bounce_type: "Transient" }],
-    ["no type", { bounce_subtype: "General" }],
-    ["nothing at all", {}],
-  ])("does not take a bounce with %s for an automatic reply", (_name, told) => {
-    expect(eventDetail(told)).toEqual(told);
-  });
 });
 
 const preferences = fc.option(
@@ -65,6 +39,7 @@ const account: fc.Arbitrary<EventDetail> = fc
     status_code: text("4.0.0", "5.1.1"),
     diagnostic_code: text("smtp; 450", "smtp; 550"),
     user_agent: text("UA", "U", "UA, and more", ""),
+    is_bot_event: text("Likely", "Unlikely"),
     processing_time_ms: fc.option(fc.constantFrom(0, 9, 10), { nil: undefined }),
     recipient_certain: fc.option(fc.constant(false as const), { nil: undefined }),
     link_tags: fc.option(
@@ -80,8 +55,9 @@ const withDecisions = fc
     fc.constantFrom<EventDetail>(
       {},
       { kept: "open-1" },
-      { machine: "known_bot" },
-      { machine: "just_delivered", reclassified: true },
+      { machine: "agent" },
+      { machine: "delivery", reclassified: true },
+      { auto_reply: true },
       { kept: "open-1", reclassified: true },
     ),
   )
@@ -131,16 +107,13 @@ describe("mergeDetails", () => {
   test("has every key that an account tells, with the value of one of them", () => {
     fc.assert(
       fc.property(account, account, (one, other) => {
-        const { auto_reply: _, ...merged } = mergeDetails(one, other);
-        const { auto_reply: __, ...mine } = one;
-        const { auto_reply: ___, ...others } = other;
-        const values = new Map<string, unknown>(Object.entries(merged));
+        const values = new Map<string, unknown>(Object.entries(mergeDetails(one, other)));
 
         expect([...values.keys()].toSorted()).toEqual(
-          [...new Set([...Object.keys(mine), ...Object.keys(others)])].toSorted(),
+          [...new Set([...Object.keys(one), ...Object.keys(other)])].toSorted(),
         );
         for (const [key, value] of values) {
-          const told = [mine, others].flatMap((detail) =>
+          const told = [one, other].flatMap((detail) =>
             Object.entries(detail).flatMap(([name, one]) => (name === key ? [one] : [])),
           );
           expect(told).toContainEqual(value);
@@ -153,36 +126,17 @@ describe("mergeDetails", () => {
   test("keeps what was decided about the known event", () => {
     fc.assert(
       fc.property(withDecisions, account, (known, more) => {
-        const { kept, machine, reclassified } = mergeDetails(known, more);
+        const { kept, machine, reclassified, auto_reply } = mergeDetails(known, more);
 
-        expect({ kept, machine, reclassified }).toEqual({
+        expect({ kept, machine, reclassified, auto_reply }).toEqual({
           kept: known.kept,
           machine: known.machine,
           reclassified: known.reclassified,
+          auto_reply: known.auto_reply,
         });
       }),
       runs,
     );
-  });
-
-  test.each<EventDetail>([{ action: "failed" }, { status_code: "4.0.0" }, { diagnostic_code: "smtp; 450" }])(
-    "makes an automatic reply a bounce when the other account has %j, in either order",
-    (status) => {
-      const [reply, bounce] = [eventDetail(autoReply), eventDetail({ ...autoReply, ...status })];
-
-      expect(reply.auto_reply).toBe(true);
-      expect(mergeDetails(reply, bounce)).toEqual({ ...autoReply, ...status });
-      expect(mergeDetails(bounce, reply)).toBe(bounce);
-      expect(mergeDetails(reply, eventDetail(status))).toEqual({ ...autoReply, ...status });
-    },
-  );
-
-  test("leaves an automatic reply one when neither account has a status", () => {
-    const [reply, more] = [eventDetail(autoReply), eventDetail({ ...autoReply, reporting_mta: "dns; mta" })];
-    const both = { ...autoReply, reporting_mta: "dns; mta", auto_reply: true };
-
-    expect(mergeDetails(reply, more)).toEqual(both);
-    expect(mergeDetails(more, reply)).toEqual(both);
   });
 
   test("does not take the order of an object's keys for news", () => {

@@ -34,7 +34,22 @@ const delayNames = [
   "SendingDeferral",
 ];
 const complaintNames = ["abuse", "auth-failure", "fraud", "not-spam", "other", "virus"];
-const machineNames = ["apple_prefetch", "known_bot", "just_delivered"] as const;
+const machineNames = ["aws", "delivery", "prefetch", "agent", "asset"] as const;
+
+/** What the receiving server says, by the code with which it says so. */
+const causes: [said: RegExp, code: string][] = [
+  [/domain of the address cannot be found/, "5.4.4"],
+  [/says that the address does not exist/, "5.1.1"],
+  [/mailbox is disabled/, "5.2.1"],
+  [/mailbox, or the server, is full/, "5.2.2"],
+  [/too large/, "5.3.4"],
+  [/could not verify the sender/, "5.7.26"],
+  [/as spam or against its policy/, "5.7.1"],
+  [/refused the content/, "5.6.0"],
+  [/put the email off/, "4.7.1"],
+  [/could not be reached/, "4.4.7"],
+  [/refused the email for good/, "5.3.0"],
+];
 
 /** Names that every object answers to, and one that SES does not have yet. */
 const strangeNames = ["constructor", "__proto__", "toString", "NewInSes"];
@@ -45,8 +60,9 @@ function explanation(type: EmailEventType, detail: EventDetail = {}): string | n
   return explain({ type, detail, discarded: null });
 }
 
-function bounce(bounce_type: string, bounce_subtype: string): string | null {
-  return explanation("bounced", { bounce_type, bounce_subtype });
+function bounce(bounce_type: string, bounce_subtype: string, status_code?: string): string | null {
+  const status = status_code === undefined ? {} : { status_code };
+  return explanation("bounced", { bounce_type, bounce_subtype, ...status });
 }
 
 function delay(delay_type: string): string | null {
@@ -74,6 +90,10 @@ const sentences = [
     explanation("complained", certainty),
     explanation("complained", { complaint_subtype: "OnAccountSuppressionList", ...certainty }),
   ]),
+  explanation("complained", { complaint_subtype: "OnTenantSuppressionList" }),
+  ...causes.map(([, code]) => bounce("Transient", "General", code)),
+  // A server that refuses for good without a reason says no more than the type.
+  ...causes.slice(0, -1).map(([, code]) => bounce("Permanent", "General", code)),
   explanation("rejected", { reason: "Bad content" }),
   explanation("rejected"),
   explanation("rendering_failed", { template_name: "a-name-of-64-characters".padEnd(64, "-") }),
@@ -83,6 +103,7 @@ const sentences = [
   explanation("clicked", uncertain),
   explanation("subscription_changed", uncertain),
   discard("open_window"),
+  discard("repeat"),
   ...machineNames.map((machine) => discard("machine", { machine })),
   discard("machine"),
   discard("new_reason"),
@@ -165,6 +186,66 @@ describe("the explanation of a bounce", () => {
     expect(strangeNames.map((name) => bounce(name, "General"))).toEqual(strangeNames.map(() => general));
   });
 
+  describe.each<[string, string]>([
+    ["Transient", "General"],
+    ["Transient", "NewInSes"],
+    ["Undetermined", "Undetermined"],
+  ])("that is %s and %s tells what the receiving server said", (type, subtype) => {
+    test.each(causes)("%s of %s, and never that all may be well", (said, code) => {
+      const sentence = bounce(type, subtype, code);
+
+      expect(sentence).toMatch(said);
+      expect(sentence).toMatch(/; Fanmail does not suppress the address, but /);
+      expect(sentence).not.toMatch(/may be fine|nothing to do/);
+    });
+  });
+
+  test.each<[code: string, like: string]>([
+    ["5.1.2", "5.4.4"],
+    ["5.1.10", "5.4.4"],
+    ["5.4.310", "5.4.4"],
+    ["5.1.0", "5.1.1"],
+    ["5.1.3", "5.1.1"],
+    ["5.4.1", "5.1.1"],
+    ["5.2.0", "5.2.1"],
+    ["4.2.2", "5.2.2"],
+    ["5.2.3", "5.3.4"],
+    ["5.7.23", "5.7.26"],
+    ["5.7.606", "5.7.1"],
+    ["4.7.0", "4.7.1"],
+    ["4.4.2", "4.4.7"],
+    ["5.5.0", "5.3.0"],
+    ["5.0.0", "5.3.0"],
+  ])("with the code %s reads as with %s", (code, like) => {
+    expect(bounce("Transient", "General", code)).toBe(bounce("Transient", "General", like));
+  });
+
+  test.each<[diagnostic: string, status: string | undefined, like: string | undefined]>([
+    ["smtp; 550 5.4.4 Invalid domain", undefined, "5.4.4"],
+    ["smtp; 550 5.1.1 user unknown", "5.0.0", "5.1.1"],
+    ["smtp; 550 5.1.1 user unknown", "5.7.1", "5.7.1"],
+    ["smtp; 550 user unknown", undefined, "5.3.0"],
+    ["smtp; 552 quota", undefined, "5.2.2"],
+    ["smtp; 553 no such name", undefined, "5.1.1"],
+    ["smtp; 451 try later", undefined, undefined],
+    ["smtp; 550-5.7.1 [203.0.113.5] not welcome", undefined, "5.7.1"],
+    ["connection to 5.1.1.7 lost", undefined, undefined],
+    ["smtp; nothing", "nonsense", undefined],
+  ])("reads the diagnostic %j beside the status %s", (diagnostic_code, status, like) => {
+    const detail = { bounce_type: "Transient", bounce_subtype: "General", diagnostic_code };
+    const told = explanation("bounced", {
+      ...detail,
+      ...(status === undefined ? {} : { status_code: status }),
+    });
+
+    expect(told).toBe(bounce("Transient", "General", like));
+  });
+
+  test("whose subtype says it already does not depend on the code", () => {
+    const named = bounceNames.filter(([type, subtype]) => subtype !== "General" && type !== "Undetermined");
+    for (const [type, subtype] of named) expect(bounce(type, subtype, "5.4.4")).toBe(bounce(type, subtype));
+  });
+
   test("that is an automatic reply says that there is nothing to do", () => {
     const detail = { bounce_type: "Transient", bounce_subtype: "General", auto_reply: true } as const;
     expect(explanation("bounced", detail)).toBe(
@@ -232,6 +313,12 @@ describe("the explanation of a complaint", () => {
     expect(strangeNames.map((name) => complaint(name))).toEqual(strangeNames.map(() => general));
   });
 
+  test("that is the contrary of one says how to lift a suppression", () => {
+    expect(complaint("not-spam")).toBe(
+      "The recipient or their mail provider reported that the email is not spam; if an earlier complaint has suppressed the address, take it off Fanmail's suppression list and off that of SES.",
+    );
+  });
+
   test("that SES raises itself tells of the earlier one, whatever the type", () => {
     const subtype = { complaint_subtype: "OnAccountSuppressionList" };
     expect(complaint("abuse", subtype)).toBe(
@@ -289,9 +376,11 @@ describe("the explanation of a discarded event", () => {
   });
 
   test.each([
-    ["apple_prefetch", /Apple Mail Privacy Protection fetched the images, whether or not anybody read/],
-    ["known_bot", /user agent is that of a known bot or scanner/],
-    ["just_delivered", /within two seconds of the delivery/],
+    ["aws", /^SES itself says that a machine/],
+    ["prefetch", /Apple Mail Privacy Protection fetched the images, whether or not anybody read/],
+    ["agent", /user agent is that of a known bot or scanner/],
+    ["delivery", /before the delivery or within two seconds after it/],
+    ["asset", /style sheet or font that the email loads/],
   ] as const)("that is a machine's because of %s says how that shows", (machine, words) => {
     expect(discard("machine", { machine })).toMatch(words);
   });
@@ -301,13 +390,13 @@ describe("the explanation of a discarded event", () => {
   });
 
   test("for a reason that is not known is a general one, whatever the machine", () => {
-    const general = discard("new_reason", { machine: "known_bot" });
+    const general = discard("new_reason", { machine: "agent" });
     expect(general).toMatch(/^Fanmail has discarded this event/);
     expect(strangeNames.map((reason) => discard(reason))).toEqual(strangeNames.map(() => general));
   });
 
   test.each(emailEventTypes)("does not depend on its type, such as %s", (type) => {
-    const detail = { machine: "known_bot", ...uncertain } as const;
+    const detail = { machine: "agent", ...uncertain } as const;
     expect(explain({ type, detail, discarded: "machine" })).toBe(discard("machine", detail));
   });
 });

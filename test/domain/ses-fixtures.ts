@@ -159,7 +159,6 @@ export const bounceFixtures: Record<string, ExpectedReading> = {
     {
       bounce_type: "Transient",
       bounce_subtype: "General",
-      auto_reply: true,
       feedback_id: "0100019d27eaf27d-e251fc07-d23e-4f7c-a9da-a5c25fe4259b-000000",
     },
   ]),

@@ -45,7 +45,7 @@ describe("touchedActivities", () => {
 
   test("put together what the two formats tell of one event, in either order", () => {
     const bounce = { bounce_type: "Transient", bounce_subtype: "General" };
-    const one: EmailEvent = { ...oneEvent("bounced", 0), detail: { ...bounce, auto_reply: true } };
+    const one: EmailEvent = { ...oneEvent("bounced", 0), detail: bounce };
     const other: EmailEvent = { ...one, detail: { ...bounce, status_code: "4.0.0" } };
 
     expect(touchedActivities([told(one), told(other)])[0]?.events).toEqual([other]);

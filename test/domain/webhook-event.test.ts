@@ -29,6 +29,7 @@ const event: EmailEvent = {
   detail: {
     user_agent: "UA",
     ip_address: "192.0.2.1",
+    is_bot_event: "Unlikely",
     url_clicked: "https://a/",
     bounce_type: "Permanent",
     bounce_subtype: "General",
@@ -58,6 +59,7 @@ describe("emailWebhook", () => {
           complaint_feedback_type: "abuse",
           user_agent: "UA",
           ip_address: "192.0.2.1",
+          is_bot_event: "Unlikely",
           campaign_id: "campaign-1",
           automation_run_id: "run-1",
           template_id: "template-1",
@@ -96,6 +98,7 @@ describe("emailWebhook", () => {
           complaint_feedback_type: null,
           user_agent: null,
           ip_address: null,
+          is_bot_event: null,
           campaign_id: null,
           automation_run_id: null,
           template_id: null,

@@ -104,7 +104,7 @@ describe("GET /v1/activity/:id", () => {
           sender_email: null,
           sender_name: null,
           recipient_primary: "jane@example.com",
-          current_status: "queued",
+          current_status: "sent",
           sent_at: null,
           delivered_at: null,
           bounced_at: null,
@@ -189,6 +189,7 @@ describe("include", () => {
   const nothing = {
     user_agent: null,
     ip_address: null,
+    is_bot_event: null,
     url_clicked: null,
     bounce_type: null,
     bounce_subtype: null,

@@ -12,12 +12,21 @@ beforeAll(async () => {
   database = await testDatabase();
   service = await startTestService({ databaseUrl: database.url });
   const at = "2026-11-01T10:00:00Z";
+  const complained = {
+    current_status: "complained",
+    delivered_at: at,
+    complained_at: at,
+    recipient_certain: false,
+  };
   const some = (count: number, fields: Partial<Row>) => Array<Partial<Row>>(count).fill(fields);
   await write([
     ...some(3, { current_status: "delivered", delivered_at: at }),
     { current_status: "delivered", delivered_at: at, opened_first_at: at, clicked_first_at: at },
     { current_status: "complained", delivered_at: at, complained_at: at, opened_first_at: at },
     { current_status: "bounced_hard", bounced_at: at },
+    // Of one email that may have been complained about by either, and one that an earlier version left queued.
+    ...some(2, { ...complained, message_id: "to two", sender_domain: "three.example" }),
+    { current_status: "queued", opened_first_at: at, sender_domain: "four.example" },
     { current_status: "bounced_soft", bounced_at: at },
     { current_status: "failed" },
     { current_status: "suppressed" },
@@ -33,6 +42,8 @@ afterAll(async () => {
 });
 
 type Row = {
+  message_id: string;
+  recipient_certain: boolean;
   sender_domain: string | null;
   current_status: string;
   delivered_at: string | null;
@@ -43,7 +54,7 @@ type Row = {
   is_test: boolean;
   created_at: string;
 };
-const usual: Row = {
+const usual: Omit<Row, "message_id"> = {
   sender_domain: "one.example",
   current_status: "sent",
   delivered_at: null,
@@ -52,18 +63,18 @@ const usual: Row = {
   opened_first_at: null,
   clicked_first_at: null,
   is_test: false,
+  recipient_certain: true,
   created_at: new Date().toISOString(),
 };
 async function write(rows: Partial<Row>[]): Promise<void> {
   for (const row of rows) {
-    const fields = { ...usual, ...row };
+    const fields = { message_id: randomUUID(), ...usual, ...row };
     const names = Object.keys(fields);
     await database.db.query(
-      `insert into activity (project_id, id, message_id, recipient, recipient_as_sent, open_count, click_count,
-         recipient_certain, ${names.join(", ")})
-       values ($1, $2, $3, 'jane@example.com', 'jane@example.com', 0, 0, true,
-         ${names.map((_, n) => `$${n + 4}`).join(", ")})`,
-      [defaultProjectId, randomUUID(), randomUUID(), ...Object.values(fields)],
+      `insert into activity (project_id, id, recipient, recipient_as_sent, open_count, click_count,
+         ${names.join(", ")})
+       values ($1, $2, $3, 'jane@example.com', 0, 0, ${names.map((_, n) => `$${n + 4}`).join(", ")})`,
+      [defaultProjectId, randomUUID(), `${randomUUID()}@example.com`, ...Object.values(fields)],
     );
   }
 }
@@ -98,6 +109,8 @@ test("counts by the sender's domain over the last 30 days, without tests", async
           unique_clicks: 1,
           hard_bounce_rate: 14.29,
         },
+        { ...nothing, domain: "three.example", total_sent: 2, total_delivered: 2, complained: 1 },
+        { ...nothing, domain: "four.example", total_sent: 1, unique_opens: 1 },
         { ...nothing, domain: "two.example", total_sent: 1, total_delivered: 1 },
         { ...nothing, domain: null },
       ],

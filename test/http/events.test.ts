@@ -379,6 +379,7 @@ describe("GET /v1/events/:id", () => {
           message_id: "message-1",
           user_agent: null,
           ip_address: null,
+          is_bot_event: null,
           url_clicked: null,
           bounce_type: "Permanent",
           bounce_subtype: "NoEmail",

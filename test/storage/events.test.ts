@@ -129,13 +129,13 @@ describe("updateDecisions", () => {
       {
         ...decision(click, null),
         discarded: "machine",
-        detail: { machine: "just_delivered", reclassified: true },
+        detail: { machine: "delivery", reclassified: true },
       },
     ]);
     expect(await timeline()).toMatchObject([
       {
         discarded: "machine",
-        detail: { url_clicked: "https://example.org/", machine: "just_delivered", reclassified: true },
+        detail: { url_clicked: "https://example.org/", machine: "delivery", reclassified: true },
       },
     ]);
 

@@ -84,6 +84,7 @@ test("an event arrives once, signed as Standard Webhooks wants it, with everythi
       complaint_feedback_type: null,
       user_agent: "Browser",
       ip_address: "192.0.2.1",
+      is_bot_event: null,
       campaign_id: "6f1b1f0a-5e1c-4b6e-9f64-5b0d3e0c8a11",
       automation_run_id: null,
       template_id: null,

@@ -61,7 +61,7 @@ describe("machines", () => {
       clicked_any_first_at: at(4),
     });
     expect(await decided("clicked")).toEqual([
-      { discarded: "machine", machine: "just_delivered", reclassified: null },
+      { discarded: "machine", machine: "delivery", reclassified: null },
     ]);
     expect(await told("email.click")).toEqual([]);
   });
@@ -79,7 +79,7 @@ describe("machines", () => {
     await apply(service, delivery(2), click(4));
 
     expect(await decided("clicked")).toEqual([
-      { discarded: "machine", machine: "just_delivered", reclassified: true },
+      { discarded: "machine", machine: "delivery", reclassified: true },
     ]);
     expect(await told("email.click")).toHaveLength(1);
   });
@@ -92,7 +92,7 @@ describe("machines", () => {
 
     expect(await activity()).toMatchObject({ click_count: 0, clicked_first_at: null, delivered_at: at(2) });
     expect(await decided("clicked")).toEqual([
-      { discarded: "machine", machine: "just_delivered", reclassified: true },
+      { discarded: "machine", machine: "delivery", reclassified: true },
     ]);
     expect(await told("email.click")).toHaveLength(1);
   });
@@ -121,10 +121,38 @@ describe("machines", () => {
       opened_any_first_at: at(60),
     });
     expect(await decided("opened")).toEqual([
-      { discarded: "machine", machine: "apple_prefetch", reclassified: null },
+      { discarded: "machine", machine: "prefetch", reclassified: null },
       { discarded: null, machine: null, reclassified: null },
     ]);
     expect(await told("email.open")).toHaveLength(1);
+  });
+
+  test("an open that SES takes for a machine's is one; when only one of two accounts says so, in either order", async () => {
+    const open = (detail: object) => sesEvent("Open", { after: 60, detail: { ...person, ...detail } });
+    for (const batches of [
+      [[{}, { isBotEvent: "Likely" }]],
+      [[{ isBotEvent: "Likely" }], [{}]],
+      [[{}], [{ isBotEvent: "Likely" }]],
+    ]) {
+      await database.db.query("truncate activity, events, batches, notifications");
+      for (const batch of batches) await apply(service, ...batch.map(open));
+
+      expect(await activity()).toMatchObject({ open_count: 0, opened_any_first_at: at(60) });
+      expect(await decided("opened")).toMatchObject([{ discarded: "machine", machine: "aws" }]);
+    }
+  });
+
+  test("clicks that are one act count once, whichever arrives first", async () => {
+    await apply(service, click(60.4));
+    await apply(service, click(60), click(60.2));
+
+    expect(await activity()).toMatchObject({ click_count: 1, clicked_first_at: at(60) });
+    expect(await decided("clicked")).toEqual([
+      { discarded: null, machine: null, reclassified: null },
+      { discarded: "repeat", machine: null, reclassified: null },
+      { discarded: "repeat", machine: null, reclassified: true },
+    ]);
+    expect(await told("email.click")).toHaveLength(2);
   });
 
   test("of a project that does not tell them apart count", async () => {
@@ -225,6 +253,7 @@ describe("suppressions", () => {
     ],
     ["a soft bounce", bounce("one", { detail: { bounceType: "Transient", bounceSubType: "MailboxFull" } })],
     ["a bounce of the simulator", bounce("one", { to: ["bounce@simulator.amazonses.com"] })],
+    ["a tenant's list", bounce("one", { detail: { bounceSubType: "OnTenantSuppressionList" } })],
     ["not-spam", sesEvent("Complaint", { detail: { complaintFeedbackType: "not-spam" } })],
     ["a complaint of one of several", sesEvent("Complaint", { to: ["a@example.com", "b@example.com"] })],
     ["an unsubscribed recipient", bounce("one", { detail: { bounceSubType: "UnsubscribedRecipient" } })],
@@ -306,13 +335,33 @@ describe("one bounce in two accounts", () => {
     expect(await activity()).toMatchObject({ current_status: "bounced_soft", bounced_at: at(5) });
   });
 
-  test("alone, the bare one is an automatic reply: kept, and no bounce of the email", async () => {
+  const replies = () =>
+    database.db.query("select detail -> 'auto_reply' as auto_reply from events where type = 'bounced'");
+
+  test.each<[string, SesPayload[][]]>([
+    ["after the delivery", [[delivery(2)], [bare]]],
+    ["before the delivery", [[bare], [delivery(9)]]],
+    ["with the delivery", [[bare, delivery(2)]]],
+  ])("alone, the bare one is an automatic reply: %s", async (_name, batches) => {
+    for (const batch of batches) await apply(service, ...batch);
+
+    expect(await replies()).toEqual([{ auto_reply: true }]);
+    expect(await activity()).toMatchObject({ current_status: "delivered", bounced_at: null });
+  });
+
+  test("alone and without a delivery, the bare one is a soft bounce", async () => {
     await apply(service, bare);
 
-    expect(await database.db.query("select detail -> 'auto_reply' as auto_reply from events")).toEqual([
-      { auto_reply: true },
-    ]);
-    expect(await activity()).toMatchObject({ current_status: "queued", bounced_at: null });
+    expect(await replies()).toEqual([{ auto_reply: null }]);
+    expect(await activity()).toMatchObject({ current_status: "bounced_soft", bounced_at: at(5) });
+  });
+
+  test("is an automatic reply no more when the full one follows", async () => {
+    await apply(service, delivery(2), bare);
+    await apply(service, full);
+
+    expect(await replies()).toEqual([{ auto_reply: null }]);
+    expect(await activity()).toMatchObject({ current_status: "delivered", bounced_at: at(5) });
   });
 
   test.each<[string, object, object]>([

@@ -218,12 +218,7 @@ describe.each([
       db,
       "select discarded || coalesce(' ' || (detail->>'machine'), '') from events",
     );
-    for (const reason of [
-      "open_window",
-      "machine apple_prefetch",
-      "machine known_bot",
-      "machine just_delivered",
-    ])
+    for (const reason of ["open_window", "machine prefetch", "machine agent", "machine delivery"])
       expect.soft(discards[reason], reason).toBeGreaterThan(200);
 
     const suppressions = await countBy(db, "select reason from suppressions");
