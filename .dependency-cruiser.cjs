@@ -29,7 +29,7 @@ module.exports = {
       to: { pathNot: [domain, "^node_modules/(zod|isbot)/", "^node:crypto$", "^crypto$"] },
     },
     layer("storage", "^src/storage/", [domain]),
-    layer("queue", "^src/queue/", [domain]),
+    layer("queue", "^src/queue/", [domain, "^src/clock\\.ts$", "^src/storage/connection\\.ts$"]),
     layer("sns", "^src/sns/", [domain]),
     layer("webhooks", "^src/webhooks/", [domain]),
     layer("tracing", "^src/tracing/", [domain, ...values]),

@@ -36,3 +36,16 @@ export async function within<Result>(
   });
   return Promise.race([work, tooLong]).finally(() => clearTimeout(timer));
 }
+
+/** Waits for work until `stopping`; it is left to itself then. @throws the signal's reason. */
+export async function unlessStopped<Result>(
+  work: Promise<Result>,
+  stopping: AbortSignal | undefined,
+): Promise<Result> {
+  if (stopping === undefined) return work;
+  const stopped = new Promise<never>((_resolve, reject) => {
+    if (stopping.aborted) reject(stopping.reason);
+    stopping.addEventListener("abort", () => reject(stopping.reason), { once: true });
+  });
+  return Promise.race([work, stopped]);
+}

@@ -1,5 +1,5 @@
 import type { Dispatcher } from "undici";
-import { type Clock, systemClock } from "./clock.ts";
+import { type Clock, systemClock, unlessStopped } from "./clock.ts";
 import type { Config } from "./config.ts";
 import { readEncryptionKeys } from "./data-dir.ts";
 import { attachEmbeddedPostgres, startEmbeddedPostgres } from "./embedded/embedded-postgres.ts";
@@ -50,6 +50,8 @@ export type Context = StoreContext & {
 export type ContextOptions = {
   /** Use the embedded Postgres of a service that runs, rather than insisting on owning it. */
   attach?: boolean;
+  /** Breaks off the opening. What has been opened takes no notice. */
+  stop?: AbortSignal;
   clock?: Clock;
   awsDispatcher?: Dispatcher;
   /** Finds the addresses of webhook endpoints; the machine's own way unless given. */
@@ -62,7 +64,7 @@ const queueWarningEveryMs = 1_000;
 /** Opens the database, starting the embedded one where none is configured, and brings its schema up to date. */
 export async function openStore(config: Config, options: ContextOptions = {}): Promise<StoreContext> {
   const log = createLogger(config.logLevel);
-  const server = await databaseServer(config, log, options.attach ?? false);
+  const server = await databaseServer(config, log, options);
   const db = openDatabase(server.url, {
     maxConnections: connectionsOfProcess,
     onIdleError: (error) => log.warn({ cause: errorText(error) }, "database connection lost"),
@@ -72,7 +74,7 @@ export async function openStore(config: Config, options: ContextOptions = {}): P
     await server.stop();
   };
   try {
-    const migrated = await migrate(db, migrationsDirectory);
+    const migrated = await unlessStopped(migrate(db, migrationsDirectory), options.stop);
     return {
       config,
       log,
@@ -107,7 +109,7 @@ export async function openContext(config: Config, options: ContextOptions = {}):
       if (!isClosing) warn(error);
     };
     const connection = queueConnection(config, store.databaseUrl);
-    const queues = await openQueues(connection, onError, tracing.isOn);
+    const queues = await unlessStopped(openQueues(connection, onError, tracing.isOn), options.stop);
     const aws = options.awsDispatcher ?? awsDispatcher();
     const customers = webhookDispatcher(store.addressGuard);
     return {
@@ -138,10 +140,10 @@ function queueConnection({ queue }: Config, databaseUrl: string): QueueConnectio
 
 type Server = { url: string; stop(): Promise<void> };
 
-async function databaseServer(config: Config, log: Logger, attach: boolean): Promise<Server> {
+async function databaseServer(config: Config, log: Logger, options: ContextOptions): Promise<Server> {
   if (config.databaseUrl !== null) return { url: config.databaseUrl, stop: async () => {} };
-  const start = attach ? attachEmbeddedPostgres : startEmbeddedPostgres;
-  return start({ dataDir: config.dataDir, log: (line) => log.warn({}, line) });
+  const start = options.attach ? attachEmbeddedPostgres : startEmbeddedPostgres;
+  return start({ dataDir: config.dataDir, log: (line) => log.warn({}, line), signal: options.stop });
 }
 
 /** The first one encrypts. */

@@ -15,6 +15,9 @@ export type Logger = {
  * Logs JSON lines to standard error, so that standard output belongs to what a command answers.
  */
 export function createLogger(level: LogLevel): Logger {
+  const output = pino.destination({ dest: 2, sync: true });
+  // The terminal was closed, or the disk is full: the service goes on without its log.
+  output.on("error", () => {});
   return pino(
     {
       level,
@@ -22,7 +25,7 @@ export function createLogger(level: LogLevel): Logger {
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }) },
     },
-    pino.destination({ dest: 2, sync: true }),
+    output,
   );
 }
 

@@ -14,7 +14,7 @@ import { captureSize } from "../replay/read-capture.ts";
 import { type Service, startService } from "../service.ts";
 import { type Command, print, readArgs, table } from "./command.ts";
 import { progressBar } from "./progress.ts";
-import { closeInTime, stopRequest, untilStopped } from "./until-stopped.ts";
+import { closeInTime, startedUnlessStopped, stopRequest, untilStopped } from "./until-stopped.ts";
 
 const capturePath = fileURLToPath(new URL("examples/week.ndjson", packageRoot));
 
@@ -32,11 +32,17 @@ export const demo: Command = {
     const signer = await localSigner(config.dataDir);
     config.localCertificates.set(signer.certificateUrl(shopTopic), signer.certificatePath);
     print(`Starting PostgreSQL, the receiver, the API and the workers, with their data in ${config.dataDir}`);
-    const context = await openContext(config);
-    const service = await startService(context, { receiver: true, workers: true });
-    return show(context, service, signer, { stop, isExit: values.exit });
+    const started = await startedUnlessStopped(stop, startDemo(config, stop));
+    return started === null
+      ? 0
+      : show(started.context, started.service, signer, { stop, isExit: values.exit });
   },
 };
+
+async function startDemo(config: Config, stop: AbortSignal): Promise<{ context: Context; service: Service }> {
+  const context = await openContext(config, { stop });
+  return { context, service: await startService(context, { receiver: true, workers: true }) };
+}
 
 type ShowOptions = { stop: AbortSignal; isExit: boolean };
 

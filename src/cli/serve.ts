@@ -4,7 +4,7 @@ import { triggerTopic } from "../domain/sns-message.ts";
 import { localSigner } from "../replay/local-signer.ts";
 import { type Roles, type Service, startService } from "../service.ts";
 import { type Command, environmentConfig, print, readArgs } from "./command.ts";
-import { stopRequest, untilStopped } from "./until-stopped.ts";
+import { startedUnlessStopped, stopRequest, untilStopped } from "./until-stopped.ts";
 
 export const start: Command = serve({ receiver: true, workers: true });
 export const receiver: Command = serve({ receiver: true, workers: false });
@@ -16,8 +16,12 @@ function serve(roles: Roles): Command {
     async run(args) {
       readArgs(args, {});
       const stop = stopRequest();
-      const context = await openContext(await trustingTriggers(environmentConfig()));
-      const service = await startService(context, roles);
+      const opening = trustingTriggers(environmentConfig()).then((config) => openContext(config, { stop }));
+      const service = await startedUnlessStopped(
+        stop,
+        opening.then((context) => startService(context, roles)),
+      );
+      if (service === null) return 0;
       print(greeting(service));
       return untilStopped(stop, () => service.close());
     },

@@ -1,26 +1,44 @@
 import { once } from "node:events";
 import { errorText } from "../logger.ts";
 
-const stopSignals = ["SIGTERM", "SIGINT"] as const;
+/** SIGHUP: the terminal was closed. */
+const stopSignals = ["SIGTERM", "SIGINT", "SIGHUP"] as const;
 
 /** A supervisor that waits longer than this usually kills. */
 const closeWithinMs = 9_500;
+/** Connections that a start leaves behind may keep the process alive no longer. */
+const lingerMs = 500;
 
 /**
- * From now on SIGTERM and SIGINT abort the returned signal instead of ending the process, so that what has been
- * started can be closed. A second one ends the process at once.
+ * From now on SIGTERM, SIGINT and SIGHUP abort the returned signal instead of ending the process, so that what has been
+ * started can be closed. Further ones change nothing: npm passes on a Ctrl-C that the terminal has sent already, and an
+ * embedded PostgreSQL has to be stopped in any case.
  */
 export function stopRequest(): AbortSignal {
   const request = new AbortController();
-  const onSignal = () => {
-    for (const signal of stopSignals) {
-      process.off(signal, onSignal);
-      process.once(signal, () => process.exit(1));
-    }
-    request.abort();
-  };
-  for (const signal of stopSignals) process.on(signal, onSignal);
+  for (const signal of stopSignals) process.on(signal, () => request.abort());
   return request.signal;
+}
+
+/**
+ * Waits for a start that gets `request` itself, but after a stop is requested no longer than closing may take.
+ * @returns null when the start was broken off.
+ */
+export async function startedUnlessStopped<Started>(
+  request: AbortSignal,
+  starting: Promise<Started>,
+): Promise<Started | null> {
+  const onAbort = () => void setTimeout(endAtOnce, closeWithinMs).unref();
+  request.addEventListener("abort", onAbort);
+  try {
+    return await starting;
+  } catch (error) {
+    if (!request.aborted) throw error;
+    setTimeout(() => process.exit(0), lingerMs).unref();
+    return null;
+  } finally {
+    request.removeEventListener("abort", onAbort);
+  }
 }
 
 /**
@@ -34,10 +52,7 @@ export async function untilStopped(request: AbortSignal, close: () => Promise<vo
 
 /** Closes, and ends the process where that takes too long: nothing that was answered 200 is lost by it. */
 export async function closeInTime(close: () => Promise<void>): Promise<number> {
-  const timer = setTimeout(() => {
-    process.stderr.write("fanmail: stopping took too long; ending at once\n");
-    process.exit(1);
-  }, closeWithinMs);
+  const timer = setTimeout(endAtOnce, closeWithinMs);
   try {
     await close();
     return 0;
@@ -47,4 +62,9 @@ export async function closeInTime(close: () => Promise<void>): Promise<number> {
   } finally {
     clearTimeout(timer);
   }
+}
+
+function endAtOnce(): void {
+  process.stderr.write("fanmail: stopping took too long; ending at once\n");
+  process.exit(1);
 }

@@ -4,9 +4,10 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Client } from "pg";
 import { findPackage, prepareBinaries } from "./binaries.ts";
 import { connectWhenReady, ensureDatabase, isConnectionLoss, ServerGoneError } from "./connection.ts";
+import { nameOwner } from "./guardian.ts";
 import { initialise } from "./initialise.ts";
-import { takeOwnership } from "./ownership.ts";
-import { findPostmaster } from "./pid-file.ts";
+import { DataDirInUseError, takeOwnership } from "./ownership.ts";
+import { findPostmaster, type Postmaster } from "./pid-file.ts";
 import type { ServerPlan } from "./plan.ts";
 import { spawnPostmaster, stopPostmaster } from "./postmaster.ts";
 import { DirectoryTakenError, PortTakenError } from "./start-error.ts";
@@ -38,22 +39,46 @@ export async function acquire(plan: ServerPlan, port: number | undefined): Promi
 }
 
 async function attempt(plan: ServerPlan, port: number | undefined, bin: string): Promise<OwnedServer> {
-  const { place, log } = plan;
+  const { place } = plan;
   const running = await findPostmaster(place.pgdata);
-  const server = running ?? (await spawnPostmaster(plan, bin, port ?? (await freePort())));
+  if (running !== null) return adopt(plan, running, port, bin);
+  await nameOwner(place);
+  const server = await spawnPostmaster(plan, bin, port ?? (await freePort()));
+  try {
+    return await own(plan, server, bin);
+  } catch (error) {
+    // Nobody else would stop it, unless another process has become its owner.
+    if (!(error instanceof DataDirInUseError)) await stopPostmaster(place, server.pid, bin);
+    throw error;
+  }
+}
+
+async function adopt(
+  plan: ServerPlan,
+  running: Postmaster,
+  port: number | undefined,
+  bin: string,
+): Promise<OwnedServer> {
+  const owned = await own(plan, running, bin);
+  if (port !== undefined && running.port !== port) {
+    await stopPostmaster(plan.place, running.pid, bin);
+    await owned.client.end();
+    throw new ServerGoneError(`stopped the server on port ${running.port}`);
+  }
+  plan.log(`Adopted the PostgreSQL (process ${running.pid}) that was already running`);
+  return owned;
+}
+
+async function own(plan: ServerPlan, server: Postmaster, bin: string): Promise<OwnedServer> {
   const client = await connectWhenReady(plan, server);
   try {
-    await takeOwnership(client, place);
+    await takeOwnership(client, plan.place);
+    await nameOwner(plan.place);
     await ensureDatabase(client);
-    if (port !== undefined && server.port !== port) {
-      await stopPostmaster(place, server.pid, bin);
-      throw new ServerGoneError(`stopped the server on port ${server.port}`);
-    }
   } catch (error) {
     await client.end();
     throw error;
   }
-  if (running !== null) log(`Adopted the PostgreSQL (process ${server.pid}) that was already running`);
   // A server alone is no reason for this process to live.
   client.unref();
   return { pid: server.pid, port: server.port, client, bin };

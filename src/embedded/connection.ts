@@ -77,7 +77,10 @@ async function connectTo(port: number, password: string): Promise<Client> {
     user: superuser,
     password,
     database: "postgres",
+    // Whatever is left out the driver takes from the environment, which means another server.
     ssl: false,
+    sslnegotiation: "postgres",
+    options: "-c default_transaction_read_only=off",
     application_name: `${clientNamePrefix}${process.pid}`,
     connectionTimeoutMillis: connectTimeoutMs,
   });

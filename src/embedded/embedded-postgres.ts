@@ -1,6 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { acquire } from "./acquire.ts";
 import { connectWhenReady, ensureDatabase, ServerGoneError } from "./connection.ts";
+import { startGuardian } from "./guardian.ts";
 import { superuser } from "./initialise.ts";
 import { DataDirInUseError } from "./ownership.ts";
 import { findPostmaster } from "./pid-file.ts";
@@ -12,7 +13,7 @@ export { DataDirInUseError };
 
 /** A running server. */
 export type EmbeddedPostgres = {
-  /** `postgres://user:password@127.0.0.1:port/fanmail` */
+  /** `postgres://user:password@127.0.0.1:port/fanmail?sslmode=disable` */
   url: string;
   stop(): Promise<void>;
 };
@@ -25,6 +26,8 @@ export type EmbeddedPostgresOptions = {
   log?: (line: string) => void;
   /** Server settings (`-c name=value`), in effect whenever the server is really started. */
   settings?: Record<string, string>;
+  /** Ends a start that is under way; one that is complete takes no notice. */
+  signal?: AbortSignal | undefined;
 };
 
 /**
@@ -35,9 +38,20 @@ export type EmbeddedPostgresOptions = {
 export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): Promise<EmbeddedPostgres> {
   const abort = new AbortController();
   const plan = await planFor(options, abort.signal);
-  const owned = await acquire(plan, options.port);
-  const stop = once(supervise(plan, owned, abort));
-  return { url: await urlOf(plan.place, owned.port), stop };
+  const guardian = startGuardian(plan.place);
+  const onAbort = () => abort.abort(options.signal?.reason);
+  options.signal?.addEventListener("abort", onAbort);
+  try {
+    options.signal?.throwIfAborted();
+    const owned = await acquire(plan, options.port);
+    const stop = once(supervise(plan, owned, abort, guardian));
+    return { url: await urlOf(plan.place, owned.port), stop };
+  } catch (error) {
+    guardian.dismiss();
+    throw error;
+  } finally {
+    options.signal?.removeEventListener("abort", onAbort);
+  }
 }
 
 /**
@@ -77,7 +91,7 @@ async function planFor(options: EmbeddedPostgresOptions, signal: AbortSignal): P
 }
 
 async function urlOf(place: Place, port: number): Promise<string> {
-  return `postgres://${superuser}:${await readFile(place.passwordFile, "utf8")}@127.0.0.1:${port}/fanmail`;
+  return `postgres://${superuser}:${await readFile(place.passwordFile, "utf8")}@127.0.0.1:${port}/fanmail?sslmode=disable`;
 }
 
 function once(stop: () => Promise<void>): () => Promise<void> {

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { acquire, type OwnedServer } from "./acquire.ts";
 import { messageOf } from "./failure.ts";
+import type { Guardian } from "./guardian.ts";
 import type { ServerPlan } from "./plan.ts";
 import { stopPostmaster } from "./postmaster.ts";
 
@@ -10,8 +11,14 @@ const maxDelayMs = 10_000;
 /**
  * Keeps the server up, on the same port, until the returned function is called, which stops it.
  * @param abort ends `plan.signal`.
+ * @param guardian dismissed once the server is stopped.
  */
-export function supervise(plan: ServerPlan, first: OwnedServer, abort: AbortController): () => Promise<void> {
+export function supervise(
+  plan: ServerPlan,
+  first: OwnedServer,
+  abort: AbortController,
+  guardian: Guardian,
+): () => Promise<void> {
   let owned: OwnedServer | null = first;
   let healing: Promise<void> = Promise.resolve();
 
@@ -31,10 +38,11 @@ export function supervise(plan: ServerPlan, first: OwnedServer, abort: AbortCont
   return async () => {
     abort.abort();
     await healing;
-    if (owned === null) return;
+    if (owned === null) return guardian.dismiss();
     owned.client.ref();
     // The lock goes with the connection, so the server goes first: nobody shall adopt what is about to stop.
     await stopPostmaster(plan.place, owned.pid, owned.bin);
+    guardian.dismiss();
     await owned.client.end();
   };
 }

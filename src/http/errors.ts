@@ -2,7 +2,7 @@ import type { NextFunction, Request, Response } from "express";
 import { z } from "zod";
 import { ExactNumber } from "../domain/exact-json.ts";
 import { errorText, type Logger } from "../logger.ts";
-import { isAway } from "../storage/database-errors.ts";
+import { isUnavailable } from "../storage/database-errors.ts";
 
 /** An answer of the API that is not a success, told to the caller as it is. */
 export class ApiError extends Error {
@@ -112,7 +112,7 @@ const retryAfterSeconds = 5;
 
 /** Causes stay in the log. */
 function faultOf(error: unknown): { status: 500 | 503; message: string } {
-  if (isAway(error)) return { status: 503, message: "The database cannot be reached now" };
+  if (isUnavailable(error)) return { status: 503, message: "The database cannot be used now" };
   return { status: 500, message: "Internal error" };
 }
 

@@ -1,6 +1,8 @@
 import { createPostgresBackend, type JobsOptions, Queue, type Telemetry, Worker, withBackend } from "bullmq";
 import { Cluster, Redis } from "ioredis";
+import { within } from "../clock.ts";
 import type { CountRequests } from "../domain/request-window.ts";
+import { poolSettings } from "../storage/connection.ts";
 import { keyPrefix } from "./jobs.ts";
 import { lastingPostgresBackend } from "./postgres-backend.ts";
 import { countInRedis } from "./request-windows.ts";
@@ -13,7 +15,6 @@ export type QueueConnection =
 /** The parts of a BullMQ queue and worker that are used, whatever they run on. */
 export type JobQueue<Data> = {
   addBulk(jobs: { name: string; data: Data; opts: JobsOptions }[]): Promise<unknown>;
-  waitUntilReady(): Promise<unknown>;
   close(): Promise<void>;
 };
 export type JobWorker = { close(): Promise<void> };
@@ -22,6 +23,8 @@ export type QueueDriver = {
   queue<Data>(name: string): JobQueue<Data>;
   /** Runs `work` for each job, `concurrency` at a time. */
   worker<Data>(name: string, concurrency: number, work: (data: Data) => Promise<void>): JobWorker;
+  /** Rejects where the queue can never be used; resolves, and tells `onError`, where its server is only away. */
+  ready(): Promise<void>;
   /** Counts the requests of API keys; null where there is no Redis. */
   countRequests: CountRequests | null;
   /** Ends connections that queues and workers share. */
@@ -50,9 +53,9 @@ export function queueDriver(connection: QueueConnection, onError: OnError, trace
 /** Makes or updates BullMQ's own tables, in the schema `bullmq`. */
 export async function migrateQueues(url: string): Promise<void> {
   const { Queue } = withBackend(createPostgresBackend);
-  const queue = new Queue("fanmail-migrate", {
-    connection: { connectionString: url, max: 1, migrate: true },
-  });
+  // BullMQ adds the search path of its own schema to the options.
+  const connection = { ...poolSettings(url, null), max: 1, migrate: true };
+  const queue = new Queue("fanmail-migrate", { connection });
   // Without a listener an error event would end the process; waitUntilReady rejects with the same error.
   queue.on("error", () => {});
   try {
@@ -64,11 +67,16 @@ export async function migrateQueues(url: string): Promise<void> {
 
 function postgresDriver(url: string, onError: OnError, traced: Traced): QueueDriver {
   const { Queue, Worker } = withBackend(lastingPostgresBackend);
-  const connection = { connectionString: url, max: 4, connectionTimeoutMillis: 3_000 };
+  const connection = { ...poolSettings(url, null), max: 4 };
+  const queues: { waitUntilReady(): Promise<unknown> }[] = [];
   return {
     queue(name) {
       const queue = new Queue(name, { connection, ...traced });
+      queues.push(queue);
       return queue.on("error", onError);
+    },
+    async ready() {
+      await Promise.all(queues.map((queue) => queue.waitUntilReady()));
     },
     worker(name, concurrency, work) {
       const options = { connection, concurrency, ...takeOver, ...traced };
@@ -80,22 +88,46 @@ function postgresDriver(url: string, onError: OnError, traced: Traced): QueueDri
   };
 }
 
+/** A wake-up that takes longer is left to the sweep. */
+const addWithinMs = 5_000;
+const redisReadyWithinMs = 2_000;
+
 type RedisConnection = Exclude<QueueConnection, { kind: "postgres" }>;
 
 function redisDriver(redis: RedisConnection, onError: OnError, traced: Traced): QueueDriver {
   // A wake-up is worth nothing later, because the sweep repeats it, nor is a count: fail at once while Redis is away.
-  const forAdding = openRedis(redis, { enableOfflineQueue: false, maxRetriesPerRequest: 1 });
+  const forAdding = openRedis(redis, {
+    enableOfflineQueue: false,
+    maxRetriesPerRequest: 1,
+    commandTimeout: addWithinMs,
+  });
   const forWorking = openRedis(redis, { enableOfflineQueue: true, maxRetriesPerRequest: null });
   for (const client of [forAdding, forWorking]) client.on("error", onError);
   return {
     queue(name) {
       const queue = new Queue(name, { connection: forAdding, prefix: keyPrefix, ...traced });
-      return queue.on("error", onError);
+      queue.on("error", onError);
+      return {
+        async addBulk(jobs) {
+          // Before it has connected for the first time, BullMQ would wait for as long as that takes.
+          if (forAdding.status !== "ready") throw new Error("Redis cannot be reached");
+          return queue.addBulk(jobs);
+        },
+        close: () => queue.close(),
+      };
     },
+    ready: () => readyInTime([forAdding, forWorking]).catch(onError),
     worker(name, concurrency, work) {
       const options = { connection: forWorking, concurrency, prefix: keyPrefix, ...takeOver, ...traced };
       const worker = new Worker(name, (job) => work(job.data), options);
-      return worker.on("error", onError).on("failed", (_job, error) => onError(error));
+      worker.on("error", onError).on("failed", (_job, error) => onError(error));
+      return {
+        close() {
+          // BullMQ would wait for Redis to come back.
+          if (forWorking.status !== "ready") forWorking.disconnect();
+          return worker.close();
+        },
+      };
     },
     countRequests: countInRedis(forAdding),
     disconnect() {
@@ -105,14 +137,28 @@ function redisDriver(redis: RedisConnection, onError: OnError, traced: Traced): 
   };
 }
 
+type RedisOptions = {
+  enableOfflineQueue: boolean;
+  maxRetriesPerRequest: number | null;
+  /** In milliseconds. */
+  commandTimeout?: number;
+};
+
 function openRedis(
   redis: RedisConnection,
-  {
-    enableOfflineQueue,
-    maxRetriesPerRequest,
-  }: { enableOfflineQueue: boolean; maxRetriesPerRequest: number | null },
+  { enableOfflineQueue, ...redisOptions }: RedisOptions,
 ): Redis | Cluster {
   return redis.kind === "redis"
-    ? new Redis(redis.url, { enableOfflineQueue, maxRetriesPerRequest })
-    : new Cluster(redis.nodes, { enableOfflineQueue, redisOptions: { maxRetriesPerRequest } });
+    ? new Redis(redis.url, { enableOfflineQueue, ...redisOptions })
+    : new Cluster(redis.nodes, { enableOfflineQueue, redisOptions });
+}
+
+/** Work goes on without Redis, so that a start does not wait for it for long. */
+async function readyInTime(clients: readonly (Redis | Cluster)[]): Promise<void> {
+  const ready = clients.map(
+    (client) =>
+      client.status === "ready" || new Promise((resolve) => client.once("ready", () => resolve(true))),
+  );
+  const message = "Redis does not answer yet; wake-ups wait until it does";
+  await within(redisReadyWithinMs, Promise.all(ready), message);
 }

@@ -25,7 +25,7 @@ export type Queues = {
 };
 
 /**
- * Connects, and makes BullMQ's own tables where it runs on Postgres.
+ * Connects, and makes BullMQ's own tables where it runs on Postgres. Redis may be away: it is told, and used once it is there.
  * @param onError told of lost connections (BullMQ connects again by itself) and of jobs that failed.
  * @param isTraced whether there is an OpenTelemetry that takes BullMQ's spans.
  */
@@ -39,7 +39,7 @@ export async function openQueues(
   const apply: JobQueue<ApplyJob> = driver.queue(queueNames.apply);
   const deliver: JobQueue<DeliverJob> = driver.queue(queueNames.deliver);
   const workers: JobWorker[] = [];
-  await Promise.all([apply.waitUntilReady(), deliver.waitUntilReady()]);
+  await driver.ready();
 
   function work<Data>(name: string, concurrency: number, run: (data: Data) => Promise<void>): void {
     workers.push(driver.worker(name, concurrency, run));

@@ -1,7 +1,18 @@
 import pg from "pg";
+import { SilentServerError } from "./silence.ts";
+
+/** No connection could be had; the cause says why. */
+export class UnreachableError extends Error {
+  override readonly name = "UnreachableError";
+
+  constructor(cause: unknown) {
+    super("Cannot connect to the database", { cause });
+  }
+}
 
 /** The SQLSTATE of an error that the server reported, or null for any other error. */
 export function sqlState(error: unknown): string | null {
+  if (error instanceof UnreachableError) return sqlState(error.cause);
   return error instanceof pg.DatabaseError ? (error.code ?? null) : null;
 }
 
@@ -37,21 +48,78 @@ export function isOutOfTime(error: unknown): boolean {
   return sqlState(error) === "57014";
 }
 
+/** Whether the server takes no changes: a standby, or a primary that was made read-only. */
+export function isReadOnly(error: unknown): boolean {
+  return sqlState(error) === "25006";
+}
+
 /** Whether an insert failed because the partition for its time is missing. */
 export function isPartitionMissing(error: unknown): boolean {
   // The state is that of a check, which would name its constraint; the message is in the server's language.
   return error instanceof pg.DatabaseError && error.code === "23514" && error.constraint === undefined;
 }
 
-const connectionCodes = ["ECONNREFUSED", "ECONNRESET", "EPIPE", "ETIMEDOUT", "ENOTFOUND", "EAI_AGAIN"];
+/**
+ * SQLSTATEs, and classes of them, that say nothing about the statement: the same one passes once the server is well.
+ * Sources: PostgreSQL's list of error codes, and what a server reports while it starts, stops, fails over or is full.
+ */
+const unavailable: readonly string[] = [
+  "08", // connection exception, also of a pooler that lost its server
+  "25006", // read-only: a standby, or a primary during a failover
+  "25P03", // the transaction was idle for too long
+  "28", // the role may not connect now: its password was changed
+  "3D000", // the database is not there: it is being restored
+  "40001", // still in conflict after all repetitions
+  "40P01",
+  "53", // out of disk, memory or connections
+  "55000", // the database takes no connections, or is in recovery
+  "57P", // it starts, stops or has crashed
+  "58", // the server's system fails: input and output
+];
 
-/** Whether the database cannot be reached now: it is away, starts or stops, or has no connection left. */
-export function isAway(error: unknown): boolean {
-  if (error instanceof pg.DatabaseError) return /^(08|57P|53300)/.test(error.code ?? "");
+const networkCodes = [
+  "EADDRNOTAVAIL",
+  "EAI_AGAIN",
+  "ECONNABORTED",
+  "ECONNREFUSED",
+  "ECONNRESET",
+  "EHOSTDOWN",
+  "EHOSTUNREACH",
+  "ENETDOWN",
+  "ENETUNREACH",
+  "ENOTFOUND",
+  "EPIPE",
+  "ETIMEDOUT",
+];
+
+/** Errors of the driver itself have a text alone. */
+const driverTexts =
+  /^(Connection terminated|timeout e|Client has encountered|Client was closed|Query read timeout|Cannot use a pool after)/;
+
+/** Whether the database cannot do its work now: it is away, silent, full, read-only, starts or stops. */
+export function isUnavailable(error: unknown): boolean {
+  const state = sqlState(error);
+  if (state !== null) return unavailable.some((known) => state.startsWith(known));
+  return error instanceof UnreachableError || isConnectionLost(error);
+}
+
+/** Whether the connection that reported it is of no further use. Read-only ones are: the primary may be elsewhere by now. */
+export function isConnectionSpoilt(error: Error): boolean {
+  const state = sqlState(error);
+  return state === null ? isConnectionLost(error) : /^(08|25006|25P03|57P)/.test(state);
+}
+
+/** Whether nobody answered an attempt to connect, not even to refuse it. */
+export function isNoAnswer(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
-  if ("code" in error && connectionCodes.includes(String(error.code))) return true;
-  // Errors of the client library itself have a text alone.
-  return /^(Connection terminated|timeout exceeded when trying to connect|Client has encountered)/.test(
-    error.message,
+  const code = "code" in error ? String(error.code) : "";
+  return (
+    /^(ETIMEDOUT|EHOSTUNREACH|EHOSTDOWN|ENETUNREACH|ENETDOWN)$/.test(code) || /timeout/.test(error.message)
   );
+}
+
+function isConnectionLost(error: unknown): boolean {
+  if (error instanceof SilentServerError) return true;
+  if (!(error instanceof Error)) return false;
+  return ("code" in error && networkCodes.includes(String(error.code))) || driverTexts.test(error.message);
 }

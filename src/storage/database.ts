@@ -1,5 +1,8 @@
 import pg from "pg";
 import { parseExactJson } from "../domain/exact-json.ts";
+import { poolSettings } from "./connection.ts";
+import { isConnectionSpoilt, isNoAnswer, UnreachableError } from "./database-errors.ts";
+import { type SilenceWatch, SilentServerError, watchForSilence } from "./silence.ts";
 
 /** Runs SQL: a pool, or one transaction of it. */
 export type Database = {
@@ -11,13 +14,14 @@ export type Database = {
   transaction<Result>(work: (tx: Database) => Promise<Result>): Promise<Result>;
 };
 
+/** `close` waits a little for statements that run, then drops their connections. */
 export type DatabasePool = Database & { close(): Promise<void> };
 
 /** The most that a process opens at a time; BullMQ opens its own beside them where it runs on Postgres. */
 export const connectionsOfProcess = 12;
 
-/** How long a caller waits for a connection. A receiver must answer 503 well within SNS's 15 seconds. */
-const connectTimeoutMs = 3_000;
+/** For statements that nobody waits for any more when the pool is closed. */
+const closeGraceMs = 2_000;
 
 /**
  * Opens a pool. It connects on first use, and again after the server was away.
@@ -27,25 +31,22 @@ export function openDatabase(
   url: string,
   options: { maxConnections: number; onIdleError: (error: Error) => void },
 ): DatabasePool {
-  const pool = new pg.Pool({
-    connectionString: url,
-    max: options.maxConnections,
-    connectionTimeoutMillis: connectTimeoutMs,
-    application_name: "fanmail",
-    types: { getTypeParser: typeParser },
-    options: "-c timezone=UTC -c idle_in_transaction_session_timeout=60000 -c statement_timeout=60000",
-  });
+  const settings = poolSettings(url);
+  const pool = new pg.Pool({ ...settings, max: options.maxConnections, types: { getTypeParser: typeParser } });
+  const watch = watchForSilence(() => isSilent(settings));
   let isClosing = false;
   // The pool is closed before its sockets are; a server that is stopped right after may still drop them.
   pool.on("error", (error) => {
     if (!isClosing) options.onIdleError(error);
   });
   return {
-    query: (sql, params) => run(pool, sql, params),
-    transaction: (work) => inTransaction(pool, work),
-    close() {
+    query: (sql, params) => withSession(pool, watch, (session) => session.query(sql, params)),
+    transaction: (work) => withSession(pool, watch, (session) => inTransaction(session, work)),
+    async close() {
       isClosing = true;
-      return pool.end();
+      const giveUp = setTimeout(watch.giveUp, closeGraceMs);
+      await pool.end();
+      clearTimeout(giveUp);
     },
   };
 }
@@ -55,65 +56,105 @@ function typeParser(oid: number, format?: "text" | "binary") {
   return oid === pg.types.builtins.JSONB ? parseExactJson : pg.types.getTypeParser(oid, format);
 }
 
-async function run<Row extends pg.QueryResultRow>(
-  client: pg.Pool | pg.PoolClient,
-  sql: string,
-  params: readonly unknown[] = [],
-): Promise<Row[]> {
-  return (await client.query<Row>(sql, [...params])).rows;
+/** A connection that one caller has to itself. */
+type Session = Pick<Database, "query"> & { command(sql: string): Promise<string> };
+
+async function withSession<Result>(
+  pool: pg.Pool,
+  watch: SilenceWatch,
+  work: (session: Session) => Promise<Result>,
+): Promise<Result> {
+  const client = await pool.connect().catch((cause) => {
+    throw new UnreachableError(cause);
+  });
+  let broken: Error | undefined;
+  const lose = (error: Error) => {
+    broken ??= error;
+  };
+  // An error event without a listener ends the process; the query that is under way reports the same error.
+  client.on("error", lose);
+  try {
+    return await work(sessionOf(client, watch, lose));
+  } finally {
+    client.off("error", lose);
+    client.release(broken);
+  }
+}
+
+/** @param lose told when the connection is of no further use. */
+function sessionOf(client: pg.PoolClient, watch: SilenceWatch, lose: (error: Error) => void): Session {
+  let silent: SilentServerError | undefined;
+  const run = async <Row extends pg.QueryResultRow>(sql: string, params: readonly unknown[] = []) => {
+    // What is asked after a statement that was never answered waits behind it.
+    if (silent) throw silent;
+    try {
+      return await watch.guard(client.query<Row>(sql, [...params]));
+    } catch (error) {
+      if (error instanceof SilentServerError) silent = error;
+      if (error instanceof Error && isConnectionSpoilt(error)) lose(error);
+      throw error;
+    }
+  };
+  return {
+    query: async <Row extends pg.QueryResultRow>(sql: string, params?: readonly unknown[]) =>
+      (await run<Row>(sql, params)).rows,
+    command: async (sql) => (await run(sql)).command,
+  };
 }
 
 async function inTransaction<Result>(
-  pool: pg.Pool,
+  session: Session,
   work: (tx: Database) => Promise<Result>,
 ): Promise<Result> {
-  const client = await pool.connect();
-  let broken: Error | undefined;
-  // An error event without a listener ends the process; the query that is under way reports the same error.
-  const onError = (error: Error) => {
-    broken = error;
-  };
-  client.on("error", onError);
   try {
-    await client.query("begin");
-    const result = await work(transactionOf(client));
-    const { command } = await client.query("commit");
+    await session.command("begin isolation level read committed");
+    const result = await work(transactionOf(session));
+    const command = await session.command("commit");
     // After a failed statement whose error was swallowed, the server takes a commit for a rollback.
     if (command !== "COMMIT")
       throw new Error("The transaction was rolled back: a statement in it had failed");
     return result;
   } catch (error) {
-    await client.query("rollback").catch((rollbackError: Error) => {
-      // The connection is of no further use; the first error is the one to tell.
-      broken = rollbackError;
-    });
+    // Should this fail too, the connection is lost, and the first error is the one to tell.
+    await session.command("rollback").catch(() => {});
     throw error;
-  } finally {
-    client.off("error", onError);
-    client.release(broken);
   }
 }
 
-function transactionOf(client: pg.PoolClient): Database {
+function transactionOf(session: Session): Database {
   return {
-    query: (sql, params) => run(client, sql, params),
-    transaction: (work) => withSavepoint(client, work),
+    query: (sql, params) => session.query(sql, params),
+    transaction: (work) => withSavepoint(session, work),
   };
 }
 
 async function withSavepoint<Result>(
-  client: pg.PoolClient,
+  session: Session,
   work: (tx: Database) => Promise<Result>,
 ): Promise<Result> {
-  await client.query("savepoint step");
+  await session.command("savepoint step");
   try {
-    const result = await work(transactionOf(client));
-    await client.query("release savepoint step");
+    const result = await work(transactionOf(session));
+    await session.command("release savepoint step");
     return result;
   } catch (error) {
     // Released too, so that an enclosing step finds its own savepoint under the name. Should this fail, so does
     // the commit; the first error is the one to tell.
-    await client.query("rollback to savepoint step; release savepoint step").catch(() => {});
+    await session.command("rollback to savepoint step; release savepoint step").catch(() => {});
     throw error;
+  }
+}
+
+/** Whether the server takes no new connection either, and does not even refuse it. */
+async function isSilent(settings: pg.ClientConfig): Promise<boolean> {
+  const client = new pg.Client(settings);
+  client.on("error", () => {});
+  try {
+    await client.connect();
+    return false;
+  } catch (error) {
+    return isNoAnswer(error);
+  } finally {
+    client.end().catch(() => {});
   }
 }

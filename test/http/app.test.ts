@@ -188,12 +188,12 @@ describe("while the database is away", () => {
     expect(await ask(away, "/healthz")).toEqual([200, { status: "ok" }]);
   });
 
-  test("a request is answered 500 with its id and without the cause", async () => {
+  test("a request is answered 503 with its id and without the cause", async () => {
     const headers = { authorization: testApiKey, "x-request-id": "mine" };
     const answer = await fetch(`${away.url}/v1/activity`, { headers });
     expect([answer.status, await answer.json()]).toEqual([
-      500,
-      { error: "Internal error", request_id: "mine" },
+      503,
+      { error: "The database cannot be used now", request_id: "mine" },
     ]);
   });
 });

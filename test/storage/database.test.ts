@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { errorText } from "../../src/logger.ts";
 import { type Database, type DatabasePool, openDatabase } from "../../src/storage/database.ts";
-import { isDataError, isRetryable, sqlState } from "../../src/storage/database-errors.ts";
+import { isDataError, isRetryable, isUnavailable, sqlState } from "../../src/storage/database-errors.ts";
 import { type TestDatabase, testDatabase } from "../support/database.ts";
 import { until } from "../support/wait.ts";
 
@@ -188,7 +189,9 @@ test("a database that is not there is an error, not a wait", async () => {
     maxConnections: 1,
     onIdleError: () => {},
   });
-  expect(String(await failureOf(pool.query("select 1")))).toMatch(/ECONNREFUSED/);
+  const failure = await failureOf(pool.query("select 1"));
+  expect(errorText(failure)).toBe("Cannot connect to the database: connect ECONNREFUSED 127.0.0.1:1");
+  expect(isUnavailable(failure)).toBe(true);
   await pool.close();
 });
 
@@ -214,6 +217,36 @@ describe("errors of the server", () => {
     expect(sqlState(error)).toBe(state);
     expect({ isRetryable: isRetryable(error), isDataError: isDataError(error) }).toEqual(kind);
   });
+
+  const passing: [string, string][] = [
+    ["the connection failed", "08006"],
+    ["read-only after a failover", "25006"],
+    ["the password was changed", "28P01"],
+    ["the database is gone for a while", "3D000"],
+    ["still in conflict", "40001"],
+    ["the disk is full", "53100"],
+    ["out of memory", "53200"],
+    ["too many connections", "53300"],
+    ["the database takes no connections", "55000"],
+    ["shutting down", "57P01"],
+    ["crashed", "57P02"],
+    ["starting up", "57P03"],
+    ["input or output failed", "58030"],
+  ];
+  test.each(passing)("%s: the database is unavailable (%s)", async (_what, state) => {
+    const error = await failureOf(db.query(`do $$ begin raise exception using errcode = '${state}'; end $$`));
+    expect([sqlState(error), isUnavailable(error)]).toEqual([state, true]);
+  });
+
+  test.each(["42501", "42P01", "22012", "23505", "57014", "XX000"])(
+    "%s is about the statement, so that repeating it is of no use",
+    async (state) => {
+      const error = await failureOf(
+        db.query(`do $$ begin raise exception using errcode = '${state}'; end $$`),
+      );
+      expect(isUnavailable(error)).toBe(false);
+    },
+  );
 
   test("other errors have no SQLSTATE", () => {
     const refused = Object.assign(new Error("refused"), { code: "ECONNREFUSED" });

@@ -1,5 +1,11 @@
 import type { Express } from "express";
+import { within } from "../../clock.ts";
 import type { Database } from "../../storage/database.ts";
+import { isReadOnly } from "../../storage/database-errors.ts";
+import { assertWritable } from "../../storage/health.ts";
+
+/** Whoever asks for readiness does not wait for long. */
+const answerWithinMs = 4_000;
 
 /** `/healthz`: the process lives. `/readyz`: it can do its work. Neither needs a key. */
 export function registerHealth(app: Express, db: Database): void {
@@ -7,12 +13,11 @@ export function registerHealth(app: Express, db: Database): void {
     response.json({ status: "ok" });
   });
   app.get("/readyz", async (_request, response) => {
-    const isReady = await db.query("select 1").then(
-      () => true,
-      () => false,
-    );
-    response
-      .status(isReady ? 200 : 503)
-      .json({ status: isReady ? "ready" : "the database cannot be reached" });
+    const trouble = await within(answerWithinMs, assertWritable(db), "no answer").then(() => null, troubleOf);
+    response.status(trouble === null ? 200 : 503).json({ status: trouble ?? "ready" });
   });
+}
+
+function troubleOf(error: unknown): string {
+  return isReadOnly(error) ? "the database is read-only" : "the database cannot be reached";
 }
