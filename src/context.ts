@@ -9,6 +9,7 @@ import { migrationsDirectory } from "./package-info.ts";
 import type { QueueConnection } from "./queue/backend.ts";
 import type { Queues } from "./queue/queues.ts";
 import { awsDispatcher } from "./sns/dispatcher.ts";
+import { forgetSessionVariables } from "./storage/connection.ts";
 import { connectionsOfProcess, type DatabasePool, openDatabase } from "./storage/database.ts";
 import { migrate } from "./storage/migrate.ts";
 import { type Partitions, partitionsOf } from "./storage/partitions.ts";
@@ -64,6 +65,7 @@ const queueWarningEveryMs = 1_000;
 /** Opens the database, starting the embedded one where none is configured, and brings its schema up to date. */
 export async function openStore(config: Config, options: ContextOptions = {}): Promise<StoreContext> {
   const log = createLogger(config.logLevel);
+  forgetSessionVariables();
   const server = await databaseServer(config, log, options);
   const db = openDatabase(server.url, {
     maxConnections: connectionsOfProcess,

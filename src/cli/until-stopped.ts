@@ -6,7 +6,7 @@ const stopSignals = ["SIGTERM", "SIGINT", "SIGHUP"] as const;
 
 /** A supervisor that waits longer than this usually kills. */
 const closeWithinMs = 9_500;
-/** Connections that a start leaves behind may keep the process alive no longer. */
+/** Connections to a server that is away may keep the process alive no longer. */
 const lingerMs = 500;
 
 /**
@@ -34,8 +34,7 @@ export async function startedUnlessStopped<Started>(
     return await starting;
   } catch (error) {
     if (!request.aborted) throw error;
-    setTimeout(() => process.exit(0), lingerMs).unref();
-    return null;
+    return endSoon(null);
   } finally {
     request.removeEventListener("abort", onAbort);
   }
@@ -55,10 +54,10 @@ export async function closeInTime(close: () => Promise<void>): Promise<number> {
   const timer = setTimeout(endAtOnce, closeWithinMs);
   try {
     await close();
-    return 0;
+    return endSoon(0);
   } catch (error) {
     process.stderr.write(`fanmail: stopping failed: ${errorText(error)}\n`);
-    return 1;
+    return endSoon(1);
   } finally {
     clearTimeout(timer);
   }
@@ -67,4 +66,11 @@ export async function closeInTime(close: () => Promise<void>): Promise<number> {
 function endAtOnce(): void {
   process.stderr.write("fanmail: stopping took too long; ending at once\n");
   process.exit(1);
+}
+
+/** Ends the process when something still keeps it alive after all has been closed. @returns `result` */
+function endSoon<Result>(result: Result): Result {
+  // With the exit code that the command gets.
+  setTimeout(() => process.exit(), lingerMs).unref();
+  return result;
 }

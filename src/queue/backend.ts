@@ -53,8 +53,7 @@ export function queueDriver(connection: QueueConnection, onError: OnError, trace
 /** Makes or updates BullMQ's own tables, in the schema `bullmq`. */
 export async function migrateQueues(url: string): Promise<void> {
   const { Queue } = withBackend(createPostgresBackend);
-  // BullMQ adds the search path of its own schema to the options.
-  const connection = { ...poolSettings(url, null), max: 1, migrate: true };
+  const connection = { ...queueSettings(url), max: 1, migrate: true };
   const queue = new Queue("fanmail-migrate", { connection });
   // Without a listener an error event would end the process; waitUntilReady rejects with the same error.
   queue.on("error", () => {});
@@ -65,9 +64,15 @@ export async function migrateQueues(url: string): Promise<void> {
   }
 }
 
+/** BullMQ adds the search path of its own schema to the options, and makes its connections that listen from them alone. */
+function queueSettings(url: string) {
+  const { options = "", ...settings } = poolSettings(url, null);
+  return { ...settings, options: `${options} -c idle_session_timeout=0`.trim() };
+}
+
 function postgresDriver(url: string, onError: OnError, traced: Traced): QueueDriver {
   const { Queue, Worker } = withBackend(lastingPostgresBackend);
-  const connection = { ...poolSettings(url, null), max: 4 };
+  const connection = { ...queueSettings(url), max: 4 };
   const queues: { waitUntilReady(): Promise<unknown> }[] = [];
   return {
     queue(name) {
@@ -91,6 +96,8 @@ function postgresDriver(url: string, onError: OnError, traced: Traced): QueueDri
 /** A wake-up that takes longer is left to the sweep. */
 const addWithinMs = 5_000;
 const redisReadyWithinMs = 2_000;
+/** For a Redis that is frozen; jobs take less, because their posts are broken off. */
+const closeWithinMs = 6_000;
 
 type RedisConnection = Exclude<QueueConnection, { kind: "postgres" }>;
 
@@ -117,15 +124,23 @@ function redisDriver(redis: RedisConnection, onError: OnError, traced: Traced): 
       };
     },
     ready: () => readyInTime([forAdding, forWorking]).catch(onError),
-    worker(name, concurrency, work) {
+    worker<Data>(name: string, concurrency: number, work: (data: Data) => Promise<void>) {
       const options = { connection: forWorking, concurrency, prefix: keyPrefix, ...takeOver, ...traced };
-      const worker = new Worker(name, (job) => work(job.data), options);
+      const running = new Set<Promise<void>>();
+      const tracked = (data: Data) => {
+        const job = work(data).finally(() => running.delete(job));
+        running.add(job);
+        return job;
+      };
+      const worker = new Worker(name, (job) => tracked(job.data), options);
       worker.on("error", onError).on("failed", (_job, error) => onError(error));
       return {
-        close() {
-          // BullMQ would wait for Redis to come back.
-          if (forWorking.status !== "ready") forWorking.disconnect();
-          return worker.close();
+        async close() {
+          const closing = worker.close().catch(onError);
+          // BullMQ waits for a Redis that is away to come back; the jobs that run do not need it.
+          const patience = forWorking.status === "ready" ? closeWithinMs : 0;
+          await within(patience, closing, "Redis does not let go of a worker").catch(onError);
+          await Promise.allSettled(running);
         },
       };
     },

@@ -43,13 +43,8 @@ const sessionVariables = [
   "PGBINARY",
 ];
 
-/** Variables that say how to reach a server, as libpq reads them, and what they are called in a URL. */
-const tlsVariables = {
-  PGSSLMODE: "sslmode",
-  PGSSLROOTCERT: "sslrootcert",
-  PGSSLCERT: "sslcert",
-  PGSSLKEY: "sslkey",
-};
+/** Files for TLS: their names in a URL, and libpq's variables. */
+const tlsFiles = { sslrootcert: "PGSSLROOTCERT", sslcert: "PGSSLCERT", sslkey: "PGSSLKEY" };
 
 /** The part of the driver's settings for a pool that is used. */
 export type PoolSettings = {
@@ -72,7 +67,7 @@ export function poolSettings(
   searchPath: string | null = "public",
   environment: NodeJS.ProcessEnv = process.env,
 ): PoolSettings {
-  for (const name of sessionVariables) Reflect.deleteProperty(environment, name);
+  forgetSessionVariables(environment);
   const parsed = parseUrl(url);
   const options = parsed.searchParams.get("options");
   // The driver would let options of the URL take the place of those that are given beside it.
@@ -91,6 +86,11 @@ export function poolSettings(
   };
 }
 
+/** Must come before any connection; the embedded database has one before there is a pool. */
+export function forgetSessionVariables(environment: NodeJS.ProcessEnv = process.env): void {
+  for (const name of sessionVariables) Reflect.deleteProperty(environment, name);
+}
+
 /** WHATWG's URL does not take a user without a host, which means a socket or the default host. */
 function parseUrl(url: string): URL {
   return new URL(url.replace(/^(\w+:\/\/[^/?#]*@)(?=[/?]|$)/, "$1localhost"));
@@ -99,19 +99,22 @@ function parseUrl(url: string): URL {
 /** By default the driver verifies certificates in every mode. */
 function useTlsOfLibpq(params: URLSearchParams, environment: NodeJS.ProcessEnv): void {
   if (params.has("ssl")) return;
-  for (const [variable, name] of Object.entries(tlsVariables)) {
-    const value = environment[variable];
-    if (value && !params.has(name)) params.set(name, value);
+  const given = params.get("sslmode") ?? environment["PGSSLMODE"] ?? "";
+  // libpq would try without TLS first.
+  const mode = given === "allow" ? "disable" : given;
+  if (mode === "") return;
+  for (const [name, variable] of Object.entries(tlsFiles)) {
+    const file = params.get(name) ?? environment[variable];
+    if (mode === "disable" || !file) params.delete(name);
+    else params.set(name, file);
   }
+  params.set("sslmode", mode);
   if (params.get("sslrootcert") === "system") {
     // Node's own list of authorities; libpq verifies the name as well then.
     params.delete("sslrootcert");
     params.set("sslmode", "verify-full");
   }
-  const mode = params.get("sslmode");
-  // libpq would try without TLS first.
-  if (mode === "allow") params.set("sslmode", "disable");
-  if (mode !== null && mode !== "no-verify") params.set("uselibpqcompat", "true");
+  if (mode !== "no-verify") params.set("uselibpqcompat", "true");
 }
 
 /**

@@ -32,7 +32,11 @@ export function openDatabase(
   options: { maxConnections: number; onIdleError: (error: Error) => void },
 ): DatabasePool {
   const settings = poolSettings(url);
-  const pool = new pg.Pool({ ...settings, max: options.maxConnections, types: { getTypeParser: typeParser } });
+  const pool = new pg.Pool({
+    ...settings,
+    max: options.maxConnections,
+    types: { getTypeParser: typeParser },
+  });
   const watch = watchForSilence(() => isSilent(settings));
   let isClosing = false;
   // The pool is closed before its sockets are; a server that is stopped right after may still drop them.

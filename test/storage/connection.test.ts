@@ -131,6 +131,12 @@ describe("TLS is as libpq has it", () => {
     ["?sslmode=require&sslrootcert=system", {}, { sslmode: "verify-full", uselibpqcompat: "true" }],
     ["", { PGSSLMODE: "require" }, { sslmode: "require", uselibpqcompat: "true" }],
     ["?sslmode=disable", { PGSSLMODE: "require" }, { sslmode: "disable", uselibpqcompat: "true" }],
+    [
+      "?sslmode=disable",
+      { PGSSLROOTCERT: "/nowhere/root.crt" },
+      { sslmode: "disable", uselibpqcompat: "true" },
+    ],
+    ["", { PGSSLROOTCERT: "/nowhere/root.crt" }, {}],
     ["?ssl=true", { PGSSLMODE: "disable" }, { ssl: "true" }],
     ["", {}, {}],
   ];
