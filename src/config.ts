@@ -1,6 +1,7 @@
 import { isIP } from "node:net";
 import { resolve } from "node:path";
 import { z } from "zod";
+import { databaseUrlProblem, redisUrlProblem } from "./connection-url.ts";
 import { isRegion } from "./domain/aws-partition.ts";
 import { isTopicArn } from "./domain/sns-message.ts";
 import { type LogLevel, logLevels } from "./logger.ts";
@@ -77,7 +78,12 @@ const urlOf = (protocols: string[], example: string) =>
     );
 const topicArn = z.string().refine(isTopicArn, "holds something that is not the ARN of an SNS topic");
 const queueUrl = urlOf(["https:", "http:"], "https://sqs.eu-west-1.amazonaws.com/123456789012/ses-events");
-const redisUrls = list.pipe(z.array(urlOf(["redis:", "rediss:"], "redis://127.0.0.1:6379")));
+const withoutProblem = (problemOf: (text: string) => string | null) =>
+  z.string().check(({ value, issues }) => {
+    const message = problemOf(value);
+    if (message !== null) issues.push({ code: "custom", message, input: value });
+  });
+const redisUrls = list.pipe(z.array(withoutProblem(redisUrlProblem)));
 const cidr = z.string().refine(isCidr, "holds something that is not a network such as 10.0.0.0/8");
 const key = (message: string) =>
   z
@@ -102,7 +108,7 @@ const apiKey = z
 const Environment = z.object({
   HOST: z.string().default("127.0.0.1"),
   PORT: wholeNumber(0, 65_535).default(3000),
-  DATABASE_URL: urlOf(["postgres:", "postgresql:"], "postgres://user:password@host:5432/fanmail").optional(),
+  DATABASE_URL: withoutProblem(databaseUrlProblem).optional(),
   DATA_DIR: z.string().default(".fanmail"),
   REDIS_URL: redisUrls.default([]),
   SNS_TOPIC_ARNS: list.pipe(z.array(topicArn)).default([]),

@@ -112,8 +112,8 @@ function timeZone({ time_zone }: ServerFacts): Observation[] {
   if (["UTC", "Etc/UTC", "GMT"].includes(time_zone)) return [];
   return [
     warn(
-      `Our sessions are in the time zone ${time_zone} although they ask for UTC, so that days begin at another time.`,
-      "Let the connection pooler hand on the start-up options, or run: alter role <role> set timezone = 'UTC'.",
+      `Our sessions are in the time zone ${time_zone} although they set UTC, so that days begin at another time.`,
+      "Let the connection pooler carry over what a session sets, or run: alter role <role> set timezone = 'UTC'.",
     ),
   ];
 }
