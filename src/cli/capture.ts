@@ -4,7 +4,7 @@ import { type CaptureOptions, type CaptureSummary, captureJournal } from "../cap
 import { pseudonymsOf } from "../domain/pseudonym.ts";
 import type { PseudonymOptions } from "../domain/pseudonym-notification.ts";
 import { estimateJournal } from "../storage/journal-walk.ts";
-import { type Command, print, readArgs, UsageError } from "./command.ts";
+import { type Command, print, readArgs, readTimeOption, UsageError } from "./command.ts";
 import { eventTypeNames, readEventTypes } from "./event-types.ts";
 import { progressBar } from "./progress.ts";
 import { stopRequest } from "./until-stopped.ts";
@@ -35,8 +35,8 @@ export const capture: Command = {
     const { values, positionals } = readArgs(args, options);
     if (positionals.length > 0) throw new UsageError(`Unknown argument: ${positionals.join(" ")}`);
     const chosen = {
-      from: readTime("--from", values.from),
-      to: readTime("--to", values.to),
+      from: readTimeOption("--from", values.from),
+      to: readTimeOption("--to", values.to),
       topicArn: readTopic(values.topic),
       types: values.type === undefined ? null : readEventTypes(values.type),
       quarantined: values.quarantined,
@@ -100,18 +100,6 @@ function report({ captured, read, first, last }: CaptureSummary, out: string | u
     const span = first && last ? `, published from ${first.toISOString()} to ${last.toISOString()}` : "";
     print(`Captured ${captured} of ${read} notifications${span}, in ${out}`);
   }
-}
-
-function readTime(option: string, text: string | undefined): Date | null {
-  if (text === undefined) return null;
-  const isTime = /^\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d{1,3})?)?Z)?$/.test(text);
-  const time = new Date(text);
-  // A day that the month does not have would be taken for one of the next.
-  if (isTime && !Number.isNaN(time.getTime()) && time.toISOString().startsWith(text.slice(0, 10)))
-    return time;
-  throw new UsageError(
-    `${option} must be a day or a time in UTC such as 2026-11-21 or 2026-11-21T12:00Z, not "${text}"`,
-  );
 }
 
 /** Of a topic, or of the queue that stands for it where messages came without an envelope. */

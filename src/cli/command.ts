@@ -1,5 +1,6 @@
 import { type ParseArgsConfig, parseArgs } from "node:util";
 import { type Config, readConfig } from "../config.ts";
+import { readTime } from "../domain/time-text.ts";
 
 type Options = NonNullable<ParseArgsConfig["options"]>;
 
@@ -38,6 +39,19 @@ export function readChoices(what: string, text: string, known: readonly string[]
   const unknown = given.filter((name) => !known.includes(name));
   if (unknown.length === 0) return given;
   throw new UsageError(`Unknown ${what}: ${unknown.join(", ")}. There are: ${known.join(", ")}`);
+}
+
+/**
+ * Reads a time, in the forms that the API takes.
+ * @throws UsageError
+ */
+export function readTimeOption(option: string, text: string | undefined): Date | null {
+  if (text === undefined) return null;
+  const time = readTime(text);
+  if (time) return time.at;
+  throw new UsageError(
+    `${option} must be a day or a time in UTC such as 2026-11-21 or 2026-11-21T12:00Z, not "${text}"`,
+  );
 }
 
 /** The configuration of the environment. @throws ConfigError */

@@ -3,7 +3,7 @@ import type { ChangedActivity } from "../rebuild/compare-activities.ts";
 import { openRebuild, type RebuildOptions, runRebuild } from "../rebuild/rebuild.ts";
 import { estimateJournal } from "../storage/journal-walk.ts";
 import type { Rebuild } from "../storage/rebuilds.ts";
-import { type Command, print, readArgs, UsageError } from "./command.ts";
+import { type Command, print, readArgs, readTimeOption, UsageError } from "./command.ts";
 import { progressBar } from "./progress.ts";
 import { stopRequest } from "./until-stopped.ts";
 import { projectNamed, withStore } from "./with-store.ts";
@@ -35,7 +35,7 @@ export const rebuild: Command = {
       json: { type: "boolean", default: false },
     });
     if (positionals.length > 0) throw new UsageError(`Unknown argument: ${positionals.join(" ")}`);
-    const since = readTime(values.since);
+    const since = readTimeOption("--since", values.since);
     const perSecond = readRate(values.rate);
     const stop = stopRequest();
     const options = { since, perSecond, isDryRun: values["dry-run"], stop };
@@ -111,17 +111,6 @@ function shown(value: unknown): string {
   if (value === null) return "–";
   if (value instanceof Date) return value.toISOString();
   return typeof value === "string" ? value : JSON.stringify(value);
-}
-
-function readTime(text: string | undefined): Date | null {
-  if (text === undefined) return null;
-  const isTime =
-    /^\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d+)?)?Z)?$/.test(text) && !Number.isNaN(Date.parse(text));
-  if (!isTime)
-    throw new UsageError(
-      `--since must be a day or a time in UTC such as 2026-11-01T10:00:00Z, not "${text}"`,
-    );
-  return new Date(text);
 }
 
 function readRate(text: string): number {

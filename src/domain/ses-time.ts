@@ -1,3 +1,5 @@
+import { readTime } from "./time-text.ts";
+
 const earliestMs = Date.UTC(2000, 0, 1);
 const latestMs = Date.UTC(2100, 0, 1);
 
@@ -7,12 +9,10 @@ const latestMs = Date.UTC(2100, 0, 1);
  * @returns null when it is absent, not a time, or not of this century (a partition is made for each month).
  */
 export function parseSesTime(text: string | null | undefined): Date | null {
-  // Date.parse alone makes a time of almost any text with a number, in the zone of the machine.
-  const parts = /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?) ?(?:Z|([+-]\d\d):?(\d\d))?$/.exec(text ?? "");
-  if (parts === null) return null;
-  const [, local, hours = "+00", minutes = "00"] = parts;
-  const timeMs = Date.parse(`${local}${hours}:${minutes}`);
-  return timeMs >= earliestMs && timeMs < latestMs ? new Date(timeMs) : null;
+  const time = readTime(text ?? "");
+  if (time === null || time.isDay) return null;
+  const timeMs = time.at.getTime();
+  return timeMs >= earliestMs && timeMs < latestMs ? time.at : null;
 }
 
 /**

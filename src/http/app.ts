@@ -10,7 +10,7 @@ import { registerDocumentation } from "./documentation.ts";
 import { errorHandler, notFound } from "./errors.ts";
 import { measureRequests } from "./measure-requests.ts";
 import { createRateLimit } from "./rate-limit.ts";
-import type { AnyRoute, Gate } from "./route.ts";
+import { type AnyRoute, type Gate, vocabularyOf } from "./route.ts";
 import { activityRoutes } from "./routes/activity.ts";
 import { deliveryRoutes } from "./routes/deliveries.ts";
 import { domainStatsRoutes } from "./routes/domain-stats.ts";
@@ -39,6 +39,7 @@ export function createApp(api: ApiContext): Express {
       clock: api.clock,
       log: api.log,
     }),
+    vocabularies: routes.map(({ description }) => vocabularyOf(description)),
   };
   for (const route of routes) route.register(app, gate);
   app.use(notFound);

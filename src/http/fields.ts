@@ -1,10 +1,21 @@
 import { z } from "zod";
 import type { Clock } from "../clock.ts";
 import { parseAddress } from "../domain/address.ts";
+import { readTime } from "../domain/time-text.ts";
 
 /*
  * Fields of queries and bodies that several routes take.
  */
+
+/** A field of a body that may be left out; many clients write null for what they do not have. */
+export function optional<Schema extends z.ZodType>(schema: Schema) {
+  return schema.nullish().transform((value) => value ?? undefined);
+}
+
+/** As `optional`, with what stands in its place. */
+export function defaulted<Schema extends z.ZodType>(schema: Schema, value: z.output<Schema>) {
+  return schema.nullish().transform((given) => given ?? value);
+}
 
 export const uuid = z.guid("must be a UUID").transform((text) => text.toLowerCase());
 
@@ -18,6 +29,16 @@ export const emailAddress = z
     issues.addIssue({ code: "custom", message: "must be an email address" });
     return z.NEVER;
   });
+
+/**
+ * An address in a query. Forms encode a blank as `+`, and people leave the `+` of an address as it is: inside of one,
+ * where no blank can be, it is a `+`; at its ends it could be either.
+ */
+export const queriedAddress = z
+  .string()
+  .refine((text) => text.trim() === text, "must not begin or end with a space; write %2B for a plus")
+  .transform((text) => text.replace(/^[^"]*@/, (local) => local.replaceAll(" ", "+")))
+  .pipe(emailAddress);
 
 const bareAddress = /^[^\s<>()[\]\\,;:"@\p{C}]+@[^\s@\p{C}]+\.[^\s@.\p{C}]+$/u;
 
@@ -63,31 +84,41 @@ export const domainName = z
 
 const timeMessage = "must be a time such as 2026-01-31 or 2026-01-31T12:00:00Z";
 
-/** ISO 8601 with an offset, or a date, which is its first moment in UTC. */
-export const time = z
+const timeText = z
   .string()
-  .max(40, timeMessage)
-  .pipe(z.union([z.iso.datetime({ offset: true }), z.iso.date()], timeMessage))
-  .transform((text) => new Date(text))
+  .max(100, timeMessage)
+  .transform((text, issues) => {
+    const time = readTime(withPlus(text));
+    if (time) return time;
+    issues.addIssue({ code: "custom", message: timeMessage });
+    return z.NEVER;
+  });
+
+/** In a URL the `+` of an offset is read as a blank unless it is encoded. */
+function withPlus(text: string): string {
+  return text.replace(/^(.+[T ].+) (\d\d(:?\d\d)?)$/i, "$1+$2");
+}
+
+const examples = ["2026-01-31T12:00:00Z", "2026-01-31"];
+
+/** ISO 8601 or RFC 3339; a date is its first moment. */
+export const time = timeText
+  .transform(({ at }) => at)
   .meta({
     description: "A time such as 2026-01-31T12:00:00Z, or a date, which is its first moment in UTC",
-    examples: ["2026-01-31T12:00:00Z", "2026-01-31"],
+    examples,
   });
 
-/** As `time`, in UTC with up to six digits of a second's fraction, none of which is lost. */
-export const exactTime = z
-  .string()
-  .max(40, timeMessage)
-  .refine((text) => time.safeParse(text).success && hasYear(new Date(text)), timeMessage)
-  .transform((text) => {
-    const fraction = /\.(\d+)/.exec(text)?.[1] ?? "";
-    return new Date(text).toISOString().replace(/\.\d+Z$/, `.${fraction.padEnd(6, "0").slice(0, 6)}Z`);
+/** As `time`, for the end of a period: a date is the whole day. */
+export const untilTime = timeText
+  .transform(({ at, isDay }) => (isDay ? new Date(at.getTime() + dayMs - 1) : at))
+  .meta({
+    description: "A time such as 2026-01-31T12:00:00Z, or a date: up to its last moment in UTC",
+    examples,
   });
 
-/** Whether Postgres takes the year as ISO 8601 writes it, with four digits. */
-function hasYear(at: Date): boolean {
-  return at.getUTCFullYear() >= 1 && at.getUTCFullYear() <= 9999;
-}
+/** As `time`, as text in UTC with six digits of a second's fraction, none of which is lost. */
+export const exactTime = timeText.transform(({ exact }) => exact);
 
 const earliest = new Date("2000-01-01T00:00:00.000Z");
 const dayMs = 86_400_000;

@@ -24,7 +24,7 @@ export function openApiDocument(routes: readonly RouteDescription[]): Json {
       title: "Fanmail",
       version: packageVersion,
       description:
-        "Amazon SES events in, signed webhooks out, and the truth about every email in between. Times are ISO 8601 in UTC. Parameters and fields that are not known are ignored.",
+        "Amazon SES events in, signed webhooks out, and the truth about every email in between. Times are ISO 8601 in UTC. Parameters and fields that are not known are ignored, but a parameter that is evidently meant as a filter is refused.",
       license: { name: "MIT", identifier: "MIT" },
     },
     servers: [{ url: "./" }],

@@ -6,7 +6,9 @@ import type { Scope } from "../domain/api-key.ts";
 import { exactJson } from "../domain/exact-json.ts";
 import type { Authenticate, Caller } from "./auth.ts";
 import { type ErrorShape, nativeErrors, parseInput, useErrorShape } from "./errors.ts";
-import { readJson } from "./read-json.ts";
+import { addToQuery, type Query, readQuery } from "./query.ts";
+import { readJson, readQueryBody, refuseBody } from "./read-json.ts";
+import { assertNoMisspelling, assertUnderstood, type Vocabulary } from "./understood-names.ts";
 
 /** What a handler is given: all of it checked. */
 export type Input<
@@ -38,8 +40,12 @@ type Described<Params extends z.ZodType, Query extends z.ZodType, Body extends z
   tag: string;
   params: Params;
   query: Query;
-  /** Without it, whatever is sent as a body is not read. */
+  /** Without it, a GET or DELETE with a body is refused, and the body of a POST is not read. */
   body?: Body;
+  /** Whether the query may also come as a body of JSON, because the API that is spoken here documents that. */
+  queryInBody?: boolean;
+  /** Whether a field that looks like a misspelled one is refused: what it was to limit would be done in full. */
+  refusesMisspelling?: boolean;
   /** Of a body, in bytes; of more: 413. */
   maxBodyBytes?: number;
   /** Request headers that are read, beside Authorization: each a schema of a string. */
@@ -79,6 +85,8 @@ export type Gate = {
   authenticate: Authenticate;
   /** Counts a request of a key. @throws ApiError 429; sets the headers of the limit. */
   admit(caller: Caller, response: Response): Promise<void>;
+  /** What all routes know. */
+  vocabularies: readonly Vocabulary[];
 };
 
 /** A route as the documentation sees it. */
@@ -99,11 +107,13 @@ export function defineRoute<
   Body extends z.ZodType = z.ZodUndefined,
 >(route: JsonRoute<Params, Query, Body, Answer>): AnyRoute {
   const { status = 200, errorShape = nativeErrors } = route;
+  const shown = { kind: "json" as const, schema: route.answer };
+  const description = { ...route, status, errorShape, answer: shown };
   return {
-    description: { ...route, status, errorShape, answer: { kind: "json", schema: route.answer } },
+    description,
     register(app, gate) {
       app[route.method](route.path, async (request: Request, response: Response) => {
-        const answer = await route.handle(await readInput(route, gate, request, response));
+        const answer = await route.handle(await readInput(description, gate, request, response));
         response.status(status).type("json").send(exactJson(answer));
       });
     },
@@ -115,11 +125,13 @@ export function defineCsvRoute<Params extends z.ZodType, Query extends z.ZodType
   route: CsvRoute<Params, Query>,
 ): AnyRoute {
   const { errorShape = nativeErrors } = route;
+  const shown = { kind: "csv" as const, columns: route.columns };
+  const description = { ...route, status: 200, errorShape, answer: shown };
   return {
-    description: { ...route, status: 200, errorShape, answer: { kind: "csv", columns: route.columns } },
+    description,
     register(app, gate) {
       app[route.method](route.path, async (request: Request, response: Response) => {
-        const input = await readInput(route, gate, request, response);
+        const input = await readInput(description, gate, request, response);
         const pages = await started(route.rows(input));
         response.type("text/csv; charset=utf-8");
         await pipeline(Readable.from(pages, { objectMode: false }), response);
@@ -138,22 +150,62 @@ async function started(pieces: AsyncIterable<string>): Promise<AsyncIterable<str
 }
 
 async function readInput<Params extends z.ZodType, Query extends z.ZodType, Body extends z.ZodType>(
-  route: Described<Params, Query, Body>,
+  route: RouteDescription & Described<Params, Query, Body>,
   gate: Gate,
   request: Request,
   response: Response,
 ): Promise<Input<Params, Query, Body>> {
-  useErrorShape(response, route.errorShape ?? nativeErrors);
+  useErrorShape(response, route.errorShape);
   const caller = await gate.authenticate(request.headers.authorization, route.scope);
   await gate.admit(caller, response);
   const params = parseInput(route.params, request.params);
-  const query = parseInput(route.query, request.query, ", given once");
+  const query = parseInput(route.query, await givenQuery(route, gate, request, response), ", given once");
   const headers = readHeaders(route.headers ?? {}, request);
-  const json = route.body ? await readJson(request, response, route.maxBodyBytes) : undefined;
   // Without a schema the body's type is that of undefined, which zod cannot know.
-  const body = parseInput(route.body ?? z.undefined(), json) as z.output<Body>;
+  const body = (await readBody(route, request, response)) as z.output<Body>;
   const setHeader = (name: string, value: string) => void response.setHeader(name, value);
   return { caller, params, query, body, headers, setHeader };
+}
+
+async function givenQuery(
+  route: RouteDescription,
+  { vocabularies }: Gate,
+  request: Request,
+  response: Response,
+): Promise<Query> {
+  const inUrl = readQuery(request.url);
+  const query = route.queryInBody ? addToQuery(inUrl, await readQueryBody(request, response)) : inUrl;
+  assertUnderstood(Object.keys(query), vocabularyOf(route), vocabularies);
+  return query;
+}
+
+async function readBody(route: RouteDescription, request: Request, response: Response): Promise<unknown> {
+  const isBodyExpected = route.method === "post" || route.queryInBody;
+  if (route.body === undefined) return isBodyExpected ? undefined : refuseBody(request, response);
+  const json = await readJson(request, response, route.maxBodyBytes);
+  const body = parseInput(route.body, json);
+  if (route.refusesMisspelling) assertNoMisspelling(Object.keys(Object(json)), fieldsOf(route.body));
+  return body;
+}
+
+/** The names that a route knows. */
+export function vocabularyOf(route: RouteDescription): Vocabulary {
+  const shown = route.answer.kind === "csv" ? route.answer.columns : rowFieldsOf(route.answer.schema);
+  return {
+    title: `${route.method.toUpperCase()} ${route.path}`,
+    parameters: fieldsOf(route.query),
+    fields: [...fieldsOf(route.body), ...shown],
+  };
+}
+
+/** The fields of what an answer holds in `data`: one thing, or a list of them. */
+function rowFieldsOf(answer: z.ZodType): string[] {
+  const data = answer instanceof z.ZodObject ? answer.shape["data"] : undefined;
+  return fieldsOf(data instanceof z.ZodArray ? data.element : data);
+}
+
+function fieldsOf(schema: unknown): string[] {
+  return schema instanceof z.ZodObject ? Object.keys(schema.shape) : [];
 }
 
 function readHeaders(

@@ -67,7 +67,7 @@ describe("fanmail rebuild", () => {
   test.each([
     [
       ["--since", "yesterday"],
-      '--since must be a day or a time in UTC such as 2026-11-01T10:00:00Z, not "yesterday"',
+      '--since must be a day or a time in UTC such as 2026-11-21 or 2026-11-21T12:00Z, not "yesterday"',
     ],
     [["--since", "2026-13-01"], "--since must be"],
     [["--rate", "fast"], '--rate must be a whole number, not "fast"'],

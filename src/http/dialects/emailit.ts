@@ -50,8 +50,11 @@ function list({ db }: ApiContext): AnyRoute {
     scope: "events:read",
     tag,
     summary: "Events of emails and custom events, the newest first",
-    description: "Events that do not count are left out, and so are types that Emailit has no name for.",
+    description:
+      'Events that do not count are left out, and so are types that Emailit has no name for. As in Emailit\'s examples, the parameters may come as a body of JSON instead: `{"per_page": 10, "filter[type]": "email.loaded"}`.',
     errorShape,
+    queryInBody: true,
+    errors: { 413: "The body is too large", 415: "The body's Content-Encoding is not taken" },
     params: z.object({}),
     query: z.object({
       page: pageNumber,

@@ -5,7 +5,7 @@ import { findRecipient, type Recipient } from "../../storage/recipients.ts";
 import type { ApiContext } from "../api-context.ts";
 import { ApiError, type ErrorShape, parseInput } from "../errors.ts";
 import { eventProperties } from "../event-properties.ts";
-import { addressOrNull, emailAddress, pathText, storableText } from "../fields.ts";
+import { addressOrNull, defaulted, emailAddress, optional, pathText, storableText } from "../fields.ts";
 import { type AnyRoute, defineRoute } from "../route.ts";
 
 const eventTypes = [
@@ -42,8 +42,8 @@ export function vibetraceRoutes(api: ApiContext): AnyRoute[] {
 
 const User = z
   .object({
-    email: emailAddress.optional(),
-    _id: z.string().max(64, "is longer than an id").optional(),
+    email: optional(emailAddress),
+    _id: optional(z.string().max(64, "is longer than an id")),
   })
   .refine(({ email, _id }) => email !== undefined || _id !== undefined, "must hold email or _id");
 
@@ -134,7 +134,7 @@ function readEvent(event: unknown): { name: string; properties: Readonly<Record<
 
 function genericEvent(given: Readonly<Record<string, unknown>>) {
   const { event_name, ...properties } = isObject(given["generic"]) ? given["generic"] : given;
-  const { event_name: name } = parseInput(z.object({ event_name: storableText(255).default("generic") }), {
+  const { event_name: name } = parseInput(z.object({ event_name: defaulted(storableText(255), "generic") }), {
     event_name,
   });
   return { name, properties };

@@ -15,7 +15,7 @@ import { rememberEstimates } from "../../storage/totals.ts";
 import type { ApiContext } from "../api-context.ts";
 import { csvOf } from "../csv.ts";
 import { ApiError } from "../errors.ts";
-import { domainName, emailAddress, pathText, time, uuid } from "../fields.ts";
+import { domainName, pathText, queriedAddress, time, untilTime, uuid } from "../fields.ts";
 import { Pagination, pageAnswer, pageOf, pagingQuery, placeOfNewest } from "../paging.ts";
 import { eventDetailFields, presentDetail } from "../presented-event.ts";
 import { type AnyRoute, defineCsvRoute, defineRoute } from "../route.ts";
@@ -153,13 +153,13 @@ async function includedParts(
 const statusFilters = [...apiStatuses, "opened", "clicked"] as const;
 
 const filters = {
-  email: emailAddress.optional(),
+  email: queriedAddress.optional(),
   status: z.enum(statusFilters, `must be one of ${statusFilters.join(", ")}`).optional(),
   automation_run_id: uuid.optional(),
   campaign_id: uuid.optional(),
   sender_domain: domainName.optional(),
   since: time.optional(),
-  until: time.optional(),
+  until: untilTime.optional(),
 };
 
 function filterOf(projectId: string, query: z.output<z.ZodObject<typeof filters>>): ActivityFilter {

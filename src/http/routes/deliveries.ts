@@ -12,7 +12,7 @@ import {
 import { rememberEstimates } from "../../storage/totals.ts";
 import type { ApiContext } from "../api-context.ts";
 import { ApiError } from "../errors.ts";
-import { pathText, time } from "../fields.ts";
+import { pathText, time, untilTime } from "../fields.ts";
 import { Pagination, pageAnswer, pageOf, pagingQuery } from "../paging.ts";
 import { type AnyRoute, defineRoute } from "../route.ts";
 import {
@@ -49,7 +49,7 @@ function list(api: ApiContext): AnyRoute {
       ...pagingQuery,
       state: z.enum(deliveryStates, `must be one of ${deliveryStates.join(", ")}`).optional(),
       since: time.optional(),
-      until: time.optional(),
+      until: untilTime.optional(),
     }),
     answer: z.object({ success: z.literal(true), data: z.array(Delivery), pagination: Pagination }),
     async handle({ caller: { projectId }, params, query }) {

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { type DomainStats, domainStats } from "../../storage/domain-stats.ts";
 import type { ApiContext } from "../api-context.ts";
-import { time } from "../fields.ts";
+import { time, untilTime } from "../fields.ts";
 import { type AnyRoute, defineRoute } from "../route.ts";
 
 const usualDays = 30;
@@ -18,7 +18,7 @@ export function domainStatsRoutes({ db, clock }: ApiContext): AnyRoute[] {
       summary: "What became of the emails of each sender's domain",
       description: `Without tests. \`since\` and \`until\` are inclusive; the last ${usualDays} days unless given. Up to 1,000 domains, those that send most first.`,
       params: z.object({}),
-      query: z.object({ since: time.optional(), until: time.optional() }),
+      query: z.object({ since: time.optional(), until: untilTime.optional() }),
       answer: z.object({
         success: z.literal(true),
         since: z.string(),

@@ -12,7 +12,17 @@ import { rememberEstimates } from "../../storage/totals.ts";
 import type { ApiContext } from "../api-context.ts";
 import { ApiError } from "../errors.ts";
 import { eventProperties } from "../event-properties.ts";
-import { emailAddress, pastTime, pathText, personAddress, storableText, time } from "../fields.ts";
+import {
+  defaulted,
+  optional,
+  pastTime,
+  pathText,
+  personAddress,
+  queriedAddress,
+  storableText,
+  time,
+  untilTime,
+} from "../fields.ts";
 import { answerOnce, idempotencyHeaders } from "../idempotency.ts";
 import { Pagination, pageAnswer, pageOf, pagingQuery } from "../paging.ts";
 import { CustomEvent, EmailEvent, presentCustomEvent, presentEmailEvent } from "../presented-event.ts";
@@ -33,8 +43,8 @@ const newEvent = ({ clock }: ApiContext) =>
     .object({
       email: personAddress,
       event: storableText(255).meta({ description: "The event's name, such as addtocart or confirmation" }),
-      properties: eventProperties.default({}),
-      timestamp: pastTime(clock).optional().meta({ description: "When it happened; now, unless given" }),
+      properties: defaulted(eventProperties, {}),
+      timestamp: optional(pastTime(clock)).meta({ description: "When it happened; now, unless given" }),
     })
     .refine(({ event, properties }) => hasShortOrderId(event, properties), {
       path: ["properties", "orderId"],
@@ -154,10 +164,10 @@ function trackedAnswer([event]: readonly TrackedEvent[]) {
 
 const listQuery = z.object({
   ...pagingQuery,
-  email: emailAddress.optional(),
+  email: queriedAddress.optional(),
   event: storableText(255).optional(),
   since: time.optional(),
-  until: time.optional(),
+  until: untilTime.optional(),
   include: z.literal("discarded", "takes discarded").optional(),
 });
 

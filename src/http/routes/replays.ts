@@ -13,7 +13,7 @@ import {
 import type { Total } from "../../storage/totals.ts";
 import type { ApiContext } from "../api-context.ts";
 import { ApiError } from "../errors.ts";
-import { pathText, time } from "../fields.ts";
+import { defaulted, optional, pathText, time, untilTime } from "../fields.ts";
 import { Pagination, pageAnswer, pageOf, pagingQuery, placeOfNewest } from "../paging.ts";
 import { type AnyRoute, defineRoute } from "../route.ts";
 import { eventTypes, ratePerSecond } from "./webhook-fields.ts";
@@ -53,14 +53,14 @@ export function replayRoutes(api: ApiContext): AnyRoute[] {
 
 const NewReplay = z.object({
   since: time,
-  until: time.optional().meta({ description: "Now unless given" }),
-  events: eventTypes.optional().meta({ description: "Those of the endpoint, unless given" }),
+  until: optional(untilTime).meta({ description: "Now unless given" }),
+  events: optional(eventTypes).meta({ description: "Those of the endpoint, unless given" }),
   scope: z.enum(scopes, `must be one of ${scopes.join(", ")}`).meta({
     description:
       "`failed`: exhausted. `undelivered`: also held, and events from before the endpoint existed. `all`: also what was delivered",
   }),
-  rate_per_second: ratePerSecond.optional(),
-  dry_run: z.boolean().default(false),
+  rate_per_second: optional(ratePerSecond),
+  dry_run: defaulted(z.boolean(), false),
 });
 
 function start(api: ApiContext): AnyRoute {
@@ -72,7 +72,7 @@ function start(api: ApiContext): AnyRoute {
     tag,
     summary: "Make deliveries again",
     description:
-      "In steps, in the background; a restart does not interrupt it. `since` and `until` are times of events. With `dry_run` nothing is made: the answer is the count.",
+      "In steps, in the background; a restart does not interrupt it. `since` and `until` are times of events. With `dry_run` nothing is made: the answer is the count. A field whose name is a misspelled one is refused.",
     errors: {
       ...noSuchEndpoint,
       409: `The endpoint is disabled, or ${maxRunning} replays of it run already`,
@@ -80,6 +80,7 @@ function start(api: ApiContext): AnyRoute {
     params: byId,
     query: z.object({}),
     body: NewReplay,
+    refusesMisspelling: true,
     status: 202,
     answer: z.object({
       success: z.literal(true),

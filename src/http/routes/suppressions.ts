@@ -11,7 +11,7 @@ import { rememberEstimates } from "../../storage/totals.ts";
 import type { ApiContext } from "../api-context.ts";
 import { csvOf } from "../csv.ts";
 import { ApiError } from "../errors.ts";
-import { addressOrNull, emailAddress, pathText, personAddress } from "../fields.ts";
+import { addressOrNull, defaulted, optional, pathText, personAddress, queriedAddress } from "../fields.ts";
 import { Pagination, pageAnswer, pageOf, pagingQuery, placeOfNewest } from "../paging.ts";
 import { type AnyRoute, defineCsvRoute, defineRoute } from "../route.ts";
 
@@ -29,7 +29,7 @@ const Suppression = z.object({
   source_event_id: z.string().nullable(),
   created_at: z.string(),
 });
-const filters = { email: emailAddress.optional(), reason: reason.optional() };
+const filters = { email: queriedAddress.optional(), reason: reason.optional() };
 
 /** `/v1/suppressions`: the addresses that are not to be written to. */
 export function suppressionRoutes(api: ApiContext): AnyRoute[] {
@@ -81,13 +81,14 @@ const address = personAddress.refine(
 /** One address, or a list of them. */
 const NewSuppressions = z
   .object({
-    email: address.optional(),
-    reason: reason.default("manual"),
-    suppressions: z
-      .array(z.object({ email: address, reason: reason.default("manual") }))
-      .min(1, "must hold at least one address")
-      .max(maxAddresses, `must hold at most ${maxAddresses} addresses`)
-      .optional(),
+    email: optional(address),
+    reason: defaulted(reason, "manual"),
+    suppressions: optional(
+      z
+        .array(z.object({ email: address, reason: defaulted(reason, "manual") }))
+        .min(1, "must hold at least one address")
+        .max(maxAddresses, `must hold at most ${maxAddresses} addresses`),
+    ),
   })
   .transform(({ email, reason, suppressions }, issues) => {
     if (suppressions !== undefined && email === undefined) return suppressions;
@@ -156,7 +157,7 @@ function remove(api: ApiContext): AnyRoute[] {
       summary: "Lift the suppression of the address in the query",
       errors: { 404: "The address is not suppressed" },
       params: z.object({}),
-      query: z.object({ email: emailAddress }),
+      query: z.object({ email: queriedAddress }),
       handle: ({ caller, query }) => lift(caller.projectId, query.email),
     }),
   ];

@@ -6,7 +6,7 @@ import { disableEndpoint, enableEndpoint } from "../../endpoints/switch-endpoint
 import { heldDeliveries } from "../../storage/delivery-queries.ts";
 import type { ApiContext } from "../api-context.ts";
 import { ApiError } from "../errors.ts";
-import { pathText } from "../fields.ts";
+import { defaulted, pathText } from "../fields.ts";
 import { type AnyRoute, defineRoute } from "../route.ts";
 import { presentWhole, WholeDelivery, wholeDeliveryOf } from "./delivery-view.ts";
 import { endpointOf, noSuchEndpoint, present, Webhook } from "./webhook-view.ts";
@@ -60,12 +60,9 @@ function rotateSecret(api: ApiContext): AnyRoute {
     params: byId,
     query: z.object({}),
     body: z.object({
-      overlap_hours: z
-        .number()
-        .min(0, overlapLimits)
-        .max(168, overlapLimits)
-        .default(24)
-        .meta({ description: "How long the old secret signs too" }),
+      overlap_hours: defaulted(z.number().min(0, overlapLimits).max(168, overlapLimits), 24).meta({
+        description: "How long the old secret signs too",
+      }),
     }),
     answer: z.object({ success: z.literal(true), data: Webhook.extend({ secret: z.string() }) }),
     async handle({ caller: { projectId }, params, body }) {

@@ -3,7 +3,7 @@ import { maxNameLength, maxValueLength, readEndpointHeaders } from "../../domain
 import { readEndpointUrl } from "../../domain/endpoint-url.ts";
 import { webhookEventTypes } from "../../domain/event-names.ts";
 import type { EndpointInput } from "../../endpoints/add-endpoint.ts";
-import { storableText } from "../fields.ts";
+import { optional, storableText } from "../fields.ts";
 
 /*
  * What callers say of a webhook endpoint.
@@ -47,27 +47,25 @@ export const ratePerSecond = z.number().min(0.001, rateLimits).max(10_000, rateL
 
 /** All but the URL. */
 export const endpointSettings = {
-  events: eventTypes.optional().meta({ description: "`*`, every type, unless given" }),
+  events: optional(eventTypes).meta({ description: "`*`, every type, unless given" }),
   description: storableText(500).nullable().optional(),
-  headers: headers.optional(),
-  max_in_flight: z
-    .int("must be a whole number from 1 to 1000")
-    .min(1, "must be a whole number from 1 to 1000")
-    .max(1_000, "must be a whole number from 1 to 1000")
-    .optional()
-    .meta({ description: "How many may be on their way at once; 10 unless given" }),
+  headers: optional(headers),
+  max_in_flight: optional(
+    z
+      .int("must be a whole number from 1 to 1000")
+      .min(1, "must be a whole number from 1 to 1000")
+      .max(1_000, "must be a whole number from 1 to 1000"),
+  ).meta({ description: "How many may be on their way at once; 10 unless given" }),
   rate_per_second: ratePerSecond
     .nullable()
     .optional()
     .meta({ description: "At most so many a second; null: as fast as it answers" }),
-  ordered: z
-    .boolean()
-    .optional()
-    .meta({ description: "One at a time and in event order; a failure holds those behind it" }),
-  legacy_signature: z
-    .boolean()
-    .optional()
-    .meta({ description: "Also sign as Really Quick Emails does, in X-RQE-Signature" }),
+  ordered: optional(z.boolean()).meta({
+    description: "One at a time and in event order; a failure holds those behind it",
+  }),
+  legacy_signature: optional(z.boolean()).meta({
+    description: "Also sign as Really Quick Emails does, in X-RQE-Signature",
+  }),
 };
 
 const Settings = z.object(endpointSettings);

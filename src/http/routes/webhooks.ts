@@ -6,7 +6,7 @@ import { countEndpoints, pageOfEndpoints } from "../../storage/endpoints.ts";
 import { readLane } from "../../storage/lanes.ts";
 import type { ApiContext } from "../api-context.ts";
 import { ApiError } from "../errors.ts";
-import { pathText } from "../fields.ts";
+import { optional, pathText } from "../fields.ts";
 import { Pagination, pageAnswer, pageOf, pagingQuery, placeOfNewest } from "../paging.ts";
 import { type AnyRoute, defineRoute } from "../route.ts";
 import { endpointSettings, endpointUrl, settingsOf } from "./webhook-fields.ts";
@@ -106,7 +106,7 @@ function change(api: ApiContext): AnyRoute {
     params: byId,
     query: z.object({}),
     maxBodyBytes,
-    body: z.object({ url: endpointUrl.optional(), ...endpointSettings }),
+    body: z.object({ url: optional(endpointUrl), ...endpointSettings }),
     answer: One,
     async handle({ caller: { projectId }, params, body: { url, ...given } }) {
       const endpoint = await endpointOf(api, projectId, params.id);

@@ -1,0 +1,90 @@
+/** @property at to the millisecond. @property exact in UTC with six digits of a second's fraction. */
+export type TimeText = { at: Date; exact: string; isDay: boolean };
+
+/**
+ * Reads a time in the forms of ISO 8601 and RFC 3339 that are in use: a calendar, ordinal or week date, alone (its first
+ * moment) or with a time of day, with or without separators; in UTC where it names no offset. Of a second's fraction
+ * six digits are kept. A leap second is the first moment of the next day, as in POSIX. A zone in brackets (RFC 9557)
+ * says nothing beside an offset.
+ * @returns null for anything else, for days that no calendar has, and outside of the years 1 to 9999.
+ */
+export function readTime(text: string): TimeText | null {
+  const [, date, clock, zone] = parts.exec(text) ?? [];
+  const dayMs = date === undefined ? null : readDay(date);
+  const time = clock === undefined ? { ms: 0, us: 0, isLeap: false } : readClock(clock);
+  const offsetMs = zone === undefined ? 0 : readOffset(zone);
+  if (dayMs === null || time === null || offsetMs === null) return null;
+  const atMs = dayMs + time.ms - offsetMs;
+  if (time.isLeap && atMs % dayLengthMs < dayLengthMs - 1_000) return null;
+  const at = new Date(time.isLeap ? atMs + 1_000 : atMs);
+  if (at.getUTCFullYear() < 1 || at.getUTCFullYear() > 9999) return null;
+  const exact = at.toISOString().replace("Z", `${String(time.us).padStart(3, "0")}Z`);
+  return { at, exact, isDay: clock === undefined };
+}
+
+const dayLengthMs = 86_400_000;
+
+const parts = /^([\dW-]+)(?:[T ]([\d:.,]+)(?: ?(Z|[+\u2212-][\d:]+)(?:\[[\w/+:!=-]+\])*)?)?$/i;
+
+/** @returns the first moment of the day in UTC. */
+function readDay(date: string): number | null {
+  const [, year, month, day] =
+    /^(\d{4})-(\d\d)-(\d\d)$/.exec(date) ?? /^(\d{4})(\d\d)(\d\d)$/.exec(date) ?? [];
+  if (year !== undefined) return calendarDay(Number(year), Number(month), Number(day));
+  const [, ordinalYear, dayOfYear] = /^(\d{4})-?(\d{3})$/.exec(date) ?? [];
+  if (ordinalYear !== undefined) return ordinalDay(Number(ordinalYear), Number(dayOfYear));
+  const [, weekYear, week, weekday] =
+    /^(\d{4})(?:-W(\d\d)-|W(\d\d))([1-7])$/i.exec(date)?.filter(Boolean) ?? [];
+  return weekYear === undefined ? null : weekDay(Number(weekYear), Number(week), Number(weekday));
+}
+
+function calendarDay(year: number, month: number, day: number): number | null {
+  const date = dateOf(year, month - 1, day);
+  return date.getUTCMonth() === month - 1 && date.getUTCDate() === day ? date.getTime() : null;
+}
+
+function ordinalDay(year: number, day: number): number | null {
+  const date = dateOf(year, 0, day);
+  return day > 0 && date.getUTCFullYear() === year ? date.getTime() : null;
+}
+
+/** The 4th of January is in the first week; a week belongs to the year of its Thursday. */
+function weekDay(year: number, week: number, weekday: number): number | null {
+  const mondayBefore = (dateOf(year, 0, 4).getUTCDay() + 6) % 7;
+  const thursday = dateOf(year, 0, 4 - mondayBefore + 7 * (week - 1) + 3);
+  const isOfYear = week > 0 && thursday.getUTCFullYear() === year;
+  return isOfYear ? thursday.getTime() + (weekday - 4) * dayLengthMs : null;
+}
+
+/** As Date.UTC, which takes the years 0 to 99 for those of the 20th century. */
+function dateOf(year: number, month: number, day: number): Date {
+  const date = new Date(0);
+  date.setUTCFullYear(year, month, day);
+  return date;
+}
+
+/** @property us what is left of a millisecond. @property isLeap `ms` is then that of the second before. */
+function readClock(clock: string): { ms: number; us: number; isLeap: boolean } | null {
+  const [, hour, minute = "", second = "", fraction = ""] =
+    /^(\d\d)(?::?(\d\d)(?::?(\d\d))?)?(?:[.,](\d+))?$/.exec(clock) ?? [];
+  if (hour === undefined || Number(minute) > 59 || Number(second) > 60) return null;
+  const isLeap = second === "60";
+  const wholeMs = Number(hour) * 3_600_000 + Number(minute) * 60_000 + Number(isLeap ? 59 : second) * 1_000;
+  const us = fractionUs(fraction, second !== "" ? 1e6 : minute !== "" ? 60e6 : 3_600e6);
+  // 24:00 is the end of a day, and nothing comes after it.
+  if (wholeMs + us / 1_000 > dayLengthMs) return null;
+  return { ms: wholeMs + Math.floor(us / 1_000), us: us % 1_000, isLeap };
+}
+
+/** The fraction is of the smallest unit that is given. Digits beyond a microsecond are cut off, so that `since` skips nothing. */
+function fractionUs(fraction: string, unitUs: number): number {
+  const digits = BigInt(fraction.slice(0, 30) || "0") * BigInt(unitUs);
+  return Number(digits / 10n ** BigInt(Math.min(fraction.length, 30)));
+}
+
+function readOffset(zone: string): number | null {
+  if (zone.toUpperCase() === "Z") return 0;
+  const [, sign, hours, minutes = "0"] = /^(.)(\d\d)(?::?(\d\d))?$/.exec(zone) ?? [];
+  if (Number(hours) > 23 || Number(minutes) > 59 || sign === undefined) return null;
+  return (sign === "+" ? 1 : -1) * (Number(hours) * 60 + Number(minutes)) * 60_000;
+}
