@@ -6,7 +6,7 @@ export type TimeText = { at: Date; exact: string; isDay: boolean };
  * moment) or with a time of day, with or without separators; in UTC where it names no offset. Of a second's fraction
  * six digits are kept. A leap second is the first moment of the next day, as in POSIX. A zone in brackets (RFC 9557)
  * says nothing beside an offset.
- * @returns null for anything else, for days that no calendar has, and outside of the years 1 to 9999.
+ * @returns null for anything else, for days that no calendar has, and outside of the years 0 to 9999.
  */
 export function readTime(text: string): TimeText | null {
   const [, date, clock, zone] = parts.exec(text) ?? [];
@@ -17,7 +17,7 @@ export function readTime(text: string): TimeText | null {
   const atMs = dayMs + time.ms - offsetMs;
   if (time.isLeap && atMs % dayLengthMs < dayLengthMs - 1_000) return null;
   const at = new Date(time.isLeap ? atMs + 1_000 : atMs);
-  if (at.getUTCFullYear() < 1 || at.getUTCFullYear() > 9999) return null;
+  if (at.getUTCFullYear() < 0 || at.getUTCFullYear() > 9999) return null;
   const exact = at.toISOString().replace("Z", `${String(time.us).padStart(3, "0")}Z`);
   return { at, exact, isDay: clock === undefined };
 }

@@ -36,7 +36,10 @@ export const emailAddress = z
  */
 export const queriedAddress = z
   .string()
-  .refine((text) => text.trim() === text, "must not begin or end with a space; write %2B for a plus")
+  .refine(
+    (text) => text.trim() === text || text.includes("<"),
+    "must not begin or end with a space; write %2B for a plus",
+  )
   .transform((text) => text.replace(/^[^"]*@/, (local) => local.replaceAll(" ", "+")))
   .pipe(emailAddress);
 
@@ -118,7 +121,9 @@ export const untilTime = timeText
   });
 
 /** As `time`, as text in UTC with six digits of a second's fraction, none of which is lost. */
-export const exactTime = timeText.transform(({ exact }) => exact);
+export const exactTime = timeText
+  .refine(({ at }) => at.getUTCFullYear() >= 1, timeMessage)
+  .transform(({ exact }) => exact);
 
 const earliest = new Date("2000-01-01T00:00:00.000Z");
 const dayMs = 86_400_000;

@@ -1,4 +1,5 @@
 import type { Clock } from "../clock.ts";
+import type { Config } from "../config.ts";
 import { isTestAddress, parseAddress } from "../domain/address.ts";
 import { computedId } from "../domain/computed-id.ts";
 import {
@@ -14,10 +15,11 @@ import { trackedWebhook } from "../domain/webhook-event.ts";
 import { oweDeliveries, wakeLanes } from "../endpoints/owe-deliveries.ts";
 import type { Logger } from "../logger.ts";
 import type { Queues } from "../queue/queues.ts";
-import { insertCustomEvents } from "../storage/custom-events.ts";
+import { eventInWindow, insertCustomEvents } from "../storage/custom-events.ts";
 import type { Database } from "../storage/database.ts";
 import { confirmOrders } from "../storage/orders.ts";
 import { inPartitions, type Partitions } from "../storage/partitions.ts";
+import { projectRules } from "../storage/projects.ts";
 import { mergeAttributes } from "../storage/recipient-attributes.ts";
 import { findOrMakeRecipients, type RecipientRow } from "../storage/recipients.ts";
 
@@ -64,13 +66,39 @@ export async function trackEvents(
   events: readonly EventToTrack[],
   guard?: Guard,
 ): Promise<TrackedEvent[]> {
+  return track(context, projectId, events, { guard });
+}
+
+/**
+ * Stores the open of a person as `trackEvents` does. Opens are limited to one in each window, which is the project's;
+ * of those that arrive at once the first to be committed counts.
+ */
+export async function trackOpen(
+  context: TrackContext & { config: Pick<Config, "openWindowSeconds"> },
+  projectId: string,
+  open: EventToTrack,
+): Promise<void> {
+  const rules = await projectRules(context.db, context.config.openWindowSeconds);
+  const windowSeconds = rules.get(projectId)?.openWindowSeconds ?? context.config.openWindowSeconds;
+  await track(context, projectId, [open], { windowSeconds });
+}
+
+/** @property windowSeconds of a single event: it counts where no other of its name and person is that near. */
+type TrackOptions = { guard?: Guard | undefined; windowSeconds?: number };
+
+async function track(
+  context: TrackContext,
+  projectId: string,
+  events: readonly EventToTrack[],
+  { guard, windowSeconds = 0 }: TrackOptions,
+): Promise<TrackedEvent[]> {
   if (events.length === 0) return [];
   const addressed = events.map((event, place) => addressedEvent(event, place, context.clock));
   const times = addressed.map(({ occurred_at }) => occurred_at);
   const { tracked, lanes } = await inPartitions(context.partitions, "events", times, () =>
     context.db.transaction(async (tx) => {
       await guard?.before(tx);
-      const stored = await storeEvents(tx, context.clock, projectId, addressed);
+      const stored = await storeEvents(tx, context.clock, projectId, addressed, windowSeconds);
       await guard?.finish(tx, stored.tracked);
       return stored;
     }),
@@ -96,10 +124,13 @@ async function storeEvents(
   clock: TrackContext["clock"],
   projectId: string,
   events: readonly AddressedEvent[],
+  windowSeconds: number,
 ): Promise<Stored> {
   // Recipients before orders, in every transaction: so none waits for a recipient while it holds an order.
   const recipientOf = await recipientsOf(tx, clock, projectId, events);
-  const decided = decideCustomEvents(events, await holdersOf(tx, projectId, events));
+  const holders = await holdersOf(tx, projectId, events);
+  const opens = windowSeconds > 0 ? await opensInWindow(tx, events, recipientOf, windowSeconds) : undefined;
+  const decided = decideCustomEvents(events, holders, opens);
   const owned = events.map(({ address }, place) => {
     const [event, recipient] = [decided[place], recipientOf.get(address)];
     if (!event || !recipient) throw new Error(`unreachable: event ${place} has no recipient`);
@@ -136,6 +167,24 @@ async function holdersOf(
     return orderId === null ? [] : [{ project_id: projectId, order_id: orderId, event_id: event.id }];
   });
   return confirmations.length === 0 ? new Map() : confirmOrders(tx, confirmations);
+}
+
+/** Of an event that lies in the window of another, that other. */
+async function opensInWindow(
+  tx: Database,
+  events: readonly AddressedEvent[],
+  recipientOf: ReadonlyMap<string, RecipientRow>,
+  windowSeconds: number,
+): Promise<Map<string, string>> {
+  const kept = new Map<string, string>();
+  for (const { id, name, occurred_at, address } of events) {
+    const recipient = recipientOf.get(address);
+    if (!recipient) throw new Error(`unreachable: the event ${id} has no recipient`);
+    const key = { project_id: recipient.project_id, owner_id: recipient.id };
+    const other = await eventInWindow(tx, { ...key, name, occurred_at }, windowSeconds);
+    if (other !== null) kept.set(id, other);
+  }
+  return kept;
 }
 
 async function updateProfiles(tx: Database, projectId: string, owned: readonly OwnedEvent[]): Promise<void> {

@@ -115,7 +115,9 @@ describe("GET /v1/activity", () => {
   });
 
   test("parameters that are foreign to it are ignored", async () => {
-    expect(await found("status=delayed&colour=red&utm_source=a&utm_source=b&_=17&%00=%00")).toEqual(["delayed"]);
+    expect(await found("status=delayed&colour=red&utm_source=a&utm_source=b&_=17&%00=%00")).toEqual([
+      "delayed",
+    ]);
   });
 });
 
@@ -151,9 +153,9 @@ describe("since and until", () => {
     expect(await ids(`since=${noon}&until=${noon}`)).toEqual(["noon"]);
   });
 
-  test("a date is its first moment in UTC", async () => {
+  test("a date is its first moment in UTC, and as `until` its last", async () => {
     expect(await ids("since=2026-11-20&until=2026-11-21")).toEqual(["next", "noon", "midnight"]);
-    expect(await ids("until=2026-11-20")).toEqual(["midnight", "before"]);
+    expect(await ids("until=2026-11-20")).toEqual(["noon", "midnight", "before"]);
   });
 
   test("a time may have an offset", async () => {
@@ -196,7 +198,7 @@ describe("a parameter that is wrong is answered 400, and named", () => {
     [`sender_domain=${"a".repeat(254)}`, "sender_domain is longer than a domain may be"],
     ["since=yesterday", `since ${timeError}`],
     ["since=2026-02-30", `since ${timeError}`],
-    ["since=2026-11-20T12:00:00", `since ${timeError}`],
+    ["since=2026-11-20T12:00:00 CET", `since ${timeError}`],
     ["until=1763640000", `until ${timeError}`],
     ["until=2026-11-20T25:00:00Z", `until ${timeError}`],
   ])("%s", async (text, error) => {

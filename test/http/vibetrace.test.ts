@@ -34,7 +34,7 @@ const created = [
   { results: { message: "Event created", email: "Event was created for the specified user" } },
 ];
 const stored = () =>
-  database.db.query(
+  database.db.query<Record<string, unknown>>(
     "select name, detail -> 'properties' as properties, discarded from events order by created_at, id",
   );
 const refusal = (message: string, description: unknown = expect.any(String)) => ({
@@ -60,7 +60,7 @@ describe("POST /v1/event", () => {
 
   test("answers with a slash at the end too, and knows the user by id", async () => {
     expect(await track({ user: { _id: janeId }, event: { open: {} } }, "/v1/event/")).toEqual(created);
-    expect(await track({ user: { _id: janeId, email: "JANE@example.com" }, event: { open: {} } })).toEqual(
+    expect(await track({ user: { _id: janeId, email: "JANE@example.com" }, event: { login: {} } })).toEqual(
       created,
     );
     expect(await stored()).toHaveLength(2);
@@ -81,6 +81,42 @@ describe("POST /v1/event", () => {
       created,
     );
     expect(await stored()).toMatchObject([{ discarded: null }, { discarded: "duplicate_order" }]);
+  });
+
+  test("one open of a person counts in 20 minutes, also of those that come at once", async () => {
+    const minutesAgo = (minutes: number) => new Date(Date.now() - minutes * 60_000).toISOString();
+    for (const [email, minutes] of [
+      ["jane@example.com", 19],
+      ["joe@example.com", 21],
+    ] as const) {
+      const body = { email, event: "open", timestamp: minutesAgo(minutes) };
+      expect((await service.request("POST", "/v1/events", { body })).status).toBe(201);
+    }
+    const opens = ["jane@example.com", "joe@example.com"].flatMap((email) =>
+      Array.from({ length: 5 }, () => track({ user: { email }, event: { open: { campaign: "spring" } } })),
+    );
+
+    expect(await Promise.all(opens)).toEqual(Array(10).fill(created));
+    const discarded = (await stored()).map((row) => row["discarded"]);
+    expect(discarded.filter((reason) => reason === null)).toHaveLength(3);
+    expect(discarded.filter((reason) => reason === "open_window")).toHaveLength(9);
+    expect(
+      await database.db.query(
+        `select 1 from events join events kept on kept.id::text = events.detail ->> 'kept'
+         where events.discarded = 'open_window' and kept.discarded is null and kept.owner_id = events.owner_id`,
+      ),
+    ).toHaveLength(9);
+  });
+
+  test("opens are limited in the dialect's type alone, and by the window of the project", async () => {
+    await track({ user: jane, event: { open: {} } });
+    await track({ user: jane, event: { generic: { event_name: "open" } } });
+    await service.request("POST", "/v1/events", { body: { ...jane, event: "open" } });
+    await database.db.query("update projects set open_window_seconds = 0");
+    await track({ user: jane, event: { open: {} } });
+    await database.db.query("update projects set open_window_seconds = null");
+
+    expect((await stored()).map((row) => row["discarded"])).toEqual([null, null, null, null]);
   });
 
   test.each<[string, unknown, string, unknown]>([

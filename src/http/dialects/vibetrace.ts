@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { uuidOrNull } from "../../domain/computed-id.ts";
-import { trackEvents } from "../../people/track-events.ts";
+import { trackEvents, trackOpen } from "../../people/track-events.ts";
 import { findRecipient, type Recipient } from "../../storage/recipients.ts";
 import type { ApiContext } from "../api-context.ts";
 import { ApiError, type ErrorShape, parseInput } from "../errors.ts";
@@ -54,7 +54,7 @@ function track(api: ApiContext): AnyRoute {
     scope: "events:write",
     tag,
     summary: "Track an event of a known person",
-    description: `\`event\` holds one of ${eventTypes.join(", ")}. The name of a \`generic\` one is its \`event_name\`. An order that is confirmed again answers the same and counts once.`,
+    description: `\`event\` holds one of ${eventTypes.join(", ")}. The name of a \`generic\` one is its \`event_name\`. An order that is confirmed again answers the same and counts once; so does an open of the same person within 20 minutes, or OPEN_WINDOW_SECONDS.`,
     errorShape,
     maxBodyBytes: 512 * 1024,
     errors: { 404: "The user is not known" },
@@ -69,10 +69,12 @@ function track(api: ApiContext): AnyRoute {
     }),
     answer: z.object({ results: z.object({ message: z.string(), email: z.string() }) }),
     async handle({ caller: { projectId }, body }) {
-      const { name, properties } = readEvent(body.event);
+      const { type, name, properties } = readEvent(body.event);
       const { address } = await knownUser(api, projectId, body.user);
       const occurredAt = api.clock.now();
-      await trackEvents(api, projectId, [{ email: address, name, properties, occurredAt }]);
+      const event = { email: address, name, properties, occurredAt };
+      if (type === "open") await trackOpen(api, projectId, event);
+      else await trackEvents(api, projectId, [event]);
       return {
         results: { message: "Event created", email: "Event was created for the specified user" },
       };
@@ -114,8 +116,10 @@ function userNotFound(): ApiError {
   return new ApiError(404, "User not found", "This email does not exist in our database.");
 }
 
+type VibetraceEvent = { type: string; name: string; properties: Readonly<Record<string, unknown>> };
+
 /** The type is the event's name, but for a generic one, which has a name of its own and may be nested once. */
-function readEvent(event: unknown): { name: string; properties: Readonly<Record<string, unknown>> } {
+function readEvent(event: unknown): VibetraceEvent {
   if (!isObject(event) || Object.keys(event).length === 0) {
     const description = "Please send event information along with user";
     throw new ApiError(400, "Missing event information", description);
@@ -129,7 +133,7 @@ function readEvent(event: unknown): { name: string; properties: Readonly<Record<
   }
   const schema = z.object({ event: z.object({ [type]: eventProperties }) });
   const properties = parseInput(schema, { event: { [type]: event[type] ?? {} } }).event[type] ?? {};
-  return type === "generic" ? genericEvent(properties) : { name: type, properties };
+  return { type, ...(type === "generic" ? genericEvent(properties) : { name: type, properties }) };
 }
 
 function genericEvent(given: Readonly<Record<string, unknown>>) {
