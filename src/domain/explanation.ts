@@ -2,7 +2,7 @@ import { bounceCause } from "./bounce-cause.ts";
 import type { EventDetail } from "./event-detail.ts";
 import type { EmailEventType } from "./event-names.ts";
 import { signOfToday } from "./machine-traffic.ts";
-import { isNotSpam } from "./ses-subtypes.ts";
+import { isHeldBack, isNotSpam } from "./ses-subtypes.ts";
 
 type Explained = { type: EmailEventType; detail: EventDetail; discarded: string | null };
 
@@ -94,8 +94,16 @@ const bouncedAnyhow =
 const automaticReply =
   "A mail program answered by itself, for example with an out-of-office note; the email was not refused, and there is nothing to do.";
 
+const bouncedForOneOfSeveral =
+  "SES reports a bounce without saying for which of the several recipients; it is recorded with the first of them and Fanmail does not suppress anybody, so check all the addresses.";
+
+const bouncedElsewhere =
+  "The bounce is that of another address, to which this one probably forwards its email; Fanmail does not suppress either, so ask the recipient for an address that works.";
+
 function explainBounce(detail: EventDetail): string {
   if (detail.auto_reply) return automaticReply;
+  if (detail.recipient_listed === false) return bouncedForOneOfSeveral;
+  if (detail.reported_address !== undefined && !isHeldBack(detail)) return bouncedElsewhere;
   const ofType = lookUp(bounces, detail.bounce_type);
   return (
     explainCause(detail) ??
@@ -189,18 +197,23 @@ function explainComplaint(detail: EventDetail): string {
   const isCertain = detail.recipient_certain !== false;
   if (subtype === "OnAccountSuppressionList") return explainEarlierComplaint(isCertain);
   if (subtype === "OnTenantSuppressionList") return complainedAboutTenant;
-  const who = isCertain
-    ? "The recipient or their mail provider"
-    : "One of several recipients at the domain, who may have been this one,";
+  const isElsewhere = detail.reported_address !== undefined;
+  const who = complainant(isCertain, isElsewhere);
   if (isNotSpam(detail)) {
     return `${who} reported that the email is not spam; if an earlier complaint has suppressed the address, take it off Fanmail's suppression list and off that of SES.`;
   }
   const { said, advice } = feedbackType
     ? (lookUp(complaints, feedbackType) ?? complainedAnyhow)
     : complainedWithoutReason;
-  return isCertain
+  return isCertain && !isElsewhere
     ? `${who} ${said}; Fanmail suppresses the address, and you should ${advice}.`
     : `${who} ${said}; Fanmail does not suppress the address, but you should ${advice}.`;
+}
+
+function complainant(isCertain: boolean, isElsewhere: boolean): string {
+  if (isElsewhere) return "Somebody at another address, where this one may forward its email,";
+  if (isCertain) return "The recipient or their mail provider";
+  return "One of several recipients at the domain, who may have been this one,";
 }
 
 function explainEarlierComplaint(isCertain: boolean): string {

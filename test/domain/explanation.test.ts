@@ -91,6 +91,11 @@ const sentences = [
     explanation("complained", { complaint_subtype: "OnAccountSuppressionList", ...certainty }),
   ]),
   explanation("complained", { complaint_subtype: "OnTenantSuppressionList" }),
+  explanation("bounced", { ...uncertain, recipient_listed: false }),
+  explanation("bounced", { reported_address: "other@example.org" }),
+  ...[...complaintNames, "NewInSes"].map((name) =>
+    complaint(name, { reported_address: "other@example.org" }),
+  ),
   ...causes.map(([, code]) => bounce("Transient", "General", code)),
   // A server that refuses for good without a reason says no more than the type.
   ...causes.slice(0, -1).map(([, code]) => bounce("Permanent", "General", code)),
@@ -184,6 +189,18 @@ describe("the explanation of a bounce", () => {
     const general = explanation("bounced");
     expect(general).toMatch(/does not know the kind of bounce/);
     expect(strangeNames.map((name) => bounce(name, "General"))).toEqual(strangeNames.map(() => general));
+  });
+
+  test.each<EventDetail>([
+    { recipient_certain: false, recipient_listed: false },
+    { reported_address: "other@example.org" },
+  ])("with %j is not said to suppress, as it does not", (more) => {
+    const detail = { bounce_type: "Permanent", bounce_subtype: "General", status_code: "5.1.1", ...more };
+    const event = { id: "an-id", type: "bounced", occurred_at: new Date(0), detail } as const;
+
+    expect(suppressionOf(event, false)).toBeNull();
+    expect(explanation("bounced", detail)).toMatch(/; .*Fanmail does not suppress/);
+    expect(explanation("complained", more)).toMatch(/; Fanmail does not suppress/);
   });
 
   describe.each<[string, string]>([

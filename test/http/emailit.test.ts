@@ -95,11 +95,13 @@ describe("GET /emailit/v1/events", () => {
       bounce("soft", "Transient", "MailboxFull", failed),
       bounce("unsure", "Undetermined", "Undetermined", failed),
       bounce("reply", "Transient", "General"),
+      sesEvent("Delivery", { messageId: "reply" }),
       sesEvent("Open", { after: 60, detail: { userAgent: "Mozilla/5.0", ipAddress: "192.0.2.1" } }),
     );
 
     expect((await types()).toSorted()).toEqual([
       "email.delivery.hardfail",
+      "email.delivery.sent",
       "email.delivery.softfail",
       "email.delivery.softfail",
     ]);

@@ -96,6 +96,50 @@ const tables = async () => ({
 const sources = () =>
   database.db.query("select inhrelid from pg_inherits where inhparent = 'rebuild_sources'::regclass");
 
+test("lists what the rules of today change in what an earlier version has stored", async () => {
+  await apply([
+    event("Send", 0, "one"),
+    event("Open", 300, "one", { isBotEvent: "Likely" }),
+    event("Click", 400, "one", { link: "https://example.org/" }),
+    event("Click", 400.3, "one", { link: "https://example.org/" }),
+  ]);
+  const today = await database.db.query("select open_count, click_count from activity");
+  await database.db.query(
+    "update events set discarded = null, detail = detail - array['is_bot_event', 'machine', 'kept']",
+  );
+  await database.db.query(
+    `update activity set open_count = 1, click_count = 2, opened_first_at = opened_any_first_at,
+       last_counted_open_at = opened_any_first_at, last_counted_click_at = null,
+       last_counted_open_id = (select id from events where type = 'opened')`,
+  );
+
+  const { ended, fields } = await dryRun();
+
+  expect(ended.change_count).toBe(1);
+  expect(fields.map(([, field]) => field).toSorted()).toEqual([
+    "click_count",
+    "event clicked",
+    "event opened",
+    "event opened",
+    "last_counted_open_at",
+    "last_counted_open_id",
+    "open_count",
+    "opened_first_at",
+  ]);
+  await rebuild();
+  expect(await database.db.query("select open_count, click_count from activity")).toEqual(today);
+  expect((await dryRun()).ended.change_count).toBe(0);
+});
+
+test("does not list signs of machines that an earlier version called otherwise", async () => {
+  await apply([event("Delivery", 5, "one"), event("Open", 6, "one")]);
+  await database.db.query(
+    `update events set detail = detail || '{"machine": "just_delivered"}' where discarded is not null`,
+  );
+
+  expect((await dryRun()).ended.change_count).toBe(0);
+});
+
 test("finds nothing to change after an ordinary run, however its events arrived", async () => {
   for (const payload of life("one")) await apply([payload]);
   await apply([...life("two"), ...life("one")]);
