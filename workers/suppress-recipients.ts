@@ -1,8 +1,10 @@
+import { nothingKnown } from "../src/domain/activity.ts";
 import type { EmailEvent } from "../src/domain/email-event.ts";
-import { type Suppression, suppressionOf } from "../src/domain/suppression.ts";
+import { type Suppression, suppressionOf, tenantSuppressionOf } from "../src/domain/suppression.ts";
 import type { ActivityRow } from "../src/storage/activity.ts";
 import type { Database } from "../src/storage/database.ts";
-import { suppress } from "../src/storage/suppressions.ts";
+import { eventsOfActivities } from "../src/storage/events.ts";
+import { suppress, suppressForTenants } from "../src/storage/suppressions.ts";
 import type { ChangedActivity } from "./changed-activity.ts";
 
 /** An address that was not suppressed before, and the event that says so. */
@@ -19,6 +21,7 @@ export async function suppressRecipients(
       return suppression ? [{ row: { ...row, ...facts }, event, suppression }] : [];
     }),
   );
+  await suppressForTheirTenants(tx, changed);
   if (asked.length === 0) return [];
   const added = await suppress(tx, asked.map(suppressionRow));
   return asked.filter(({ event }) => added.has(event.id));
@@ -32,4 +35,29 @@ function suppressionRow({ row, event, suppression }: SuppressionAdded) {
     source_event_id: event.id,
     since: event.occurred_at,
   };
+}
+
+/** Nobody is told: SES has held the email back itself. Without the tenant's name it is recorded for nobody. */
+async function suppressForTheirTenants(tx: Database, changed: readonly ChangedActivity[]): Promise<void> {
+  const ofTenants = changed.filter(({ facts }) => facts.tenant_name !== null);
+  // Identity feedback has no tags: an event that is known may have waited for the name of its tenant.
+  const named = ofTenants.filter(({ row }) => row.tenant_name === null && isKnown(row)).map(({ row }) => row);
+  const histories = named.length > 0 ? await eventsOfActivities(tx, named) : new Map<string, EmailEvent[]>();
+  const asked = ofTenants.flatMap((one) =>
+    [...one.events, ...one.enriched, ...(histories.get(one.row.id) ?? [])].flatMap((event) =>
+      tenantRows(one, event),
+    ),
+  );
+  if (asked.length > 0) await suppressForTenants(tx, asked);
+}
+
+function isKnown({ current_status }: ActivityRow): boolean {
+  return current_status !== nothingKnown.current_status;
+}
+
+function tenantRows({ row, facts: { tenant_name } }: ChangedActivity, event: EmailEvent) {
+  const reason = tenantSuppressionOf(event, row.is_test);
+  if (reason === null || tenant_name === null) return [];
+  const { project_id, recipient: address } = row;
+  return [{ project_id, address, tenant_name, reason, source_event_id: event.id, since: event.occurred_at }];
 }

@@ -20,9 +20,14 @@ export type MailFacts = {
   campaign_id: string | null;
   automation_run_id: string | null;
   template_id: string | null;
+  /** The tenant of SES that it was sent for; null: none. */
+  tenant_name: string | null;
   tags: Record<string, string[]> | null;
   is_test: boolean;
 };
+
+/** In characters, of the name of a tenant. */
+export const maxTenantName = 256;
 
 /** Reads the facts of one recipient's email. An ill-formed uuid in a tag is ignored, not fatal. */
 export function mailFacts(mail: SesMail, recipient: Address, isPrimary: boolean): MailFacts {
@@ -43,9 +48,15 @@ export function mailFacts(mail: SesMail, recipient: Address, isPrimary: boolean)
     campaign_id: uuidOrNull(tag("campaign_id")),
     automation_run_id: uuidOrNull(tag("automation_run_id")),
     template_id: uuidOrNull(tag("template_id")),
+    tenant_name: tenantName(tag("ses:tenant-name")),
     tags,
     is_test: isTestAddress(recipient.matched),
   };
+}
+
+/** AWS allows 64 characters; what is far longer is no name, and would not fit an index. */
+function tenantName(tag: string | null): string | null {
+  return tag !== null && tag.length > 0 && tag.length <= maxTenantName ? tag : null;
 }
 
 function firstAddress(texts: readonly (string | null | undefined)[]): Address | undefined {
@@ -82,6 +93,7 @@ export function mergeFacts(one: MailFacts, other: MailFacts): MailFacts {
     campaign_id: greater(one.campaign_id, other.campaign_id),
     automation_run_id: greater(one.automation_run_id, other.automation_run_id),
     template_id: greater(one.template_id, other.template_id),
+    tenant_name: greater(one.tenant_name, other.tenant_name),
     tags: unitedTags(one.tags, other.tags),
     is_test: one.is_test,
   };

@@ -33,3 +33,14 @@ export function suppressionOf({ type, detail }: EmailEvent, isTest: boolean): Su
   }
   return null;
 }
+
+/**
+ * The reason, where SES held an email back because of the suppression list of its tenant: the address is not to be
+ * written to for that tenant, and for others nothing follows.
+ */
+export function tenantSuppressionOf({ type, detail }: EmailEvent, isTest: boolean): SuppressionReason | null {
+  if (isTest || detail.reported_address !== undefined || detail.recipient_certain === false) return null;
+  if (type === "bounced" && detail.bounce_subtype === tenantsEcho) return "bounce";
+  const isComplaint = type === "complained" && !isNotSpam(detail);
+  return isComplaint && detail.complaint_subtype === tenantsEcho ? "complaint" : null;
+}

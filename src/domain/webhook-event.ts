@@ -25,6 +25,7 @@ export type WebhookActivity = Pick<
   | "campaign_id"
   | "automation_run_id"
   | "template_id"
+  | "tenant_name"
   | "tags"
   | "is_test"
 > & { project_id: string; id: string };
@@ -49,6 +50,7 @@ export function emailWebhook(activity: WebhookActivity, event: EmailEvent, recor
     campaign_id: activity.campaign_id,
     automation_run_id: activity.automation_run_id,
     template_id: activity.template_id,
+    tenant_name: activity.tenant_name,
     tags: activity.tags ?? {},
   });
   return webhook(event.id, webhookName(type), activity, recordedAt, data);
@@ -69,6 +71,8 @@ export function suppressionWebhook(
   const data = () => ({
     ...mailOf(activity),
     reason,
+    // The list of the project: that of a tenant is told of only where somebody changes it by hand.
+    tenant_name: null,
     source_event_id: sourceId,
     event_timestamp: occurred_at.toISOString(),
     bounce_type: detail.bounce_type ?? null,
@@ -91,7 +95,7 @@ export function listChangeWebhook(
   unique: string,
   type: "suppression.added" | "suppression.removed",
   projectId: string,
-  change: { recipient: string; reason: string; source_event_id: string | null },
+  change: { recipient: string; reason: string; tenant_name: string | null; source_event_id: string | null },
   changedAt: Date,
 ): WebhookEvent {
   const data = () => ({

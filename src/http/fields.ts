@@ -1,6 +1,7 @@
 import { z } from "zod";
 import type { Clock } from "../clock.ts";
 import { parseAddress } from "../domain/address.ts";
+import { maxTenantName } from "../domain/mail-facts.ts";
 import { readTime } from "../domain/time-text.ts";
 
 /*
@@ -77,6 +78,11 @@ export function storableText(max: number) {
 export function isStorable(text: string): boolean {
   return text.isWellFormed() && !text.includes("\u0000");
 }
+
+/** The name of a tenant of SES. */
+export const tenantName = storableText(maxTenantName).meta({
+  description: "A tenant of SES, as the tag ses:tenant-name names it",
+});
 
 /** A domain name, in lower case. */
 export const domainName = z

@@ -14,7 +14,7 @@ export type ListContext = {
 };
 
 /** @property address in the form that is matched. */
-export type AddressToSuppress = { address: string; reason: ListedReason };
+export type AddressToSuppress = { address: string; reason: ListedReason; tenant_name: string | null };
 
 /**
  * Suppresses addresses by hand, all or none, and tells endpoints of those that were not suppressed before.
@@ -31,28 +31,43 @@ export async function suppressByHand(
     const rows = listed.map((one) => ({ project_id: projectId, since: now, ...one }));
     const unlisted = await addToList(tx, rows);
     // Of an address that is given twice the first one stands.
-    const reasons = new Map(listed.toReversed().map(({ address, reason }) => [address, reason]));
-    const webhooks = [...unlisted].map((recipient) => {
-      const change = { recipient, reason: reasons.get(recipient) ?? "manual", source_event_id: null };
+    const reasons = new Map(listed.toReversed().map((one) => [nameOf(one), one.reason]));
+    const webhooks = unlisted.map((one) => {
+      const reason = reasons.get(nameOf(one)) ?? "manual";
+      const change = {
+        recipient: one.address,
+        reason,
+        tenant_name: one.tenant_name,
+        source_event_id: null,
+      };
       return listChangeWebhook(clock.newId(), "suppression.added", projectId, change, now);
     });
-    return { added: unlisted.size, lanes: await oweDeliveries(tx, projectId, webhooks) };
+    return { added: unlisted.length, lanes: await oweDeliveries(tx, projectId, webhooks) };
   });
   await wakeLanes(context, lanes);
   return added;
 }
 
-/** Lifts a suppression, whatever it came from, and tells endpoints. @returns whether the address was suppressed. */
+function nameOf({ address, tenant_name }: Pick<AddressToSuppress, "address" | "tenant_name">): string {
+  return JSON.stringify([address, tenant_name]);
+}
+
+/**
+ * Lifts a suppression, whatever it came from, and tells endpoints.
+ * @param tenantName whose list it is on; null: that of the project.
+ * @returns whether the address was suppressed.
+ */
 export async function liftSuppression(
   context: ListContext,
   projectId: string,
   address: string,
+  tenantName: string | null,
 ): Promise<boolean> {
   const { db, clock } = context;
   const lanes = await db.transaction(async (tx) => {
-    const removed = await removeFromList(tx, projectId, address);
+    const removed = await removeFromList(tx, projectId, address, tenantName);
     if (removed === null) return null;
-    const change = { recipient: address, ...removed };
+    const change = { recipient: address, tenant_name: tenantName, ...removed };
     const webhook = listChangeWebhook(clock.newId(), "suppression.removed", projectId, change, clock.now());
     return oweDeliveries(tx, projectId, [webhook]);
   });

@@ -24,13 +24,14 @@ export type ActivityFilter = {
   automationRunId?: string | undefined;
   campaignId?: string | undefined;
   senderDomain?: string | undefined;
+  tenantName?: string | undefined;
   /** Both inclusive. */
   since?: Date | undefined;
   until?: Date | undefined;
 };
 
 const columns = `project_id, id, tagged_id, created_at, message_id, recipient_as_sent, sent_at, subject, sender_email,
-  sender_name, email_type, campaign_id, automation_run_id, template_id, tags, is_test, current_status, delivered_at,
+  sender_name, email_type, campaign_id, automation_run_id, template_id, tenant_name, tags, is_test, current_status, delivered_at,
   bounced_at, complained_at, opened_first_at, clicked_first_at, opened_any_first_at, clicked_any_first_at, open_count,
   click_count, recipient_certain, to_char(created_at, 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as created_at_exact`;
 
@@ -80,6 +81,7 @@ function matching(filter: ActivityFilter, after?: Cursor): Conditions {
   add("automation_run_id = ?", filter.automationRunId);
   add("campaign_id = ?", filter.campaignId);
   add("sender_domain = ?", filter.senderDomain);
+  add("tenant_name = ?", filter.tenantName);
   add("created_at >= ?", filter.since);
   // Answers show milliseconds; a time that they show includes its row.
   add("created_at < ?::timestamptz + interval '1 millisecond'", filter.until);

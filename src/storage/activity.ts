@@ -30,6 +30,7 @@ const factColumns: Columns<MailFacts> = {
   campaign_id: "uuid",
   automation_run_id: "uuid",
   template_id: "uuid",
+  tenant_name: "text",
   tags: "jsonb",
   is_test: "boolean",
 };

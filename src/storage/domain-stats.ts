@@ -12,17 +12,19 @@ export type DomainStats = {
   unique_clicks: number;
 };
 
+/** @property since, until inclusive, of the time of the first record. */
+export type StatsFilter = { projectId: string; since: Date; until: Date; tenantName?: string | undefined };
+
 const maxDomains = 1_000;
 
 /**
  * Emails by the domain of their sender, tests left out, the domains that send most first. Sent are those that SES
  * took and did not hold back; bounced those that stayed so. A complaint of which SES does not say whose of several
  * recipients it was counts once.
- * @param since, until inclusive, of the time of the first record.
  */
 export async function domainStats(
   db: Database,
-  { projectId, since, until }: { projectId: string; since: Date; until: Date },
+  { projectId, since, until, tenantName }: StatsFilter,
 ): Promise<DomainStats[]> {
   return db.query<DomainStats>(
     `select sender_domain as domain,
@@ -39,8 +41,9 @@ export async function domainStats(
        count(clicked_first_at)::integer as unique_clicks
      from activity
      where project_id = $1 and not is_test
+       and ($4::text is null or tenant_name = $4)
        and created_at >= $2 and created_at < $3::timestamptz + interval '1 millisecond'
      group by sender_domain order by total_sent desc, sender_domain limit ${maxDomains}`,
-    [projectId, since, until],
+    [projectId, since, until, tenantName ?? null],
   );
 }

@@ -26,16 +26,10 @@ export type ErasedRows = {
  * order that workers lock them in.
  */
 export async function eraseRows(tx: Database, erasure: Erasure): Promise<ErasedRows> {
-  const { project_id, address, keep_suppression } = erasure;
   const activities = await eraseActivities(tx, erasure);
   const recipient = await eraseRecipient(tx, erasure);
-  const removed = keep_suppression
-    ? []
-    : await tx.query("delete from suppressions where project_id = $1 and address = $2 returning address", [
-        project_id,
-        address,
-      ]);
-  return { ...activities, ...recipient, isSuppressionRemoved: removed.length > 0 };
+  const isSuppressionRemoved = erasure.keep_suppression ? false : await eraseSuppressions(tx, erasure, null);
+  return { ...activities, ...recipient, isSuppressionRemoved };
 }
 
 /**
@@ -53,11 +47,24 @@ export async function eraseLateRows(tx: Database, erasure: Erasure & { created_a
     [project_id, address],
   );
   if (keep_suppression) return;
-  await tx.query("delete from suppressions where project_id = $1 and address = $2 and since <= $3", [
-    project_id,
-    address,
-    created_at,
-  ]);
+  await eraseSuppressions(tx, erasure, created_at);
+}
+
+/** From the lists of the project and of its tenants. @param until null: whatever its time. @returns whether there was one. */
+async function eraseSuppressions(
+  tx: Database,
+  { project_id, address }: Erasure,
+  until: Date | null,
+): Promise<boolean> {
+  const isTheirs =
+    "project_id = $1 and address = $2 and ($3::timestamptz is null or since <= $3) returning address";
+  const removed = await tx.query(
+    `with tenants as (delete from tenant_suppressions where ${isTheirs}),
+       project as (delete from suppressions where ${isTheirs})
+     select address from tenants union all select address from project`,
+    [project_id, address, until],
+  );
+  return removed.length > 0;
 }
 
 /** @param sentUntil only emails that were sent by then; all, unless given. */

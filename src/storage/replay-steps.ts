@@ -122,7 +122,7 @@ export async function nextMissedEvents(
        ${exactTime} as occurred_at_exact,
        events.created_at as recorded_at, events.detail -> 'properties' as properties, events.project_id,
        events.owner_id as activity_id, message_id, recipient_as_sent, tagged_id, campaign_id, automation_run_id,
-       template_id, tags, is_test, recipients.id as recipient_id, recipients.address
+       template_id, tenant_name, tags, is_test, recipients.id as recipient_id, recipients.address
      from events
      left join activity on events.type <> 'custom'
        and activity.project_id = events.project_id and activity.id = events.owner_id

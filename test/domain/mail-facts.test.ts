@@ -19,6 +19,7 @@ const mail = {
     template_id: [uuid("d")],
     email_type: ["newsletter"],
     "ses:source-ip": ["192.0.2.10"],
+    "ses:tenant-name": ["acme"],
   },
 };
 const facts = mailFacts(mail, jane, true);
@@ -40,6 +41,7 @@ describe("mailFacts", () => {
       campaign_id: uuid("b"),
       automation_run_id: uuid("c"),
       template_id: uuid("d"),
+      tenant_name: "acme",
       tags: mail.tags,
       is_test: false,
     });
@@ -60,6 +62,7 @@ describe("mailFacts", () => {
       campaign_id: null,
       automation_run_id: null,
       template_id: null,
+      tenant_name: null,
       tags: null,
       is_test: false,
     });

@@ -2,7 +2,12 @@ import { describe, expect, test } from "vitest";
 import type { EmailEvent } from "../../src/domain/email-event.ts";
 import type { EventDetail } from "../../src/domain/event-detail.ts";
 import { emailEventTypes } from "../../src/domain/event-names.ts";
-import { type Suppression, suppressionOf } from "../../src/domain/suppression.ts";
+import {
+  type Suppression,
+  type SuppressionReason,
+  suppressionOf,
+  tenantSuppressionOf,
+} from "../../src/domain/suppression.ts";
 import { oneEvent } from "./activity-histories.ts";
 
 const bounce: Suppression = { reason: "bounce", isEcho: false };
@@ -74,6 +79,32 @@ test.each(emailEventTypes.filter((type) => type !== "bounced" && type !== "compl
     expect(suppressionOf(oneEvent(type, 0, detail), false)).toBeNull();
   },
 );
+
+describe("the list of a tenant", () => {
+  const onList = "OnTenantSuppressionList";
+
+  test.each<[string, EmailEvent, SuppressionReason | null]>([
+    ["a bounce", bounced("Permanent", onList), "bounce"],
+    ["a bounce of another type", bounced("Undetermined", onList), "bounce"],
+    ["a complaint", complained({ complaint_subtype: onList }), "complaint"],
+    ["a bounce of another reason", bounced("Permanent", "General"), null],
+    ["one of the list of the account", bounced("Permanent", "OnAccountSuppressionList"), null],
+    [
+      "one that may be another's",
+      oneEvent("bounced", 0, { bounce_subtype: onList, recipient_certain: false }),
+      null,
+    ],
+    [
+      "one of another mailbox",
+      oneEvent("bounced", 0, { bounce_subtype: onList, reported_address: "x@example.net" }),
+      null,
+    ],
+    ["an open", oneEvent("opened", 0, { bounce_subtype: onList }), null],
+  ])("%s comes to what it says", (_what, event, expected) => {
+    expect(tenantSuppressionOf(event, false)).toBe(expected);
+    expect(tenantSuppressionOf(event, true)).toBeNull();
+  });
+});
 
 test("mail to the mailbox simulator suppresses nobody", () => {
   const events = [

@@ -27,7 +27,7 @@ async function csv(query = "", key?: string): Promise<string[]> {
   return text.slice(0, -1).split("\n");
 }
 const head =
-  "id,created_at,email_type,campaign_id,automation_run_id,template_id,message_id,subject,sender_email,sender_name,recipient_primary,current_status,sent_at,delivered_at,bounced_at,complained_at,opened_first_at,clicked_first_at,opened_any_first_at,clicked_any_first_at,open_count,click_count,recipient_certain,is_test,tags";
+  "id,created_at,email_type,campaign_id,automation_run_id,template_id,message_id,subject,sender_email,sender_name,recipient_primary,current_status,sent_at,delivered_at,bounced_at,complained_at,opened_first_at,clicked_first_at,opened_any_first_at,clicked_any_first_at,open_count,click_count,recipient_certain,is_test,tags,tenant_name";
 
 test("holds every field of a row, and quotes what needs it", async () => {
   await feed(
@@ -52,7 +52,7 @@ test("holds every field of a row, and quotes what needs it", async () => {
       "receipt,,,,message-1,'=1+1,shop@example.org",
       '"Shop, ""The"""',
       "jane@example.com,delivered,2026-11-20T10:00:00.000Z,2026-11-20T10:00:02.000Z,,,,,,,0,0,true,false",
-      '"{""email_type"":[""receipt""]}"',
+      '"{""email_type"":[""receipt""]}",',
     ].join(","),
   ]);
 });

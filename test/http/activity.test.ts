@@ -79,6 +79,7 @@ describe("GET /v1/activity/:id", () => {
           recipient_certain: true,
           is_test: false,
           tags,
+          tenant_name: null,
         },
       },
     ]);
@@ -118,6 +119,7 @@ describe("GET /v1/activity/:id", () => {
           recipient_certain: true,
           is_test: false,
           tags: {},
+          tenant_name: null,
         },
       },
     ]);

@@ -63,6 +63,7 @@ describe("POST /v1/suppressions", () => {
             since: expect.stringMatching(/Z$/),
             source_event_id: null,
             created_at: expect.stringMatching(/Z$/),
+            tenant_name: null,
           },
         ],
         pagination: { page: 1, per_page: 50, total: 1, total_pages: 1, next_cursor: null },
@@ -183,10 +184,10 @@ describe("the list", () => {
 
     expect([answer.status, answer.headers.get("content-type")]).toEqual([200, "text/csv; charset=utf-8"]);
     expect(await answer.text()).toBe(
-      `email,reason,since,source_event_id,created_at\njane@example.com,bounce,2026-11-20T10:00:05.000Z,${event?.id},${row?.created_at.toISOString()}\n`,
+      `email,reason,since,source_event_id,created_at,tenant_name\njane@example.com,bounce,2026-11-20T10:00:05.000Z,${event?.id},${row?.created_at.toISOString()},\n`,
     );
     expect(await (await service.get("/v1/suppressions.csv?reason=manual")).text()).toBe(
-      "email,reason,since,source_event_id,created_at\n",
+      "email,reason,since,source_event_id,created_at,tenant_name\n",
     );
   });
 });

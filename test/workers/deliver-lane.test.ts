@@ -88,6 +88,7 @@ test("an event arrives once, signed as Standard Webhooks wants it, with everythi
       campaign_id: "6f1b1f0a-5e1c-4b6e-9f64-5b0d3e0c8a11",
       automation_run_id: null,
       template_id: null,
+      tenant_name: null,
       tags: { campaign_id: ["6F1B1F0A-5E1C-4B6E-9F64-5B0D3E0C8A11"] },
     },
   });

@@ -190,6 +190,7 @@ describe("suppressions", () => {
           message_id: "one",
           recipient: "Jane@EXAMPLE.com",
           reason: "bounce",
+          tenant_name: null,
           source_event_id: event?.id,
           event_timestamp: timeAfter(9),
           bounce_type: "Permanent",

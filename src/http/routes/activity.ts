@@ -15,7 +15,7 @@ import { rememberEstimates } from "../../storage/totals.ts";
 import type { ApiContext } from "../api-context.ts";
 import { csvOf } from "../csv.ts";
 import { ApiError } from "../errors.ts";
-import { domainName, pathText, queriedAddress, time, untilTime, uuid } from "../fields.ts";
+import { domainName, pathText, queriedAddress, tenantName, time, untilTime, uuid } from "../fields.ts";
 import { Pagination, pageAnswer, pageOf, pagingQuery, placeOfNewest } from "../paging.ts";
 import { eventDetailFields, presentDetail } from "../presented-event.ts";
 import { type AnyRoute, defineCsvRoute, defineRoute } from "../route.ts";
@@ -56,6 +56,7 @@ const Activity = z.object({
   recipient_certain: z.boolean(),
   is_test: z.boolean(),
   tags: z.record(z.string(), z.array(z.string())),
+  tenant_name: text.meta({ description: "The tenant of SES that it was sent for" }),
   events: z.array(ActivityEvent).optional(),
   html_content: text.optional(),
 });
@@ -158,6 +159,7 @@ const filters = {
   automation_run_id: uuid.optional(),
   campaign_id: uuid.optional(),
   sender_domain: domainName.optional(),
+  tenant_name: tenantName.optional(),
   since: time.optional(),
   until: untilTime.optional(),
 };
@@ -170,6 +172,7 @@ function filterOf(projectId: string, query: z.output<z.ZodObject<typeof filters>
     automationRunId: query.automation_run_id,
     campaignId: query.campaign_id,
     senderDomain: query.sender_domain,
+    tenantName: query.tenant_name,
     since: query.since,
     until: query.until,
   };
@@ -211,6 +214,7 @@ function present(row: ReadActivity): z.input<typeof Activity> {
     recipient_certain: row.recipient_certain,
     is_test: row.is_test,
     tags: row.tags ?? {},
+    tenant_name: row.tenant_name,
   };
 }
 

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { type DomainStats, domainStats } from "../../storage/domain-stats.ts";
 import type { ApiContext } from "../api-context.ts";
-import { time, untilTime } from "../fields.ts";
+import { tenantName, time, untilTime } from "../fields.ts";
 import { type AnyRoute, defineRoute } from "../route.ts";
 
 const usualDays = 30;
@@ -18,7 +18,11 @@ export function domainStatsRoutes({ db, clock }: ApiContext): AnyRoute[] {
       summary: "What became of the emails of each sender's domain",
       description: `Without tests. \`since\` and \`until\` are inclusive; the last ${usualDays} days unless given. Up to 1,000 domains, those that send most first.`,
       params: z.object({}),
-      query: z.object({ since: time.optional(), until: untilTime.optional() }),
+      query: z.object({
+        since: time.optional(),
+        until: untilTime.optional(),
+        tenant_name: tenantName.optional(),
+      }),
       answer: z.object({
         success: z.literal(true),
         since: z.string(),
@@ -40,7 +44,7 @@ export function domainStatsRoutes({ db, clock }: ApiContext): AnyRoute[] {
       async handle({ caller: { projectId }, query }) {
         const until = query.until ?? clock.now();
         const since = query.since ?? new Date(until.getTime() - usualDays * dayMs);
-        const domains = await domainStats(db, { projectId, since, until });
+        const domains = await domainStats(db, { projectId, since, until, tenantName: query.tenant_name });
         const period = { since: since.toISOString(), until: until.toISOString() };
         return { success: true as const, ...period, data: domains.map(withRate) };
       },

@@ -11,7 +11,15 @@ import { rememberEstimates } from "../../storage/totals.ts";
 import type { ApiContext } from "../api-context.ts";
 import { csvOf } from "../csv.ts";
 import { ApiError } from "../errors.ts";
-import { addressOrNull, defaulted, optional, pathText, personAddress, queriedAddress } from "../fields.ts";
+import {
+  addressOrNull,
+  defaulted,
+  optional,
+  pathText,
+  personAddress,
+  queriedAddress,
+  tenantName,
+} from "../fields.ts";
 import { Pagination, pageAnswer, pageOf, pagingQuery, placeOfNewest } from "../paging.ts";
 import { type AnyRoute, defineCsvRoute, defineRoute } from "../route.ts";
 
@@ -28,8 +36,18 @@ const Suppression = z.object({
     .meta({ description: "When the event happened that says so, or when it was listed by hand" }),
   source_event_id: z.string().nullable(),
   created_at: z.string(),
+  tenant_name: z
+    .string()
+    .nullable()
+    .meta({ description: "The tenant of SES that it is for alone; null: the whole project" }),
 });
-const filters = { email: queriedAddress.optional(), reason: reason.optional() };
+const filters = {
+  email: queriedAddress.optional(),
+  reason: reason.optional(),
+  tenant_name: tenantName.optional().meta({
+    description: "The list of this tenant of SES, `*` for all lists; unless given that of the project",
+  }),
+};
 
 /** `/v1/suppressions`: the addresses that are not to be written to. */
 export function suppressionRoutes(api: ApiContext): AnyRoute[] {
@@ -48,7 +66,7 @@ function list({ db, clock }: ApiContext): AnyRoute {
     query: z.object({ ...pagingQuery, ...filters }),
     answer: z.object({ success: z.literal(true), data: z.array(Suppression), pagination: Pagination }),
     async handle({ caller: { projectId }, query }) {
-      const filter = { projectId, address: query.email, reason: query.reason };
+      const filter = filterOf(projectId, query);
       const page = await Promise.all([listSuppressions(db, filter, pageOf(query)), count(filter)]);
       return pageAnswer(query, page, present, placeOfNewest);
     },
@@ -67,10 +85,17 @@ function csv({ db }: ApiContext): AnyRoute {
     query: z.object(filters),
     columns,
     rows({ caller: { projectId }, query }) {
-      const filter = { projectId, address: query.email, reason: query.reason };
+      const filter = filterOf(projectId, query);
       return csvOf(columns, (page) => listSuppressions(db, filter, page), placeOfNewest, present);
     },
   });
+}
+
+function filterOf(
+  projectId: string,
+  { email, reason, tenant_name }: z.output<z.ZodObject<typeof filters>>,
+): SuppressionFilter {
+  return { projectId, address: email, reason, tenantName: tenant_name };
 }
 
 const address = personAddress.refine(
@@ -78,21 +103,33 @@ const address = personAddress.refine(
   "is an address of the mailbox simulator, which is never suppressed",
 );
 
+const more = {
+  reason: defaulted(reason, "manual"),
+  tenant_name: tenantName
+    .refine((name) => name !== "*", "must be one tenant")
+    .nullish()
+    .meta({
+      description:
+        "For this tenant of SES alone, otherwise for the whole project; beside a list, of all that name none",
+    }),
+};
+
 /** One address, or a list of them. */
 const NewSuppressions = z
   .object({
     email: optional(address),
-    reason: defaulted(reason, "manual"),
+    ...more,
     suppressions: optional(
       z
-        .array(z.object({ email: address, reason: defaulted(reason, "manual") }))
+        .array(z.object({ email: address, ...more }))
         .min(1, "must hold at least one address")
         .max(maxAddresses, `must hold at most ${maxAddresses} addresses`),
     ),
   })
-  .transform(({ email, reason, suppressions }, issues) => {
-    if (suppressions !== undefined && email === undefined) return suppressions;
-    if (email !== undefined && suppressions === undefined) return [{ email, reason }];
+  .transform(({ email, reason, tenant_name = null, suppressions }, issues) => {
+    if (suppressions !== undefined && email === undefined)
+      return suppressions.map((one) => ({ ...one, tenant_name: one.tenant_name ?? tenant_name }));
+    if (email !== undefined && suppressions === undefined) return [{ email, reason, tenant_name }];
     issues.addIssue({
       code: "custom",
       path: ["email"],
@@ -120,7 +157,7 @@ function add(api: ApiContext): AnyRoute {
       added: z.number().meta({ description: "How many were not suppressed before" }),
     }),
     async handle({ caller, body }) {
-      const listed = body.map(({ email, reason }) => ({ address: email, reason }));
+      const listed = body.map(({ email, ...one }) => ({ address: email, ...one }));
       const added = await suppressByHand(api, caller.projectId, listed);
       return { success: true as const, total: body.length, added };
     },
@@ -136,9 +173,10 @@ function remove(api: ApiContext): AnyRoute[] {
     description: "Whatever it came from. Webhook `suppression.removed`.",
     answer: z.object({ success: z.literal(true), removed: z.literal(1) }),
   };
-  const lift = async (projectId: string, email: string) => {
+  const ofTenant = { tenant_name: tenantName.optional() };
+  const lift = async (projectId: string, email: string, tenant: string | undefined) => {
     const address = addressOrNull(email);
-    const isLifted = address !== null && (await liftSuppression(api, projectId, address));
+    const isLifted = address !== null && (await liftSuppression(api, projectId, address, tenant ?? null));
     if (!isLifted) throw new ApiError(404, "This address is not suppressed");
     return { success: true as const, removed: 1 as const };
   };
@@ -148,8 +186,8 @@ function remove(api: ApiContext): AnyRoute[] {
       path: "/v1/suppressions/:email",
       summary: "Lift the suppression of an address",
       params: z.object({ email: pathText }),
-      query: z.object({}),
-      handle: ({ caller, params }) => lift(caller.projectId, params.email),
+      query: z.object(ofTenant),
+      handle: ({ caller, params, query }) => lift(caller.projectId, params.email, query.tenant_name),
     }),
     defineRoute({
       ...shared,
@@ -157,8 +195,8 @@ function remove(api: ApiContext): AnyRoute[] {
       summary: "Lift the suppression of the address in the query",
       errors: { 404: "The address is not suppressed" },
       params: z.object({}),
-      query: z.object({ email: queriedAddress }),
-      handle: ({ caller, query }) => lift(caller.projectId, query.email),
+      query: z.object({ email: queriedAddress, ...ofTenant }),
+      handle: ({ caller, query }) => lift(caller.projectId, query.email, query.tenant_name),
     }),
   ];
 }
@@ -170,5 +208,6 @@ function present(row: ListedSuppression): z.input<typeof Suppression> {
     since: row.since.toISOString(),
     source_event_id: row.source_event_id,
     created_at: row.created_at.toISOString(),
+    tenant_name: row.tenant_name,
   };
 }
