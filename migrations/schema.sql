@@ -131,9 +131,13 @@ create table deliveries (
   finished_at timestamp with time zone,
   schedule_step integer not null default 0,
   traceparent text,
+  last_attempt_at timestamp with time zone,
+  last_status integer,
+  last_failure text,
   constraint deliveries_pkey PRIMARY KEY (project_id, id),
   constraint deliveries_state_check CHECK ((state = ANY (ARRAY['pending'::text, 'leased'::text, 'succeeded'::text, 'retrying'::text, 'exhausted'::text, 'held'::text, 'cancelled'::text])))
 ) with (fillfactor=80);
+CREATE INDEX deliveries_attempted ON public.deliveries USING btree (project_id, endpoint_id, last_attempt_at, id) WHERE (last_attempt_at IS NOT NULL);
 CREATE INDEX deliveries_due ON public.deliveries USING btree (project_id, endpoint_id, due_at, id) WHERE (state = ANY (ARRAY['pending'::text, 'retrying'::text]));
 CREATE INDEX deliveries_leased ON public.deliveries USING btree (project_id, endpoint_id) WHERE (state = 'leased'::text);
 CREATE INDEX deliveries_of_endpoint ON public.deliveries USING btree (project_id, endpoint_id, id);

@@ -16,9 +16,10 @@ import { type Partitions, partitionsOf } from "./storage/partitions.ts";
 import { openTracing } from "./tracing/open-tracing.ts";
 import type { Tracing } from "./tracing/tracing.ts";
 import { type AddressGuard, createAddressGuard } from "./webhooks/address-guard.ts";
-import { webhookDispatcher } from "./webhooks/dispatcher.ts";
+import { type WebhookConnections, webhookConnections } from "./webhooks/connections.ts";
 import type { ResolveHost } from "./webhooks/resolve-host.ts";
 import { createSecretBox, type SecretBox } from "./webhooks/secret-box.ts";
+import { createSocketRoom, roomOfProcess } from "./webhooks/socket-room.ts";
 
 /** What commands use that read or change what is stored. */
 export type StoreContext = {
@@ -45,7 +46,7 @@ export type Context = StoreContext & {
   /** Reaches AWS: certificates, confirmations. */
   awsDispatcher: Dispatcher;
   /** Reaches customers' systems. */
-  webhookDispatcher: Dispatcher;
+  webhookConnections: WebhookConnections;
 };
 
 export type ContextOptions = {
@@ -113,19 +114,21 @@ export async function openContext(config: Config, options: ContextOptions = {}):
     const connection = queueConnection(config, store.databaseUrl);
     const queues = await unlessStopped(openQueues(connection, onError, tracing.isOn), options.stop);
     const aws = options.awsDispatcher ?? awsDispatcher();
-    const customers = webhookDispatcher(store.addressGuard);
+    const room = createSocketRoom(roomOfProcess());
+    const customers = webhookConnections(store.addressGuard, room);
     return {
       ...store,
       queues,
       metrics: createMetrics(),
       tracing,
       awsDispatcher: aws,
-      webhookDispatcher: customers,
+      webhookConnections: customers,
       async close() {
         // Connections end in the order of their servers' liking; that is no trouble any more.
         isClosing = true;
         await queues.close();
-        await Promise.all([aws.destroy(), customers.destroy(), tracing.close()]);
+        customers.destroy();
+        await Promise.all([aws.destroy(), tracing.close()]);
         await store.close();
       },
     };

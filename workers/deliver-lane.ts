@@ -6,8 +6,9 @@ import { type EndpointKeys, openKeys } from "../src/endpoints/endpoint-keys.ts";
 import { errorText } from "../src/logger.ts";
 import type { DeliverJob } from "../src/queue/jobs.ts";
 import { finishLease, leaseDue } from "../src/storage/delivery-leases.ts";
-import { lockLane, writeAllowance } from "../src/storage/lanes.ts";
+import { lockLane, type TurningEndpoint, writeAllowance } from "../src/storage/lanes.ts";
 import { attemptTimeoutMs } from "../src/webhooks/post.ts";
+import type { Places } from "../src/webhooks/socket-room.ts";
 import {
   inOrderMs,
   postDeliveries,
@@ -18,7 +19,7 @@ import {
 
 type LaneContext = Pick<
   Context,
-  "db" | "clock" | "queues" | "secretBox" | "webhookDispatcher" | "metrics" | "tracing" | "log"
+  "db" | "clock" | "queues" | "secretBox" | "webhookConnections" | "metrics" | "tracing" | "log"
 >;
 
 /** Outlasts the last attempt of a turn and the writing of its outcome, so that nobody else posts the same meanwhile. */
@@ -50,26 +51,38 @@ export async function deliverLane(
 
 /** @returns whether more is likely to be due now. */
 async function postDue(context: LaneContext, job: DeliverJob, stopping: AbortSignal): Promise<boolean> {
-  const taken = await takeDue(context, job);
-  if ("waitMs" in taken) {
-    if (taken.waitMs === 0 || taken.waitMs > longestWaitMs) return false;
-    await pause(taken.waitMs, stopping);
-    return true;
+  const places = await context.webhookConnections.room.take(stopping);
+  if (places === null) return false;
+  try {
+    const taken = await takeDue(context, job, places);
+    if ("waitMs" in taken) {
+      if (taken.waitMs === 0 || taken.waitMs > longestWaitMs) return false;
+      places.keep(0);
+      await pause(taken.waitMs, stopping);
+      return true;
+    }
+    const { endpoint, due } = taken;
+    places.keep(endpoint.ordered ? 1 : due.length);
+    const keys = await openedKeys(context, taken);
+    if (keys === null) return false;
+    const onPosted = endpoint.ordered ? () => {} : places.leave;
+    return await postDeliveries(context, taken, { ...endpoint, ...keys }, { stopping, onPosted });
+  } finally {
+    places.keep(0);
   }
-  const keys = await openedKeys(context, taken);
-  return keys !== null && postDeliveries(context, taken, { ...taken.endpoint, ...keys }, stopping);
 }
 
 /** @returns how long to wait where there is nothing to post now; 0: until woken. */
 async function takeDue(
   { db, clock }: LaneContext,
   job: DeliverJob,
+  places: Places,
 ): Promise<TakenDeliveries | { waitMs: number }> {
   return db.transaction(async (tx) => {
     const endpoint = await lockLane(tx, job);
     if (endpoint === null || endpoint.state !== "enabled") return { waitMs: 0 };
-    const { lane, allowance, rate_per_second: rate, now } = endpoint;
-    const size = turnSize(lane, endpoint.max_in_flight, now);
+    const { allowance, rate_per_second: rate, now } = endpoint;
+    const size = placesFor(endpoint, places);
     if (size === 0) return { waitMs: 0 };
     const limit = rate === null ? size : Math.min(size, allowedNow(allowance, rate, now));
     if (rate !== null && limit <= 0) return { waitMs: msUntilAllowed(allowance, rate, now) };
@@ -79,6 +92,12 @@ async function takeDue(
     if (rate !== null) await writeAllowance(tx, endpoint, afterTaking(allowance, rate, due.length, now));
     return { endpoint, leaseId: lease.id, limit, due };
   });
+}
+
+/** Those of an ordered lane need one place: they are posted one after the other. */
+function placesFor({ ordered, lane, max_in_flight, now }: TurningEndpoint, places: Places): number {
+  const size = turnSize(lane, max_in_flight, now);
+  return size === 0 || ordered ? size : places.grow(size);
 }
 
 /** Secrets that do not open are no fault of the receiver: nothing is used up, and the lane rests. */
@@ -92,7 +111,7 @@ async function openedKeys(
     metrics.countAttempts("our_fault", due.length);
     log.error({ endpoint_id: endpoint.id, cause: errorText(error) }, "secrets of a webhook endpoint");
     await finishLease(db, endpoint, leaseId, due.map(released));
-    await restAfterOurFault({ db }, endpoint);
+    await restAfterOurFault({ db }, endpoint, "all");
     return null;
   }
 }

@@ -1,5 +1,5 @@
 import type { Context } from "../src/context.ts";
-import { type DeliveryOutcome, type MadeAttempt, outcomeOf } from "../src/domain/delivery-outcome.ts";
+import { type MadeAttempt, outcomeOf } from "../src/domain/delivery-outcome.ts";
 import { laneAfter, reasonToDisable } from "../src/domain/lane-state.ts";
 import { disableFailedEndpoint, reportDisabled } from "../src/endpoints/disable-endpoint.ts";
 import { makeAttempt, type PostedEndpoint } from "../src/endpoints/make-attempt.ts";
@@ -11,7 +11,7 @@ import { lockLane, pauseLane, type TurningEndpoint, writeLane } from "../src/sto
 
 type PostContext = Pick<
   Context,
-  "db" | "clock" | "queues" | "webhookDispatcher" | "metrics" | "tracing" | "log"
+  "db" | "clock" | "queues" | "webhookConnections" | "metrics" | "tracing" | "log"
 >;
 
 /** An endpoint, and deliveries of it that are leased. */
@@ -24,19 +24,27 @@ export type TakenDeliveries = {
 
 /** How long deliveries that were taken together are posted one after the other. */
 export const inOrderMs = 10_000;
-const pauseAfterOurFaultSeconds = 30;
+/** A delivery that cannot be posted for a fault of ours is put off for so long, and others go first. */
+const putOffMs = 60_000;
+/** For so long a lane rests where nothing of a turn could be posted: what is next in it may fare no better. */
+const restSeconds = { some: 5, all: 30 };
 
 /** A delivery after its attempt; `made` is null when none was. */
-type Posted = FinishedDelivery & { made: MadeAttempt | null };
+type Posted = FinishedDelivery & { made: MadeAttempt | null; isOurFault: boolean };
 
-/** Posts what was taken and writes all outcomes. @returns whether more is likely to be due now. */
+/**
+ * Posts what was taken and writes all outcomes.
+ * @param onPosted told after each post.
+ * @returns whether more is likely to be due now.
+ */
 export async function postDeliveries(
   context: PostContext,
   { endpoint, leaseId, limit, due }: TakenDeliveries,
   posted: PostedEndpoint,
-  stopping: AbortSignal,
+  { stopping, onPosted }: { stopping: AbortSignal; onPosted: () => void },
 ): Promise<boolean> {
-  const post = (delivery: LeasedDelivery) => postDelivery(context, posted, delivery, stopping);
+  const post = (delivery: LeasedDelivery) =>
+    postDelivery(context, posted, delivery, stopping).finally(onPosted);
   const finished = endpoint.ordered ? await inOrder(due, post) : await Promise.all(due.map(post));
   const disabled = await retryConflicts(() =>
     context.db.transaction((tx) => writeOutcomes(context, tx, endpoint, leaseId, finished)),
@@ -45,22 +53,37 @@ export async function postDeliveries(
     reportDisabled(context, endpoint.id, disabled.reason);
     await wakeLanes(context, disabled.lanes);
   }
-  const isOurFault = finished.every(({ made }) => made === null) && !stopping.aborted;
-  if (isOurFault) await restAfterOurFault(context, endpoint);
-  return !isOurFault && (due.length === limit || finished.some(({ made }) => made === null));
+  const ourFaults = finished.filter(({ isOurFault }) => isOurFault).length;
+  if (ourFaults === finished.length || (endpoint.ordered && ourFaults > 0)) {
+    await restAfterOurFault(context, endpoint, endpoint.ordered ? "all" : "some");
+    return false;
+  }
+  const isReleased = finished.some(({ made, isOurFault }) => made === null && !isOurFault);
+  return due.length === limit || isReleased;
 }
 
-/** Nothing of it is the receiver's fault, and nothing is used up; trying again at once would come to the same. */
+/**
+ * Nothing of it is the receiver's fault, and nothing is used up; trying again at once would come to the same.
+ * @param concerned whether all deliveries of the lane have to wait for what is wrong.
+ */
 export async function restAfterOurFault(
   { db }: Pick<PostContext, "db">,
   endpoint: TurningEndpoint,
+  concerned: "some" | "all",
 ): Promise<void> {
-  await pauseLane(db, endpoint, pauseAfterOurFaultSeconds);
+  await pauseLane(db, endpoint, restSeconds[concerned]);
 }
 
 /** What was not posted is due as before. */
-export function released({ id }: LeasedDelivery): FinishedDelivery {
-  return { delivery_id: id, outcome: { state: "released" }, attempt: null };
+export function released({ id }: LeasedDelivery): Posted {
+  const outcome = { state: "released", delayMs: 0 } as const;
+  return { delivery_id: id, outcome, attempt: null, made: null, isOurFault: false };
+}
+
+/** What could not be posted. */
+function putOff({ id }: LeasedDelivery): Posted {
+  const outcome = { state: "released", delayMs: putOffMs } as const;
+  return { delivery_id: id, outcome, attempt: null, made: null, isOurFault: true };
 }
 
 /** One after the other; those behind a failure, or for which there is no time left, are taken again. */
@@ -73,7 +96,7 @@ async function inOrder(
   for (const delivery of due) {
     const isOver = finished.some(({ outcome }) => !["succeeded", "exhausted"].includes(outcome.state));
     const hasTime = performance.now() - startedMs < inOrderMs;
-    finished.push(isOver || !hasTime ? { ...released(delivery), made: null } : await post(delivery));
+    finished.push(isOver || !hasTime ? released(delivery) : await post(delivery));
   }
   return finished;
 }
@@ -86,20 +109,15 @@ async function postDelivery(
 ): Promise<Posted> {
   const { clock, metrics, log } = context;
   const { result, row } = await makeAttempt(context, endpoint, delivery, stopping);
-  if (result.kind === "released") return { ...released(delivery), made: null };
+  if (result.kind === "released") return released(delivery);
   if (result.kind === "our-fault") {
     metrics.countAttempts("our_fault");
     log.error({ delivery_id: delivery.id, cause: result.message }, "webhook not posted");
-    return { ...released(delivery), made: null };
+    return putOff(delivery);
   }
   metrics.countAttempts(result.failure ?? "succeeded");
-  const { status, failure } = result;
-  log.debug(
-    { delivery_id: delivery.id, endpoint_id: endpoint.id, attempt: delivery.attempts + 1, status, failure },
-    "webhook posted",
-  );
   const outcome = outcomeOf(result, delivery.schedule_step + 1, clock.random());
-  return { delivery_id: delivery.id, outcome, attempt: row, made: result };
+  return { delivery_id: delivery.id, outcome, attempt: row, made: result, isOurFault: false };
 }
 
 /** @returns that the endpoint was disabled, and whom to tell; null when it was not. */
@@ -124,6 +142,6 @@ async function writeOutcomes(
   return lanes && { reason, lanes };
 }
 
-function delayOf(outcome: DeliveryOutcome | { state: "released" }): number {
+function delayOf(outcome: FinishedDelivery["outcome"]): number {
   return outcome.state === "retrying" ? outcome.delayMs : 0;
 }

@@ -1,5 +1,4 @@
 import { randomBytes } from "node:crypto";
-import { Agent } from "undici";
 import { z } from "zod";
 import { pause, systemClock } from "../clock.ts";
 import { readOrMake } from "../data-dir.ts";
@@ -9,7 +8,10 @@ import { webhookSecret } from "../domain/webhook-signature.ts";
 import { type Listener, openListener } from "../endpoints/listener.ts";
 import { packageVersion } from "../package-info.ts";
 import type { ToldWebhook } from "../storage/deliveries.ts";
+import { createAddressGuard } from "../webhooks/address-guard.ts";
+import { type WebhookConnections, webhookConnections } from "../webhooks/connections.ts";
 import { postWebhook } from "../webhooks/post.ts";
+import { createSocketRoom } from "../webhooks/socket-room.ts";
 import { type Command, environmentConfig, print, readArgs, readChoices, UsageError } from "./command.ts";
 import { findService, readServiceUrl } from "./service-address.ts";
 import { stopRequest } from "./until-stopped.ts";
@@ -66,15 +68,17 @@ function greeting(forward: string | null, secret: string): string {
 }
 
 async function hear(listener: Listener, options: HearOptions): Promise<void> {
-  const dispatcher = new Agent();
+  // Whoever runs the command names the address.
+  const everywhere = createAddressGuard({ allowedCidrs: ["0.0.0.0/0", "::/0"] });
+  const connections = webhookConnections(everywhere, createSocketRoom(1));
   try {
     while (!options.stopping.aborted) {
       const told = await listener.next();
-      for (const webhook of told) await show(webhook, options, dispatcher);
+      for (const webhook of told) await show(webhook, options, connections);
       if (told.length === 0) await pause(lookEveryMs, options.stopping);
     }
   } finally {
-    await dispatcher.destroy();
+    connections.destroy();
   }
 }
 
@@ -83,11 +87,15 @@ const About = z.object({
   data: z.object({ recipient: z.string().nullish(), email: z.string().nullish() }),
 });
 
-async function show(webhook: ToldWebhook, options: HearOptions, dispatcher: Agent): Promise<void> {
+async function show(
+  webhook: ToldWebhook,
+  options: HearOptions,
+  connections: WebhookConnections,
+): Promise<void> {
   const { forward, asJson } = options;
   if (asJson) print(webhook.body);
   const answer =
-    forward === null ? "" : `  → ${answerText(await post(webhook, forward, options, dispatcher))}`;
+    forward === null ? "" : `  → ${answerText(await post(webhook, forward, options, connections))}`;
   const { data } = About.parse(JSON.parse(webhook.body));
   const time = systemClock.now().toISOString().slice(11, 19);
   const line = `${time}  ${webhook.event_type}  ${data.recipient ?? data.email ?? ""}${answer}`;
@@ -99,12 +107,12 @@ function post(
   { event_id, body }: ToldWebhook,
   url: string,
   { secret, stopping }: HearOptions,
-  dispatcher: Agent,
+  connections: WebhookConnections,
 ): Promise<AttemptResult> {
   const attempt = { eventId: event_id, body, attempt: 1, secrets: [secret], headers: {} };
   return postWebhook(
     { url, ...attempt, legacySignature: false, traceparent: null },
-    { dispatcher, now: systemClock.now, userAgent: `Fanmail/${packageVersion}`, stopping },
+    { connections, now: systemClock.now, userAgent: `Fanmail/${packageVersion}`, stopping },
   );
 }
 

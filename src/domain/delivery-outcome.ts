@@ -66,6 +66,8 @@ export function outcomeOf(attempt: MadeAttempt, step: number, jitter: number): D
 /** The class of an answer; null for a success, which is 2xx alone. */
 export function failureOfStatus(status: number): FailureClass | null {
   if (status >= 200 && status < 300) return null;
+  // 101 speaks another protocol from there on.
+  if (status < 200) return "connection";
   if (status < 400) return "http_3xx";
   return status < 500 ? "http_4xx" : "http_5xx";
 }

@@ -1,9 +1,10 @@
-import type { Dispatcher } from "undici";
 import type { Clock } from "../clock.ts";
 import type { AttemptResult, MadeAttempt } from "../domain/delivery-outcome.ts";
+import type { Logger } from "../logger.ts";
 import { packageVersion } from "../package-info.ts";
 import type { AttemptRow } from "../storage/delivery-leases.ts";
 import type { Tracing } from "../tracing/tracing.ts";
+import type { WebhookConnections } from "../webhooks/connections.ts";
 import { postWebhook } from "../webhooks/post.ts";
 import type { EndpointKeys } from "./endpoint-keys.ts";
 
@@ -11,8 +12,9 @@ const userAgent = `Fanmail/${packageVersion}`;
 
 export type PostContext = {
   clock: Clock;
-  webhookDispatcher: Dispatcher;
+  webhookConnections: WebhookConnections;
   tracing: Pick<Tracing, "startPost">;
+  log: Logger;
 };
 
 /** What an attempt is made to, with its secrets opened. */
@@ -23,9 +25,9 @@ type Posted = { id: string; event_id: string; body: string; attempts: number; tr
 /** An attempt, and the row that tells of it; no row when none was made. */
 export type Attempt = { result: AttemptResult; row: AttemptRow | null };
 
-/** Posts a delivery once. Never rejects. @param stopping breaks the attempt off. */
+/** Posts a delivery once, and logs a failure. Never rejects. @param stopping breaks the attempt off. */
 export async function makeAttempt(
-  { clock, webhookDispatcher, tracing }: PostContext,
+  { clock, webhookConnections, tracing, log }: PostContext,
   endpoint: PostedEndpoint,
   delivery: Posted,
   stopping: AbortSignal,
@@ -50,12 +52,19 @@ export async function makeAttempt(
       legacySignature: legacy_signature,
       traceparent: traced?.traceparent ?? null,
     },
-    { dispatcher: webhookDispatcher, now: clock.now, userAgent, stopping },
+    { connections: webhookConnections, now: clock.now, userAgent, stopping },
   );
   traced?.end(result);
   if (result.kind !== "made") return { result, row: null };
+  logAttempt(log, { endpoint_id: endpoint.id, delivery_id: delivery.id, attempt: number }, result);
   const durationMs = Math.max(0, clock.now().getTime() - startedAt.getTime());
   return { result, row: attemptRow(clock.newId(), number, startedAt, durationMs, result) };
+}
+
+/** Neither what was posted nor where to: a URL may hold secrets. */
+function logAttempt(log: Logger, ids: object, { status, failure }: MadeAttempt): void {
+  if (failure === null) log.debug({ ...ids, status }, "webhook posted");
+  else log.info({ ...ids, status, failure }, "webhook failed");
 }
 
 function attemptRow(

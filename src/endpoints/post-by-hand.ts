@@ -1,4 +1,3 @@
-import type { Dispatcher } from "undici";
 import type { Clock } from "../clock.ts";
 import { computedId, timeOfId } from "../domain/computed-id.ts";
 import { gone, type MadeAttempt } from "../domain/delivery-outcome.ts";
@@ -14,6 +13,7 @@ import type { WholeDelivery } from "../storage/delivery-queries.ts";
 import { lockLane, type TurningEndpoint, writeLane } from "../storage/lanes.ts";
 import { insertLeasedDelivery, recordManualAttempt } from "../storage/manual-attempts.ts";
 import type { Tracing } from "../tracing/tracing.ts";
+import type { WebhookConnections } from "../webhooks/connections.ts";
 import { attemptTimeoutMs } from "../webhooks/post.ts";
 import type { SecretBox } from "../webhooks/secret-box.ts";
 import { disableFailedEndpoint, reportDisabled } from "./disable-endpoint.ts";
@@ -25,7 +25,7 @@ export type PostByHandContext = {
   db: Database;
   clock: Clock;
   secretBox: SecretBox;
-  webhookDispatcher: Dispatcher;
+  webhookConnections: WebhookConnections;
   tracing: Tracing;
   metrics: Metrics;
   log: Logger;
@@ -34,7 +34,9 @@ export type PostByHandContext = {
 
 type EndpointKey = { project_id: string; id: string };
 
-const leaseSeconds = attemptTimeoutMs / 1000 + 5;
+/** For a connection, where other posts use all of them. */
+const longestWaitMs = 5_000;
+const leaseSeconds = (longestWaitMs + attemptTimeoutMs) / 1000 + 5;
 
 /**
  * Posts `webhook.test` to an endpoint once, at once, also to one that is disabled: so that it can be tried before it is
@@ -84,7 +86,11 @@ async function post(
   posted: Parameters<typeof makeAttempt>[2],
 ): Promise<{ made: MadeAttempt; row: AttemptRow }> {
   const keys = openKeys(context.secretBox, endpoint);
-  const { result, row } = await makeAttempt(context, { ...endpoint, ...keys }, posted, neverStopping);
+  const places = await context.webhookConnections.room.take(AbortSignal.timeout(longestWaitMs));
+  if (places === null) throw new Error("All connections for webhooks are in use");
+  const { result, row } = await makeAttempt(context, { ...endpoint, ...keys }, posted, neverStopping).finally(
+    places.leave,
+  );
   if (result.kind !== "made" || row === null) {
     context.metrics.countAttempts("our_fault");
     throw new Error(result.kind === "our-fault" ? result.message : "The webhook was not posted");

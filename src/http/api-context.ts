@@ -11,7 +11,7 @@ export type ApiContext = Pick<
   | "config"
   | "secretBox"
   | "addressGuard"
-  | "webhookDispatcher"
+  | "webhookConnections"
   | "metrics"
   | "tracing"
 >;

@@ -63,8 +63,8 @@ export type AttemptRow = Omit<MadeAttempt, "kind" | "retryAfterMs"> & {
 /** What became of a leased delivery. */
 export type FinishedDelivery = {
   delivery_id: string;
-  /** `released`: nothing was posted, and it is due as before. */
-  outcome: DeliveryOutcome | { state: "released" };
+  /** `released`: nothing was posted, and it is due as before where `delayMs` is 0. */
+  outcome: DeliveryOutcome | { state: "released"; delayMs: number };
   attempt: AttemptRow | null;
 };
 
@@ -73,6 +73,9 @@ const outcomeColumns = {
   state: "text",
   delay_ms: "double precision",
   made: "integer",
+  attempted_at: "timestamptz",
+  status: "integer",
+  failure: "text",
 } as const;
 
 /**
@@ -90,8 +93,11 @@ export async function finishLease(
   const outcomes = finished.map(({ delivery_id, outcome, attempt }) => ({
     delivery_id,
     state: outcome.state,
-    delay_ms: outcome.state === "retrying" && !ordered ? outcome.delayMs : null,
+    delay_ms: ordered ? null : delayOf(outcome),
     made: attempt === null ? 0 : 1,
+    attempted_at: attempt?.started_at ?? null,
+    status: attempt?.status ?? null,
+    failure: attempt?.failure ?? null,
   }));
   const source = rowSource(outcomeColumns, outcomes, 3);
   await tx.query(
@@ -99,7 +105,10 @@ export async function finishLease(
        schedule_step = schedule_step + rows.made,
        state = case when rows.state <> 'released' then rows.state when attempts > 0 then 'retrying' else 'pending' end,
        due_at = case when rows.delay_ms is null then due_at else now() + rows.delay_ms * interval '1 millisecond' end,
-       finished_at = case when rows.state in ('succeeded', 'exhausted') then now() end
+       finished_at = case when rows.state in ('succeeded', 'exhausted') then now() end,
+       last_attempt_at = case when rows.made = 0 then last_attempt_at else rows.attempted_at end,
+       last_status = case when rows.made = 0 then last_status else rows.status end,
+       last_failure = case when rows.made = 0 then last_failure else rows.failure end
      from ${source.sql}
      where deliveries.project_id = $1 and deliveries.id = rows.delivery_id and deliveries.lease_id = $2`,
     [project_id, leaseId, ...source.params],
@@ -108,6 +117,12 @@ export async function finishLease(
     attempt ? [{ delivery_id, is_manual: false, ...attempt }] : [],
   );
   await insertAttempts(tx, project_id, attempts);
+}
+
+/** @returns null: it stays due when it was. */
+function delayOf(outcome: FinishedDelivery["outcome"]): number | null {
+  if (outcome.state === "retrying") return outcome.delayMs;
+  return outcome.state === "released" && outcome.delayMs > 0 ? outcome.delayMs : null;
 }
 
 type ListedAttempt = AttemptRow & { delivery_id: string; is_manual: boolean };

@@ -1,4 +1,6 @@
 import { firstIdAt } from "../domain/computed-id.ts";
+import type { Cursor } from "../domain/cursor.ts";
+import type { FailureClass } from "../domain/delivery-outcome.ts";
 import { type Conditions, conditions } from "./conditions.ts";
 import type { Database } from "./database.ts";
 import type { AttemptRow } from "./delivery-leases.ts";
@@ -28,12 +30,18 @@ export type ReadDelivery = {
   next_attempt_at: Date | null;
   created_at: Date;
   finished_at: Date | null;
+  /** Null before the first attempt; then so are the next two. */
+  last_attempt_at: Date | null;
+  /** Of the answer; null when there was none. */
+  last_status: number | null;
+  /** Null: a success. */
+  last_failure: FailureClass | null;
 };
 
 /** A lane that rests, because of its breaker for example, puts off what is due. */
 const columns = `delivery.project_id, delivery.id, delivery.endpoint_id, event_id, event_type, delivery.state, attempts,
   case when delivery.state in ('pending', 'retrying') then greatest(due_at, lane.paused_until) end as next_attempt_at,
-  delivery.created_at, finished_at`;
+  delivery.created_at, finished_at, last_attempt_at, last_status, last_failure`;
 const ofDeliveries = `from deliveries delivery left join webhook_lanes lane
   on lane.project_id = delivery.project_id and lane.endpoint_id = delivery.endpoint_id`;
 
@@ -44,18 +52,31 @@ export type DeliveryFilter = {
   /** Times of events, both inclusive. */
   since?: Date | undefined;
   until?: Date | undefined;
+  /** Of the answer to the last attempt, both inclusive. */
+  statuses?: { from: number; to: number } | undefined;
+  /** Of the last attempt; `any` that failed. */
+  failure?: FailureClass | "any" | undefined;
+  /** Those that an attempt was made of alone, the last one first; otherwise those of the newest events first. */
+  isAttempted: boolean;
 };
 
-/** Deliveries of an endpoint, those of the newest events first. @param page.after the id of the last one read. */
+export type ListedDelivery = ReadDelivery & { attempted_at_exact: string | null };
+
+/** Deliveries of an endpoint. @param page.after the place of the last one read; the id alone tells that of its event. */
 export async function listDeliveries(
   db: Database,
   filter: DeliveryFilter,
-  page: { limit: number; offset: number; after?: string | undefined },
-): Promise<ReadDelivery[]> {
+  page: { limit: number; offset: number; after?: Cursor | undefined },
+): Promise<ListedDelivery[]> {
   const { add, where, params } = matching(filter);
-  add("delivery.id < ?", page.after);
-  return db.query<ReadDelivery>(
-    `select ${columns} ${ofDeliveries} where ${where()} order by delivery.id desc
+  const { after } = page;
+  if (filter.isAttempted)
+    add("(last_attempt_at, delivery.id) < (?::timestamptz, ?::uuid)", after?.time, after?.id);
+  else add("delivery.id < ?", after?.id);
+  return db.query<ListedDelivery>(
+    `select ${columns}, to_char(last_attempt_at, 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as attempted_at_exact
+     ${ofDeliveries} where ${where()}
+     order by ${filter.isAttempted ? "last_attempt_at desc, " : ""}delivery.id desc
      limit ${Math.trunc(page.limit)} offset ${Math.trunc(page.offset)}`,
     params,
   );
@@ -66,7 +87,8 @@ export async function countDeliveries(db: Database, filter: DeliveryFilter): Pro
   return countRows(db, `from deliveries delivery where ${where()}`, params);
 }
 
-function matching({ projectId, endpointId, states, since, until }: DeliveryFilter): Conditions {
+function matching(filter: DeliveryFilter): Conditions {
+  const { projectId, endpointId, states, since, until, statuses, failure, isAttempted } = filter;
   const matched = conditions();
   const { add } = matched;
   add("delivery.project_id = ?", projectId);
@@ -75,6 +97,10 @@ function matching({ projectId, endpointId, states, since, until }: DeliveryFilte
   // The id of a delivery holds the time of its event.
   add("delivery.id >= ?::uuid", since && firstIdAt(since.getTime()));
   add("delivery.id < ?::uuid", until && firstIdAt(until.getTime() + 1));
+  if (isAttempted) add("last_attempt_at is not null");
+  add("last_status between ? and ?", statuses?.from, statuses?.to);
+  if (failure === "any") add("last_failure is not null");
+  else add("last_failure = ?", failure);
   return matched;
 }
 

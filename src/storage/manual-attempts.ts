@@ -35,7 +35,11 @@ export async function recordManualAttempt(
   attempt: AttemptRow,
 ): Promise<void> {
   const params = [delivery.project_id, delivery.id];
-  await tx.query("update deliveries set attempts = attempts + 1 where project_id = $1 and id = $2", params);
+  await tx.query(
+    `update deliveries set attempts = attempts + 1, last_attempt_at = $3, last_status = $4, last_failure = $5
+     where project_id = $1 and id = $2`,
+    [...params, attempt.started_at, attempt.status, attempt.failure],
+  );
   if (attempt.failure === null) {
     await tx.query(
       `update deliveries set state = 'succeeded', lease_id = null, lease_expires_at = null, finished_at = now()

@@ -1,5 +1,6 @@
-import { setMaxListeners } from "node:events";
-import { type Dispatcher, request } from "undici";
+import { once, setMaxListeners } from "node:events";
+import type { ClientRequest, IncomingMessage } from "node:http";
+import { isIP } from "node:net";
 import {
   type AttemptResult,
   type FailureClass,
@@ -9,7 +10,8 @@ import {
 import { parseRetryAfter } from "../domain/retry-schedule.ts";
 import { legacySignature, webhookSignature } from "../domain/webhook-signature.ts";
 import { BlockedAddressError } from "./address-guard.ts";
-import { dnsErrorCodes } from "./resolve-host.ts";
+import { ConnectError, type WebhookConnections } from "./connections.ts";
+import { errorCode } from "./resolve-host.ts";
 
 /** The whole exchange, body included: an idle time-out alone is defeated by an answer that trickles. */
 export const attemptTimeoutMs = 15_000;
@@ -32,7 +34,7 @@ export type Post = {
 };
 
 export type PostOptions = {
-  dispatcher: Dispatcher;
+  connections: WebhookConnections;
   now: () => Date;
   userAgent: string;
   /** Breaks the attempt off because we stop; that is not counted as a failure. */
@@ -47,21 +49,13 @@ export async function postWebhook(post: Post, options: PostOptions): Promise<Att
   const limit = limitOf(options.stopping);
   const answer: Answer = { status: null, retryAfterMs: 0, chunks: [] };
   try {
-    const { statusCode, headers, body } = await request(post.url, {
-      method: "POST",
-      headers: headersOf(post, options),
-      body: post.body,
-      dispatcher: options.dispatcher,
-      signal: limit.signal,
-    });
-    answer.status = statusCode;
-    const retryAfter = headers["retry-after"];
-    answer.retryAfterMs = parseRetryAfter(
-      Array.isArray(retryAfter) ? retryAfter[0] : retryAfter,
-      options.now(),
-    );
-    await readBeginning(body, answer.chunks);
-    return madeAttempt(answer, failureOfStatus(statusCode), null);
+    const request = begin(post, options, limit.signal);
+    if ("kind" in request) return request;
+    const message = await answerTo(request, post.body);
+    answer.status = message.statusCode ?? null;
+    answer.retryAfterMs = parseRetryAfter(message.headers["retry-after"], options.now());
+    await readBeginning(message, answer.chunks);
+    return madeAttempt(answer, failureOfStatus(message.statusCode ?? 0), null);
   } catch (error) {
     if (options.stopping.aborted) return { kind: "released" };
     if (limit.isOverdue()) return madeAttempt(answer, "timeout", `No whole answer in ${attemptTimeoutMs} ms`);
@@ -71,6 +65,43 @@ export async function postWebhook(post: Post, options: PostOptions): Promise<Att
   } finally {
     limit.release();
   }
+}
+
+/** @returns a fault of ours where the request cannot be made; whatever happens later, happens with the receiver. */
+function begin(
+  post: Post,
+  options: PostOptions,
+  signal: AbortSignal,
+): ClientRequest | Extract<AttemptResult, { kind: "our-fault" }> {
+  try {
+    return options.connections.post(post.url, { headers: headersOf(post, options), signal });
+  } catch (error) {
+    return { kind: "our-fault", message: messageOf(error) };
+  }
+}
+
+/** So many informational answers may come before the final one. */
+const maxInformational = 32;
+
+/** Sends the request. Informational answers, asked for or not, are passed over (RFC 9110, section 15.2). */
+async function answerTo(request: ClientRequest, body: string): Promise<IncomingMessage> {
+  let informational = 0;
+  request.on("information", () => {
+    informational += 1;
+    if (informational > maxInformational)
+      request.destroy(new Error("Nothing but informational answers came"));
+  });
+  // Without a listener the request fails as if nothing had come.
+  request.on("upgrade", (message, socket) => {
+    socket.destroy();
+    request.emit("response", message);
+  });
+  // The connection may break after the answer, which nobody waits for then.
+  request.on("error", () => {});
+  request.end(body);
+  const [message]: IncomingMessage[] = await once(request, "response");
+  if (message === undefined) throw new Error("unreachable: a response event has its response");
+  return message;
 }
 
 /**
@@ -129,17 +160,14 @@ function headersOf(post: Post, { now, userAgent }: PostOptions): Record<string, 
   };
 }
 
-async function readBeginning(
-  body: AsyncIterable<Buffer> & { destroy(): unknown },
-  chunks: Buffer[],
-): Promise<void> {
+async function readBeginning(message: IncomingMessage, chunks: Buffer[]): Promise<void> {
   let bytes = 0;
-  for await (const chunk of body) {
+  for await (const chunk of message) {
     chunks.push(chunk);
     bytes += chunk.length;
-    if (bytes >= excerptBytes) break;
+    // Leaving the loop closes the connection.
+    if (bytes >= excerptBytes) return;
   }
-  body.destroy();
 }
 
 /** Half a character at the cut, or NUL, is nothing that a text column takes. */
@@ -147,35 +175,31 @@ function textOf(chunks: readonly Buffer[]): string {
   return Buffer.concat(chunks).subarray(0, excerptBytes).toString("utf8").replaceAll("\u0000", "\ufffd");
 }
 
-const timeoutCodes = [
-  "UND_ERR_CONNECT_TIMEOUT",
-  "UND_ERR_HEADERS_TIMEOUT",
-  "UND_ERR_BODY_TIMEOUT",
-  "ETIMEDOUT",
-];
-/** What this machine lacks, what we did wrong, or that we stop. */
-const ourCodes =
-  /^(EMFILE|ENFILE|ENOBUFS|ENOMEM|EADDRNOTAVAIL|UND_ERR_INVALID_|UND_ERR_NOT_SUPPORTED|UND_ERR_DESTROYED|UND_ERR_CLOSED|ERR_INVALID_)/;
+/** What this machine lacks. Everything else that happens to a request is what the receiver, or the way to it, does. */
+const ownFaults = ["EMFILE", "ENFILE", "ENOBUFS", "ENOMEM"];
 
 /** @returns null for a fault of ours. */
 function classOf(error: unknown): FailureClass | null {
   if (error instanceof BlockedAddressError) return "blocked";
-  const code = codeOf(error);
-  if (code === null || ourCodes.test(code)) return null;
-  if (timeoutCodes.includes(code)) return "timeout";
-  if (dnsErrorCodes.includes(code)) return "dns";
-  if (/^(ERR_TLS|ERR_SSL|CERT_|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO|EPROTO|HOSTNAME_)/.test(code)) return "tls";
-  return "connection";
+  if (isOurs(error instanceof ConnectError ? error.cause : error)) return null;
+  if (error instanceof ConnectError) return error.failure;
+  // TLS 1.3 servers refuse certificates of clients after the handshake.
+  return /^(ERR_SSL|ERR_TLS|EPROTO)/.test(errorCode(error)) ? "tls" : "connection";
 }
 
 /** An attempt at several addresses fails with the errors of all of them. */
-function codeOf(error: unknown): string | null {
-  if (!(error instanceof Error)) return null;
-  if ("code" in error && typeof error.code === "string") return error.code;
-  return error instanceof AggregateError ? codeOf(error.errors[0]) : null;
+function isOurs(error: unknown): boolean {
+  if (error instanceof AggregateError) return error.errors.every(isOurs);
+  const code = errorCode(error);
+  return ownFaults.includes(code) || (code === "EADDRNOTAVAIL" && hasNoPort(error));
+}
+
+/** Machines without IPv6 say the same of any IPv6 address, and may never reach it. */
+function hasNoPort(error: unknown): boolean {
+  return error instanceof Error && "address" in error && isIP(String(error.address)) === 4;
 }
 
 function messageOf(error: unknown): string {
-  const text = error instanceof Error ? error.message || (codeOf(error) ?? "") : String(error);
+  const text = error instanceof Error ? error.message || errorCode(error) : String(error);
   return text.slice(0, 1_000);
 }

@@ -142,6 +142,17 @@ describe("a replay", () => {
     expect([resent.status, resent.error]).toEqual([409, "Its person was erased"]);
   });
 
+  test.each(["failed", "undelivered", "all"])("of scope %s counts no test that was posted", async (scope) => {
+    const { id } = await addEndpoint(service.context, sink.url);
+    for (const status of [204, 500]) {
+      answer = () => ({ status });
+      expect((await request("POST", `/v1/webhooks/${id}/test`)).status).toBe(200);
+    }
+
+    expect((await replay(id, { scope, dry_run: true })).data.total).toBe(0);
+    expect((await replay(id, { scope })).data.total).toBe(0);
+  });
+
   test("that is a dry run counts, and makes nothing", async () => {
     const { id } = await addEndpoint(service.context, sink.url);
     await owe(id, 7, "held");

@@ -476,6 +476,9 @@ describe("deliveries", () => {
       next_attempt_at: expect.any(String),
       created_at: expect.any(String),
       finished_at: null,
+      last_attempt_at: expect.any(String),
+      last_status: 500,
+      last_failure: "http_5xx",
     });
     const { body } = await request<Delivery>("GET", `/v1/deliveries/${retrying?.id}`);
     expect(body.data).toMatchObject({
@@ -505,6 +508,59 @@ describe("deliveries", () => {
     expect([first, second].flatMap((one) => one.body.data.map(({ id }) => id))).toEqual(
       (await deliveriesOf(endpoint)).map(({ id }) => id),
     );
+  });
+
+  test("are listed by their last attempt, by its status and by what failed, page by page", async () => {
+    const endpoint = await add();
+    for (const status of [204, 500, 503, 429]) {
+      answer = () => ({ status });
+      await send();
+      await until(
+        `${status} is answered`,
+        async () => (await deliveriesOf(endpoint, `?status_code=${status}`)).length === 1,
+      );
+      await database.db.query("update webhook_lanes set paused_until = null");
+    }
+    await service.request("POST", `/v1/webhooks/${endpoint.id}/disable`);
+    await send();
+    const [first] = await deliveriesOf(endpoint, "?status_code=204");
+    answer = () => ({ status: 400 });
+    await service.request("POST", `/v1/deliveries/${first?.id}/resend`);
+    const list = async (query: string) =>
+      (await deliveriesOf(endpoint, query)).map(({ last_status: status }) => status);
+
+    expect(await list("?order=attempted")).toEqual([400, 429, 503, 500]);
+    expect(new Set(await list(""))).toEqual(new Set([null, 429, 503, 500, 400]));
+    expect(await list("?order=attempted&failure=any&state=succeeded")).toEqual([400]);
+    expect(await list("?order=attempted&failure=http_5xx")).toEqual([503, 500]);
+    expect(new Set(await list("?status_code=5XX&order=event"))).toEqual(new Set([503, 500]));
+    expect(await list("?status_code=500")).toEqual([500]);
+    expect(await list("?failure=timeout")).toEqual([]);
+
+    const pages: unknown[] = [];
+    let cursor = "";
+    do {
+      const path = `/v1/webhooks/${endpoint.id}/deliveries?order=attempted&per_page=1${cursor}`;
+      const { body } = await request<Delivery[]>("GET", path);
+      pages.push(...body.data.map(({ last_status }) => last_status));
+      const { total, next_cursor } = body["pagination"] as { total: number; next_cursor: string | null };
+      expect(total).toBe(4);
+      cursor = next_cursor === null ? "" : `&cursor=${next_cursor}`;
+    } while (cursor !== "");
+    expect(pages).toEqual([400, 429, 503, 500]);
+  });
+
+  test.each([
+    ["order=oldest", "order must be one of event, attempted"],
+    ["status_code=6xx", "status_code must be a status such as 503, or a class such as 5xx"],
+    [
+      "failure=x",
+      "failure must be one of http_3xx, http_4xx, http_5xx, timeout, dns, tls, connection, blocked, any",
+    ],
+  ])("are not listed by %s", async (query, problem) => {
+    const { id } = await add();
+    const { status, body } = await request("GET", `/v1/webhooks/${id}/deliveries?${query}`);
+    expect([status, body.error]).toEqual([400, problem]);
   });
 
   test("of an unknown state or id are refused", async () => {

@@ -85,7 +85,9 @@ test("at its most talkative the log tells what happened, and holds no address, n
   expect(lines.find(({ msg }) => msg === "batch applied")).toMatchObject({
     batch_ids: expect.arrayContaining([expect.stringMatching(uuid)]),
   });
-  expect(lines.find(({ msg }) => msg === "webhook posted")).toMatchObject({
+  expect(lines.find(({ msg }) => msg === "webhook failed")).toMatchObject({
+    level: "info",
+    failure: "http_4xx",
     delivery_id: expect.stringMatching(uuid),
     endpoint_id: endpoint.id,
     attempt: 1,

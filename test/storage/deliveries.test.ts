@@ -158,7 +158,7 @@ describe("finishLease", () => {
         outcome(ids[0]),
         outcome(ids[1], { ...retrying, attempt: failed }),
         outcome(ids[2], exhausted),
-        outcome(ids[3], { outcome: { state: "released" }, attempt: null }),
+        outcome(ids[3], { outcome: { state: "released", delayMs: 0 }, attempt: null }),
       ]);
       const [row] = await tx.query(
         "select extract(epoch from due_at - now())::integer as due_in from deliveries where id = $1",

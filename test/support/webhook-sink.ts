@@ -2,7 +2,13 @@ import { createServer, type IncomingHttpHeaders } from "node:http";
 import { type AddressInfo, createServer as createSocketServer, type Socket } from "node:net";
 
 export type Received = { headers: IncomingHttpHeaders; body: string };
-export type Answer = { status: number; headers?: Record<string, string>; body?: string };
+export type Answer = {
+  status: number;
+  headers?: Record<string, string>;
+  body?: string;
+  /** Written as it is instead of an answer; then the connection is closed. */
+  raw?: string;
+};
 
 export type TestSink = { url: string; received: Received[]; close(): Promise<void> };
 
@@ -16,8 +22,9 @@ export async function webhookSink(
     for await (const chunk of request) chunks.push(chunk);
     const one = { headers: request.headers, body: Buffer.concat(chunks).toString("utf8") };
     received.push(one);
-    const { status, headers, body } = await answer(one, received.length);
-    response.writeHead(status, headers).end(body);
+    const { status, headers, body, raw } = await answer(one, received.length);
+    if (raw !== undefined) request.socket.end(raw);
+    else response.writeHead(status, headers).end(body);
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   return {

@@ -1,17 +1,18 @@
 import { execFile } from "node:child_process";
+import { once } from "node:events";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { createServer as createHttpServer } from "node:http";
+import { createServer as createHttpServer, type IncomingMessage } from "node:http";
 import type { AddressInfo, Server } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setImmediate } from "node:timers/promises";
 import { promisify } from "node:util";
-import { type Agent, request } from "undici";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { readEndpointUrl } from "../../src/domain/endpoint-url.ts";
 import { type AddressGuard, createAddressGuard } from "../../src/webhooks/address-guard.ts";
-import { webhookDispatcher } from "../../src/webhooks/dispatcher.ts";
+import { type WebhookConnections, webhookConnections } from "../../src/webhooks/connections.ts";
 import { errorCode, resolveHost } from "../../src/webhooks/resolve-host.ts";
+import { createSocketRoom } from "../../src/webhooks/socket-room.ts";
 import { type DnsServer, dnsServer } from "../support/dns-server.ts";
 import { freshBuild } from "../support/fresh-build.ts";
 import {
@@ -27,20 +28,20 @@ const blocked = "FANMAIL_BLOCKED_ADDRESS";
 let dns: DnsServer;
 let listener: Listener;
 let guard: AddressGuard;
-let dispatcher: Agent;
-let unguarded: Agent;
-const agents: Agent[] = [];
+let connections: WebhookConnections;
+let unguarded: WebhookConnections;
+const opened: WebhookConnections[] = [];
 
 beforeAll(async () => {
   dns = await dnsServer();
   for (const [name, addresses] of Object.entries(named)) dns.tell(name, addresses);
   listener = await listen(["127.0.0.1", "::1"]);
   guard = guardFor([]);
-  dispatcher = agentFor(guard);
-  unguarded = agentFor(guardFor(["0.0.0.0/0", "::/0"]));
+  connections = connectionsBy(guard);
+  unguarded = connectionsBy(guardFor(["0.0.0.0/0", "::/0"]));
 });
 afterAll(async () => {
-  for (const agent of agents) await agent.destroy();
+  for (const one of opened) one.destroy();
   await listener?.close();
   await dns?.close();
 });
@@ -53,10 +54,10 @@ function guardFor(allowedCidrs: string[]): AddressGuard {
   });
 }
 
-function agentFor(by: AddressGuard): Agent {
-  const agent = webhookDispatcher(by);
-  agents.push(agent);
-  return agent;
+function connectionsBy(by: AddressGuard): WebhookConnections {
+  const made = webhookConnections(by, createSocketRoom(100));
+  opened.push(made);
+  return made;
 }
 
 type Listener = { port: number; connections: number; requests: number; close(): Promise<void> };
@@ -107,11 +108,13 @@ async function refusal(text: string, by = guard): Promise<string | null> {
 }
 
 /** @returns the status, or the code of the error. */
-async function post(url: string, agent = dispatcher): Promise<number | string> {
+async function post(url: string, by = connections): Promise<number | string> {
   try {
-    const { statusCode, body } = await request(url, { method: "POST", body: "{}", dispatcher: agent });
-    await body.dump();
-    return statusCode;
+    const request = by.post(url, { headers: {} });
+    request.end("{}");
+    const [answer]: IncomingMessage[] = await once(request, "response");
+    for await (const _ of answer ?? []);
+    return answer?.statusCode ?? 0;
   } catch (error) {
     return errorCode(error);
   }
@@ -134,9 +137,7 @@ describe("hostile URLs", () => {
     const before = listener.connections;
     for (const url of [withPort(spelling), inPlainHttp(withPort(spelling))]) {
       expect(await refusal(url)).toEqual(expect.any(String));
-      expect(await post(url)).toMatch(
-        /^(FANMAIL_BLOCKED_ADDRESS|ERR_INVALID_URL|UND_ERR_INVALID_ARG|ENOTFOUND|EBADNAME)$/,
-      );
+      expect(await post(url)).toMatch(/^(FANMAIL_BLOCKED_ADDRESS|ERR_INVALID_URL|ENOTFOUND|EBADNAME)$/);
     }
     expect(listener.connections - before).toBe(0);
   });
@@ -168,11 +169,11 @@ describe("hostile URLs", () => {
     dns.tell("redirecting.test", ["127.0.0.1"]);
     const { port } = redirecting.address() as AddressInfo;
     const before = listener.connections;
-    const agent = agentFor(guardFor(["127.0.0.1/32"]));
+    const by = connectionsBy(guardFor(["127.0.0.1/32"]));
 
-    expect(await post(`http://redirecting.test:${port}/`, agent)).toBe(302);
+    expect(await post(`http://redirecting.test:${port}/`, by)).toBe(302);
     expect(listener.connections - before).toBe(0);
-    await agent.close();
+    by.destroy();
     redirecting.close();
   });
 });
@@ -243,15 +244,15 @@ describe("the guard", () => {
   });
 });
 
-describe("the dispatcher", () => {
+describe("connections", () => {
   test("posts to a network that is allowed, and does so again on the same connection", async () => {
-    const agent = agentFor(guardFor(["127.0.0.0/8"]));
+    const by = connectionsBy(guardFor(["127.0.0.0/8"]));
     const before = { ...listener };
 
-    const first = await post(withPort("http://loop.test:PORT/"), agent);
-    // undici takes a connection for busy until its answer is put away.
+    const first = await post(withPort("http://loop.test:PORT/"), by);
+    // A connection is kept a moment after its answer.
     await setImmediate();
-    const second = await post(withPort("http://loop.test:PORT/"), agent);
+    const second = await post(withPort("http://loop.test:PORT/"), by);
 
     expect([first, second]).toEqual([200, 200]);
     expect(listener.requests - before.requests).toBe(2);
@@ -263,24 +264,24 @@ describe("the dispatcher", () => {
     const before = dns.asked.length;
     const allowing = guardFor(["127.0.0.1/32"]);
 
-    expect(await post(withPort("http://changing.test:PORT/"), agentFor(allowing))).toBe(200);
+    expect(await post(withPort("http://changing.test:PORT/"), connectionsBy(allowing))).toBe(200);
     expect(dns.asked.slice(before).sort()).toEqual(["A changing.test", "AAAA changing.test"]);
     // The answer is checked anew for another connection.
-    expect(await post(withPort("http://changing.test:PORT/"), agentFor(allowing))).toBe(blocked);
+    expect(await post(withPort("http://changing.test:PORT/"), connectionsBy(allowing))).toBe(blocked);
   });
 
   test("goes on to the next address where nobody listens", async () => {
     dns.tell("two.test", ["127.0.0.2", "127.0.0.1"]);
 
-    expect(await post(withPort("http://two.test:PORT/"), agentFor(guardFor(["127.0.0.0/8"])))).toBe(200);
+    expect(await post(withPort("http://two.test:PORT/"), connectionsBy(guardFor(["127.0.0.0/8"])))).toBe(200);
   });
 
   test("sends nothing when another address was reached than the one that was checked", async () => {
     const before = { ...listener };
     // The system takes this one for 127.0.0.1.
-    const agent = agentFor(guardFor(["0.0.0.0/32"]));
+    const by = connectionsBy(guardFor(["0.0.0.0/32"]));
 
-    expect(await post(withPort("http://0.0.0.0:PORT/"), agent)).toBe(blocked);
+    expect(await post(withPort("http://0.0.0.0:PORT/"), by)).toBe(blocked);
     expect(listener.connections - before.connections).toBe(1);
     expect(listener.requests - before.requests).toBe(0);
   });
@@ -288,9 +289,9 @@ describe("the dispatcher", () => {
   test("asks for the certificate of the host, and trusts none that is signed by itself", async () => {
     const server = await tlsServer("right.test");
     dns.tell("right.test", ["127.0.0.1"]);
-    const agent = agentFor(guardFor(["127.0.0.1/32"]));
+    const by = connectionsBy(guardFor(["127.0.0.1/32"]));
 
-    expect(await post(`https://right.test:${server.port}/`, agent)).toBe("DEPTH_ZERO_SELF_SIGNED_CERT");
+    expect(await post(`https://right.test:${server.port}/`, by)).toBe("DEPTH_ZERO_SELF_SIGNED_CERT");
     expect(server.askedFor).toEqual(["right.test"]);
     expect(server.requests).toEqual([]);
     await server.close();
@@ -301,7 +302,7 @@ describe("the dispatcher", () => {
     const directory = await mkdtemp(join(tmpdir(), "fanmail-trusted-"));
     const trusted = join(directory, "trusted.pem");
     await writeFile(trusted, server.certificate);
-    const urls = ["right.test", "wrong.test"].map((host) => `https://${host}:${server.port}/`);
+    const urls = ["right.test", "wrong.test", "right.test."].map((host) => `https://${host}:${server.port}/`);
 
     const { stdout } = await promisify(execFile)(
       process.execPath,
@@ -309,8 +310,10 @@ describe("the dispatcher", () => {
       { env: { ...process.env, NODE_EXTRA_CA_CERTS: trusted } },
     );
 
-    expect(JSON.parse(stdout)).toEqual([200, "ERR_TLS_CERT_ALTNAME_INVALID"]);
-    expect(server.requests).toEqual(["right.test"]);
+    expect(JSON.parse(stdout)).toEqual([200, "ERR_TLS_CERT_ALTNAME_INVALID", 200]);
+    // A final dot is no part of the name that servers and certificates know.
+    expect(server.requests).toEqual(["right.test", "right.test"]);
+    expect(server.askedFor).toEqual(["right.test", "wrong.test", "right.test"]);
     await server.close();
     await rm(directory, { recursive: true });
   });
@@ -320,16 +323,19 @@ describe("the dispatcher", () => {
 freshBuild();
 const built = new URL("../../dist/src/webhooks/", import.meta.url);
 const postingProgram = `
-import { request } from "undici";
+import { once } from "node:events";
 import { createAddressGuard } from "${new URL("address-guard.js", built)}";
-import { webhookDispatcher } from "${new URL("dispatcher.js", built)}";
+import { webhookConnections } from "${new URL("connections.js", built)}";
+import { createSocketRoom } from "${new URL("socket-room.js", built)}";
 const resolveHost = async () => ["127.0.0.1"];
-const dispatcher = webhookDispatcher(createAddressGuard({ allowedCidrs: ["127.0.0.1/32"], resolveHost }));
+const guard = createAddressGuard({ allowedCidrs: ["127.0.0.1/32"], resolveHost });
+const connections = webhookConnections(guard, createSocketRoom(10));
 const answers = [];
 for (const url of process.argv.slice(1)) {
-  const answer = request(url, { method: "POST", body: "{}", dispatcher });
-  answers.push(await answer.then(({ statusCode, body }) => body.dump().then(() => statusCode), ({ code }) => code));
+  const request = connections.post(url, { headers: {} });
+  request.end("{}");
+  answers.push(await once(request, "response").then(([{ statusCode }]) => statusCode, ({ code }) => code));
 }
-await dispatcher.close();
+connections.destroy();
 process.stdout.write(JSON.stringify(answers));
 `;

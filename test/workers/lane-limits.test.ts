@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { defaultProjectId } from "../../src/storage/projects.ts";
+import { boundToHeadersOf } from "../../src/webhooks/secret-box.ts";
 import { type TestDatabase, testDatabase } from "../support/database.ts";
 import { addEndpoint } from "../support/endpoint.ts";
 import { startTestService, type TestService } from "../support/service.ts";
@@ -155,4 +156,55 @@ test("an endpoint that hangs holds up no other, and its own others go on with th
   for (const let_go of release) let_go();
   await allSucceed(210);
   await quick.close();
+});
+
+test("an answer that is no HTTP uses up an attempt of its delivery, and the others go on", async () => {
+  const { id } = await addEndpoint(service.context, sink.url);
+  answer = ({ body }) => ({
+    status: 204,
+    ...(JSON.parse(body).n === 0 && { raw: "220 mail.test ESMTP\r\n" }),
+  });
+
+  await owe(id, 30);
+
+  await allSucceed(29);
+  await until("the other one waits for its next attempt", async () => (await states())["retrying"] === 1);
+  expect(received().toSorted((one, other) => one - other)).toEqual(Array.from({ length: 30 }, (_, n) => n));
+  expect(await database.db.query("select failure from attempts where failure is not null")).toEqual([
+    { failure: "connection" },
+  ]);
+});
+
+test("what we cannot post ourselves is put off without an attempt, and posted when we can", async () => {
+  const { id } = await addEndpoint(service.context, sink.url);
+  const headers = service.context.secretBox.seal(JSON.stringify({ "x-note": "a\nb" }), boundToHeadersOf(id));
+  await database.db.query("update webhook_endpoints set sealed_headers = $1", [headers]);
+  await owe(id, 3);
+  const putOff = () =>
+    database.db.query("select attempts from deliveries where state = 'pending' and due_at > now()");
+  await until("all are put off", async () => (await putOff()).length === 3);
+
+  expect(await putOff()).toEqual(Array(3).fill({ attempts: 0 }));
+  const metrics = await (await fetch(`${service.url}/metrics`)).text();
+  expect(metrics).toContain('fanmail_webhook_attempts_total{outcome="our_fault"} 3');
+
+  await database.db.query("update webhook_endpoints set sealed_headers = null");
+  await database.db.query("update deliveries set due_at = now()");
+  await database.db.query("update webhook_lanes set paused_until = null");
+  await allSucceed(3);
+});
+
+test("deliveries wait while all connections of the process are in use, and lose no attempt", async () => {
+  const { room } = service.context.webhookConnections;
+  const places = await room.take(new AbortController().signal);
+  await until("all places are taken", () => places?.grow(room.size) === room.size);
+  const { id } = await addEndpoint(service.context, sink.url);
+  await owe(id, 3);
+  await service.context.queues.wakeDeliver([{ projectId: defaultProjectId, endpointId: id }]);
+  const [before] = await database.db.query("select distinct state, attempts from deliveries");
+  places?.keep(0);
+  await allSucceed(3);
+
+  expect(before).toEqual({ state: "pending", attempts: 0 });
+  expect(sink.received).toHaveLength(3);
 });

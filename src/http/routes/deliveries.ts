@@ -1,13 +1,15 @@
 import { z } from "zod";
 import { timeOfId } from "../../domain/computed-id.ts";
+import type { Cursor } from "../../domain/cursor.ts";
+import { failureClasses } from "../../domain/delivery-outcome.ts";
 import { erasedWebhookEnd } from "../../domain/erasure.ts";
 import { resendDelivery } from "../../endpoints/post-by-hand.ts";
 import {
   countDeliveries,
   type DeliveryFilter,
   deliveryStates,
+  type ListedDelivery,
   listDeliveries,
-  type ReadDelivery,
 } from "../../storage/delivery-queries.ts";
 import { rememberEstimates } from "../../storage/totals.ts";
 import type { ApiContext } from "../api-context.ts";
@@ -29,6 +31,19 @@ const tag = "Webhooks";
 const byId = z.object({ id: pathText });
 const One = z.object({ success: z.literal(true), data: WholeDelivery });
 
+const orders = ["event", "attempted"] as const;
+const failures = [...failureClasses, "any"] as const;
+
+/** `503`, or `5xx` for all from 500 to 599. */
+const statusCode = z
+  .string()
+  .regex(/^[1-5](xx|\d\d)$/i, "must be a status such as 503, or a class such as 5xx")
+  .transform((text) => ({
+    from: Number(text.replace(/xx/i, "00")),
+    to: Number(text.replace(/xx/i, "99")),
+  }))
+  .meta({ description: "`503`, or `5xx` for all from 500 to 599" });
+
 /** Deliveries of endpoints, and what was answered. */
 export function deliveryRoutes(api: ApiContext): AnyRoute[] {
   return [list(api), read(api), resend(api)];
@@ -42,30 +57,50 @@ function list(api: ApiContext): AnyRoute {
     path: "/v1/webhooks/:id/deliveries",
     scope: "webhooks:read",
     tag,
-    summary: "Deliveries of an endpoint, those of the newest events first",
+    summary: "Deliveries of an endpoint",
+    description:
+      "Those of the newest events first. What failed lately: `order=attempted&failure=any`. `status_code` and `failure` are those of the last attempt.",
     errors: noSuchEndpoint,
     params: byId,
     query: z.object({
       ...pagingQuery,
       state: z.enum(deliveryStates, `must be one of ${deliveryStates.join(", ")}`).optional(),
+      status_code: statusCode.optional(),
+      failure: z.enum(failures, `must be one of ${failures.join(", ")}`).optional(),
       since: time.optional(),
       until: untilTime.optional(),
+      order: z
+        .enum(orders, `must be one of ${orders.join(", ")}`)
+        .default("event")
+        .meta({ description: "`attempted`: the last attempt first; what was never attempted is left out" }),
     }),
     answer: z.object({ success: z.literal(true), data: z.array(Delivery), pagination: Pagination }),
     async handle({ caller: { projectId }, params, query }) {
       const { id } = await endpointOf(api, projectId, params.id);
-      const { state, since, until, cursor } = query;
-      const filter = { projectId, endpointId: id, states: state && [state], since, until };
-      const asked = { ...pageOf(query), after: cursor?.id };
-      const page = await Promise.all([listDeliveries(db, filter, asked), count(filter)]);
-      return pageAnswer(query, page, presentDelivery, placeOf);
+      const { state, status_code: statuses, failure, since, until } = query;
+      const filter = {
+        projectId,
+        endpointId: id,
+        states: state && [state],
+        statuses,
+        failure,
+        since,
+        until,
+        isAttempted: query.order === "attempted",
+      };
+      const page = await Promise.all([listDeliveries(db, filter, pageOf(query)), count(filter)]);
+      return pageAnswer(query, page, presentDelivery, filter.isAttempted ? placeOfAttempt : placeOfEvent);
     },
   });
 }
 
 /** The id alone tells the place; it holds the time. */
-function placeOf({ id }: ReadDelivery) {
+function placeOfEvent({ id }: ListedDelivery): Cursor {
   return { time: new Date(timeOfId(id)).toISOString().replace("Z", "000Z"), id };
+}
+
+function placeOfAttempt(row: ListedDelivery): Cursor {
+  return row.attempted_at_exact === null ? placeOfEvent(row) : { time: row.attempted_at_exact, id: row.id };
 }
 
 function read(api: ApiContext): AnyRoute {

@@ -24,6 +24,9 @@ export const Delivery = z.object({
   next_attempt_at: z.string().nullable(),
   created_at: z.string(),
   finished_at: z.string().nullable(),
+  last_attempt_at: z.string().nullable(),
+  last_status: z.number().nullable().meta({ description: "What the last attempt was answered" }),
+  last_failure: z.string().nullable().meta({ description: "Of the last attempt, as in `attempt_list`" }),
 });
 
 const maxAttempts = 100;
@@ -61,6 +64,9 @@ export function presentDelivery(row: ReadDelivery): z.input<typeof Delivery> {
     next_attempt_at: row.next_attempt_at?.toISOString() ?? null,
     created_at: row.created_at.toISOString(),
     finished_at: row.finished_at?.toISOString() ?? null,
+    last_attempt_at: row.last_attempt_at?.toISOString() ?? null,
+    last_status: row.last_status,
+    last_failure: row.last_failure,
   };
 }
 

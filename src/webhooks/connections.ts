@@ -1,0 +1,243 @@
+import {
+  type ClientRequest,
+  type ClientRequestArgs,
+  Agent as HttpAgent,
+  request as httpRequest,
+  type OutgoingHttpHeaders,
+} from "node:http";
+import { Agent as HttpsAgent, request as httpsRequest } from "node:https";
+import { isIP, type LookupFunction, Socket } from "node:net";
+import type { FailureClass } from "../domain/delivery-outcome.ts";
+import { type AddressGuard, BlockedAddressError, type WebProtocol } from "./address-guard.ts";
+import { type HeadReader, mergeEqualLengths } from "./equal-lengths.ts";
+import { errorCode } from "./resolve-host.ts";
+import type { SocketRoom } from "./socket-room.ts";
+
+/** DNS and TLS included. */
+const connectTimeoutMs = 10_000;
+/** Node gives up an address after 250 ms unless told, before a first packet that is lost is even sent again. */
+const attemptTimeoutMs = 2_000;
+/** Servers commonly close a connection that was idle for 5 s, and a POST on one that is being closed fails. */
+const keepAliveMs = 4_000;
+
+/** The connections to customers' systems. */
+export type WebhookConnections = {
+  /**
+   * Begins a POST; `end` of the request sends it. The request fails with BlockedAddressError where the guard does not
+   * allow an address, and with ConnectError where there is no connection.
+   * @throws BlockedAddressError for another protocol.
+   * @throws TypeError for headers that HTTP cannot carry.
+   */
+  post(url: string, options: { headers: OutgoingHttpHeaders; signal?: AbortSignal }): ClientRequest;
+  /** Bounds the posts that are on their way. Whoever posts takes a place first. */
+  room: SocketRoom;
+  destroy(): void;
+};
+
+/** No connection came about. */
+export class ConnectError extends Error {
+  override readonly name = "ConnectError";
+  /** That of its cause. */
+  readonly code: string;
+  readonly failure: FailureClass;
+
+  constructor(failure: FailureClass, cause: Error) {
+    super(cause.message || errorCode(cause), { cause });
+    this.code = errorCode(cause);
+    this.failure = failure;
+  }
+}
+
+/**
+ * A host is resolved once for each connection, only addresses that the guard allows are connected to, and the one that
+ * was reached is looked at again. What endpoints have in flight and `room` bound the connections: a bound per origin would
+ * let one endpoint that hangs starve others of its host.
+ */
+export function webhookConnections(guard: AddressGuard, room: SocketRoom): WebhookConnections {
+  const pool: Pool = { open: new Map(), idle: new Set(), size: room.size };
+  const agents = {
+    "https:": pooled(guarded(new HttpsAgent(agentOptions), guard, "https:", pool), pool),
+    "http:": pooled(guarded(new HttpAgent(agentOptions), guard, "http:", pool), pool),
+  };
+  return {
+    room,
+    post(url, options) {
+      const { protocol, hostname, port, pathname, search } = new URL(url);
+      if (protocol !== "https:" && protocol !== "http:") {
+        throw new BlockedAddressError(hostname, `is not reached by ${protocol}`);
+      }
+      const request = protocol === "https:" ? httpsRequest : httpRequest;
+      return request({
+        ...options,
+        method: "POST",
+        // A final dot keeps resolvers from completing a name. Certificates and virtual hosts know the name without it.
+        host: hostname.replace(/^\[|\]$|\.$/g, ""),
+        port,
+        path: pathname + search,
+        agent: agents[protocol],
+        lookup: guardedLookup(guard, protocol, hostname),
+      });
+    },
+    destroy() {
+      for (const agent of Object.values(agents)) agent.destroy();
+      for (const socket of pool.open.keys()) socket.destroy();
+    },
+  };
+}
+
+const agentOptions = {
+  keepAlive: true,
+  timeout: keepAliveMs,
+  autoSelectFamilyAttemptTimeout: attemptTimeoutMs,
+};
+
+/** @property size so many sockets may be open at most. */
+type Pool = { open: Map<Socket, HeadReader>; idle: Set<Socket>; size: number };
+
+/** Keeps idle connections, until something comes on them that nobody asked for, or their place is needed. */
+function pooled<Agent extends HttpAgent>(agent: Agent, { open, idle }: Pool): Agent {
+  const keep = agent.keepSocketAlive.bind(agent);
+  agent.keepSocketAlive = (socket) => {
+    if (!(socket instanceof Socket) || socket.readableLength > 0) return false;
+    socket.on("data", destroyUnasked);
+    idle.add(socket);
+    keep(socket);
+    return true;
+  };
+  const reuse = agent.reuseSocket.bind(agent);
+  agent.reuseSocket = (socket, request) => {
+    socket.off("data", destroyUnasked);
+    if (socket instanceof Socket) {
+      idle.delete(socket);
+      open.get(socket)?.expectHead();
+    }
+    reuse(socket, request);
+  };
+  return agent;
+}
+
+/** It would be taken for the answer to the next post. */
+function destroyUnasked(this: Socket): void {
+  this.destroy();
+}
+
+function guarded<Agent extends HttpAgent>(
+  agent: Agent,
+  guard: AddressGuard,
+  protocol: WebProtocol,
+  pool: Pool,
+): Agent {
+  const connect = agent.createConnection.bind(agent);
+  agent.createConnection = (options, callback) => {
+    connectGuarded(guard, protocol, pool, options, (withLookup) => connect(withLookup)).then(
+      (socket) => callback?.(null, socket),
+      // Where there is an error, agents do not look at the socket.
+      (error: Error) => callback?.(error, new Socket()),
+    );
+    return undefined;
+  };
+  return agent;
+}
+
+/** Gives the addresses that were checked, whatever name servers say by then. TLS still expects the host's name. */
+function guardedLookup(guard: AddressGuard, protocol: WebProtocol, hostname: string): LookupFunction {
+  return (_host, { all }, callback) => {
+    guard.addressesFor(hostname, protocol).then(
+      (addresses) => {
+        const [first] = addresses;
+        if (all) callback(null, addresses);
+        else callback(null, first?.address ?? "", first?.family);
+      },
+      (error: Error) => callback(error, ""),
+    );
+  };
+}
+
+async function connectGuarded(
+  guard: AddressGuard,
+  protocol: WebProtocol,
+  pool: Pool,
+  options: ClientRequestArgs,
+  connect: (options: ClientRequestArgs) => unknown,
+): Promise<Socket> {
+  const host = options.host ?? "";
+  // Sockets look nothing up where the host is an address already.
+  if (isIP(host) !== 0) await guard.addressesFor(host, protocol);
+  makePlace(pool);
+  const socket = await connected(protocol, options, connect, pool);
+  const peer = socket.remoteAddress;
+  if (peer !== undefined && guard.isAllowed(peer, protocol)) return socket;
+  socket.destroy();
+  if (peer === undefined) throw new ConnectError("connection", closedEarly(host));
+  throw new BlockedAddressError(host, `was reached at ${peer}, an address that is not allowed`);
+}
+
+/** The connection that has been idle for longest makes way. */
+function makePlace({ open, idle, size }: Pool): void {
+  const [oldest] = idle;
+  if (open.size >= size) oldest?.destroy();
+}
+
+type Phase = "dns" | "connection" | "tls";
+
+/** @throws ConnectError; BlockedAddressError as it is. */
+function connected(
+  protocol: WebProtocol,
+  options: ClientRequestArgs,
+  connect: (options: ClientRequestArgs) => unknown,
+  { open, idle }: Pool,
+): Promise<Socket> {
+  let phase: Phase = isIP(options.host ?? "") === 0 ? "dns" : "connection";
+  return new Promise((resolve, reject) => {
+    const socket = connect({
+      ...options,
+      lookup: (hostname, how, callback) => {
+        options.lookup?.(hostname, how, (error, address, family) => {
+          if (error === null) phase = "connection";
+          callback(error, address, family);
+        });
+      },
+    });
+    if (!(socket instanceof Socket)) throw new TypeError("Agents connect with sockets");
+    open.set(socket, mergeEqualLengths(socket));
+    const timer = setTimeout(() => socket.destroy(timeoutError()), connectTimeoutMs);
+    const fail = (error: Error) => {
+      clearTimeout(timer);
+      reject(error instanceof BlockedAddressError ? error : new ConnectError(failureIn(phase, error), error));
+    };
+    const close = () => fail(closedEarly(options.host ?? ""));
+    socket.once("error", fail).once("close", close);
+    socket.once("close", () => {
+      open.delete(socket);
+      idle.delete(socket);
+    });
+    socket.once("connect", () => {
+      phase = "tls";
+    });
+    socket.once(protocol === "https:" ? "secureConnect" : "connect", () => {
+      clearTimeout(timer);
+      socket.off("error", fail).off("close", close);
+      resolve(socket);
+    });
+  });
+}
+
+const timedOut = /^(ETIMEDOUT|ERR_SOCKET_CONNECTION_TIMEOUT)$/;
+const brokenOff = /^(ECONNRESET|ECONNABORTED|EPIPE|ENOTCONN)$/;
+
+function failureIn(phase: Phase, error: Error): FailureClass {
+  if (phase === "dns") return "dns";
+  const code = errorCode(error);
+  if (timedOut.test(code)) return "timeout";
+  return brokenOff.test(code) ? "connection" : phase;
+}
+
+function timeoutError(): Error {
+  const error = new Error(`No connection in ${connectTimeoutMs} ms`);
+  return Object.assign(error, { code: "ETIMEDOUT" });
+}
+
+function closedEarly(hostname: string): Error {
+  const error = new Error(`${hostname} closed the connection as soon as it was open`);
+  return Object.assign(error, { code: "ECONNRESET" });
+}

@@ -1,0 +1,86 @@
+import type { Socket } from "node:net";
+
+/** Reads what comes on a connection. */
+export type HeadReader = {
+  /** The next bytes begin with the head of an answer. */
+  expectHead(): void;
+  /** @returns the bytes that go on to the parser now. */
+  next(chunk: Buffer): Buffer;
+  /** What was held back for more of its head to come. */
+  rest(): Buffer;
+};
+
+/**
+ * Makes one Content-Length of several equal ones, in the heads of answers on a connection. RFC 9110, section 8.6, lets a
+ * client take them as one, but Node's parser refuses them. Those that differ stay, and are refused.
+ */
+export function mergeEqualLengths(socket: Socket): HeadReader {
+  const heads = headReader();
+  const push = socket.push.bind(socket);
+  socket.push = (chunk: Buffer | null, encoding) => {
+    const bytes = chunk === null ? heads.rest() : heads.next(chunk);
+    const takesMore = bytes.length === 0 || push(bytes, encoding);
+    return chunk === null ? push(null) : takesMore;
+  };
+  return heads;
+}
+
+const nothing = Buffer.alloc(0);
+/** What Node takes of a head. */
+const longestHead = 16 * 1024;
+
+export function headReader(): HeadReader {
+  let isHead = true;
+  let held: Buffer = nothing;
+
+  function rest(): Buffer {
+    const bytes = held;
+    held = nothing;
+    return bytes;
+  }
+
+  function next(chunk: Buffer): Buffer {
+    if (!isHead || chunk.length === 0) return chunk;
+    const bytes = Buffer.concat([rest(), chunk]);
+    const end = bytes.indexOf("\r\n\r\n") + 4;
+    const head = bytes.toString("latin1", 0, end < 4 ? bytes.length : end);
+    if (end < 4 && mayGrow(head)) {
+      held = bytes;
+      return nothing;
+    }
+    // The final answer follows an informational one, which 101 is not.
+    isHead = end >= 4 && /^HTTP\/1\.1 1(?!01)/.test(head);
+    if (end < 4) return bytes;
+    return Buffer.concat([Buffer.from(withOneLength(head), "latin1"), next(bytes.subarray(end))]);
+  }
+
+  return {
+    next,
+    rest,
+    expectHead() {
+      isHead = true;
+      held = nothing;
+    },
+  };
+}
+
+/** Whether it may yet become a head. What is no HTTP goes on at once: the parser knows why. */
+function mayGrow(text: string): boolean {
+  const isHttp = text.startsWith("HTTP/1.") || "HTTP/1.".startsWith(text);
+  return isHttp && text.length < longestHead && !/[^\r]\n/.test(text);
+}
+
+const lengthLine = /^content-length:[ \t]*([0-9][0-9, \t]*)\r\n/gim;
+
+function withOneLength(head: string): string {
+  const lengths = [...head.matchAll(lengthLine)].flatMap(([, value = ""]) =>
+    value.split(",").map((one) => one.trim()),
+  );
+  if (lengths.length < 2 || new Set(lengths).size > 1) return head;
+  let isFirst = true;
+  return head.replace(lengthLine, () => {
+    const line = isFirst ? `content-length: ${lengths[0]}\r\n` : "";
+    isFirst = false;
+    return line;
+  });
+}
