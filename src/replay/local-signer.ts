@@ -53,9 +53,9 @@ export async function localSigner(dataDir: string): Promise<LocalSigner> {
   };
 }
 
-/** Receivers refuse them in everything but the message. */
+/** Receivers refuse them, and halves of surrogate pairs, in everything but the message. */
 function withoutControls(text: string): string {
-  return text.replaceAll(/\p{Cc}/gu, " ");
+  return text.toWellFormed().replaceAll(/\p{Cc}/gu, " ");
 }
 
 /** The private key and the self-signed certificate, in one file, so that they always belong together. */

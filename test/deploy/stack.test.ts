@@ -12,7 +12,7 @@ import { until } from "../support/wait.ts";
 import { type ServiceName, serviceOf } from "./compose-file.ts";
 import { hasProxy } from "./proxy.ts";
 import { freePort, hasProgram } from "./running-process.ts";
-import { healthOf, type Stack, startStack } from "./stack.ts";
+import { healthOf, type Part, type Stack, startStack } from "./stack.ts";
 
 /*
  * The stack of docker-compose.yml, without an engine. The tests build on one another: one stack is started, used,
@@ -106,10 +106,10 @@ test("the image's health check finds out when nothing answers", async () => {
 });
 
 test("workers and receivers give metrics to those who are inside", async () => {
-  const { environment } = stack.workers[0]!;
-  const urls = [stack.receivers[0]!.url, `http://127.0.0.1:${environment["METRICS_PORT"]}`];
-
-  for (const url of urls) expect(await (await fetch(`${url}/metrics`)).text()).toContain("fanmail_");
+  for (const part of [stack.receivers[0]!, stack.workers[0]!]) {
+    expect(await metricsOf(part)).toContain("fanmail_");
+  }
+  expect((await fetch(`${stack.receivers[0]!.url}/metrics`)).status).toBe(404);
 });
 
 test.skipIf(!hasRedis)("Redis passes its health check, wakes workers and forgets nothing", async () => {
@@ -155,7 +155,7 @@ describe.skipIf(!hasProxy)("behind the proxy", () => {
 
     await until("the proxy has found it", async () => {
       await postSends(`again-${answered}`, 4);
-      return (await storedBy(stack.receivers[0]!.url)) > 0;
+      return (await storedBy(stack.receivers[0]!)) > 0;
     });
   });
 
@@ -184,9 +184,13 @@ test("everything that runs ends in good order when it is asked to", async () => 
   expect(new Set(codes)).toEqual(new Set([0]));
 });
 
+async function metricsOf({ environment }: Part): Promise<string> {
+  return (await fetch(`http://127.0.0.1:${environment["METRICS_PORT"]}/metrics`)).text();
+}
+
 /** How many notifications a receiver has stored since it started. */
-async function storedBy(url: string): Promise<number> {
-  const metrics = await (await fetch(`${url}/metrics`)).text();
+async function storedBy(receiver: Part): Promise<number> {
+  const metrics = await metricsOf(receiver);
   return Number(/^fanmail_notifications_received_total\{source="http"\} (\d+)$/m.exec(metrics)?.[1] ?? 0);
 }
 

@@ -17,7 +17,7 @@ import { type Server, startPostgres, startRedis } from "./servers.ts";
 type Program = "migrate" | "receiver" | "worker";
 
 /** A process of the program. `url` is empty where it does not listen. */
-type Part = {
+export type Part = {
   name: Program;
   process: RunningProcess;
   environment: Record<string, string>;
