@@ -66,7 +66,7 @@ async function postSends(name: string, count: number): Promise<Set<number>> {
 
 async function toldByApi(): Promise<number> {
   const headers = { authorization: `Bearer ${testApiKey}` };
-  const answer = await fetch(`${stack.url}/v1/activity?limit=100`, { headers });
+  const answer = await fetch(`${stack.url}/v1/activity?per_page=100`, { headers });
   expect(answer.status).toBe(200);
   const { data } = (await answer.json()) as { data: unknown[] };
   return data.length;
