@@ -5,6 +5,7 @@ import type { EmailEvent } from "../src/domain/email-event.ts";
 import { mergeDetails } from "../src/domain/event-detail.ts";
 import type { EmailEventType } from "../src/domain/event-names.ts";
 import { activityId, addsFacts, mergeFacts } from "../src/domain/mail-facts.ts";
+import { adoptStored } from "../src/domain/same-feedback.ts";
 import { naturalKey, type TouchedActivity } from "../src/domain/touched-activity.ts";
 import type { DeliverJob } from "../src/queue/jobs.ts";
 import { type ActivityRow, lockActivities, updateActivities } from "../src/storage/activity.ts";
@@ -12,6 +13,7 @@ import type { Database } from "../src/storage/database.ts";
 import {
   detailsOf,
   eventsOfActivities,
+  feedbackOfActivities,
   insertEvents,
   type StoredEvent,
   updateDecisions,
@@ -63,7 +65,8 @@ export async function applyActivities(
     "events",
     touched.flatMap(({ events }) => events.map((event) => event.occurred_at)),
   );
-  const locked = pair(await lockActivities(tx, touched.map(firstRow)), touched);
+  const paired = pair(await lockActivities(tx, touched.map(firstRow)), touched);
+  const locked = await withStoredCopies(tx, paired);
   await recordRecipients(context, tx, locked);
   const newIds = await insertEvents(tx, locked.flatMap(eventRows));
   const enriched = await enrichRepeats(tx, locked, newIds);
@@ -104,6 +107,17 @@ function pair(rows: readonly ActivityRow[], touched: readonly TouchedActivity[])
     const one = byKey.get(naturalKey(row));
     return one ? [{ row, facts: mergeFacts(row, one.facts), events: one.events }] : [];
   });
+}
+
+/** An event of which a copy with another time is stored is that event. */
+async function withStoredCopies(tx: Database, locked: readonly LockedActivity[]): Promise<LockedActivity[]> {
+  const asked = locked.filter(({ events }) => events.some(({ detail }) => detail.feedback_id !== undefined));
+  if (asked.length === 0) return [...locked];
+  const stored = await feedbackOfActivities(
+    tx,
+    asked.map(({ row }) => row),
+  );
+  return locked.map((one) => ({ ...one, events: adoptStored(one.events, stored.get(one.row.id) ?? []) }));
 }
 
 /**

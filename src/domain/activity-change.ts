@@ -24,7 +24,7 @@ type ChangedDecision = { event: EmailEvent; decision: Decision };
 export type ActivityChange = {
   state: ActivityState;
   decisions: ChangedDecision[];
-  /** Events that count now and did not before: these are told to webhooks. */
+  /** Events that count now and did not before, with what is decided about them: these are told to webhooks. */
   counted: EmailEvent[];
 };
 
@@ -74,7 +74,7 @@ function changeOf(
       .filter(
         ({ event, decision }) => decision.discarded === null && (isNew(event) || event.discarded !== null),
       )
-      .map(({ event }) => event),
+      .map(({ event, decision }) => ({ ...event, detail: { ...event.detail, ...decision.detail } })),
   };
 }
 

@@ -5,6 +5,7 @@ import type { EmailEvent } from "./email-event.ts";
 import { mergeDetails } from "./event-detail.ts";
 import { type JournalReach, reachesTo } from "./journal-reach.ts";
 import { type MailFacts, mergeFacts } from "./mail-facts.ts";
+import { adoptStored } from "./same-feedback.ts";
 
 type StoredEvent = KnownEvent & { created_at: Date };
 
@@ -70,7 +71,8 @@ function sortEvents(
   told: ToldByJournal,
   reach: JournalReach,
 ): SortedEvents {
-  const toldById = new Map(told.events.map((event) => [event.id, event]));
+  const toldEvents = adoptStored(told.events, stored);
+  const toldById = new Map(toldEvents.map((event) => [event.id, event]));
   const storedIds = new Set(stored.map(({ id }) => id));
   const isStale = (event: StoredEvent) =>
     !toldById.has(event.id) && !told.waitingIds.has(event.id) && isJournals(event, reach);
@@ -81,7 +83,7 @@ function sortEvents(
   return {
     kept,
     stale: stored.filter(isStale),
-    missing: told.events.filter(({ id }) => !storedIds.has(id)),
+    missing: toldEvents.filter(({ id }) => !storedIds.has(id)),
     corrected: compared.filter(({ before, now }) => !isSame(before.detail, now.detail)).map(({ now }) => now),
     isAllTold: kept.every(({ id, occurred_at }) => toldById.has(id) && reachesTo(reach, occurred_at)),
   };

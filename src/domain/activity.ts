@@ -3,6 +3,7 @@ import type { EmailEvent } from "./email-event.ts";
 import { type MachineSign, machineSign } from "./machine-traffic.ts";
 import { isWithinOpenWindow } from "./open-window.ts";
 import { type CountedClick, clickName, isRepeatedClick, repeatWindowMs } from "./repeated-click.ts";
+import { timeOf } from "./same-feedback.ts";
 import { isHeldBack, isNotSpam, looksLikeReply } from "./ses-subtypes.ts";
 
 /**
@@ -98,18 +99,21 @@ export function continueFold(
   const discards = new Map<string, Discard>();
   const replies = new Set<string>();
   const clicks = new Map<string, CountedClick>();
-  const state = events.toSorted(byEventTime).reduce(
-    (before, event) => {
-      const discard = discardOf(before, event, rules, clicks);
-      const isReply = isAutomaticReply(before, event);
-      if (discard) discards.set(event.id, discard);
-      else if (event.type === "clicked")
-        clicks.set(clickName(event.detail), { at: event.occurred_at, id: event.id });
-      if (isReply) replies.add(event.id);
-      return after(before, event, discard, isReply);
-    },
-    withDelivery(from, events),
-  );
+  const state = events
+    .map(atEarliest)
+    .toSorted(byEventTime)
+    .reduce(
+      (before, event) => {
+        const discard = discardOf(before, event, rules, clicks);
+        const isReply = isAutomaticReply(before, event);
+        if (discard) discards.set(event.id, discard);
+        else if (event.type === "clicked")
+          clicks.set(clickName(event.detail), { at: event.occurred_at, id: event.id });
+        if (isReply) replies.add(event.id);
+        return after(before, event, discard, isReply);
+      },
+      withDelivery(from, events),
+    );
   return { state, discards, replies };
 }
 
@@ -163,6 +167,10 @@ function withDelivery(state: ActivityState, events: readonly EmailEvent[]): Acti
 
 function isDelivery({ type, detail }: EmailEvent): boolean {
   return type === "delivered" && detail.recipient_listed !== false;
+}
+
+function atEarliest(event: EmailEvent): EmailEvent {
+  return event.detail.earliest_at === undefined ? event : { ...event, occurred_at: timeOf(event) };
 }
 
 /** Order of event time; ties by id, so that every machine sees the same order. */

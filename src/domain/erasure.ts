@@ -35,11 +35,13 @@ export const impersonalDetail = [
   "complaint_feedback_type",
   "complaint_subtype",
   "delay_type",
+  "earliest_at",
   "is_bot_event",
   "kept",
   "machine",
   "processing_time_ms",
   "recipient_certain",
+  "recipient_listed",
   "reclassified",
   "status_code",
 ];
@@ -112,9 +114,12 @@ function erasedValue(value: unknown, person: ErasedPerson): unknown {
 }
 
 /** What looks like an address, also as a parameter of a URL. Bounded, so that long texts are read in linear time. */
-const addressLike = /[^\s<>()[\]\\,;:"'@?&=/%]{1,320}(?:@|%40)[\p{L}\p{M}\p{N}.-]{1,320}/giu;
+const addressLike =
+  /(?:"(?:[^"\\]|\\.){1,80}"|[^\s<>()[\]\\,;:"'@?&=/%]{1,320})(?:@|%40)[\p{L}\p{M}\p{N}.-]{1,320}/giu;
 
 function erasedSpelling(text: string, { address, pseudonym }: ErasedPerson): string {
+  // With whatever stands around it, such as a name in a comment.
+  if (text.includes("@") && parseAddress(text)?.matched === address) return pseudonym;
   const erased = text.replace(addressLike, (found) => {
     const spelled = found.replace(/%40/i, "@").replace(/\.+$/, "");
     return parseAddress(spelled)?.matched === address ? pseudonym : found;

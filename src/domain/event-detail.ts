@@ -1,4 +1,5 @@
 import { canonicalJson } from "./canonical-json.ts";
+import type { EmailEventType } from "./event-names.ts";
 import type { MachineSign } from "./machine-traffic.ts";
 import { type UnnamedFields, unitedFields } from "./unnamed-fields.ts";
 
@@ -36,6 +37,8 @@ type ToldDetail = {
   recipient_listed?: false;
   /** The mailbox that another server named where it is none that the mail was sent to, in the form that is matched. */
   reported_address?: string;
+  /** When it happened, where a copy that came later told an earlier time than the first. */
+  earliest_at?: string;
   /** What SES sent that has no name here. */
   more?: UnnamedFields;
 };
@@ -64,6 +67,19 @@ export function eventDetail(fields: Nullable<ToldDetail & DecidedDetail>): Event
   return Object.fromEntries(entries) as EventDetail;
 }
 
+/** Why an event came about, as SES and other servers say; null where it does not apply. */
+export function reasonsOf({ type, detail }: { type: EmailEventType; detail: EventDetail }) {
+  const isRefused = type === "rejected" || type === "rendering_failed";
+  return {
+    status_code: detail.status_code ?? null,
+    diagnostic_code: detail.diagnostic_code ?? null,
+    smtp_response: detail.smtp_response ?? null,
+    delay_type: detail.delay_type ?? null,
+    reject_reason: isRefused ? (detail.reason ?? null) : null,
+    reported_address: detail.reported_address ?? null,
+  };
+}
+
 /**
  * Merges two accounts of the same event, since the two formats of SES leave out different fields. Order, grouping and
  * number of the accounts do not matter: what only one tells is taken over, and of two values that differ the greater
@@ -80,7 +96,8 @@ function addedTo(one: EventDetail, other: EventDetail): [string, unknown][] {
   const mine = new Map<string, unknown>(Object.entries(one));
   return Object.entries(other).flatMap(([key, value]): [string, unknown][] => {
     if (key === "more") return [[key, unitedFields(one.more ?? {}, other.more ?? {})]];
-    return isGreater(value, mine.get(key)) ? [[key, value]] : [];
+    const isTaken = key === "earliest_at" ? isEarlier(value, mine.get(key)) : isGreater(value, mine.get(key));
+    return isTaken ? [[key, value]] : [];
   });
 }
 
@@ -93,4 +110,8 @@ function accountOf(detail: EventDetail, other: EventDetail): EventDetail {
 
 function isGreater(value: unknown, than: unknown): boolean {
   return than === undefined || canonicalJson(value) > canonicalJson(than);
+}
+
+function isEarlier(time: unknown, than: unknown): boolean {
+  return than === undefined || String(time) < String(than);
 }

@@ -1,5 +1,6 @@
 import { type Address, domainOf, isTestAddress, parseAddresses } from "./address.ts";
 import { computedId, uuidOrNull } from "./computed-id.ts";
+import { decodedWords } from "./encoded-words.ts";
 import { readableLists, type SesMail } from "./ses-notification.ts";
 import { parseSesTime, timeOfMessageId } from "./ses-time.ts";
 
@@ -40,9 +41,9 @@ export function mailFacts(mail: SesMail, recipient: Address, isPrimary: boolean)
     recipient_as_sent: recipient.asSent,
     tagged_id: isPrimary ? uuidOrNull(tag("activity_id")) : null,
     sent_at: parseSesTime(mail.timestamp) ?? timeOfMessageId(mail.messageId),
-    subject: mail.commonHeaders?.subject ?? null,
+    subject: readable(mail.commonHeaders?.subject),
     sender_email: sender?.asSent ?? null,
-    sender_name: sender?.displayName ?? null,
+    sender_name: readable(sender?.displayName),
     sender_domain: sender ? domainOf(sender.matched) : null,
     email_type: tag("email_type"),
     campaign_id: uuidOrNull(tag("campaign_id")),
@@ -57,6 +58,11 @@ export function mailFacts(mail: SesMail, recipient: Address, isPrimary: boolean)
 /** AWS allows 64 characters; what is far longer is no name, and would not fit an index. */
 function tenantName(tag: string | null): string | null {
   return tag !== null && tag.length > 0 && tag.length <= maxTenantName ? tag : null;
+}
+
+/** Some notifications have headers as they were sent, and some decoded. */
+function readable(header: string | null | undefined): string | null {
+  return header === null || header === undefined ? null : decodedWords(header);
 }
 
 function firstAddress(texts: readonly (string | null | undefined)[]): Address | undefined {

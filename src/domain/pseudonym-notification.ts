@@ -1,9 +1,9 @@
 import { z } from "zod";
-import { isTestAddress, parseAddress } from "./address.ts";
+import { type Address, isTestAddress, parseAddresses } from "./address.ts";
+import { decodedWords } from "./encoded-words.ts";
 import { withReadDetail } from "./eventbridge.ts";
 import type { Pseudonyms } from "./pseudonym.ts";
 import { type TextReplacer, textReplacer } from "./pseudonym-text.ts";
-import { decodedWords } from "./pseudonym-words.ts";
 
 export type PseudonymOptions = { pseudonyms: Pseudonyms; keepSubjects: boolean };
 
@@ -19,6 +19,8 @@ const addressFields = new Set([
   ...["destination", "recipients", "emailaddress", "source"],
   ...["from", "to", "cc", "bcc", "sender", "replyto", "returnpath"],
 ]);
+/** In whatever field: a name beside an address is a person's. */
+const namedAddress = /^["\p{Lu}][^<>@]{0,320}<[^<>@\s]{1,320}@[^<>@\s]{1,320}>\s*$/u;
 /** Headers that list addresses. */
 const addressHeader =
   /^(resent-)?(from|to|cc|bcc|sender|reply-to)$|^(return-path|delivered-to|envelope-to|x-original-to|errors-to|disposition-notification-to|return-receipt-to|x-forwarded-(to|for))$/i;
@@ -57,10 +59,8 @@ function jsonOf(text: string): unknown {
 
 /** The addresses that fields of addresses hold, as they are written there. */
 function addressesIn(value: unknown, field = ""): string[] {
-  if (typeof value === "string") {
-    const address = addressFields.has(field) ? parseAddress(value) : null;
-    return address === null ? [] : [address.asSent];
-  }
+  if (typeof value === "string")
+    return addressFields.has(field) ? listedAddresses(value).map(({ asSent }) => asSent) : [];
   if (Array.isArray(value)) return value.flatMap((part) => addressesIn(part, field));
   return Object.entries(objectOf(value)).flatMap(([key, part]) => addressesIn(part, key.toLowerCase()));
 }
@@ -88,20 +88,39 @@ function replaced(value: unknown, replacing: Replacing, field = ""): unknown {
 const Header = z.object({ name: z.string(), value: z.string() });
 
 function replacedField(value: string, field: string, { text, pseudonyms, keepSubjects }: Replacing): string {
-  if (field === "ipaddress") return pseudonyms.ofIp(value);
+  if (isPersonalIp(field, value)) return pseudonyms.ofIp(value);
   if (field === "subject") return replacedSubject(value, { text, pseudonyms, keepSubjects });
-  const address = addressFields.has(field) ? parseAddress(value) : null;
-  return address === null ? replacedWords(value, text) : nameless(address, pseudonyms);
+  const addresses = addressFields.has(field) || namedAddress.test(value) ? listedAddresses(value) : [];
+  return addresses.length === 0 ? replacedWords(value, text) : namelessList(addresses, pseudonyms);
+}
+
+/** Of servers, which are nobody; an IP address in a field that SES adds is taken for a person's. */
+const serverFields = new Set(["sourceip", "remotemtaip", "reportingmta", "ses:source-ip", "ses:outgoing-ip"]);
+const ipAddress = z.union([z.ipv4(), z.ipv6()]);
+
+function isPersonalIp(field: string, value: string): boolean {
+  if (field === "ipaddress") return true;
+  return /^[\da-f:.]{3,45}$/i.test(value) && !serverFields.has(field) && ipAddress.safeParse(value).success;
 }
 
 function replacedHeader(name: string, value: string, replacing: Replacing): string {
   if (/^subject$/i.test(name)) return replacedSubject(value, replacing);
   if (!addressHeader.test(name)) return replacedWords(value, replacing.text);
-  // A name in quotes may hold commas, and addresses of others.
-  const listed = value.replaceAll(/"(?:[^"\\]|\\.)*"(?!@)/g, "").split(",");
-  const addresses = listed.flatMap((one) => parseAddress(one) ?? []);
+  const addresses = listedAddresses(value);
   if (addresses.length === 0) return replacedWords(value, replacing.text);
-  return addresses.map((address) => nameless(address, replacing.pseudonyms)).join(", ");
+  return namelessList(addresses, replacing.pseudonyms);
+}
+
+/** A name in quotes may hold commas, and addresses of others. */
+function listedAddresses(value: string): Address[] {
+  return value
+    .replaceAll(/"(?:[^"\\]|\\.)*"(?!@)/g, "")
+    .split(",")
+    .flatMap(parseAddresses);
+}
+
+function namelessList(addresses: readonly Address[], pseudonyms: Pseudonyms): string {
+  return addresses.map((address) => nameless(address, pseudonyms)).join(", ");
 }
 
 function nameless(address: { asSent: string; matched: string }, pseudonyms: Pseudonyms): string {
@@ -110,12 +129,12 @@ function nameless(address: { asSent: string; matched: string }, pseudonyms: Pseu
 
 function replacedSubject(subject: string, { text, pseudonyms, keepSubjects }: Replacing): string {
   if (keepSubjects || subject === "") return replacedWords(subject, text);
-  return pseudonyms.ofSubject(decodedWords(subject));
+  return pseudonyms.ofSubject(decodedWords(subject, "replace"));
 }
 
 /** Encoded words (RFC 2047) hide what they hold, so that they are read where they hold an address. */
 function replacedWords(value: string, text: TextReplacer): string {
-  const decoded = decodedWords(value);
+  const decoded = decodedWords(value, "replace");
   const readable = text(decoded);
   return readable === decoded ? text(value) : readable;
 }

@@ -1,7 +1,7 @@
 import type { EmailEvent } from "./email-event.ts";
-import { mergeDetails } from "./event-detail.ts";
 import { groupBy } from "./group-by.ts";
 import { type MailFacts, mergeFacts } from "./mail-facts.ts";
+import { identityOf, unitedCopies } from "./same-feedback.ts";
 
 /** What a batch tells of one email to one recipient. */
 export type TouchedActivity = { projectId: string; facts: MailFacts; events: EmailEvent[] };
@@ -19,12 +19,12 @@ export function touchedActivities(told: readonly ToldEvent[]): TouchedActivity[]
 }
 
 function distinct(events: readonly EmailEvent[]): EmailEvent[] {
-  const byId = new Map<string, EmailEvent>();
+  const byIdentity = new Map<string, EmailEvent>();
   for (const event of events) {
-    const known = byId.get(event.id);
-    byId.set(event.id, known ? { ...known, detail: mergeDetails(known.detail, event.detail) } : event);
+    const known = byIdentity.get(identityOf(event));
+    byIdentity.set(identityOf(event), known ? unitedCopies(known, event) : event);
   }
-  return [...byId.values()];
+  return [...byIdentity.values()];
 }
 
 /** What makes an activity itself: the email and the recipient, within a project. */

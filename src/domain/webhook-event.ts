@@ -2,6 +2,7 @@ import type { AccountStatus, KnownStatus } from "./account-status.ts";
 import { computedId } from "./computed-id.ts";
 import type { CustomEvent } from "./custom-event.ts";
 import type { EmailEvent } from "./email-event.ts";
+import { reasonsOf } from "./event-detail.ts";
 import { activityName, type WebhookEventType, webhookName } from "./event-names.ts";
 import { exactJson } from "./exact-json.ts";
 import type { MailFacts } from "./mail-facts.ts";
@@ -44,6 +45,9 @@ export function emailWebhook(activity: WebhookActivity, event: EmailEvent, recor
     bounce_type: detail.bounce_type ?? null,
     bounce_subtype: detail.bounce_subtype ?? null,
     complaint_feedback_type: detail.complaint_feedback_type ?? null,
+    ...reasonsOf(event),
+    recipient_certain: detail.recipient_certain ?? true,
+    auto_reply: detail.auto_reply ?? false,
     user_agent: detail.user_agent ?? null,
     ip_address: detail.ip_address ?? null,
     is_bot_event: detail.is_bot_event ?? null,

@@ -1,7 +1,9 @@
 import { z } from "zod";
+import { reasonsOf } from "../domain/event-detail.ts";
 import { activityName } from "../domain/event-names.ts";
 import { explain } from "../domain/explanation.ts";
 import { signOfToday } from "../domain/machine-traffic.ts";
+import { timeOf } from "../domain/same-feedback.ts";
 import type { ReadCustomEvent, ReadEmailEvent } from "../storage/event-queries.ts";
 import type { StoredEvent } from "../storage/events.ts";
 
@@ -16,6 +18,15 @@ export const eventDetailFields = {
   bounce_type: text,
   bounce_subtype: text,
   complaint_feedback_type: text,
+  status_code: text.meta({ description: "The enhanced status code (RFC 3463) of a bounce or delay" }),
+  diagnostic_code: text.meta({ description: "What the receiving server said to a bounce or delay" }),
+  smtp_response: text.meta({ description: "What the receiving server answered to a delivery" }),
+  delay_type: text,
+  reject_reason: text.meta({ description: "Of a reject or rendering failure" }),
+  reported_address: text.meta({
+    description:
+      "The mailbox that a server named, where the mail was not sent to it: a forwarding, for example",
+  }),
   created_at: z.string(),
   explanation: text,
   // Only where it applies.
@@ -25,6 +36,10 @@ export const eventDetailFields = {
   kept: z.string().optional(),
   machine: z.string().optional(),
   reclassified: z.literal(true).optional(),
+  more: z
+    .record(z.string(), z.unknown())
+    .optional()
+    .meta({ description: "What SES sent that has no field here, under the names of SES" }),
 };
 
 export function presentDetail(event: Pick<StoredEvent, "type" | "detail" | "discarded" | "created_at">) {
@@ -37,6 +52,7 @@ export function presentDetail(event: Pick<StoredEvent, "type" | "detail" | "disc
     bounce_type: detail.bounce_type ?? null,
     bounce_subtype: detail.bounce_subtype ?? null,
     complaint_feedback_type: detail.complaint_feedback_type ?? null,
+    ...reasonsOf(event),
     created_at: event.created_at.toISOString(),
     explanation: explain(event),
     ...(detail.auto_reply && { auto_reply: true as const }),
@@ -45,6 +61,7 @@ export function presentDetail(event: Pick<StoredEvent, "type" | "detail" | "disc
     ...(detail.kept && { kept: detail.kept }),
     ...(detail.machine && { machine: signOfToday(detail.machine) }),
     ...(detail.reclassified && { reclassified: true as const }),
+    ...(detail.more && { more: detail.more }),
   };
 }
 
@@ -91,7 +108,7 @@ export function presentEmailEvent(event: ReadEmailEvent): z.input<typeof EmailEv
     id: event.id,
     email: event.email,
     event: activityName(event.type),
-    timestamp: event.occurred_at.toISOString(),
+    timestamp: timeOf(event).toISOString(),
     activity_id: event.activity_id,
     message_id: event.message_id,
     ...presentDetail(event),

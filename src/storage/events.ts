@@ -44,6 +44,21 @@ export async function insertEvents(tx: Database, rows: readonly EventRow[]): Pro
   return new Set(inserted.map(({ id }) => id));
 }
 
+/** Bounces, complaints and delays of activities, by activity id: those of which copies with other times may come. */
+export async function feedbackOfActivities(
+  tx: Database,
+  keys: readonly { project_id: string; id: string }[],
+): Promise<Map<string, { id: string; occurred_at: Date }[]>> {
+  const source = rowSource({ project_id: "uuid", id: "uuid" }, keys);
+  const events = await tx.query<{ owner_id: string; id: string; occurred_at: Date }>(
+    `select events.owner_id, events.id, events.occurred_at
+     from ${source.sql} join events on events.project_id = rows.project_id and events.owner_id = rows.id
+     where events.type in ('bounced', 'complained', 'delayed')`,
+    source.params,
+  );
+  return groupBy(events, ({ owner_id }) => owner_id);
+}
+
 /** Writes decisions about events that are stored. */
 export async function updateDecisions(tx: Database, decisions: readonly EventDecision[]): Promise<void> {
   const source = rowSource({ ...keyColumns, discarded: "text", detail: "jsonb" }, decisions);

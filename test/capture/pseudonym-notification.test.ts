@@ -72,6 +72,30 @@ describe.each(fixtures)("%s", (_name, payload) => {
   });
 });
 
+test("fields without a name, joined lists and odd forms of addresses hold nobody either", () => {
+  const reported = '"jane.doe"@shop.test. (Jane Doe)';
+  const payload = sesEvent("Bounce", {
+    to: [jane, "Joe Roe <joe@shop.test>, Ann Poe <ann@shop.test>"],
+    detail: {
+      bouncedRecipients: [
+        { emailAddress: reported, forwardedBy: `Jane <${jane}>`, seenFrom: "198.51.100.7" },
+      ],
+      remoteMtaIp: "203.0.113.26",
+      next: { of: [{ reader: "2001:db8:9::1", text: `for ${jane}` }] },
+    },
+    mail: { audience: [jane] },
+  });
+
+  const output = left(payload);
+  const [recipient] = (output["bounce"] as { bouncedRecipients: { emailAddress: string }[] })
+    .bouncedRecipients;
+  expect(recipient?.emailAddress).toBe(of(jane));
+  expect(output.mail["destination"]).toEqual([of(jane), `${of("joe@shop.test")}, ${of("ann@shop.test")}`]);
+  expect(output).toMatchObject({ bounce: { remoteMtaIp: "203.0.113.26" } });
+  for (const personal of ["jane", "Joe", "Poe", "shop.test", "198.51.100.7", "2001:db8:9::1"])
+    expect(JSON.stringify(output).toLowerCase()).not.toContain(personal.toLowerCase());
+});
+
 /** Every place that an address can be written in, and how. */
 const places: Record<string, (address: string) => SesPayload> = {
   destination: (address) => sesEvent("Send", { to: [address] }),

@@ -41,6 +41,10 @@ describe("in a notification about others too, the address gives way to the pseud
       "Joe <joe@example.com>, Jane Doe <jane.doe@example.com>",
       "Joe <joe@example.com>,erased-77@erased.invalid",
     ],
+    ["jane.doe@example.com (Jane Doe)", "erased-77@erased.invalid"],
+    ["'jane.doe@example.com'", "erased-77@erased.invalid"],
+    ['rfc822; "jane.doe"@example.com.', "erased-77@erased.invalid"],
+    ['550 "jane.doe"@example.com is unknown', "550 erased-77@erased.invalid is unknown"],
     ["550 5.1.1 <jane.doe@example.com>: unknown", "erased-77@erased.invalid: unknown"],
     ["Sent to jane.doe@example.com.", "Sent to erased-77@erased.invalid"],
     [

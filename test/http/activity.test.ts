@@ -196,6 +196,12 @@ describe("include", () => {
     bounce_type: null,
     bounce_subtype: null,
     complaint_feedback_type: null,
+    status_code: null,
+    diagnostic_code: null,
+    smtp_response: null,
+    delay_type: null,
+    reject_reason: null,
+    reported_address: null,
     explanation: null,
   };
   const shown = (event_type: string, after: number, fields = {}) => ({

@@ -340,3 +340,36 @@ test("while workers apply new events nothing is lost and nothing is reported", a
   expect((await dryRun()).changed).toEqual([]);
   expect(await database.db.query("select count(*)::integer as count from events")).toEqual([{ count: 90 }]);
 });
+
+test("copies of one complaint with two times stay one event with its id, and two that were stored become one", async () => {
+  const complaint = (seconds: number) => ({
+    eventType: "Complaint",
+    mail: { timestamp: time(0).toISOString(), messageId: "m", destination: ["m@example.com"] },
+    complaint: {
+      timestamp: time(seconds).toISOString(),
+      feedbackId: "0100019fa2000000-5d2c6c1e-000000",
+      complainedRecipients: [{ emailAddress: "<m@example.com" }],
+    },
+  });
+  await apply([complaint(60.101)]);
+  await apply([complaint(60)]);
+  const stored = () =>
+    database.db.query<{ id: string; complained_at: Date }>(
+      "select events.id, complained_at from events join activity on activity.id = events.owner_id",
+    );
+  const [first] = await stored();
+
+  await rebuild();
+  expect(await stored()).toEqual([{ id: first?.id, complained_at: time(60) }]);
+
+  // As it was stored when each time made an event of its own.
+  const laterId = `${(Number.parseInt(first?.id.slice(9, 13) ?? "", 16) + 1).toString(16).padStart(4, "0")}`;
+  await database.db.query(
+    `insert into events (project_id, owner_id, occurred_at, id, type, detail, created_at)
+     select project_id, owner_id, occurred_at + interval '1 millisecond', overlay(id::text placing $1 from 10)::uuid, type,
+       detail - 'earliest_at', created_at - interval '1 hour' from events`,
+    [laterId],
+  );
+  await rebuild();
+  expect(await stored()).toEqual([{ id: first?.id, complained_at: time(60) }]);
+});

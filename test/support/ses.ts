@@ -10,6 +10,7 @@ export type SesOptions = {
 };
 
 const sentAtMs = Date.parse("2026-11-20T10:00:00.000Z");
+const untimed = ["Send", "Reject", "Rendering Failure"];
 const keys: Record<string, string> = { "Rendering Failure": "failure", DeliveryDelay: "deliveryDelay" };
 
 /** The time so many seconds after the mail of `sesEvent` was sent. */
@@ -29,7 +30,11 @@ export function sesEvent(type: string, options: SesOptions = {}): SesPayload {
       destination: to,
       ...mail,
     },
-    [keys[type] ?? type.toLowerCase()]: { timestamp: timeAfter(after), ...listed(type, to), ...detail },
+    [keys[type] ?? type.toLowerCase()]: {
+      ...(!untimed.includes(type) && { timestamp: timeAfter(after) }),
+      ...listed(type, to),
+      ...detail,
+    },
   };
 }
 

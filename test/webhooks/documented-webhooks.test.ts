@@ -89,6 +89,13 @@ const messages = {
 };
 const tags = { campaign_id: ["0b7e6a52-8f0e-4d55-b1f6-3a4c1f0b7a01"], email_type: ["receipt"] };
 
+const unknownUser = {
+  emailAddress: "gone@example.com",
+  action: "failed",
+  status: "5.1.1",
+  diagnosticCode: "smtp; 550 5.1.1 user unknown",
+};
+
 async function feedEmails(): Promise<void> {
   const to =
     (address: string) =>
@@ -102,14 +109,14 @@ async function feedEmails(): Promise<void> {
   await feed(
     service,
     jane("Send", "receipt", 0),
-    jane("Delivery", "receipt", 2),
+    jane("Delivery", "receipt", 2, { smtpResponse: "250 2.0.0 OK" }),
     jane("DeliveryDelay", "delayed", 600),
     jane("Open", "receipt", 1800, reader),
     jane("Click", "receipt", 1830, { ...reader, link: "https://shop.example.com/account/orders" }),
     jane("Subscription", "receipt", 1840),
-    gone("Bounce", "bounced", 1, { bounceSubType: "NoEmail" }),
+    gone("Bounce", "bounced", 1, { bounceSubType: "NoEmail", bouncedRecipients: [unknownUser] }),
     kim("Complaint", "complained", 7200, { complaintFeedbackType: "abuse" }),
-    jane("Reject", "rejected", 0),
+    jane("Reject", "rejected", 0, { reason: "Bad content" }),
     jane("Rendering Failure", "failed", 0),
   );
 }

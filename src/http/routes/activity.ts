@@ -2,6 +2,7 @@ import { z } from "zod";
 import { type ApiStatus, apiStatus, apiStatuses, storedStatuses } from "../../domain/activity-status.ts";
 import { uuidOrNull } from "../../domain/computed-id.ts";
 import { activityName } from "../../domain/event-names.ts";
+import { timeOf } from "../../domain/same-feedback.ts";
 import {
   type ActivityFilter,
   countActivity,
@@ -148,7 +149,9 @@ async function includedParts(
   if (!parts.includes("events")) return html;
   const events = await eventsOfActivity(db, activity.project_id, activity.id);
   const shown = parts.includes("discarded") ? events : events.filter(({ discarded }) => discarded === null);
-  return { ...html, events: shown.map(presentEvent) };
+  // Stable, so that events of one time stay in order of their ids.
+  const ordered = shown.toSorted((one, other) => timeOf(one).getTime() - timeOf(other).getTime());
+  return { ...html, events: ordered.map(presentEvent) };
 }
 
 const statusFilters = [...apiStatuses, "opened", "clicked"] as const;
@@ -222,7 +225,7 @@ function presentEvent(event: StoredEvent): z.input<typeof ActivityEvent> {
   return {
     id: event.id,
     event_type: activityName(event.type),
-    event_timestamp: event.occurred_at.toISOString(),
+    event_timestamp: timeOf(event).toISOString(),
     ...presentDetail(event),
   };
 }
