@@ -1,5 +1,7 @@
-import { connect } from "node:net";
+import { once } from "node:events";
+import { type AddressInfo, connect } from "node:net";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { createHealthApp } from "../../src/http/app.ts";
 import { type TestDatabase, testDatabase } from "../support/database.ts";
 import { startTestService, type TestService, testApiKey } from "../support/service.ts";
 import { ask } from "./api.ts";
@@ -196,4 +198,25 @@ describe("while the database is away", () => {
       { error: "The database cannot be used now", request_id: "mine" },
     ]);
   });
+});
+
+test("asking for readiness takes one query at a time, however many ask", async () => {
+  const { db, log, metrics } = service.context;
+  let queries = 0;
+  const counting: typeof db = {
+    ...db,
+    query: (sql, params) => {
+      queries++;
+      return db.query(sql, params);
+    },
+  };
+  const server = createHealthApp({ db: counting, log, metrics }).listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/readyz`;
+
+  const statuses = await Promise.all(Array.from({ length: 100 }, async () => (await fetch(url)).status));
+  server.close();
+
+  expect(new Set(statuses)).toEqual(new Set([200]));
+  expect(queries).toBeLessThan(50);
 });
