@@ -93,11 +93,11 @@ function postgresDriver(url: string, onError: OnError, traced: Traced): QueueDri
   };
 }
 
-/** A wake-up that takes longer is left to the sweep. */
-const addWithinMs = 5_000;
+/** A wake-up that takes longer is left to the sweep, and an API request is not counted. */
+const addWithinMs = 1_500;
 const redisReadyWithinMs = 2_000;
 /** For a Redis that is frozen; jobs take less, because their posts are broken off. */
-const closeWithinMs = 6_000;
+const closeWithinMs = 5_000;
 
 type RedisConnection = Exclude<QueueConnection, { kind: "postgres" }>;
 
@@ -134,13 +134,18 @@ function redisDriver(redis: RedisConnection, onError: OnError, traced: Traced): 
       };
       const worker = new Worker(name, (job) => tracked(job.data), options);
       worker.on("error", onError).on("failed", (_job, error) => onError(error));
+      const close = async () => {
+        const closing = worker.close().catch(onError);
+        // BullMQ waits for a Redis that is away to come back; the jobs that run do not need it.
+        const patience = forWorking.status === "ready" ? closeWithinMs : 0;
+        await within(patience, closing, "Redis does not let go of a worker").catch(onError);
+        await Promise.allSettled(running);
+      };
+      let closed: Promise<void> | undefined;
       return {
-        async close() {
-          const closing = worker.close().catch(onError);
-          // BullMQ waits for a Redis that is away to come back; the jobs that run do not need it.
-          const patience = forWorking.status === "ready" ? closeWithinMs : 0;
-          await within(patience, closing, "Redis does not let go of a worker").catch(onError);
-          await Promise.allSettled(running);
+        close() {
+          closed ??= close();
+          return closed;
         },
       };
     },

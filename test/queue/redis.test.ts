@@ -83,6 +83,19 @@ describe.skipIf(!hasRedis)("with redis-server", () => {
     await until("all webhooks arrived", () => sink.received.length === 10);
   });
 
+  test("Redis that is away at the start is used once it is there", async () => {
+    redis = await redisServer();
+    await redis.kill();
+    const service = await start(redis.url);
+
+    await ingest(service, 5);
+    await redis.start();
+
+    await until("all are applied", async () => (await activities()) === 5);
+    await ingest(service, 1);
+    await until("it is woken", async () => (await redis.client.keys("{fanmail}:fanmail-apply:*")).length > 0);
+  });
+
   test("while Redis is away notifications are taken, and worked off when it is back", async () => {
     redis = await redisServer();
     const service = await start(redis.url);
