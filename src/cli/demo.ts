@@ -33,9 +33,8 @@ export const demo: Command = {
     config.localCertificates.set(signer.certificateUrl(shopTopic), signer.certificatePath);
     print(`Starting PostgreSQL, the receiver, the API and the workers, with their data in ${config.dataDir}`);
     const started = await startedUnlessStopped(stop, startDemo(config, stop));
-    return started === null
-      ? 0
-      : show(started.context, started.service, signer, { stop, isExit: values.exit });
+    if (started === null) return complain(["it was stopped before its end"]);
+    return show(started.context, started.service, signer, { stop, isExit: values.exit });
   },
 };
 

@@ -64,6 +64,9 @@ export async function migrateQueues(url: string): Promise<void> {
   }
 }
 
+/** BullMQ's statements are short; a server that has vanished without a word would hold one for a quarter of an hour. */
+const statementWithinMs = 30_000;
+
 /** BullMQ adds the search path of its own schema to the options, and makes its connections that listen from them alone. */
 function queueSettings(url: string) {
   const { options = "", ...settings } = poolSettings(url, null);
@@ -72,7 +75,7 @@ function queueSettings(url: string) {
 
 function postgresDriver(url: string, onError: OnError, traced: Traced): QueueDriver {
   const { Queue, Worker } = withBackend(lastingPostgresBackend);
-  const connection = { ...queueSettings(url), max: 4 };
+  const connection = { ...queueSettings(url), max: 4, query_timeout: statementWithinMs };
   const queues: { waitUntilReady(): Promise<unknown> }[] = [];
   return {
     queue(name) {
