@@ -97,7 +97,7 @@ function postgresDriver(url: string, onError: OnError, traced: Traced): QueueDri
 }
 
 /** A wake-up that takes longer is left to the sweep, and an API request is not counted. */
-const addWithinMs = 1_500;
+const addWithinMs = 2_500;
 const redisReadyWithinMs = 2_000;
 /** For a Redis that is frozen; jobs take less, because their posts are broken off. */
 const closeWithinMs = 5_000;

@@ -149,9 +149,12 @@ async function withSavepoint<Result>(
   }
 }
 
+/** Longer than a caller waits for a connection: a server that is only busy must not lose the statements it works on. */
+const probeTimeoutMs = 5_000;
+
 /** Whether the server takes no new connection either, and does not even refuse it. */
 async function isSilent(settings: pg.ClientConfig): Promise<boolean> {
-  const client = new pg.Client(settings);
+  const client = new pg.Client({ ...settings, connectionTimeoutMillis: probeTimeoutMs });
   client.on("error", () => {});
   try {
     await client.connect();
