@@ -96,8 +96,12 @@ async function answerTo(request: ClientRequest, body: string): Promise<IncomingM
     socket.destroy();
     request.emit("response", message);
   });
-  // The connection may break after the answer, which nobody waits for then.
-  request.on("error", () => {});
+  request.on("response", (message) => {
+    // What is wrong with the rest of an answer. That the connection breaks after a whole one is nobody's concern.
+    request.on("error", (error) => {
+      if (!message.complete) message.destroy(error);
+    });
+  });
   request.end(body);
   const [message]: IncomingMessage[] = await once(request, "response");
   if (message === undefined) throw new Error("unreachable: a response event has its response");

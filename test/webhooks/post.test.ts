@@ -90,6 +90,19 @@ describe("an answer that is no HTTP is a failed connection", () => {
   });
 });
 
+test("what is wrong with an answer is told", async () => {
+  const sink = await rawSink((socket) =>
+    socket.end(`${crlf("HTTP/1.1 200 OK", "Transfer-Encoding: chunked")}zz\r\n`),
+  );
+
+  expect(await postWebhook({ ...post, url: sink.url }, options)).toMatchObject({
+    status: 200,
+    failure: "connection",
+    message: expect.stringMatching(/^Parse Error: .*chunk/i),
+  });
+  await sink.close();
+});
+
 describe("an answer is taken as what it is", () => {
   test.each([
     ["100 before it", crlf("HTTP/1.1 100 Continue") + ok],
