@@ -35,6 +35,8 @@ export type Config = {
   webhookAllowedCidrs: string[];
   openWindowSeconds: number;
   rateLimitPerMinute: number;
+  /** Where callers reach the API, without a slash at its end; null: links hold no host. */
+  publicUrl: string | null;
   journalDays: number;
   discardDays: number;
   logLevel: LogLevel;
@@ -131,6 +133,10 @@ const Environment = z.object({
   DISCARD_DAYS: wholeNumber(1, 3650).default(30),
   LOG_LEVEL: z.enum(logLevels, `must be one of ${logLevels.join(", ")}`).default("info"),
   METRICS_PORT: wholeNumber(0, 65_535).optional(),
+  PUBLIC_URL: urlOf(["https:", "http:"], "https://mail.example.com/fanmail")
+    .refine((text) => !/[?#]/.test(text), "must be a URL without ? and #")
+    .transform((text) => text.replace(/\/+$/, ""))
+    .optional(),
   OTEL_EXPORTER_OTLP_ENDPOINT: urlOf(["https:", "http:"], "http://127.0.0.1:4318").optional(),
 });
 
@@ -188,6 +194,7 @@ function toConfig(env: z.infer<typeof Environment>): Config {
     webhookAllowedCidrs: env.WEBHOOK_ALLOWED_CIDRS,
     openWindowSeconds: env.OPEN_WINDOW_SECONDS,
     rateLimitPerMinute: env.RATE_LIMIT_PER_MINUTE,
+    publicUrl: env.PUBLIC_URL ?? null,
     journalDays: env.JOURNAL_DAYS,
     discardDays: env.DISCARD_DAYS,
     logLevel: env.LOG_LEVEL,

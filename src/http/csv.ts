@@ -1,4 +1,5 @@
 import { stringify } from "csv-stringify/sync";
+import { z } from "zod";
 import type { Cursor } from "../domain/cursor.ts";
 
 /** Rows are read by as many: enough to make a round trip worth its while, and few enough that others hardly wait. */
@@ -19,6 +20,14 @@ async function* pagesOf<Row>(
   }
 }
 
+/** The query parameters of every CSV. */
+export const csvQuery = {
+  bom: z
+    .enum(["0", "1"], "must be 0 or 1")
+    .default("0")
+    .meta({ description: "`1`: begins with a byte order mark, by which Excel knows UTF-8" }),
+};
+
 /**
  * A list of any size as CSV, its heads first; what is not one value is JSON. A cell that a spreadsheet would take for a
  * formula is preceded by an apostrophe: what is in it comes from outside.
@@ -28,18 +37,23 @@ export async function* csvOf<Row>(
   read: (page: { limit: number; offset: number; after?: Cursor }) => Promise<Row[]>,
   placeOf: (row: Row) => Cursor,
   cellsOf: (row: Row) => Readonly<Record<string, unknown>>,
+  { bom }: { bom: "0" | "1" },
 ): AsyncIterable<string> {
-  yield stringify([columns]);
+  yield (bom === "1" ? "\ufeff" : "") + stringify([columns]);
   for await (const rows of pagesOf(read, placeOf)) {
     const records = rows.map((row) => {
       const cells = cellsOf(row);
       return columns.map((name) => textOf(cells[name]));
     });
-    yield stringify(records, { escape_formulas: true });
+    yield stringify(records);
   }
 }
 
+/** Spreadsheets leave out blanks and what cannot be seen before they look for a sign, also for a full-width one. */
+const formula = /^(?:[\s\p{Z}\p{C}\p{M}]*[=+\-@＝＋－＠\u2212]|[\t\r\n])/u;
+
 function textOf(cell: unknown): string {
   if (cell === null || cell === undefined) return "";
-  return typeof cell === "object" ? JSON.stringify(cell) : String(cell);
+  const text = typeof cell === "object" ? JSON.stringify(cell) : String(cell);
+  return formula.test(text) ? `'${text}` : text;
 }

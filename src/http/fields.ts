@@ -37,6 +37,7 @@ export const emailAddress = z
  */
 export const queriedAddress = z
   .string()
+  .max(320, "is longer than an email address may be")
   .refine(
     (text) => text.trim() === text || text.includes("<"),
     "must not begin or end with a space; write %2B for a plus",

@@ -1,3 +1,4 @@
+import { basename } from "node:path";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import type { Express, Request, Response } from "express";
@@ -133,7 +134,7 @@ export function defineCsvRoute<Params extends z.ZodType, Query extends z.ZodType
       app[route.method](route.path, async (request: Request, response: Response) => {
         const input = await readInput(description, gate, request, response);
         const pages = await started(route.rows(input));
-        response.type("text/csv; charset=utf-8");
+        response.attachment(basename(route.path)).type("text/csv; charset=utf-8");
         await pipeline(Readable.from(pages, { objectMode: false }), response);
       });
     },

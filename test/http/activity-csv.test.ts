@@ -21,7 +21,11 @@ beforeEach(() => database.db.query("truncate activity, events, recipients"));
 
 async function csv(query = "", key?: string): Promise<string[]> {
   const answer = await service.get(`/v1/activity.csv?${query}`, key);
-  expect([answer.status, answer.headers.get("content-type")]).toEqual([200, "text/csv; charset=utf-8"]);
+  expect([
+    answer.status,
+    answer.headers.get("content-type"),
+    answer.headers.get("content-disposition"),
+  ]).toEqual([200, "text/csv; charset=utf-8", "attachment; filename=activity.csv"]);
   const text = await answer.text();
   expect(text.endsWith("\n")).toBe(true);
   return text.slice(0, -1).split("\n");

@@ -123,6 +123,17 @@ describe("GET /emailit/v1/events", () => {
     expect(await page(second.previous_page_url ?? "")).toEqual(first);
   });
 
+  test("names pages at PUBLIC_URL", async () => {
+    const environment = { PUBLIC_URL: "https://mail.example.com/fanmail/" };
+    const behindProxy = await startTestService({ databaseUrl: database.url, environment });
+    const [, body] = await ask(behindProxy, "/emailit/v1/events?page=2");
+    await behindProxy.close();
+
+    expect((body as Page).previous_page_url).toBe(
+      "https://mail.example.com/fanmail/emailit/v1/events?page=1&per_page=25",
+    );
+  });
+
   test("finds one by its id and by its uuid, not wrapped", async () => {
     await feed(service, sesEvent("Delivery", { after: 2 }));
     const [event] = (await page("/emailit/v1/events")).data;

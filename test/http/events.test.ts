@@ -257,6 +257,12 @@ describe("POST /v1/events", () => {
     expect(await track(good, asked)).toEqual([status, { error: expect.any(String) }]);
   });
 
+  test.each(["utf8", "UTF-8", '"utf-8"', "utf_8", "us-ascii"])("takes charset=%s", async (charset) => {
+    const headers = { "content-type": `application/json;charset=${charset}` };
+
+    expect((await track(good, { headers }))[0]).toBe(201);
+  });
+
   test("reads a compressed body, and answers one that is not what it says with 400", async () => {
     const send = (encoding: string, body: Uint8Array<ArrayBuffer>) =>
       fetch(`${service.url}/v1/events`, {

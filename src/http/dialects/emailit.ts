@@ -43,7 +43,7 @@ export function emailitRoutes(api: ApiContext): AnyRoute[] {
   return [list(api), detail(api)];
 }
 
-function list({ db }: ApiContext): AnyRoute {
+function list({ db, config }: ApiContext): AnyRoute {
   return defineRoute({
     method: "get",
     path,
@@ -74,7 +74,7 @@ function list({ db }: ApiContext): AnyRoute {
       const events = await feedEvents(db, filter, { limit: per_page + 1, offset: (page - 1) * per_page });
       const url = (number: number) => {
         const typed = type === undefined ? "" : `&filter[type]=${encodeURIComponent(type)}`;
-        return `${path}?page=${number}&per_page=${per_page}${typed}`;
+        return `${config.publicUrl ?? ""}${path}?page=${number}&per_page=${per_page}${typed}`;
       };
       return {
         data: events.slice(0, per_page).map(present),

@@ -14,7 +14,7 @@ import type { Database } from "../../storage/database.ts";
 import { eventsOfActivity, type StoredEvent } from "../../storage/events.ts";
 import { rememberEstimates } from "../../storage/totals.ts";
 import type { ApiContext } from "../api-context.ts";
-import { csvOf } from "../csv.ts";
+import { csvOf, csvQuery } from "../csv.ts";
 import { ApiError } from "../errors.ts";
 import { domainName, pathText, queriedAddress, tenantName, time, untilTime, uuid } from "../fields.ts";
 import { Pagination, pageAnswer, pageOf, pagingQuery, placeOfNewest } from "../paging.ts";
@@ -130,11 +130,11 @@ function csv({ db }: ApiContext): AnyRoute {
     summary: "Emails to recipients as CSV of any size, the newest first",
     description: "Takes the filters of the list.",
     params: z.object({}),
-    query: z.object(filters),
+    query: z.object({ ...filters, ...csvQuery }),
     columns: csvColumns,
     rows({ caller, query }) {
       const filter = filterOf(caller.projectId, query);
-      return csvOf(csvColumns, (page) => listActivity(db, filter, page), placeOfNewest, present);
+      return csvOf(csvColumns, (page) => listActivity(db, filter, page), placeOfNewest, present, query);
     },
   });
 }

@@ -9,7 +9,7 @@ import {
 } from "../../storage/suppression-list.ts";
 import { rememberEstimates } from "../../storage/totals.ts";
 import type { ApiContext } from "../api-context.ts";
-import { csvOf } from "../csv.ts";
+import { csvOf, csvQuery } from "../csv.ts";
 import { ApiError } from "../errors.ts";
 import {
   addressOrNull,
@@ -82,11 +82,11 @@ function csv({ db }: ApiContext): AnyRoute {
     tag,
     summary: "Suppressed addresses as CSV",
     params: z.object({}),
-    query: z.object(filters),
+    query: z.object({ ...filters, ...csvQuery }),
     columns,
     rows({ caller: { projectId }, query }) {
       const filter = filterOf(projectId, query);
-      return csvOf(columns, (page) => listSuppressions(db, filter, page), placeOfNewest, present);
+      return csvOf(columns, (page) => listSuppressions(db, filter, page), placeOfNewest, present, query);
     },
   });
 }
