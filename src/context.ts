@@ -3,6 +3,7 @@ import { type Clock, systemClock, unlessStopped } from "./clock.ts";
 import type { Config } from "./config.ts";
 import { readEncryptionKeys } from "./data-dir.ts";
 import { attachEmbeddedPostgres, startEmbeddedPostgres } from "./embedded/embedded-postgres.ts";
+import { isDatabaseIn } from "./embedded/place.ts";
 import { createLogger, errorText, type Logger, sparseWarning } from "./logger.ts";
 import { createMetrics, type Metrics } from "./metrics.ts";
 import { migrationsDirectory } from "./package-info.ts";
@@ -11,7 +12,7 @@ import type { Queues } from "./queue/queues.ts";
 import { awsDispatcher } from "./sns/dispatcher.ts";
 import { forgetSessionVariables } from "./storage/connection.ts";
 import { connectionsOfProcess, type DatabasePool, openDatabase } from "./storage/database.ts";
-import { migrate } from "./storage/migrate.ts";
+import { hasSchema, migrate } from "./storage/migrate.ts";
 import { type Partitions, partitionsOf } from "./storage/partitions.ts";
 import { openTracing } from "./tracing/open-tracing.ts";
 import type { Tracing } from "./tracing/tracing.ts";
@@ -54,6 +55,10 @@ export type ContextOptions = {
   attach?: boolean;
   /** Breaks off the opening. What has been opened takes no notice. */
   stop?: AbortSignal;
+  /** Use a database that the service has used before, rather than making one. */
+  mustExist?: boolean;
+  /** Told which database it is, before it is opened; without its password. */
+  onDatabase?: (name: string) => void;
   clock?: Clock;
   awsDispatcher?: Dispatcher;
   /** Finds the addresses of webhook endpoints; the machine's own way unless given. */
@@ -63,7 +68,15 @@ export type ContextOptions = {
 /** While its server is away BullMQ reports the same error a thousand times a second. */
 const queueWarningEveryMs = 1_000;
 
-/** Opens the database, starting the embedded one where none is configured, and brings its schema up to date. */
+/** There is no database yet, or nothing in it. */
+export class NoDatabaseError extends Error {
+  override readonly name = "NoDatabaseError";
+}
+
+/**
+ * Opens the database, starting the embedded one where none is configured, and brings its schema up to date.
+ * @throws NoDatabaseError when it must exist, and does not.
+ */
 export async function openStore(config: Config, options: ContextOptions = {}): Promise<StoreContext> {
   const log = createLogger(config.logLevel);
   forgetSessionVariables();
@@ -77,6 +90,8 @@ export async function openStore(config: Config, options: ContextOptions = {}): P
     await server.stop();
   };
   try {
+    if (options.mustExist && !(await hasSchema(db)))
+      throw new NoDatabaseError(`the database is empty (${databaseName(config)})`);
     const migrated = await unlessStopped(migrate(db, migrationsDirectory), options.stop);
     return {
       config,
@@ -146,9 +161,20 @@ function queueConnection({ queue }: Config, databaseUrl: string): QueueConnectio
 type Server = { url: string; stop(): Promise<void> };
 
 async function databaseServer(config: Config, log: Logger, options: ContextOptions): Promise<Server> {
-  if (config.databaseUrl !== null) return { url: config.databaseUrl, stop: async () => {} };
+  const { databaseUrl, dataDir } = config;
+  if (databaseUrl === null && options.mustExist && !(await isDatabaseIn(dataDir)))
+    throw new NoDatabaseError(`there is no database in ${dataDir}, and DATABASE_URL is not set`);
+  options.onDatabase?.(databaseName(config));
+  if (databaseUrl !== null) return { url: databaseUrl, stop: async () => {} };
   const start = options.attach ? attachEmbeddedPostgres : startEmbeddedPostgres;
-  return start({ dataDir: config.dataDir, log: (line) => log.warn({}, line), signal: options.stop });
+  return start({ dataDir, log: (line) => log.warn({}, line), signal: options.stop });
+}
+
+/** Tells people which database a configuration means, without password and settings. */
+export function databaseName({ databaseUrl, dataDir }: Config): string {
+  if (databaseUrl === null) return `embedded, in ${dataDir}`;
+  const { protocol, username, host, pathname } = new URL(databaseUrl);
+  return `${protocol}//${username}${username && "@"}${host}${pathname}`;
 }
 
 /** The first one encrypts. */

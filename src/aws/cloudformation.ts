@@ -43,7 +43,7 @@ export function cloudFormation(connection: SesConnection): string {
   };
   // CloudFormation reads YAML 1.1, in which 2012-10-17 is a date unless it is quoted, and takes no aliases.
   const document = new Document(template, { schema: "yaml-1.1", aliasDuplicateObjects: false });
-  document.commentBefore = ` Before it is deployed: fanmail topics add arn:<partition>:sns:<region>:<account>:${topic}`;
+  document.commentBefore = ` Before it is deployed: npx fanmail topics add arn:<partition>:sns:<region>:<account>:${topic}`;
   return withFunctions(document).toString({ lineWidth: 0 });
 }
 

@@ -26,7 +26,7 @@ const tags = { expression: `{ ${managedTag.key} = "${managedTag.value}" }` };
 export function terraform(connection: SesConnection): string {
   const { target, topic } = connection;
   const blocks = [
-    `# Before it is applied: fanmail topics add arn:<partition>:sns:<region>:<account>:${topic}`,
+    `# Before it is applied: npx fanmail topics add arn:<partition>:sns:<region>:<account>:${topic}`,
     ...configurationSet(connection),
     ...topicBlocks(connection),
     eventDestination(connection),

@@ -4,7 +4,7 @@ import { type CaptureOptions, type CaptureSummary, captureJournal } from "../cap
 import { pseudonymsOf } from "../domain/pseudonym.ts";
 import type { PseudonymOptions } from "../domain/pseudonym-notification.ts";
 import { estimateJournal } from "../storage/journal-walk.ts";
-import { type Command, print, readArgs, readTimeOption, UsageError } from "./command.ts";
+import { type Command, print, readOptions, readTimeOption, UsageError } from "./command.ts";
 import { eventTypeNames, readEventTypes } from "./event-types.ts";
 import { progressBar } from "./progress.ts";
 import { stopRequest } from "./until-stopped.ts";
@@ -12,9 +12,9 @@ import { projectNamed, withStore } from "./with-store.ts";
 
 export const capture: Command = {
   help: [
-    "fanmail capture [--out file.ndjson|file.ndjson.gz] [--from 2026-11-20] [--to 2026-11-21T12:00Z] [--topic ARN]",
-    "                [--type open,click] [--quarantined] [--project name]",
-    "                [--pseudonymise [--secret text] [--keep-subjects]] [--json]",
+    "npx fanmail capture [--out file.ndjson|file.ndjson.gz] [--from 2026-11-20] [--to 2026-11-21T12:00Z] [--topic ARN]",
+    "                    [--type open,click] [--quarantined] [--project name]",
+    "                    [--pseudonymise [--secret text] [--keep-subjects]] [--json]",
     "",
     "Writes notifications of the journal as fanmail replay reads them: one SNS envelope a line, as it was stored, with the",
     "signature of AWS, in the order in which SNS published them. To standard output, or to a file that only its owner can",
@@ -32,8 +32,7 @@ export const capture: Command = {
     "  --json            a summary as JSON: after --out on standard output, else on standard error",
   ].join("\n"),
   async run(args) {
-    const { values, positionals } = readArgs(args, options);
-    if (positionals.length > 0) throw new UsageError(`Unknown argument: ${positionals.join(" ")}`);
+    const values = readOptions(args, options);
     const chosen = {
       from: readTimeOption("--from", values.from),
       to: readTimeOption("--to", values.to),

@@ -18,15 +18,87 @@ export class UsageError extends Error {
 }
 
 /**
- * Reads the arguments of a command strictly: an unknown option is an error.
+ * Reads the arguments of a command strictly: an unknown option is an error, and so is one that npm kept for itself.
  * @throws UsageError
  */
 export function readArgs<const T extends Options>(args: string[], options: T) {
+  const parsed = parse(args, options);
+  const given = new Set(parsed.tokens.flatMap((token) => (token.kind === "option" ? [token.name] : [])));
+  refuseTakenByNpm(Object.keys(options).filter((name) => !given.has(name)));
+  return { values: parsed.values, positionals: parsed.positionals, given };
+}
+
+/** Reads the arguments of a command that takes options alone. @throws UsageError */
+export function readOptions<const T extends Options>(args: string[], options: T) {
+  const { values, positionals } = readArgs(args, options);
+  refuseMore(positionals);
+  return values;
+}
+
+/** What `fanmail <command> <action>` takes. */
+type Action<Option> = {
+  /** Names what follows the action, for the error; absent: nothing does. */
+  target?: string;
+  options: readonly Option[];
+};
+
+/**
+ * Reads the arguments of a command that has actions. Each takes its own options alone: one that had no effect could be
+ * taken for one that had.
+ * @returns the action, and its target ("" where it has none).
+ * @throws UsageError
+ */
+export function readAction<const T extends Options, const A extends Record<string, Action<keyof T>>>(
+  args: string[],
+  options: T,
+  actions: A,
+) {
+  const { values, positionals, given } = readArgs(args, options);
+  const [name, ...rest] = positionals;
+  const action = Object.keys(actions).find((known): known is keyof A & string => known === name);
+  if (action === undefined) throw new UsageError(usageOf(actions));
+  const { target, options: taken } = actions[action] ?? { options: [] };
+  if (target !== undefined && !rest[0]) throw new UsageError(usageOf(actions));
+  refuseMore(rest.slice(target === undefined ? 0 : 1));
+  const foreign = [...given].find((option) => !taken.includes(option));
+  if (foreign !== undefined) throw new UsageError(`--${foreign} is not for ${action}`);
+  return { action, target: target === undefined ? "" : (rest[0] ?? ""), values };
+}
+
+function usageOf(actions: Record<string, Action<unknown>>): string {
+  const known = Object.entries(actions).map(([name, { target }]) => (target ? `${name} ${target}` : name));
+  return `Say what to do: ${known.slice(0, -1).join(", ")}, or ${known.at(-1)}`;
+}
+
+function refuseMore(positionals: readonly string[]): void {
+  if (positionals.length > 0) throw new UsageError(`Unknown argument: ${positionals.join(" ")}`);
+}
+
+function parse<const T extends Options>(args: string[], options: T) {
   try {
-    return parseArgs({ args, options, allowPositionals: true, strict: true });
+    return parseArgs({ args, options, allowPositionals: true, strict: true, tokens: true });
   } catch (cause) {
     throw new UsageError(cause instanceof Error ? cause.message : String(cause), { cause });
   }
+}
+
+/** Settings of npm that a user's .npmrc may hold: `npx` passes them on although nobody typed them. */
+const settingsOfNpm = ["json", "only", "description"];
+
+/**
+ * `npm run fanmail … --option` and `npm exec fanmail … --option`, without ` -- ` before the options, reach us without
+ * them: npm takes them for settings of its own, and tells its children so in variables.
+ */
+function refuseTakenByNpm(names: readonly string[]): void {
+  const { npm_command: command } = process.env;
+  if (command === undefined) return;
+  const isTaken = (name: string) => process.env[`npm_config_${name.replaceAll("-", "_")}`] !== undefined;
+  const taken = names.filter(
+    (name) => isTaken(name) && !(command === "exec" && settingsOfNpm.includes(name)),
+  );
+  if (taken.length === 0) return;
+  const options = taken.map((name) => `--${name}`).join(" and ");
+  throw new UsageError(`npm has kept ${options} for itself; run the command with npx fanmail instead`);
 }
 
 /**

@@ -1,46 +1,58 @@
 import { createServer } from "node:net";
-import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { type Config, readConfig } from "../config.ts";
 import { type Context, openContext } from "../context.ts";
 import { type DemoResult, faultsOf, reportRows } from "../demo/report.ts";
 import { runDemo, type Stage } from "../demo/run-demo.ts";
-import { connectSink, setUpShop, shopTopic } from "../demo/shop.ts";
+import { connectSink, projectName, setUpShop, shopTopic } from "../demo/shop.ts";
 import { liveliestTimeline, timelineRows } from "../demo/timeline.ts";
 import { startWebhookSink } from "../demo/webhook-sink.ts";
+import { triggerTopic } from "../domain/sns-message.ts";
 import { packageRoot } from "../package-info.ts";
 import { type LocalSigner, localSigner } from "../replay/local-signer.ts";
 import { captureSize } from "../replay/read-capture.ts";
 import { type Service, startService } from "../service.ts";
-import { type Command, print, readArgs, table } from "./command.ts";
+import { type Command, print, readOptions, table } from "./command.ts";
 import { progressBar } from "./progress.ts";
 import { closeInTime, startedUnlessStopped, stopRequest, untilStopped } from "./until-stopped.ts";
+import { demoDirectory } from "./with-store.ts";
+import { terminalColumns, wrap } from "./wrap.ts";
 
+const defaultPort = 3000;
 const capturePath = fileURLToPath(new URL("examples/week.ndjson", packageRoot));
 
 export const demo: Command = {
   help: [
-    "fanmail demo [--exit]",
+    "npx fanmail demo [--exit]",
     "",
     "Starts everything embedded in DATA_DIR/demo, replays examples/week.ndjson over HTTP into the receiver, and",
     "shows what came of it. It goes on serving until Ctrl-C; --exit ends it. Run it twice: all are duplicates.",
   ].join("\n"),
   async run(args) {
-    const { values } = readArgs(args, { exit: { type: "boolean", default: false } });
+    const values = readOptions(args, { exit: { type: "boolean", default: false } });
     const stop = stopRequest();
     const config = await demoConfig();
     const signer = await localSigner(config.dataDir);
-    config.localCertificates.set(signer.certificateUrl(shopTopic), signer.certificatePath);
-    print(`Starting PostgreSQL, the receiver, the API and the workers, with their data in ${config.dataDir}`);
+    for (const topic of [shopTopic, triggerTopic])
+      config.localCertificates.set(signer.certificateUrl(topic), signer.certificatePath);
+    print("Starting PostgreSQL, the receiver, the API and the workers, with their data in");
+    print(config.dataDir);
     const started = await startedUnlessStopped(stop, startDemo(config, stop));
     if (started === null) return complain(["it was stopped before its end"]);
+    tellPort(config.port, started.service.url);
     return show(started.context, started.service, signer, { stop, isExit: values.exit });
   },
 };
 
 async function startDemo(config: Config, stop: AbortSignal): Promise<{ context: Context; service: Service }> {
-  const context = await openContext(config, { stop });
+  const port = await freePort(config.host, config.port);
+  const context = await openContext({ ...config, port }, { stop });
   return { context, service: await startService(context, { receiver: true, workers: true }) };
+}
+
+function tellPort(wanted: number, url: string | null): void {
+  if (wanted === 0 || url === null || Number(new URL(url).port) === wanted) return;
+  print(wrap(`Port ${wanted} is taken by another program, so that this listens on ${url}`));
 }
 
 type ShowOptions = { stop: AbortSignal; isExit: boolean };
@@ -61,6 +73,7 @@ async function show(
     await connectSink(context, shop, sink.url);
     const url = service.url ?? "";
     const faults = await perform({ context, shop, sink, signer, url, capturePath, stop });
+    if (!stop.aborted) printNextSteps(context.config, isExit ? null : { url, apiKey: shop.apiKey });
     if (isExit || stop.aborted) return (await closeInTime(close)) || (faults > 0 ? 1 : 0);
   } catch (error) {
     await close();
@@ -105,8 +118,7 @@ async function demoConfig(): Promise<Config> {
   const config = readConfig({ LOG_LEVEL: "warn", ...Object.fromEntries(environment) });
   return {
     ...config,
-    port: await freePort(config.host, config.port),
-    dataDir: join(config.dataDir, "demo"),
+    dataDir: demoDirectory(config.dataDir),
     webhookAllowedCidrs: ["127.0.0.0/8"],
   };
 }
@@ -124,20 +136,48 @@ function printResult(result: DemoResult): void {
   print();
   for (const line of table(reportRows(result))) print(line);
   if (result.summary.stored === 0) {
-    print("\nNothing is new: every notification was received in an earlier run, and counted then.");
+    print("\nNothing is new: every notification was received and counted in an earlier run.");
   }
 }
 
 async function printTimeline(url: string, apiKey: string): Promise<void> {
   const timeline = await liveliestTimeline(url, apiKey);
   if (timeline === null) return;
-  print(`\n"${timeline.subject}" to ${timeline.recipient_primary}: ${timeline.current_status}`);
-  for (const line of table(timelineRows(timeline))) print(`  ${line}`);
-  print("\nLook further:");
-  const authorization = `-H 'Authorization: Bearer ${apiKey}'`;
-  print(`  curl ${authorization} '${url}/v1/activity/${timeline.id}?include=events,discarded'`);
-  print(`  curl ${authorization} '${url}/v1/activity?status=bounced&per_page=5'`);
-  print(
-    `  curl ${authorization} '${url}/v1/activity?email=${encodeURIComponent(timeline.recipient_primary)}'`,
-  );
+  print();
+  print(wrap(`"${timeline.subject}" to ${timeline.recipient_primary}: ${timeline.current_status}`));
+  for (const line of table(timelineRows(timeline))) print(cut(`  ${line}`));
+}
+
+function cut(line: string): string {
+  return line.length <= terminalColumns ? line : `${line.slice(0, terminalColumns - 1)}…`;
+}
+
+/** @param serving null when the service is about to end. */
+function printNextSteps({ dataDir }: Config, serving: { url: string; apiKey: string } | null): void {
+  if (serving === null) {
+    print("\nLook further, also now that it ends; without --exit it goes on serving:");
+  } else {
+    print("\nThe API, to read and to try in a browser:");
+    print(`  ${serving.url}/docs`);
+    print(`with the key\n  ${serving.apiKey}`);
+    print("\nLook further, in another terminal:");
+  }
+  for (const command of commandsFor(dataDir, serving?.url ?? null)) print(`  ${command}`);
+}
+
+function commandsFor(dataDir: string, url: string | null): string[] {
+  const { port } = url === null ? { port: String(defaultPort) } : new URL(url);
+  return [
+    ...(process.env["DATABASE_URL"] ? ["unset DATABASE_URL"] : []),
+    ...(port === String(defaultPort) ? [] : [`export PORT=${port}`]),
+    `export DATA_DIR=${quoted(dataDir)}`,
+    "npx fanmail doctor",
+    "npx fanmail endpoints list",
+    "npx fanmail capture --type bounced",
+    ...(url === null ? [] : [`npx fanmail trigger bounce --to me@example.com --project '${projectName}'`]),
+  ];
+}
+
+function quoted(path: string): string {
+  return /^[\w@%+=:,./-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`;
 }

@@ -2,20 +2,22 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { systemClock } from "../clock.ts";
 import { type Config, ConfigError } from "../config.ts";
+import { databaseName } from "../context.ts";
 import { readEncryptionKeys } from "../data-dir.ts";
 import { diagnose } from "../doctor/diagnose.ts";
-import { areas, type Finding, fail, overall, skipped } from "../doctor/finding.ts";
+import { areas, type Finding, fail, next, type Observation, overall, skipped } from "../doctor/finding.ts";
 import type { Patient } from "../doctor/patient.ts";
 import { ended } from "../doctor/wording.ts";
 import { attachEmbeddedPostgres } from "../embedded/embedded-postgres.ts";
-import { hasDatabase, locate } from "../embedded/place.ts";
+import { isDatabaseIn } from "../embedded/place.ts";
 import { errorText } from "../logger.ts";
 import { awsDispatcher } from "../sns/dispatcher.ts";
-import { type Command, environmentConfig, print, printJson, readArgs, UsageError } from "./command.ts";
+import { type Command, environmentConfig, print, printJson, readOptions, UsageError } from "./command.ts";
+import { demoDirectory, tellDatabase } from "./with-store.ts";
 
 export const doctor: Command = {
   help: [
-    "fanmail doctor [--json] [--configuration-set name] [--timeout 5]",
+    "npx fanmail doctor [--json] [--configuration-set name] [--timeout 5]",
     "",
     "Looks at everything that a notification and a webhook pass, and says what is wrong and how to mend it.",
     "It changes nothing. Run it with the environment of the service, beside it or while it is down; the embedded",
@@ -28,12 +30,11 @@ export const doctor: Command = {
     "The exit code is 1 when a check failed; warnings alone leave it 0.",
   ].join("\n"),
   async run(args) {
-    const { values, positionals } = readArgs(args, {
+    const values = readOptions(args, {
       json: { type: "boolean", default: false },
       "configuration-set": { type: "string" },
       timeout: { type: "string", default: "5" },
     });
-    if (positionals.length > 0) throw new UsageError(`Unknown argument: ${positionals.join(" ")}`);
     const timeoutMs = readSeconds(values.timeout) * 1000;
     const findings = await examine(timeoutMs, values["configuration-set"] ?? null);
     if (values.json) printJson({ status: overall(findings), checks: findings });
@@ -58,6 +59,7 @@ async function examine(timeoutMs: number, configurationSet: string | null): Prom
     if (error instanceof ConfigError) return misconfigured(error);
     throw error;
   }
+  tellDatabase(databaseName(config));
   const { database, stop } = await databaseOf(config);
   const dispatcher = awsDispatcher();
   try {
@@ -86,21 +88,25 @@ async function databaseOf({ databaseUrl, dataDir }: Config): Promise<Served> {
   const stop = async () => {};
   if (databaseUrl !== null) return { database: { url: databaseUrl }, stop };
   try {
-    if (!(await hasEmbeddedDatabase(dataDir))) {
-      const remedy = "Start the service once (fanmail start), or set DATABASE_URL.";
-      return { database: { trouble: `There is no database in ${dataDir} yet.`, remedy }, stop };
+    if (!(await isDatabaseIn(dataDir))) {
+      return { database: { trouble: await beginning(dataDir) }, stop };
     }
     const server = await attachEmbeddedPostgres({ dataDir });
     return { database: { url: server.url }, stop: server.stop };
   } catch (error) {
-    const trouble = `The embedded database in ${dataDir} cannot be used: ${ended(errorText(error))}`;
-    return { database: { trouble, remedy: `See postgres.log in ${join(dataDir, "postgres")}.` }, stop };
+    const what = `The embedded database in ${dataDir} cannot be used: ${ended(errorText(error))}`;
+    const trouble = fail(what, `See postgres.log in ${join(dataDir, "postgres")}.`);
+    return { database: { trouble }, stop };
   }
 }
 
-/** To attach where there is none would make one. */
-async function hasEmbeddedDatabase(dataDir: string): Promise<boolean> {
-  return existsSync(dataDir) && hasDatabase(await locate(dataDir, () => {}));
+async function beginning(dataDir: string): Promise<Observation> {
+  const demoDir = demoDirectory(dataDir);
+  const other = (await isDatabaseIn(demoDir))
+    ? `to look at the demonstration, set DATA_DIR=${demoDir}`
+    : "to see it work first: npx fanmail demo";
+  const remedy = `Start the service: npx fanmail start (set DATABASE_URL for a PostgreSQL of your own); ${other}.`;
+  return next(`There is no database in ${dataDir} yet.`, remedy);
 }
 
 /** The keys that are there; to read the generated ones would make them. */
@@ -119,7 +125,13 @@ async function keysOf(config: Config): Promise<{ keys: Buffer[] | null; findings
   }
 }
 
-const labels: Record<Finding["status"], string> = { ok: "ok", warn: "warn", fail: "fail", skipped: "skip" };
+const labels: Record<Finding["status"], string> = {
+  ok: "ok",
+  next: "next",
+  warn: "warn",
+  fail: "fail",
+  skipped: "skip",
+};
 
 function report(findings: readonly Finding[]): void {
   const width = Math.max(...areas.map((area) => area.length));
@@ -128,9 +140,10 @@ function report(findings: readonly Finding[]): void {
     if (remedy !== undefined) print(`${" ".repeat(width + 8)}→ ${remedy}`);
   }
   const count = (status: Finding["status"]) => findings.filter((one) => one.status === status).length;
+  const begun = count("next") === 0 ? "" : `, ${count("next")} to begin with`;
   print();
   print(
-    `${count("ok")} ok, ${count("warn")} to look at, ${count("fail")} failed, ${count("skipped")} skipped.`,
+    `${count("ok")} ok${begun}, ${count("warn")} to look at, ${count("fail")} failed, ${count("skipped")} skipped.`,
   );
 }
 

@@ -4,36 +4,42 @@ import { addEndpoint } from "../endpoints/add-endpoint.ts";
 import { disableEndpoint, enableEndpoint, removeEndpoint } from "../endpoints/switch-endpoint.ts";
 import type { Database } from "../storage/database.ts";
 import { type Endpoint, findEndpointAnywhere, listEndpoints } from "../storage/endpoints.ts";
-import { type Command, print, printJson, readArgs, readChoices, table, UsageError } from "./command.ts";
-import { projectNamed, withStore } from "./with-store.ts";
+import { type Command, print, printJson, readAction, readChoices, table, UsageError } from "./command.ts";
+import { making, projectNamed, withStore } from "./with-store.ts";
 
 export const endpoints: Command = {
   help: [
-    "fanmail endpoints add <url> [--project default] [--events email.bounce,…|*] [--description text] [--json]",
-    "fanmail endpoints list [--json]",
-    "fanmail endpoints enable|disable|remove <id>",
+    "npx fanmail endpoints add <url> [--project default] [--events email.bounce,…|*] [--description text] [--json]",
+    "npx fanmail endpoints list [--json]",
+    "npx fanmail endpoints enable|disable|remove <id>",
     "",
     "The signing secret is shown once, when the endpoint is added.",
     `Events: ${webhookEventTypes.join(", ")}, or * for all.`,
     "An address in a private network is refused, unless WEBHOOK_ALLOWED_CIDRS has it.",
   ].join("\n"),
   async run(args) {
-    const { values, positionals } = readArgs(args, {
-      project: { type: "string", default: "default" },
-      events: { type: "string", default: "*" },
-      description: { type: "string" },
-      json: { type: "boolean", default: false },
+    const { action, target, values } = readAction(args, options, {
+      add: { target: "<url>", options: ["project", "events", "description", "json"] },
+      list: { options: ["json"] },
+      enable: { target: "<id>", options: [] },
+      disable: { target: "<id>", options: [] },
+      remove: { target: "<id>", options: [] },
     });
-    const [action, target] = positionals;
-    if (action === "add" && target) await add(target, values);
+    if (action === "add") await add(target, values);
     else if (action === "list") await list(values.json);
-    else if (action === "enable" && target) await enable(target);
-    else if (action === "disable" && target) await disable(target);
-    else if (action === "remove" && target) await remove(target);
-    else throw new UsageError("Say what to do: add <url>, list, enable <id>, disable <id>, or remove <id>");
+    else await changes[action](target);
     return 0;
   },
 };
+
+const changes = { enable, disable, remove };
+
+const options = {
+  project: { type: "string", default: "default" },
+  events: { type: "string", default: "*" },
+  description: { type: "string" },
+  json: { type: "boolean", default: false },
+} as const;
 
 type AddOptions = { project: string; events: string; description?: string | undefined; json: boolean };
 
@@ -50,9 +56,9 @@ async function add(text: string, options: AddOptions): Promise<void> {
       event_types: eventTypes,
       description: options.description ?? null,
     });
-  });
+  }, making);
   if (options.json) return printJson({ id, url, event_types: eventTypes, secret });
-  print(`Endpoint ${id}\nSecret   ${secret}`);
+  print(`Endpoint ${id}\nEvents   ${eventTypes.join(",")}\nSecret   ${secret}`);
   process.stderr.write("Keep the secret now: it is not shown again.\n");
 }
 
@@ -86,5 +92,5 @@ async function remove(id: string): Promise<void> {
 async function endpointWithId(db: Database, id: string): Promise<Endpoint> {
   const endpoint = await findEndpointAnywhere(db, id);
   if (endpoint) return endpoint;
-  throw new UsageError(`There is no endpoint "${id}"; list them with: fanmail endpoints list`);
+  throw new UsageError(`There is no endpoint "${id}"; list them with: npx fanmail endpoints list`);
 }

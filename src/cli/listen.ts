@@ -12,15 +12,15 @@ import { createAddressGuard } from "../webhooks/address-guard.ts";
 import { type WebhookConnections, webhookConnections } from "../webhooks/connections.ts";
 import { postWebhook } from "../webhooks/post.ts";
 import { createSocketRoom } from "../webhooks/socket-room.ts";
-import { type Command, environmentConfig, print, readArgs, readChoices, UsageError } from "./command.ts";
+import { type Command, environmentConfig, print, readChoices, readOptions, UsageError } from "./command.ts";
 import { findService, readServiceUrl } from "./service-address.ts";
 import { stopRequest } from "./until-stopped.ts";
 import { projectNamed, withStore } from "./with-store.ts";
 
 export const listen: Command = {
   help: [
-    "fanmail listen [--forward http://localhost:8080/hook] [--events email.bounce,…|*] [--project default]",
-    "               [--url http://127.0.0.1:3000] [--json]",
+    "npx fanmail listen [--forward http://localhost:8080/hook] [--events email.bounce,…|*] [--project default]",
+    "                   [--url http://127.0.0.1:3000] [--json]",
     "",
     "Shows what webhooks tell while it runs, and forwards it, signed, to an address on this machine or anywhere else.",
     "The secret is printed at the start, and is the same each time (it is kept in DATA_DIR). Each webhook is forwarded",
@@ -29,7 +29,7 @@ export const listen: Command = {
     `Events: ${webhookEventTypes.join(", ")}, or * for all.`,
   ].join("\n"),
   async run(args) {
-    const { values } = readArgs(args, {
+    const values = readOptions(args, {
       forward: { type: "string" },
       events: { type: "string", default: "*" },
       project: { type: "string", default: "default" },

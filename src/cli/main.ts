@@ -3,6 +3,12 @@ import { ConfigError } from "../config.ts";
 import { errorText } from "../logger.ts";
 import { packageVersion } from "../package-info.ts";
 import { type Command, print, table, UsageError } from "./command.ts";
+import { nearest } from "./nearest.ts";
+import { watchOutput } from "./watch-output.ts";
+import { terminalColumns, wrap } from "./wrap.ts";
+
+const helpOptions = ["-h", "--help"];
+const versionOptions = ["-v", "--version"];
 
 /** A command is loaded when it is called: loading all of them takes longer than most take to run. */
 type ListedCommand = { summary: string; load: () => Promise<Command> };
@@ -72,23 +78,18 @@ const commands: Readonly<Record<string, ListedCommand>> = {
   },
 };
 
-// `fanmail … | head` closes the pipe: nobody reads on, which is no failure of ours.
-process.stdout.on("error", (error: NodeJS.ErrnoException) => {
-  if (error.code !== "EPIPE") throw error;
-  process.exit(0);
-});
+watchOutput();
+process.exitCode = await dispatch(process.argv.slice(2));
 
-process.exitCode = await main(process.argv.slice(2));
-
-async function main([name, ...args]: string[]): Promise<number> {
-  if (name === "--version") {
-    print(packageVersion);
-    return 0;
-  }
-  const listed = name !== undefined && Object.hasOwn(commands, name) ? commands[name] : undefined;
-  if (name === undefined || listed === undefined) return unknownCommand(name);
+async function dispatch([name, ...args]: string[]): Promise<number> {
+  if (name === "help" && args[0] !== undefined) return dispatch([args[0], "--help"]);
+  if (name === undefined || ["help", ...helpOptions].includes(name)) return help();
+  if (versionOptions.includes(name)) return version();
+  const listed = Object.hasOwn(commands, name) ? commands[name] : undefined;
+  if (listed === undefined) return unknownCommand(name);
+  if (args.some((arg) => versionOptions.includes(arg))) return version();
   const command = await listed.load();
-  if (args.includes("--help")) {
+  if (args.some((arg) => helpOptions.includes(arg))) {
     print(`fanmail ${name}: ${listed.summary}\n\n${command.help}`);
     return 0;
   }
@@ -99,18 +100,30 @@ async function run(name: string, command: Command, args: string[]): Promise<numb
   try {
     return (await command.run(args)) ?? 0;
   } catch (error) {
-    const hint = error instanceof UsageError ? `\nSee: fanmail ${name} --help` : "";
+    const hint = error instanceof UsageError ? `\nSee: npx fanmail ${name} --help` : "";
     const text = error instanceof ConfigError ? error.message : errorText(error);
     process.stderr.write(`fanmail ${name}: ${text}${hint}\n`);
     return 1;
   }
 }
 
-function unknownCommand(name: string | undefined): number {
-  const isHelp = name === undefined || name === "--help" || name === "help";
-  if (!isHelp) process.stderr.write(`fanmail: there is no command "${name}"\n\n`);
-  print("Usage: fanmail <command> [options]     fanmail <command> --help\n");
+function version(): number {
+  print(packageVersion);
+  return 0;
+}
+
+function help(): number {
+  print("Usage: npx fanmail <command> [options]     npx fanmail <command> --help\n");
   const rows = Object.entries(commands).map(([command, { summary }]) => [command, summary]);
-  for (const line of table(rows)) print(`  ${line}`);
-  return isHelp ? 0 : 1;
+  const indent = " ".repeat(Math.max(...Object.keys(commands).map(({ length }) => length)) + 4);
+  for (const line of table(rows)) print(wrap(`  ${line}`, terminalColumns, indent));
+  return 0;
+}
+
+function unknownCommand(name: string): number {
+  const near = nearest(name, Object.keys(commands));
+  const suggestion = near === null ? "" : `; did you mean "${near}"?`;
+  process.stderr.write(`fanmail: there is no command "${name}"${suggestion}\n\n`);
+  help();
+  return 1;
 }

@@ -1,36 +1,41 @@
 import { sqlState } from "../storage/database-errors.ts";
 import { insertProject, listProjects, setProjectRules } from "../storage/projects.ts";
-import { type Command, print, printJson, readArgs, table, UsageError } from "./command.ts";
-import { projectNamed, withStore } from "./with-store.ts";
+import { type Command, print, printJson, readAction, table, UsageError } from "./command.ts";
+import { making, projectNamed, withStore } from "./with-store.ts";
 
 const uniqueViolation = "23505";
 
 export const projects: Command = {
   help: [
-    "fanmail projects list [--json]",
-    "fanmail projects create <name> [--json]",
-    "fanmail projects set <name> [--open-window-seconds 1200] [--machine-filter on|off]",
+    "npx fanmail projects list [--json]",
+    "npx fanmail projects create <name> [--json]",
+    "npx fanmail projects set <name> [--open-window-seconds 1200] [--machine-filter on|off]",
     "",
     "New rules hold for events that come; fanmail rebuild applies them to those that are there.",
   ].join("\n"),
   async run(args) {
-    const { values, positionals } = readArgs(args, {
-      json: { type: "boolean", default: false },
-      "open-window-seconds": { type: "string" },
-      "machine-filter": { type: "string" },
+    const { action, target, values } = readAction(args, options, {
+      list: { options: ["json"] },
+      create: { target: "<name>", options: ["json"] },
+      set: { target: "<name>", options: ["open-window-seconds", "machine-filter"] },
     });
-    const [action, name] = positionals;
     if (action === "list") await list(values.json);
-    else if (action === "create" && name) await create(name, values.json);
-    else if (action === "set" && name) {
-      await set(name, {
+    else if (action === "create") await create(target, values.json);
+    else {
+      await set(target, {
         openWindowSeconds: readSeconds(values["open-window-seconds"]),
         machineFilter: readSwitch(values["machine-filter"]),
       });
-    } else throw new UsageError("Say what to do: list, create <name>, or set <name>");
+    }
     return 0;
   },
 };
+
+const options = {
+  json: { type: "boolean", default: false },
+  "open-window-seconds": { type: "string" },
+  "machine-filter": { type: "string" },
+} as const;
 
 type Rules = { openWindowSeconds: number | undefined; machineFilter: boolean | undefined };
 
@@ -42,7 +47,7 @@ async function set(name: string, rules: Rules): Promise<void> {
     const project = await projectNamed(store, name);
     await setProjectRules(store.db, project.id, rules);
   });
-  print(`Set. For emails that are there already: fanmail rebuild --project ${name}`);
+  print(`Set. For emails that are there already: npx fanmail rebuild --project ${name}`);
 }
 
 function readSeconds(text: string | undefined): number | undefined {
@@ -73,7 +78,7 @@ async function create(name: string, asJson: boolean): Promise<void> {
       throw new UsageError(`There is a project "${name}" already`, { cause });
     });
     return newId;
-  });
+  }, making);
   if (asJson) printJson({ id, name });
   else print(`Created the project "${name}" (${id}).`);
 }

@@ -3,7 +3,7 @@ import type { ChangedActivity } from "../rebuild/compare-activities.ts";
 import { openRebuild, type RebuildOptions, runRebuild } from "../rebuild/rebuild.ts";
 import { estimateJournal } from "../storage/journal-walk.ts";
 import type { Rebuild } from "../storage/rebuilds.ts";
-import { type Command, print, readArgs, readTimeOption, UsageError } from "./command.ts";
+import { type Command, print, readOptions, readTimeOption, UsageError } from "./command.ts";
 import { progressBar } from "./progress.ts";
 import { stopRequest } from "./until-stopped.ts";
 import { projectNamed, withStore } from "./with-store.ts";
@@ -12,7 +12,7 @@ const defaultRate = 2_000;
 
 export const rebuild: Command = {
   help: [
-    "fanmail rebuild [--project name] [--since 2026-11-01[T10:00:00Z]] [--dry-run] [--rate 2000] [--restart] [--json]",
+    "npx fanmail rebuild [--project name] [--since 2026-11-01[T10:00:00Z]] [--dry-run] [--rate 2000] [--restart] [--json]",
     "",
     "Recomputes every email's activity from the notifications of the journal, by the rules of this version and of the",
     "project, and prints what differs from what is stored. Events that are older than the journal stay as they are and",
@@ -26,7 +26,7 @@ export const rebuild: Command = {
     "No webhooks go out for what changes, and suppressions stay as they are.",
   ].join("\n"),
   async run(args) {
-    const { values, positionals } = readArgs(args, {
+    const values = readOptions(args, {
       project: { type: "string" },
       since: { type: "string" },
       "dry-run": { type: "boolean", default: false },
@@ -34,7 +34,6 @@ export const rebuild: Command = {
       restart: { type: "boolean", default: false },
       json: { type: "boolean", default: false },
     });
-    if (positionals.length > 0) throw new UsageError(`Unknown argument: ${positionals.join(" ")}`);
     const since = readTimeOption("--since", values.since);
     const perSecond = readRate(values.rate);
     const stop = stopRequest();

@@ -1,6 +1,5 @@
 import type { Config } from "../config.ts";
 import { openStore } from "../context.ts";
-import { hasDatabase, locate } from "../embedded/place.ts";
 import { errorText } from "../logger.ts";
 import {
   type Journal,
@@ -13,6 +12,7 @@ import { countKnown } from "../storage/captures.ts";
 import { listTopics } from "../storage/topics.ts";
 import { print, printJson, table } from "./command.ts";
 import { progressBar } from "./progress.ts";
+import { tellDatabase } from "./with-store.ts";
 
 /** `fanmail replay --dry-run`. @returns the exit code: 1 when something would not be taken. */
 export async function previewReplay(
@@ -46,12 +46,10 @@ type OpenedJournal = { journal: Journal | null; cause: string | null; close(): P
 /** The journal of this configuration's database; where there is none nothing is made. */
 async function openJournal(config: Config): Promise<OpenedJournal> {
   const without = (cause: string) => ({ journal: null, cause, close: async () => {} });
-  if (config.databaseUrl === null && !hasDatabase(await locate(config.dataDir, () => {}))) {
-    return without(`there is no database in ${config.dataDir}, and DATABASE_URL is not set`);
-  }
   let store: Awaited<ReturnType<typeof openStore>>;
   try {
-    store = await openStore({ ...config, logLevel: "silent" }, { attach: true });
+    const options = { attach: true, mustExist: true, onDatabase: tellDatabase };
+    store = await openStore({ ...config, logLevel: "silent" }, options);
   } catch (error) {
     return without(errorText(error));
   }
@@ -75,7 +73,7 @@ function rowsOf(preview: Preview, missing: string[], cause: string | null): stri
   const counted = (label: string, counts: Map<string, number>, note = (_key: string) => "") =>
     [...counts].map(([key, count]) => [label, `${count}  ${key}${note(key)}`]);
   const howToAllow = (arn: string) =>
-    missing.includes(arn) ? `  is not allow-listed; allow it with: fanmail topics add ${arn}` : "";
+    missing.includes(arn) ? `  is not allow-listed; allow it with: npx fanmail topics add ${arn}` : "";
   return [
     ["read", String(read)],
     ...(cause === null

@@ -14,9 +14,9 @@ const defaultTopic = "arn:aws:sns:us-east-1:000000000000:fanmail-replay";
 
 export const replay: Command = {
   help: [
-    "fanmail replay <file|directory|-> [--to http://127.0.0.1:3000/ingest/sns] [--topic ARN] [--rate N | --speed 10x]",
-    "               [--only open,click | --except open,click] [--limit N] [--resume] [--dry-run]",
-    "               [--give-up-after seconds] [--json]",
+    "npx fanmail replay <file|directory|-> [--to http://127.0.0.1:3000/ingest/sns] [--topic ARN] [--rate N | --speed 10x]",
+    "                   [--only open,click | --except open,click] [--limit N] [--resume] [--dry-run]",
+    "                   [--give-up-after seconds] [--json]",
     "",
     "Posts captured notifications, compressed with gzip or not: one JSON value a line (.ndjson, .jsonl, standard input),",
     "or a .json file. SNS envelopes keep their AWS signature. Those without one, and bare SES payloads, are signed with",
@@ -195,6 +195,6 @@ function remediesOf({ distrusted }: ReplaySummary, signer: LocalSigner): string 
     ...(here.length > 0
       ? [`Start the receiver with SNS_TOPIC_ARNS=${here.join(",")} and\n  SNS_LOCAL_CERTS=${certificates}\n`]
       : []),
-    ...[...distrusted.signedByAws].map((arn) => `Allow the topic with: fanmail topics add ${arn}\n`),
+    ...[...distrusted.signedByAws].map((arn) => `Allow the topic with: npx fanmail topics add ${arn}\n`),
   ].join("");
 }

@@ -1,12 +1,12 @@
-import { openStore, type StoreContext } from "../context.ts";
+import type { StoreContext } from "../context.ts";
 import { DataDirInUseError } from "../embedded/embedded-postgres.ts";
 import { type KeyRotation, rotateToGivenKey, rotateToNewKey, tryRotation } from "../endpoints/rotate-key.ts";
-import { type Command, environmentConfig, print, printJson, readArgs, UsageError } from "./command.ts";
+import { type Command, environmentConfig, print, printJson, readOptions } from "./command.ts";
 import { withStore } from "./with-store.ts";
 
 export const rotateEncryptionKey: Command = {
   help: [
-    "fanmail rotate-encryption-key [--dry-run] [--json]",
+    "npx fanmail rotate-encryption-key [--dry-run] [--json]",
     "",
     "Encrypts the secrets and headers of webhook endpoints anew with the present key, so that the one before it can go.",
     "When it was interrupted, run it again.",
@@ -28,11 +28,10 @@ export const rotateEncryptionKey: Command = {
     "--dry-run  changes nothing; tells how much there is, and what no key opens",
   ].join("\n"),
   async run(args) {
-    const { values, positionals } = readArgs(args, {
+    const values = readOptions(args, {
       "dry-run": { type: "boolean", default: false },
       json: { type: "boolean", default: false },
     });
-    if (positionals.length > 0) throw new UsageError(`Unknown argument: ${positionals.join(" ")}`);
     const isDryRun = values["dry-run"];
     const isGiven = environmentConfig().encryptionKey !== null;
     const rotation = isDryRun
@@ -68,14 +67,9 @@ function makeKey({ db, config }: StoreContext): Promise<KeyRotation> {
 
 /** A service that runs would not know the key that is made, so it must not run. */
 async function asOwner<Result>(work: (store: StoreContext) => Promise<Result>): Promise<Result> {
-  const store = await openStore(environmentConfig()).catch((cause) => {
+  return withStore(work, { makes: false, owns: true }).catch((cause) => {
     throw cause instanceof DataDirInUseError ? new Error("Stop the service first", { cause }) : cause;
   });
-  try {
-    return await work(store);
-  } finally {
-    await store.close();
-  }
 }
 
 function reportJson({ outcome, counts, refused }: KeyRotation, isDryRun: boolean): void {

@@ -1,9 +1,9 @@
 import type { Config } from "../config.ts";
-import { openContext } from "../context.ts";
+import { databaseName, openContext } from "../context.ts";
 import { triggerTopic } from "../domain/sns-message.ts";
 import { localSigner } from "../replay/local-signer.ts";
 import { type Roles, type Service, startService } from "../service.ts";
-import { type Command, environmentConfig, print, readArgs } from "./command.ts";
+import { type Command, environmentConfig, print, readOptions } from "./command.ts";
 import { startedUnlessStopped, stopRequest, untilStopped } from "./until-stopped.ts";
 
 export const start: Command = serve({ receiver: true, workers: true });
@@ -14,18 +14,21 @@ function serve(roles: Roles): Command {
   return {
     help: "It is configured by the environment (see the README). SIGTERM or Ctrl-C ends it: it finishes what it accepted.",
     async run(args) {
-      readArgs(args, {});
+      readOptions(args, {});
       const stop = stopRequest();
-      const opening = trustingTriggers(environmentConfig()).then((config) => openContext(config, { stop }));
-      const service = await startedUnlessStopped(
-        stop,
-        opening.then((context) => startService(context, roles)),
-      );
+      const service = await startedUnlessStopped(stop, serveUntil(stop, roles));
       if (service === null) return 0;
       print(greeting(service));
       return untilStopped(stop, () => service.close());
     },
   };
+}
+
+async function serveUntil(stop: AbortSignal, roles: Roles): Promise<Service> {
+  const config = await trustingTriggers(environmentConfig());
+  const context = await openContext(config, { stop });
+  context.log.info({ database: databaseName(config) }, "database opened");
+  return startService(context, roles);
 }
 
 /**

@@ -15,18 +15,18 @@ import { type AwsPlace, placeOf, type SesConnection } from "../domain/ses-connec
 import { errorText } from "../logger.ts";
 import type { Project } from "../storage/projects.ts";
 import { insertTopic, listTopics } from "../storage/topics.ts";
-import { type Command, environmentConfig, print, printJson, readArgs, UsageError } from "./command.ts";
+import { type Command, environmentConfig, print, printJson, readOptions, UsageError } from "./command.ts";
 import { readAccount, readConnection, readRegions, readWaitSeconds, sharedOptions } from "./ses-options.ts";
 import { isAllowedFor } from "./topics.ts";
-import { projectNamed, withStore } from "./with-store.ts";
+import { making, projectNamed, withStore } from "./with-store.ts";
 
 export const ses: Command = {
   help: [
-    "fanmail ses connect --configuration-set <name> (--https <URL> | --queue <name>)",
+    "npx fanmail ses connect --configuration-set <name> (--https <URL> | --queue <name>)",
     "    [--topic ses-events] [--project default] [--create-configuration-set] [--wait 60]",
     "    [--region eu-west-1 | --regions eu-west-1,us-east-1] [--dry-run] [--account <id>] [--json]",
-    "fanmail ses connect … --print terraform|cloudformation",
-    "fanmail ses disconnect --configuration-set <name> [--https <URL> | --queue <name>]",
+    "npx fanmail ses connect … --print terraform|cloudformation",
+    "npx fanmail ses disconnect --configuration-set <name> [--https <URL> | --queue <name>]",
     "    [--topic ses-events] [--delete-topic] [--region eu-west-1 | --regions eu-west-1,us-east-1]",
     "    [--dry-run] [--account <id>] [--json]",
     "",
@@ -51,7 +51,7 @@ type Manner = { isDryRun: boolean; asJson: boolean };
 type Done = { answer: object; isComplete: boolean; queueUrl?: string | null };
 
 async function connect(args: string[]): Promise<number> {
-  const { values } = readArgs(args, {
+  const values = readOptions(args, {
     ...sharedOptions,
     project: { type: "string", default: "default" },
     wait: { type: "string", default: "60" },
@@ -82,11 +82,11 @@ async function connect(args: string[]): Promise<number> {
   return withStore(async (store) => {
     const project = await projectNamed(store, values.project);
     return inEach(places, (aws) => connectFor(store, project, aws, connection, waitSeconds, manner));
-  });
+  }, making);
 }
 
 async function disconnect(args: string[]): Promise<number> {
-  const { values } = readArgs(args, {
+  const values = readOptions(args, {
     ...sharedOptions,
     "delete-topic": { type: "boolean", default: false },
   });
@@ -101,7 +101,8 @@ async function disconnect(args: string[]): Promise<number> {
         disconnectingPolicy(connection, place, deletesTopic),
       );
     const { known, outcomes } = await run(aws, connection, steps, manner, true);
-    if (!manner.asJson) print(`\nFanmail accepts the topic still: fanmail topics remove ${known.topicArn}`);
+    if (!manner.asJson)
+      print(`\nFanmail accepts the topic still: npx fanmail topics remove ${known.topicArn}`);
     return {
       answer: { dry_run: false, topic_arn: known.topicArn, steps: outcomes },
       isComplete: true,

@@ -5,32 +5,36 @@ import { isSilent } from "../domain/topic-silence.ts";
 import type { Database } from "../storage/database.ts";
 import type { Project } from "../storage/projects.ts";
 import { deleteTopic, insertTopic, listHeardTopics, listTopics, type Topic } from "../storage/topics.ts";
-import { type Command, print, printJson, readArgs, table, UsageError } from "./command.ts";
-import { projectNamed, withStore } from "./with-store.ts";
+import { type Command, print, printJson, readAction, table, UsageError } from "./command.ts";
+import { making, projectNamed, withStore } from "./with-store.ts";
 
 export const topics: Command = {
   help: [
-    "fanmail topics add <topic ARN> [--project default]",
-    "fanmail topics list [--json]",
-    "fanmail topics remove <topic ARN>",
+    "npx fanmail topics add <topic ARN> [--project default]",
+    "npx fanmail topics list [--json]",
+    "npx fanmail topics remove <topic ARN>",
     "",
     "A service that runs follows within seconds. Notifications of other topics are refused. A queue that gets raw",
     "deliveries is named by its own ARN; those of SQS_QUEUE_URLS are of the default project unless they were added.",
     "What is posted with SNS_RAW_TOKEN and names no topic, as by EventBridge, is listed as SNS_RAW_TOKEN.",
   ].join("\n"),
   async run(args) {
-    const { values, positionals } = readArgs(args, {
-      project: { type: "string", default: "default" },
-      json: { type: "boolean", default: false },
+    const { action, target, values } = readAction(args, options, {
+      add: { target: "<topic ARN>", options: ["project"] },
+      list: { options: ["json"] },
+      remove: { target: "<topic ARN>", options: [] },
     });
-    const [action, arn] = positionals;
-    if (action === "add" && arn) await add(arn, values.project);
+    if (action === "add") await add(target, values.project);
     else if (action === "list") await list(values.json);
-    else if (action === "remove" && arn) await remove(arn);
-    else throw new UsageError("Say what to do: add <topic ARN>, list, or remove <topic ARN>");
+    else await remove(target);
     return 0;
   },
 };
+
+const options = {
+  project: { type: "string", default: "default" },
+  json: { type: "boolean", default: false },
+} as const;
 
 async function add(arn: string, projectName: string): Promise<void> {
   if (!isTopicArn(arn) && !isQueueArn(arn) && arn !== rawTokenSource)
@@ -39,7 +43,7 @@ async function add(arn: string, projectName: string): Promise<void> {
     const project = await projectNamed(store, projectName);
     await insertTopic(store.db, { project_id: project.id, id: store.clock.newId(), arn });
     await isAllowedFor(store.db, project, arn);
-  });
+  }, making);
   print(`Allowed ${arn}.`);
 }
 
@@ -55,7 +59,7 @@ export async function isAllowedFor(
   const topic = (await listTopics(db)).find((one) => one.arn === arn);
   if (topic === undefined) return false;
   if (topic.project_id === project.id) return true;
-  throw new UsageError(`${arn} belongs to another project; remove it there first: fanmail topics remove`);
+  throw new UsageError(`${arn} belongs to another project; remove it there first: npx fanmail topics remove`);
 }
 
 async function list(asJson: boolean): Promise<void> {

@@ -13,9 +13,9 @@ import { projectNamed, withStore } from "./with-store.ts";
 
 export const trigger: Command = {
   help: [
-    "fanmail trigger <type> --to me@example.com[,you@example.com] [--machine] [--count N] [--message-id ID]",
-    "                [--project default] [--url http://127.0.0.1:3000] [--json]",
-    "fanmail trigger --list",
+    "npx fanmail trigger <type> --to me@example.com[,you@example.com] [--machine] [--count N] [--message-id ID]",
+    "                    [--project default] [--url http://127.0.0.1:3000] [--json]",
+    "npx fanmail trigger --list",
     "",
     "Posts a notification to a running service as SNS would, and shows what came of it: the rows, what was discarded,",
     "the webhooks. The email was never sent, and all else is real: a bounce or complaint suppresses the address.",

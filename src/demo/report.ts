@@ -31,9 +31,9 @@ export function faultsOf({ summary, batches, deliveries, refused }: DemoResult):
 }
 
 const discardNotes: Readonly<Record<string, string>> = {
-  repeat: "clicks on one link within a second",
-  machine: "of machines: prefetching, scanners",
-  open_window: "opens within 20 minutes of one that counts",
+  repeat: "clicks within a second of another",
+  machine: "of machines (prefetch, scanners)",
+  open_window: "repeated opens within 20 min",
 };
 
 /** The result as rows of a table. */
@@ -41,7 +41,7 @@ export function reportRows(result: DemoResult): string[][] {
   const { summary, journal, batches, events, discards, suppressions, verified, refused, seconds } = result;
   const row = (label: string, count: number, note = "") => [label, String(count), note];
   return [
-    row("Notifications received", summary.read, `in ${seconds.toFixed(1)} s, each answered after its commit`),
+    row("Notifications received", summary.read, `in ${seconds.toFixed(1)} s, answered after commit`),
     row("  stored in the journal", summary.stored),
     row("  duplicates (same SNS message)", summary.duplicates, "answered 200, stored once"),
     ...(summary.stored === 0

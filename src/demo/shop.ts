@@ -13,7 +13,7 @@ import { activeSecrets } from "../storage/webhook-secrets.ts";
 /** The topic that the captured week is published to. */
 export const shopTopic = "arn:aws:sns:us-east-1:123456789012:example-shop-events";
 
-const projectName = "Example Shop";
+export const projectName = "Example Shop";
 
 /** What the demonstration works with. */
 export type Shop = { projectId: string; apiKey: string; endpointId: string; secret: string };

@@ -38,7 +38,7 @@ export function timelineRows({ events }: Timeline): string[][] {
   return events.map((event) => {
     const bounce = [event.bounce_type, event.bounce_subtype].filter((part) => part !== null).join("/");
     const note = event.discarded ? `discarded: ${event.discarded}` : (event.url_clicked ?? bounce);
-    return [event.event_timestamp, event.event_type, note];
+    return [event.event_timestamp.replace(/\.\d+Z$/, "Z"), event.event_type, note];
   });
 }
 

@@ -41,7 +41,7 @@ export function awsTrouble(subject: string, error: unknown): Observation {
     case "throttled":
       return warn(
         `AWS answers too many calls when asked for ${subject}.`,
-        "Run fanmail doctor again in a minute, for one configuration set: --configuration-set <name>.",
+        "Run npx fanmail doctor again in a minute, for one configuration set: --configuration-set <name>.",
       );
     case "other":
       return fail(

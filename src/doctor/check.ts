@@ -54,5 +54,5 @@ function troubleWith(subject: string, error: unknown): Observation {
       "Connect as the role that owns the tables, or grant what is missing: grant select, insert, update, delete on all tables in schema public to <role>.",
     );
   }
-  return fail(what, "Mend the cause that it names, and run fanmail doctor again.");
+  return fail(what, "Mend the cause that it names, and run npx fanmail doctor again.");
 }

@@ -2,20 +2,22 @@ import type { Config } from "../config.ts";
 import { apiKeyHash } from "../domain/api-key.ts";
 import { queueRegion } from "../domain/queue-url.ts";
 import { findApiKeys, listApiKeys } from "../storage/api-keys.ts";
-import { fail, type Observation, ok, warn } from "./finding.ts";
+import type { Database } from "../storage/database.ts";
+import { isUnused } from "../storage/health.ts";
+import { fail, next, type Observation, ok, warn } from "./finding.ts";
 import type { Store } from "./patient.ts";
 
 /**
  * @param topicArns those that are allow-listed, wherever that is written.
- * @param isWhole false when topics of the database cannot be read now.
+ * @param store unreadable also where the topics of the database cannot be read now.
  */
-export function lookAtConfiguration(
+export async function lookAtConfiguration(
   config: Config,
   topicArns: readonly string[],
-  isWhole: boolean,
-): Observation[] {
+  store: Store,
+): Promise<Observation[]> {
   const found = [
-    ...(isWhole ? sources(config, topicArns) : []),
+    ...("db" in store ? await sources(config, topicArns, store.db) : []),
     ...regions(config, topicArns),
     ...localCertificates(config),
     ...address(config, topicArns),
@@ -23,15 +25,18 @@ export function lookAtConfiguration(
   return found.length > 0 ? found : [ok("The configuration is well formed.")];
 }
 
-function sources({ sqsQueueUrls, snsRawTokens }: Config, topicArns: readonly string[]): Observation[] {
+async function sources(
+  { sqsQueueUrls, snsRawTokens }: Config,
+  topicArns: readonly string[],
+  db: Database,
+): Promise<Observation[]> {
   // With the token an API destination of EventBridge needs no topic.
   if (topicArns.length + sqsQueueUrls.length + snsRawTokens.length > 0) return [];
-  return [
-    fail(
-      "No topic is allow-listed and no queue is configured, so that every notification is refused.",
-      "Allow a topic with fanmail topics add <topic ARN> or SNS_TOPIC_ARNS, or name a queue in SQS_QUEUE_URLS; fanmail ses connect sets up all of it.",
-    ),
-  ];
+  const what = "No topic is allow-listed and no queue is configured";
+  const remedy =
+    "npx fanmail ses connect --configuration-set <name> --https https://<host>/ingest/sns --region <region> sets up all of it; or allow a topic with npx fanmail topics add <topic ARN> or SNS_TOPIC_ARNS, or name a queue in SQS_QUEUE_URLS.";
+  if (await isUnused(db)) return [next(`${what} yet.`, remedy)];
+  return [fail(`${what}, so that every notification is refused.`, remedy)];
 }
 
 /** Topics of several regions are as they should be with a global endpoint of SES. */
@@ -81,25 +86,23 @@ export async function lookAtApiKeys(config: Config, store: Store): Promise<Obser
     const [stored] = await findApiKeys(store.db, [apiKeyHash(bootstrap)]);
     return [bootstrapKey(stored?.revoked_at ?? null)];
   }
-  const keys = (await listApiKeys(store.db)).filter(({ revoked_at }) => revoked_at === null);
-  if (keys.length > 0) return [ok(`API keys that are valid: ${keys.length}.`)];
-  return [
-    warn(
-      "There is no valid API key, so that the API answers 401 to everybody.",
-      "Make one: fanmail keys create --name my-app.",
-    ),
-  ];
+  const keys = await listApiKeys(store.db);
+  const valid = keys.filter(({ revoked_at }) => revoked_at === null);
+  if (valid.length > 0) return [ok(`API keys that are valid: ${valid.length}.`)];
+  const remedy = "Make one: npx fanmail keys create --name my-app --scopes activity:read.";
+  if (keys.length === 0) return [next("There is no API key yet.", remedy)];
+  return [warn("There is no valid API key, so that the API answers 401 to everybody.", remedy)];
 }
 
 function bootstrapKey(revokedAt: Date | null): Observation {
   if (revokedAt !== null) {
     return warn(
       `BOOTSTRAP_API_KEY was revoked at ${revokedAt.toISOString()} and is refused.`,
-      "Make another key with fanmail keys create, and unset BOOTSTRAP_API_KEY.",
+      "Make another key with npx fanmail keys create, and unset BOOTSTRAP_API_KEY.",
     );
   }
   return warn(
     "BOOTSTRAP_API_KEY is set: a key with all scopes that whoever reads the environment can use.",
-    "Make keys with the scopes that are needed (fanmail keys create --scopes activity:read), then revoke this one and unset BOOTSTRAP_API_KEY.",
+    "Make keys with the scopes that are needed (npx fanmail keys create --scopes activity:read), then revoke this one and unset BOOTSTRAP_API_KEY.",
   );
 }

@@ -12,7 +12,7 @@ import {
   serverFacts,
 } from "../storage/health.ts";
 import { partitionsFor } from "../storage/partitions.ts";
-import { fail, type Observation, ok, warn } from "./finding.ts";
+import { fail, next, type Observation, ok, warn } from "./finding.ts";
 import type { Patient } from "./patient.ts";
 import { bytesText, counted, ended, excerpt } from "./wording.ts";
 
@@ -24,7 +24,7 @@ const oldestVersion = 150_000;
 export async function lookAtSchema(
   db: Database,
 ): Promise<{ observations: Observation[]; unreadable: string | null }> {
-  const { pending, unknown } = await migrationGap(db, migrationsDirectory);
+  const { pending, unknown, applied } = await migrationGap(db, migrationsDirectory);
   if (unknown.length > 0) {
     const seen = fail(
       `The schema is of a newer version of fanmail: it has ${unknown.join(", ")}.`,
@@ -33,10 +33,14 @@ export async function lookAtSchema(
     return { observations: [seen], unreadable: "the schema is of a newer version" };
   }
   if (pending.length === 0) return { observations: [ok("The schema is up to date.")], unreadable: null };
+  if (applied === 0) {
+    const seen = next("The database is empty.", "Start the service: npx fanmail start. It makes the tables.");
+    return { observations: [seen], unreadable: "the database is empty" };
+  }
   const behind = `the schema is behind by ${counted(pending.length, "migration")}`;
   const seen = fail(
     `The database answers, but ${behind}: ${excerpt(pending.join(", "))}.`,
-    "Run fanmail migrate; every start of the service does so too.",
+    "Run npx fanmail migrate; every start of the service does so too.",
   );
   return { observations: [seen], unreadable: behind };
 }
@@ -51,7 +55,7 @@ export function unreachableDatabase(error: unknown, { config }: Pick<Patient, "c
   if (state.startsWith("53"))
     return fail(what, "Raise max_connections of PostgreSQL, or run fewer processes.");
   if (config.databaseUrl === null) {
-    return fail(what, `See postgres.log in ${config.dataDir}, and start the service: fanmail start.`);
+    return fail(what, `See postgres.log in ${config.dataDir}, and start the service: npx fanmail start.`);
   }
   return fail(
     what,

@@ -7,7 +7,7 @@ import { type HeardTopic, listHeardTopics } from "../storage/topics.ts";
 import { awsChecks } from "./aws-checks.ts";
 import { runCheck, withinDeadline } from "./check.ts";
 import { lookAtSchema, unreachableDatabase } from "./database.ts";
-import { areas, type Finding, fail } from "./finding.ts";
+import { areas, type Finding } from "./finding.ts";
 import { ownChecks } from "./own-checks.ts";
 import type { Patient, Store } from "./patient.ts";
 
@@ -30,7 +30,7 @@ export async function diagnose(patient: Patient): Promise<Finding[]> {
       ...awsChecks(patient, all, await credentials, (region) => clientsOf(clients, patient, region)),
     ];
     const results = await Promise.all(checks.map((check) => runCheck(check, patient.timeoutMs)));
-    return [...opened.findings, ...results.flat()].sort(byArea);
+    return [...opened.findings, ...results.flat()].sort(inOrder);
   } finally {
     for (const client of [...clients.values()].flatMap((all) => Object.values(all))) client.destroy();
     if (pool !== null) await closeSoon(pool);
@@ -48,10 +48,12 @@ type Opened = { findings: Finding[]; server: Store; store: Store };
 async function openStore(patient: Patient, pool: DatabasePool | null): Promise<Opened> {
   const { database, timeoutMs } = patient;
   const away = { unreadable: "the database is away" };
-  if (pool === null || "trouble" in database) {
-    const { trouble, remedy } = "trouble" in database ? database : { trouble: "", remedy: "" };
-    return { findings: [{ area: "database", ...fail(trouble, remedy) }], server: away, store: away };
+  if ("trouble" in database) {
+    const { trouble } = database;
+    const none = trouble.status === "next" ? { unreadable: "there is no database yet" } : away;
+    return { findings: [{ area: "database", ...trouble }], server: none, store: none };
   }
+  if (pool === null) throw new Error("unreachable: a database with a URL has a pool");
   const db = readOnly(pool, timeoutMs);
   try {
     const { observations, unreadable } = await withinDeadline(() => lookAtSchema(db), timeoutMs);
@@ -95,6 +97,11 @@ function clientsOf(
   return clients;
 }
 
-function byArea(one: Finding, other: Finding): number {
-  return areas.indexOf(one.area) - areas.indexOf(other.area);
+function inOrder(one: Finding, other: Finding): number {
+  return rank(one) - rank(other);
+}
+
+/** What comes next stands before everything else. */
+function rank({ area, status }: Finding): number {
+  return status === "next" ? -1 : areas.indexOf(area);
 }

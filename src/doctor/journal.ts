@@ -19,7 +19,7 @@ export async function lookAtQuarantine(db: Database, now: Date): Promise<Observa
   return reasons.map(({ reason, count }) =>
     warn(
       `${counted(count, "notification")} of the last 7 days ${count === 1 ? "is" : "are"} in quarantine: ${ended(excerpt(reason))}`,
-      "They stay in the journal: see whether something else than SES publishes to the topic, or upgrade fanmail, then run fanmail rebuild.",
+      "They stay in the journal: see whether something else than SES publishes to the topic, or upgrade fanmail, then run npx fanmail rebuild.",
     ),
   );
 }

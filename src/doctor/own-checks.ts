@@ -28,8 +28,8 @@ export function topicArns({ config }: Pick<Patient, "config">, { topics }: Store
   return [...new Set([...config.topicArns, ...stored.filter(isTopic)])];
 }
 
-function areTopicsKnown({ store, topics }: Stored): boolean {
-  return "db" in store && !(topics instanceof Error);
+function withTopics({ store, topics }: Stored): Store {
+  return topics instanceof Error ? { unreadable: topics.message } : store;
 }
 
 /** Checks of what is ours: configuration, database, queue, journal, webhooks. */
@@ -41,7 +41,7 @@ export function ownChecks(patient: Patient, stored: Stored): Check[] {
     {
       area: "configuration",
       subject: "the configuration",
-      look: () => lookAtConfiguration(config, topicArns(patient, stored), areTopicsKnown(stored)),
+      look: () => lookAtConfiguration(config, topicArns(patient, stored), withTopics(stored)),
     },
     { area: "configuration", subject: "the API keys", look: () => lookAtApiKeys(config, store) },
     reading(server, "database", "the server", (db) => lookAtServer(db, patient)),

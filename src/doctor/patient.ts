@@ -2,6 +2,7 @@ import type { Dispatcher } from "undici";
 import type { Clock } from "../clock.ts";
 import type { Config } from "../config.ts";
 import type { Database } from "../storage/database.ts";
+import type { Observation } from "./finding.ts";
 
 /** What is looked at, and with what. */
 export type Patient = {
@@ -10,7 +11,7 @@ export type Patient = {
   /** Reaches AWS, in the way of the service. */
   dispatcher: Dispatcher;
   /** Where the database is, or why that cannot be told. */
-  database: { url: string } | { trouble: string; remedy: string };
+  database: { url: string } | { trouble: Observation };
   /** They open secrets of endpoints; null where none was made yet. */
   encryptionKeys: readonly Buffer[] | null;
   /** For each check. */

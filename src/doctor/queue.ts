@@ -13,7 +13,7 @@ export async function lookAtPostgresQueue(db: Database): Promise<Observation[]> 
     return [
       fail(
         "BullMQ's tables (schema bullmq) are missing, so that no worker is woken.",
-        "Run fanmail migrate with REDIS_URL unset, or set REDIS_URL.",
+        "Run npx fanmail migrate with REDIS_URL unset, or set REDIS_URL.",
       ),
     ];
   }

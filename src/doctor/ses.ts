@@ -82,7 +82,7 @@ export async function lookAtReachOfEndpoints(
 function unheard(name: string, regions: readonly string[], silent: readonly string[]): Observation {
   return fail(
     `The global endpoint ${name} sends from ${regions.join(" and ")}, and no topic in ${silent.join(" or ")} is allow-listed: events of what is sent there never come.`,
-    `Run fanmail ses connect --regions ${regions.join(",")} --configuration-set <name> --https https://<host>/ingest/sns.`,
+    `Run npx fanmail ses connect --regions ${regions.join(",")} --configuration-set <name> --https https://<host>/ingest/sns.`,
   );
 }
 
@@ -131,7 +131,7 @@ function noDestination(
       ? `No configuration set in ${region}`
       : `No event destination of ${configurationSet}`;
   const what = `${whose} publishes to a topic that is allow-listed.`;
-  const remedy = `Run fanmail ses connect --configuration-set ${configurationSet ?? "<name>"} --https https://<host>/ingest/sns, and send with that configuration set.`;
+  const remedy = `Run npx fanmail ses connect --configuration-set ${configurationSet ?? "<name>"} --https https://<host>/ingest/sns, and send with that configuration set.`;
   // Feedback notifications of identities, or another account, may publish there as well.
   return [isHeard ? warn(what, remedy) : fail(what, remedy)];
 }
@@ -171,7 +171,7 @@ async function lookAtDestination(
 /** What `fanmail ses connect` has made it keeps up as well. */
 function mend(configurationSet: string, name: string): string {
   return name === eventDestinationName
-    ? `run fanmail ses connect --configuration-set ${configurationSet} again`
+    ? `run npx fanmail ses connect --configuration-set ${configurationSet} again`
     : `aws sesv2 update-configuration-set-event-destination --configuration-set-name ${configurationSet} --event-destination-name ${name} --event-destination …`;
 }
 

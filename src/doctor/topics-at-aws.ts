@@ -139,7 +139,7 @@ function noRoad(arn: string, all: readonly Subscription[]): Observation {
     all.length === 0 ? "it has none" : `its subscriptions lead elsewhere: ${all.map(roadName).join(", ")}`;
   return fail(
     `No subscription of the topic ${topicName(arn)} leads to Fanmail; ${others}.`,
-    `Run fanmail ses connect, or aws sns subscribe --topic-arn ${arn} --protocol https --notification-endpoint https://<host>/ingest/sns.`,
+    `Run npx fanmail ses connect, or aws sns subscribe --topic-arn ${arn} --protocol https --notification-endpoint https://<host>/ingest/sns.`,
   );
 }
 
@@ -171,7 +171,7 @@ async function lookAtRoad(
 function pending(subject: string, topic: string): Observation {
   return fail(
     `${subject} waits for its confirmation (PendingConfirmation).`,
-    `Fanmail confirms by itself: start it, allow-list the topic (fanmail topics add ${topic}), let SNS reach it from the internet, then run aws sns subscribe once more with the same endpoint.`,
+    `Fanmail confirms by itself: start it, allow-list the topic (npx fanmail topics add ${topic}), let SNS reach it from the internet, then run aws sns subscribe once more with the same endpoint.`,
   );
 }
 

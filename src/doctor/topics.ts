@@ -26,7 +26,7 @@ function subscription(topic: HeardTopic): Observation[] {
       return [
         warn(
           `The topic ${name} has not asked for a confirmation, and nothing has come from it.`,
-          `Subscribe Fanmail: fanmail ses connect, or aws sns subscribe --topic-arn ${arn} --protocol https --notification-endpoint https://<host>/ingest/sns.`,
+          `Subscribe Fanmail: npx fanmail ses connect, or aws sns subscribe --topic-arn ${arn} --protocol https --notification-endpoint https://<host>/ingest/sns.`,
         ),
       ];
     case "confirmation_failed":

@@ -59,7 +59,7 @@ function lookAtDisabled({ id, url, disabled_reason, disabled_at, held }: Disable
   if (disabled_reason === "manual" && held === 0) return ok(what);
   return warn(
     what,
-    `Once it answers 2xx: fanmail endpoints enable ${id}, then POST /v1/webhooks/${id}/replays with scope undelivered. Remove it if it is not needed.`,
+    `Once it answers 2xx: npx fanmail endpoints enable ${id}, then POST /v1/webhooks/${id}/replays with scope undelivered. Remove it if it is not needed.`,
   );
 }
 

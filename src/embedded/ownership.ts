@@ -45,5 +45,5 @@ async function ownerOf(client: Client): Promise<string | null> {
 
 function inUseMessage(place: Place, pid: string | null): string {
   const owner = pid === null ? "another process" : `process ${pid}`;
-  return `The data directory ${place.dataDir} is in use by ${owner}: stop that one, or choose another data directory`;
+  return `The data directory ${place.dataDir} is in use by ${owner}: stop that one, or choose another data directory with DATA_DIR`;
 }

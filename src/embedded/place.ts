@@ -24,11 +24,10 @@ export type Place = {
  */
 export async function locate(dataDir: string, log: (line: string) => void): Promise<Place> {
   const real = await makeDataDir(dataDir);
-  const near = placeAt(real, path.join(real, "postgres"));
+  const near = nearPlace(real);
   if (near.user === null) return near;
   if (hasDatabase(near)) return refuseUnreachable(near, near.user);
-  const bases = ["/var/lib", ...stagingBases()];
-  const far = bases.map((base) => placeAt(real, path.join(base, "fanmail", homeName(real))));
+  const far = farPlaces(real);
   const known = far.find(hasDatabase);
   if (known === undefined && canEnter(real, near.user)) return near;
   const chosen = known ?? (await firstUsable(far));
@@ -37,6 +36,14 @@ export async function locate(dataDir: string, log: (line: string) => void): Prom
     `PostgreSQL cannot run as root and its user cannot enter ${real}: the database is in ${chosen.home}${loss}`,
   );
   return chosen;
+}
+
+/** True when {@link locate} would find a database; makes nothing, not even the directory. */
+export async function isDatabaseIn(dataDir: string): Promise<boolean> {
+  const real = await realpath(dataDir).catch(() => null);
+  if (real === null) return false;
+  const near = nearPlace(real);
+  return hasDatabase(near) || (near.user !== null && farPlaces(real).some(hasDatabase));
 }
 
 /** True when an initialisation has completed there. */
@@ -60,6 +67,16 @@ export function placeAt(dataDir: string, home: string): Place {
     logFile: path.join(home, "postgres.log"),
     user: serverUser(pgdata),
   };
+}
+
+function nearPlace(dataDir: string): Place {
+  return placeAt(dataDir, path.join(dataDir, "postgres"));
+}
+
+/** Where it may be when this process is root and the server's user cannot enter the data directory. */
+function farPlaces(dataDir: string): Place[] {
+  const bases = ["/var/lib", ...stagingBases()];
+  return bases.map((base) => placeAt(dataDir, path.join(base, "fanmail", homeName(dataDir))));
 }
 
 async function makeDataDir(dataDir: string): Promise<string> {

@@ -68,7 +68,7 @@ export async function serverFacts(db: Database): Promise<ServerFacts | null> {
 export async function migrationGap(
   db: Database,
   directory: URL,
-): Promise<{ pending: string[]; unknown: string[] }> {
+): Promise<{ pending: string[]; unknown: string[]; applied: number }> {
   const files = (await readdir(directory)).filter((name) => /^\d{4}_\w+\.sql$/.test(name)).sort();
   const [table] = await db.query<{ found: boolean }>("select to_regclass('migrations') is not null as found");
   const rows = table?.found
@@ -78,7 +78,17 @@ export async function migrationGap(
   return {
     pending: files.filter((name) => !applied.includes(name)),
     unknown: applied.filter((name) => !files.includes(name)),
+    applied: applied.length,
   };
+}
+
+/** True when nothing has ever arrived, and nobody waits for it. */
+export async function isUnused(db: Database): Promise<boolean> {
+  const [row] = await db.query<{ is_unused: boolean }>(
+    `select not exists (select from notifications) and not exists (select from activity)
+       and not exists (select from webhook_endpoints) as is_unused`,
+  );
+  return row?.is_unused === true;
 }
 
 const tables = [

@@ -29,6 +29,14 @@ export async function migrate(db: Database, directory: URL): Promise<string[]> {
   });
 }
 
+/** False in a database that the service has never used. */
+export async function hasSchema(db: Database): Promise<boolean> {
+  const [found] = await db.query<{ has_schema: boolean }>(
+    "select to_regclass('migrations') is not null as has_schema",
+  );
+  return found?.has_schema === true;
+}
+
 function assertNotNewer(applied: Set<string>, files: string[]): void {
   const unknown = [...applied].filter((name) => !files.includes(name));
   if (unknown.length === 0) return;

@@ -77,7 +77,7 @@ async function allowTriggers({ db, clock }: StoreContext, project: Project) {
   const topic = (await listTopics(db)).find(({ arn }) => arn === triggerTopic);
   if (topic?.project_id === project.id) return topic;
   throw new Error(
-    `Triggers belong to another project; to have them in this one: fanmail topics remove ${triggerTopic}`,
+    `Triggers belong to another project; to have them in this one: npx fanmail topics remove ${triggerTopic}`,
   );
 }
 

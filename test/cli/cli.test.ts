@@ -40,6 +40,15 @@ async function complaintOf(...args: string[]): Promise<string> {
 const uuid = expect.stringMatching(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/);
 const isoTime = expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/);
 
+test.each(["keys list", "projects list --json", "migrate", "rebuild --dry-run", "capture", "doctor"])(
+  "fanmail %s says on standard error which database it uses",
+  async (line) => {
+    const command = fanmail(line.split(" "), environment());
+    await command.ended;
+    expect(command.stderr().split("\n")[0]).toBe(`Database: embedded, in ${directory.path}`);
+  },
+);
+
 describe("projects", () => {
   test("are created and listed", async () => {
     expect(await answerOf("projects", "create", "Acme Mail")).toMatch(
@@ -64,7 +73,7 @@ describe("projects", () => {
   test("are given rules of their own", async () => {
     expect(
       await answerOf("projects", "set", "Second", "--open-window-seconds", "60", "--machine-filter", "off"),
-    ).toBe("Set. For emails that are there already: fanmail rebuild --project Second\n");
+    ).toBe("Set. For emails that are there already: npx fanmail rebuild --project Second\n");
     const [, , second] = await jsonOf("projects", "list");
     expect(second).toMatchObject({ open_window_seconds: 60, machine_filter: false });
 
@@ -98,8 +107,12 @@ describe("keys", () => {
   };
 
   test("a key works against the running service, and is refused soon after it is revoked", async () => {
-    const { code, stdout, stderr } = await cli("keys", "create");
-    expect({ code, stderr }).toEqual({ code: 0, stderr: "Keep it now: it is not shown again.\n" });
+    const { code, stdout, stderr } = await cli("keys", "create", "--scopes", "*");
+    const told = 'The key "unnamed" of the project "default" may do everything.\n';
+    expect({ code, stderr }).toEqual({
+      code: 0,
+      stderr: `${told}Keep it now: it is not shown again.\n`,
+    });
     expect(stdout).toMatch(/^sk_proj_[A-Za-z0-9_-]{43}\n$/);
     const key = stdout.trim();
     expect(await asks(key)).toBe(200);
@@ -146,8 +159,8 @@ describe("keys", () => {
 
   test("are not made for a project that is not there", async () => {
     const before = await answerOf("keys", "list");
-    expect(await complaintOf("keys", "create", "--project", "Nobody")).toBe(
-      'fanmail keys: There is no project "Nobody"; list them with: fanmail projects list\nSee: fanmail keys --help\n',
+    expect(await complaintOf("keys", "create", "--project", "Nobody", "--scopes", "*")).toBe(
+      'fanmail keys: There is no project "Nobody"; list them with: npx fanmail projects list\nSee: npx fanmail keys --help\n',
     );
     expect(await answerOf("keys", "list")).toBe(before);
   });
@@ -249,8 +262,11 @@ describe("endpoints", () => {
 
   test("get every event where none is named, and warn to keep the secret", async () => {
     const { code, stdout, stderr } = await cli("endpoints", "add", "https://8.8.8.8/");
-    expect({ code, stderr }).toEqual({ code: 0, stderr: "Keep the secret now: it is not shown again.\n" });
-    const [, id] = /^Endpoint ([0-9a-f-]{36})\nSecret {3}whsec_\S+\n$/.exec(stdout) ?? [];
+    expect({ code, stderr }).toEqual({
+      code: 0,
+      stderr: `Keep the secret now: it is not shown again.\n`,
+    });
+    const [, id] = /^Endpoint ([0-9a-f-]{36})\nEvents {3}\*\nSecret {3}whsec_\S+\n$/.exec(stdout) ?? [];
     const [endpoint] = await jsonOf("endpoints", "list");
     expect(endpoint).toMatchObject({ id, event_types: ["*"], description: null });
   });

@@ -1,3 +1,5 @@
+import { once } from "node:events";
+import { type AddressInfo, createServer } from "node:net";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { dataDirectory, type Ended, fanmail, run } from "../support/fanmail-process.ts";
 import { countWeek } from "./week.ts";
@@ -71,9 +73,13 @@ describe("the first run", () => {
 
   test("shows the timeline of an email, and how to ask for more", () => {
     expect(first.stdout).toMatch(/\n".+" to \S+@\S+: (delivered|complained)\n {2}2026-11-\S+ +\w+/);
-    expect(first.stdout).toMatch(
-      /curl -H 'Authorization: Bearer sk_proj_\S{43}' 'http:\/\/127\.0\.0\.1:\d+\/v1\/activity\//,
-    );
+    expect(first.stdout).toContain(`\n  unset DATABASE_URL\n  export DATA_DIR=${directory.path}/demo\n`);
+    expect(first.stdout).toContain("\n  npx fanmail doctor\n");
+  });
+
+  test("names no address of a server that has ended, and keeps to 80 columns", () => {
+    expect(first.stdout).not.toMatch(/http:\/\/127|sk_proj_|curl/);
+    for (const line of first.stdout.split("\n")) expect(line.length, line).toBeLessThanOrEqual(80);
   });
 });
 
@@ -85,7 +91,7 @@ describe("the second run on the same data", () => {
     expect(row(second, "duplicates (same SNS message)")).toEqual([week.lines]);
     expect(row(second, "Webhooks delivered in this run")).toEqual([0]);
     expect(second.stdout).toContain(
-      "Nothing is new: every notification was received in an earlier run, and counted then.",
+      "Nothing is new: every notification was received and counted in an earlier run.",
     );
   });
 
@@ -111,10 +117,31 @@ describe("Ctrl-C", () => {
   });
 
   test("ends the serving that follows, with 0", async () => {
-    const serving = fanmail(["demo"], { DATA_DIR: directory.path, PORT: "0" });
+    const taken = createServer().listen(0, "127.0.0.1");
+    await once(taken, "listening");
+    const { port } = taken.address() as AddressInfo;
+    const environment = { DATA_DIR: directory.path, PORT: String(port) };
+    const serving = fanmail(["demo"], environment);
+    const [, docs = "", key = ""] = await serving.line(/ {2}(\S+\/docs)\nwith the key\n {2}(sk_proj_\S+)\n/);
     await serving.line(/Serving until Ctrl-C/);
-    serving.child.kill("SIGINT");
 
-    expect(await serving.ended).toMatchObject({ code: 0, stderr: "" });
+    // What it prints holds: the link, the key, the directory that commands find the same database in.
+    expect((await fetch(docs)).status).toBe(200);
+    const activity = new URL("/v1/activity", docs);
+    expect((await fetch(activity, { headers: { authorization: `Bearer ${key}` } })).status).toBe(200);
+    const [, dataDir = ""] = await serving.line(/export DATA_DIR=(\S+)\n/);
+    const keys = await run(["keys", "list"], { DATA_DIR: dataDir });
+    expect(keys.stdout).toContain(key.slice(0, 14));
+    const second = await run(["demo"], environment);
+    expect(second).toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/in use by process \d+: .*DATA_DIR/),
+    });
+
+    serving.child.kill("SIGINT");
+    const { code, stdout, stderr } = await serving.ended;
+    expect([code, stderr]).toEqual([0, ""]);
+    expect(stdout).toContain(`Port ${port} is taken by another program`);
+    taken.close();
   });
 });

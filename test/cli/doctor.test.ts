@@ -66,7 +66,7 @@ test("a fault: what it is, the remedy below it, and 1", async () => {
 
   expect(code).toBe(1);
   expect(stdout).toMatch(
-    /^fail {2}ses {12}The event destination fanmail of the configuration set my-set is disabled\.\n {21}→ Enable it: run fanmail ses connect/m,
+    /^fail {2}ses {12}The event destination fanmail of the configuration set my-set is disabled\.\n {21}→ Enable it: run npx fanmail ses connect/m,
   );
 });
 
@@ -136,6 +136,34 @@ test("a configuration that is wrong: each problem is told, and nothing else is l
   );
 });
 
+test("a fresh directory, and a service that was just started, are beginnings: what comes next stands first", async () => {
+  const environment = { HOME: directory.path, DATA_DIR: `${directory.path}/fresh`, PORT: "0" };
+  const nextSteps = async () => {
+    const { code, stdout } = await run(["doctor"], environment);
+    expect([code, stdout.split("\n").at(-2)]).toEqual([
+      0,
+      expect.stringMatching(/to begin with, .* 0 failed, /),
+    ]);
+    return stdout.split("\n").filter((_, index) => index < 4);
+  };
+  expect(await nextSteps()).toEqual([
+    `next  database       There is no database in ${directory.path}/fresh yet.`,
+    expect.stringContaining("npx fanmail start"),
+    "ok    configuration  The configuration is well formed.",
+    expect.stringMatching(/^skip /),
+  ]);
+
+  const service = fanmail(["start"], environment);
+  await service.line(/listens on/);
+  expect(await nextSteps()).toEqual([
+    "next  configuration  No topic is allow-listed and no queue is configured yet.",
+    expect.stringMatching(/npx fanmail ses connect .* --region /),
+    "next  configuration  There is no API key yet.",
+    expect.stringContaining("npx fanmail keys create --name my-app --scopes activity:read"),
+  ]);
+  await terminate(service);
+});
+
 describe("with the embedded database", () => {
   const embedded = () => ({ HOME: directory.path, DATA_DIR: `${directory.path}/data`, PORT: "0" });
   const databaseLines = async () => {
@@ -144,7 +172,7 @@ describe("with the embedded database", () => {
   };
 
   test("it makes none, looks at the one of a service that runs, and starts that of one that does not", async () => {
-    expect((await databaseLines())[0]).toMatch(/^fail {2}database {7}There is no database in .*data yet\.$/);
+    expect((await databaseLines())[0]).toMatch(/^next {2}database {7}There is no database in .*data yet\.$/);
 
     const service = fanmail(["start"], {
       ...embedded(),
@@ -168,6 +196,6 @@ test.each([
   expect(await run(["doctor", ...line.split(" ")], own())).toEqual({
     code: 1,
     stdout: "",
-    stderr: `fanmail doctor: ${message}\nSee: fanmail doctor --help\n`,
+    stderr: `fanmail doctor: ${message}\nSee: npx fanmail doctor --help\n`,
   });
 });

@@ -155,7 +155,7 @@ describe("a part of a capture", () => {
 test("a topic of AWS's that is not allow-listed is named with what allows it", async () => {
   const foreign = service.signer.notification(asMessage(sesEvent("Send")), { TopicArn: foreignTopic });
   const { code, stderr } = await replay(lines(foreign));
-  expect([code, stderr]).toEqual([1, `Allow the topic with: fanmail topics add ${foreignTopic}\n`]);
+  expect([code, stderr]).toEqual([1, `Allow the topic with: npx fanmail topics add ${foreignTopic}\n`]);
 });
 
 test("--speed keeps the next one back for as long as passed between them, scaled", async () => {
@@ -280,7 +280,7 @@ describe("--dry-run", () => {
       "emails                   1",
       "recipients               1",
       "published                2026-11-20T12:00:00.000Z to 2026-11-20T12:00:00.000Z",
-      `of the topic             1  ${foreignTopic}  is not allow-listed; allow it with: fanmail topics add ${foreignTopic}`,
+      `of the topic             1  ${foreignTopic}  is not allow-listed; allow it with: npx fanmail topics add ${foreignTopic}`,
       "signed by the local key  0",
       "",
     ]);

@@ -202,7 +202,7 @@ test("takes no arguments, and tells the whole procedure", async () => {
     code: 1,
     stdout: "",
     stderr:
-      "fanmail rotate-encryption-key: Unknown argument: now\nSee: fanmail rotate-encryption-key --help\n",
+      "fanmail rotate-encryption-key: Unknown argument: now\nSee: npx fanmail rotate-encryption-key --help\n",
   });
   const { code, stdout } = await run(["rotate-encryption-key", "--help"]);
   expect(code).toBe(0);

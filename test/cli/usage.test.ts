@@ -1,6 +1,10 @@
-import { readFileSync } from "node:fs";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { dataDirectory, run } from "../support/fanmail-process.ts";
+import { testDatabase } from "../support/database.ts";
+import { dataDirectory, fanmail, run } from "../support/fanmail-process.ts";
 
 let directory: { path: string; remove(): Promise<void> };
 
@@ -52,10 +56,24 @@ describe("help", () => {
     expect(code).toBe(0);
   });
 
-  test("--version is the version of the package", async () => {
-    const { version } = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8"));
-    expect(await refused(["--version"])).toEqual({ code: 0, stdout: `${version}\n`, stderr: "" });
+  test.each(["-h", "help"])("%s is help too, of fanmail and of a command", async (word) => {
+    const ofCommand = await refused(["keys", "--help"]);
+    expect(await refused(word === "help" ? ["help", "keys"] : ["keys", word])).toEqual(ofCommand);
+    expect(await refused([word])).toEqual(await refused(["--help"]));
   });
+
+  test("the list of commands fits a terminal of 80 columns", async () => {
+    const { stdout } = await refused([]);
+    for (const line of stdout.split("\n")) expect(line.length, line).toBeLessThanOrEqual(80);
+  });
+
+  test.each([["--version"], ["-v"], ["keys", "--version"], ["start", "-v"]])(
+    "fanmail %s %s is the version of the package",
+    async (...args) => {
+      const { version } = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8"));
+      expect(await refused(args)).toEqual({ code: 0, stdout: `${version}\n`, stderr: "" });
+    },
+  );
 });
 
 describe("what is not understood ends with 1", () => {
@@ -65,7 +83,8 @@ describe("what is not understood ends with 1", () => {
       code: 1,
       stderr: 'fanmail: there is no command "frobnicate"\n\n',
     });
-    expect(stdout).toContain("Usage: fanmail <command>");
+    expect(stdout).toContain("Usage: npx fanmail <command>");
+    expect((await refused(["ednpoints"])).stderr).toContain('did you mean "endpoints"?');
   });
 
   test.each(["start", "migrate", "keys", "replay"])(
@@ -74,7 +93,7 @@ describe("what is not understood ends with 1", () => {
       const { code, stdout, stderr } = await refused([command, "--frobnicate"]);
       expect({ code, stdout }).toEqual({ code: 1, stdout: "" });
       expect(stderr).toMatch(new RegExp(`^fanmail ${command}: Unknown option '--frobnicate'`));
-      expect(stderr).toContain(`See: fanmail ${command} --help`);
+      expect(stderr).toContain(`See: npx fanmail ${command} --help`);
     },
   );
 
@@ -85,6 +104,19 @@ describe("what is not understood ends with 1", () => {
     ["keys revoke", "Say what to do: create, list, or revoke <prefix or id>"],
     ["topics add", "Say what to do: add <topic ARN>, list, or remove <topic ARN>"],
     ["endpoints frobnicate", "Say what to do: add <url>, list, enable <id>, disable <id>, or remove <id>"],
+    ["keys list activity:read", "Unknown argument: activity:read"],
+    ["keys list --project other", "--project is not for list"],
+    ["topics remove x --project other", "--project is not for remove"],
+    ["endpoints disable x --events email.open", "--events is not for disable"],
+    ["projects create a b", "Unknown argument: b"],
+    ["projects list --machine-filter off", "--machine-filter is not for list"],
+    ["start now", "Unknown argument: now"],
+    ["migrate 0001", "Unknown argument: 0001"],
+    ["ses disconnect my-set --configuration-set my-set", "Unknown argument: my-set"],
+    [
+      "keys create --name my-app",
+      "Say what the key may do: --scopes activity:read,events:write, or --scopes '*' for all",
+    ],
     ["replay", "Name one file or directory, or - for standard input"],
     ["replay a b", "Name one file or directory, or - for standard input"],
     ["replay a --rate 0", "--rate takes a number above 0"],
@@ -98,7 +130,7 @@ describe("what is not understood ends with 1", () => {
     expect(await refused(args)).toEqual({
       code: 1,
       stdout: "",
-      stderr: `fanmail ${args[0]}: ${message}\nSee: fanmail ${args[0]} --help\n`,
+      stderr: `fanmail ${args[0]}: ${message}\nSee: npx fanmail ${args[0]} --help\n`,
     });
   });
 
@@ -119,6 +151,110 @@ describe("what is not understood ends with 1", () => {
     const { code, stdout, stderr } = await refused(line.split(" "));
     expect({ code, stdout }).toEqual({ code: 1, stdout: "" });
     expect(stderr).toContain(message);
+  });
+});
+
+describe("options that npm kept for itself, without -- before them, are no options that were left out", () => {
+  test.each([
+    ["keys create", { scopes: "activity:read" }, "--scopes"],
+    ["rebuild", { dry_run: "true" }, "--dry-run"],
+    ["rotate-encryption-key", { dry_run: "true", json: "true" }, "--dry-run and --json"],
+    ["ses disconnect", { configuration_set: "my-set", dry_run: "true" }, "--configuration-set and --dry-run"],
+    ["capture", { pseudonymise: "true" }, "--pseudonymise"],
+    ["replay x.ndjson", { only: "bounce", limit: "1" }, "--only and --limit"],
+    ["endpoints add https://example.com/", { events: "email.bounce" }, "--events"],
+  ])("npm run fanmail %s", async (line, kept, named) => {
+    const settings = Object.entries(kept).map(([name, value]) => [`npm_config_${name}`, value]);
+    const environment = { npm_command: "run", ...Object.fromEntries(settings) };
+    const [command = "", ...args] = line.split(" ");
+    expect(await refused([command, ...args], environment)).toEqual({
+      code: 1,
+      stdout: "",
+      stderr: `fanmail ${command}: npm has kept ${named} for itself; run the command with npx fanmail instead\nSee: npx fanmail ${command} --help\n`,
+    });
+  });
+
+  test("what a user's .npmrc sets is none of ours under npx", async () => {
+    const { stderr } = await refused(["keys", "list"], { npm_command: "exec", npm_config_json: "true" });
+    expect(stderr).not.toContain("npm has kept");
+  });
+});
+
+describe("a command that needs a database makes none", () => {
+  test.each([
+    "keys list",
+    "keys revoke sk_proj_x",
+    "topics list",
+    "topics remove arn:aws:sns:eu-west-1:123456789012:x",
+    "endpoints list",
+    "endpoints disable 00000000-0000-0000-0000-000000000000",
+    "projects list",
+    "projects set default --machine-filter on",
+    "capture",
+    "rebuild --dry-run",
+    "rebuild",
+    "rotate-encryption-key --dry-run",
+    "rotate-encryption-key",
+  ])("fanmail %s", async (line) => {
+    const args = line.split(" ");
+    const { code, stdout, stderr } = await refused(args);
+    expect({ code, stdout }).toEqual({ code: 1, stdout: "" });
+    expect(stderr).toMatch(
+      /^fanmail [\w-]+: Nothing is here yet: there is no database in .+; begin with npx fanmail start, or set DATA_DIR/,
+    );
+    expect(existsSync(`${directory.path}/never-made`)).toBe(false);
+  });
+
+  test("nor tables in an empty one; and it says which one it is, without the password", async () => {
+    const database = await testDatabase();
+    await database.db.query("drop schema public cascade; create schema public");
+    const { username, host, pathname } = new URL(database.url);
+    const environment = {
+      DATABASE_URL: `${database.url}?application_name=mine`,
+      ENCRYPTION_KEY: Buffer.alloc(32).toString("base64"),
+    };
+
+    const command = fanmail(["keys", "list"], environment);
+    const { code } = await command.ended;
+
+    const name = `postgres://${username}@${host}${pathname}`;
+    expect([code, command.stderr().split("\n").slice(0, 2)]).toEqual([
+      1,
+      [
+        `Database: ${name}`,
+        expect.stringContaining(
+          `fanmail keys: Nothing is here yet: the database is empty (${name}); begin with`,
+        ),
+      ],
+    ]);
+    expect(await database.db.query("select from pg_tables where schemaname = 'public'")).toEqual([]);
+    await database.drop();
+  });
+});
+
+describe("an output that cannot be written", () => {
+  const shell = async (line: string) => {
+    const environment = { DATA_DIR: `${directory.path}/never-made`, PATH: process.env["PATH"] };
+    const child = spawn("bash", ["--norc", "-c", `set -o pipefail; ${line}`], { env: environment });
+    let stderr = "";
+    child.stderr.on("data", (chunk) => {
+      stderr += chunk;
+    });
+    const [code] = await once(child, "close");
+    return [code, stderr];
+  };
+  const fanmailPath = fileURLToPath(new URL("../../bin/fanmail.js", import.meta.url));
+
+  test.runIf(existsSync("/dev/full"))("is told in one line, and the exit code is 1", async () => {
+    const line = "fanmail: Standard output cannot be written: ENOSPC: no space left on device, write\n";
+    expect(await shell(`node ${fanmailPath} --help > /dev/full`)).toEqual([1, line]);
+    expect(await shell(`node ${fanmailPath} keys --help > /dev/full`)).toEqual([1, line]);
+  });
+
+  test("because nobody reads on is no failure", async () => {
+    expect(await shell(`node ${fanmailPath} --help | head -1`)).toEqual([0, ""]);
+    expect(await shell(`node ${fanmailPath} --help | true`)).toEqual([0, ""]);
+    expect(await shell(`node ${fanmailPath} nonsense 2>&1 | true`)).toEqual([1, ""]);
   });
 });
 

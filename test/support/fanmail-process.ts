@@ -9,14 +9,17 @@ import { freshBuild } from "./fresh-build.ts";
 freshBuild();
 const main = fileURLToPath(new URL("../../dist/src/cli/main.js", import.meta.url));
 
-/** `code` is null when a signal ended the process. */
+/** Commands say which database they use; it has tests of its own, and the others do without. */
+const databaseLine = /^Database: .+\n/m;
+
+/** `code` is null when a signal ended the process. `stderr` is without the line about the database. */
 export type Ended = { code: number | null; stdout: string; stderr: string };
 
 export type FanmailProcess = {
   child: ChildProcess;
   /** Resolves with the first match in stdout; fails when the process ends before. */
   line(pattern: RegExp): Promise<RegExpExecArray>;
-  /** What it has written so far. */
+  /** All that it has written so far. */
   stderr(): string;
   ended: Promise<Ended>;
 };
@@ -39,7 +42,9 @@ export function fanmail(
   // A command that does not read its input may end before it is written.
   child.stdin.on("error", () => {});
   child.stdin.end(stdin);
-  const ended = once(child, "close").then(([code]): Ended => ({ code, ...output }));
+  const ended = once(child, "close").then(
+    ([code]): Ended => ({ code, ...output, stderr: output.stderr.replace(databaseLine, "") }),
+  );
   return {
     child,
     ended,
