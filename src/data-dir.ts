@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import { existsSync } from "node:fs";
 import { chown, link, mkdir, open, readFile, realpath, rename, rm, stat, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 
@@ -46,6 +47,11 @@ export async function readEncryptionKeys(dataDir: string): Promise<Buffer[]> {
   throw new Error(
     `${join(dataDir, keyFileName)} must hold 32 bytes in base64, one key in a line; restore it from a backup`,
   );
+}
+
+/** True when {@link readEncryptionKeys} reads, and makes none. */
+export function hasEncryptionKeys(dataDir: string): boolean {
+  return existsSync(join(dataDir, keyFileName));
 }
 
 /** Replaces the generated keys at once: whatever interrupts it, the file holds all of the old ones or of the new. */

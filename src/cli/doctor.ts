@@ -1,9 +1,8 @@
-import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { systemClock } from "../clock.ts";
 import { type Config, ConfigError } from "../config.ts";
 import { databaseName } from "../context.ts";
-import { readEncryptionKeys } from "../data-dir.ts";
+import { hasEncryptionKeys, readEncryptionKeys } from "../data-dir.ts";
 import { diagnose } from "../doctor/diagnose.ts";
 import { areas, type Finding, fail, next, type Observation, overall, skipped } from "../doctor/finding.ts";
 import type { Patient } from "../doctor/patient.ts";
@@ -113,7 +112,7 @@ async function beginning(dataDir: string): Promise<Observation> {
 async function keysOf(config: Config): Promise<{ keys: Buffer[] | null; findings: Finding[] }> {
   const { encryptionKey, encryptionKeysPrevious, dataDir } = config;
   if (encryptionKey !== null) return { keys: [encryptionKey, ...encryptionKeysPrevious], findings: [] };
-  if (!existsSync(join(dataDir, "encryption.key"))) return { keys: null, findings: [] };
+  if (!hasEncryptionKeys(dataDir)) return { keys: null, findings: [] };
   try {
     return { keys: await readEncryptionKeys(dataDir), findings: [] };
   } catch (error) {

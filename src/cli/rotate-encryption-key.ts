@@ -1,4 +1,5 @@
 import type { StoreContext } from "../context.ts";
+import { hasEncryptionKeys, readEncryptionKeys } from "../data-dir.ts";
 import { DataDirInUseError } from "../embedded/embedded-postgres.ts";
 import { type KeyRotation, rotateToGivenKey, rotateToNewKey, tryRotation } from "../endpoints/rotate-key.ts";
 import { type Command, environmentConfig, print, printJson, readOptions } from "./command.ts";
@@ -67,6 +68,9 @@ function makeKey({ db, config }: StoreContext): Promise<KeyRotation> {
 
 /** A service that runs would not know the key that is made, so it must not run. */
 async function asOwner<Result>(work: (store: StoreContext) => Promise<Result>): Promise<Result> {
+  const { dataDir } = environmentConfig();
+  // A file that holds no keys is to be mended first, whatever else is there.
+  if (hasEncryptionKeys(dataDir)) await readEncryptionKeys(dataDir);
   return withStore(work, { makes: false, owns: true }).catch((cause) => {
     throw cause instanceof DataDirInUseError ? new Error("Stop the service first", { cause }) : cause;
   });
