@@ -241,8 +241,8 @@ describe("for whatever it is given", () => {
         }
         expect(isStorable(JSON.parse(JSON.stringify(read.events)))).toBe(true);
       }),
-      { numRuns: 3_000 },
+      { numRuns: 1_000 },
     );
-    expect(readings).toBeGreaterThan(1_000);
+    expect(readings).toBeGreaterThan(300);
   });
 });
