@@ -29,7 +29,7 @@ const nothing = Buffer.alloc(0);
 /** What Node takes of a head. */
 const longestHead = 16 * 1024;
 
-export function headReader(): HeadReader {
+function headReader(): HeadReader {
   let isHead = true;
   let held: Buffer = nothing;
 

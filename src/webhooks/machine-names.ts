@@ -30,7 +30,7 @@ export async function readMachineNames(etc: string): Promise<MachineNames> {
 }
 
 /** See nsswitch.conf(5). Without that file, C libraries look into the hosts file first. */
-export function filesComeFirst(nsswitch: string): boolean {
+function filesComeFirst(nsswitch: string): boolean {
   const sources = /^\s*hosts:(.*)$/m.exec(nsswitch)?.[1]?.split(/\s+/) ?? ["files"];
   const files = sources.indexOf("files");
   const dns = sources.indexOf("dns");
@@ -38,7 +38,7 @@ export function filesComeFirst(nsswitch: string): boolean {
 }
 
 /** See hosts(5). Several lines may name a host. */
-export function parseHosts(text: string): Map<string, string[]> {
+function parseHosts(text: string): Map<string, string[]> {
   const hosts = new Map<string, string[]>();
   for (const line of text.split("\n")) {
     const [address = "", ...names] = line.replace(/#.*/, "").trim().split(/\s+/);
@@ -52,7 +52,7 @@ export function parseHosts(text: string): Map<string, string[]> {
 }
 
 /** See resolv.conf(5). The last of `search` and `domain` counts. */
-export function parseResolver(text: string): Pick<MachineNames, "search" | "ndots"> {
+function parseResolver(text: string): Pick<MachineNames, "search" | "ndots"> {
   const lines = text.split("\n").map((line) => line.trim().split(/\s+/));
   const search = lines.findLast(([keyword]) => keyword === "search" || keyword === "domain")?.slice(1) ?? [];
   const options = lines.filter(([keyword]) => keyword === "options").flat();
