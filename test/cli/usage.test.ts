@@ -210,7 +210,7 @@ describe("a command that needs a database makes none", () => {
     await database.db.query("drop schema public cascade; create schema public");
     const { username, host, pathname } = new URL(database.url);
     const environment = {
-      DATABASE_URL: `${database.url}?application_name=mine`,
+      DATABASE_URL: database.url,
       ENCRYPTION_KEY: Buffer.alloc(32).toString("base64"),
     };
 
