@@ -2,7 +2,7 @@ import type { ActivityRules, ActivityState } from "./activity.ts";
 import { type ActivityChange, type KnownEvent, refold } from "./activity-change.ts";
 import { canonicalJson } from "./canonical-json.ts";
 import type { EmailEvent } from "./email-event.ts";
-import { mergeDetails } from "./event-detail.ts";
+import { type EventDetail, mergeDetails } from "./event-detail.ts";
 import { type JournalReach, reachesTo } from "./journal-reach.ts";
 import { type MailFacts, mergeFacts } from "./mail-facts.ts";
 import { adoptStored } from "./same-feedback.ts";
@@ -84,7 +84,9 @@ function sortEvents(
     kept,
     stale: stored.filter(isStale),
     missing: toldEvents.filter(({ id }) => !storedIds.has(id)),
-    corrected: compared.filter(({ before, now }) => !isSame(before.detail, now.detail)).map(({ now }) => now),
+    corrected: compared
+      .filter(({ before, now }) => isCorrected(before.detail, now.detail))
+      .map(({ now }) => now),
     isAllTold: kept.every(({ id, occurred_at }) => toldById.has(id) && reachesTo(reach, occurred_at)),
   };
 }
@@ -110,6 +112,12 @@ function withDetail<Event extends KnownEvent>(
     ...(auto_reply && { auto_reply }),
   };
   return { ...event, detail: { ...told.detail, ...decided } };
+}
+
+/** An event from before fields without a name were kept is as good without them. */
+function isCorrected(before: EventDetail, now: EventDetail): boolean {
+  const { more, ...named } = now;
+  return !isSame(before, now) && !(before.more === undefined && isSame(before, named));
 }
 
 /** Facts that only older notifications told cannot be told from wrong ones, and stay. */

@@ -32,7 +32,7 @@ const encodings = ["identity", "gzip", "deflate", "br"];
  * @returns what it holds after decompression; nothing where there is no body.
  * @throws ApiError 400, 413 or 415
  */
-export async function readBody(request: Request, response: Response, maxBytes: number): Promise<Buffer> {
+async function readBody(request: Request, response: Response, maxBytes: number): Promise<Buffer> {
   if (!encodings.includes(request.get("content-encoding")?.toLowerCase() ?? "identity")) {
     throw new ApiError(415, "The body's Content-Encoding must be gzip, deflate, br or none");
   }

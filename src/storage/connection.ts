@@ -6,7 +6,7 @@ import type { ClientBase } from "pg";
  */
 
 /** How long a caller waits for a connection. A receiver must answer 503 well within SNS's 15 seconds. */
-export const connectTimeoutMs = 3_000;
+const connectTimeoutMs = 3_000;
 
 /** Setting up a session takes a millisecond. A server that is frozen takes connections, and never answers. */
 const setUpTimeoutMs = 3_000;

@@ -65,7 +65,11 @@ const bodiesOf = () =>
   database.db.query<{ body: string }>(
     "select body from notifications order by sns_timestamp, sns_message_id",
   );
-const idOf = ({ Message = "" }: Record<string, string>) => JSON.parse(Message).mail?.messageId;
+/** EventBridge's envelope is posted as a whole. */
+function idOf({ Message = "" }: Record<string, string>): string | undefined {
+  const message = JSON.parse(Message);
+  return (message.detail ?? message).mail?.messageId;
+}
 
 function envelope(messageId: string, fields: object = {}): Record<string, string> {
   return {

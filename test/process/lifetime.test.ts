@@ -39,7 +39,7 @@ describe("with the embedded PostgreSQL", () => {
     ["signals are mixed", ["SIGINT", "SIGHUP", "SIGTERM"]],
   ];
   test.each(signals)("%s: it ends in order, and PostgreSQL with it", async (_what, kinds) => {
-    const service = start(["start"], {});
+    const service = start(["start"], { LOG_LEVEL: "warn" });
     await service.line(/listens on/);
     for (const signal of kinds) service.child.kill(signal);
     expect(await service.ended).toMatchObject({ code: 0, stderr: "" });
@@ -89,7 +89,8 @@ describe("with a PostgreSQL of one's own", () => {
     await database.db.transaction(async (tx) => {
       await tx.query("select pg_advisory_xact_lock($1)", [0x66616e6d]);
       const service = start(["start"], environment);
-      const waits = "select 1 from pg_locks where locktype = 'advisory' and not granted";
+      const waits = `select from pg_locks join pg_database on oid = database
+        where locktype = 'advisory' and not granted and datname = current_database()`;
       await until("it waits", async () => (await tx.query(waits)).length > 0);
       service.child.kill("SIGTERM");
       expect(await service.ended).toMatchObject({ code: 0 });

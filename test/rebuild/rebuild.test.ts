@@ -131,6 +131,16 @@ test("lists what the rules of today change in what an earlier version has stored
   expect((await dryRun()).ended.change_count).toBe(0);
 });
 
+test("does not list events only because fields without a name are kept by now", async () => {
+  await apply([event("Send", 0, "one"), event("Delivery", 5, "one", { remoteMtaIp: "192.0.2.7" })]);
+  const kept = await database.db.query(
+    "update events set detail = detail - 'more' where detail ? 'more' returning id",
+  );
+
+  expect(kept).not.toEqual([]);
+  expect((await dryRun()).changed).toEqual([]);
+});
+
 test("does not list signs of machines that an earlier version called otherwise", async () => {
   await apply([event("Delivery", 5, "one"), event("Open", 6, "one")]);
   await database.db.query(

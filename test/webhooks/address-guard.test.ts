@@ -313,7 +313,8 @@ describe("connections", () => {
     expect(JSON.parse(stdout)).toEqual([200, "ERR_TLS_CERT_ALTNAME_INVALID", 200]);
     // A final dot is no part of the name that servers and certificates know.
     expect(server.requests).toEqual(["right.test", "right.test"]);
-    expect(server.askedFor).toEqual(["right.test", "wrong.test", "right.test"]);
+    // The third may find the connection of the first still open.
+    expect(new Set(server.askedFor)).toEqual(new Set(["right.test", "wrong.test"]));
     await server.close();
     await rm(directory, { recursive: true });
   });

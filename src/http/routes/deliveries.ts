@@ -38,6 +38,7 @@ const failures = [...failureClasses, "any"] as const;
 const statusCode = z
   .string()
   .regex(/^[1-5](xx|\d\d)$/i, "must be a status such as 503, or a class such as 5xx")
+  .max(3)
   .transform((text) => ({
     from: Number(text.replace(/xx/i, "00")),
     to: Number(text.replace(/xx/i, "99")),
