@@ -5,11 +5,10 @@ import { readEncryptionKeys } from "./data-dir.ts";
 import { attachEmbeddedPostgres, startEmbeddedPostgres } from "./embedded/embedded-postgres.ts";
 import { isDatabaseIn } from "./embedded/place.ts";
 import { createLogger, errorText, type Logger, sparseWarning } from "./logger.ts";
-import { createMetrics, type Metrics } from "./metrics.ts";
+import type { Metrics } from "./metrics.ts";
 import { migrationsDirectory } from "./package-info.ts";
 import type { QueueConnection } from "./queue/backend.ts";
 import type { Queues } from "./queue/queues.ts";
-import { awsDispatcher } from "./sns/dispatcher.ts";
 import { forgetSessionVariables } from "./storage/connection.ts";
 import { connectionsOfProcess, type DatabasePool, openDatabase } from "./storage/database.ts";
 import { hasSchema, migrate } from "./storage/migrate.ts";
@@ -119,8 +118,10 @@ export async function openContext(config: Config, options: ContextOptions = {}):
   const store = await openStore(config, options);
   const tracing = await openTracing(config.otlpEndpoint, store.log);
   try {
-    // BullMQ takes longer to load than most commands to run, and they do without it.
+    // These take longer to load than most commands to run, and they do without them.
     const { openQueues } = await import("./queue/queues.ts");
+    const { createMetrics } = await import("./metrics.ts");
+    const { awsDispatcher } = await import("./sns/dispatcher.ts");
     const warn = sparseWarning(store.log, "queue", queueWarningEveryMs);
     let isClosing = false;
     const onError = (error: Error) => {

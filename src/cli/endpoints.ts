@@ -5,7 +5,7 @@ import { disableEndpoint, enableEndpoint, removeEndpoint } from "../endpoints/sw
 import type { Database } from "../storage/database.ts";
 import { type Endpoint, findEndpointAnywhere, listEndpoints } from "../storage/endpoints.ts";
 import { type Command, print, printJson, readAction, readChoices, table, UsageError } from "./command.ts";
-import { making, projectNamed, withStore } from "./with-store.ts";
+import { making, projectNamed, readStored, withStore } from "./with-store.ts";
 
 export const endpoints: Command = {
   help: [
@@ -63,7 +63,7 @@ async function add(text: string, options: AddOptions): Promise<void> {
 }
 
 async function list(asJson: boolean): Promise<void> {
-  const rows = await withStore(({ db }) => listEndpoints(db));
+  const rows = await readStored(({ db }) => listEndpoints(db));
   if (asJson) return printJson(rows);
   const lines = rows.map((row) => [row.id, stateOf(row), row.url, row.event_types.join(",")]);
   for (const line of table([["ID", "STATE", "URL", "EVENTS"], ...lines])) print(line);

@@ -3,7 +3,7 @@ import type { StoreContext } from "../context.ts";
 import { apiKey, apiKeyHash, apiKeyPrefix, scopes } from "../domain/api-key.ts";
 import { insertApiKey, listApiKeys, revokeApiKey } from "../storage/api-keys.ts";
 import { type Command, print, printJson, readAction, readChoices, table, UsageError } from "./command.ts";
-import { making, projectNamed, withStore } from "./with-store.ts";
+import { making, projectNamed, readStored, withStore } from "./with-store.ts";
 
 export const keys: Command = {
   help: [
@@ -78,7 +78,7 @@ async function createApiKey(
 }
 
 async function list(asJson: boolean): Promise<void> {
-  const rows = await withStore(({ db }) => listApiKeys(db));
+  const rows = await readStored(({ db }) => listApiKeys(db));
   if (asJson) return printJson(rows);
   const lines = rows.map((key) => [
     `${key.prefix}…`,

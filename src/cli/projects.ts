@@ -1,7 +1,7 @@
 import { sqlState } from "../storage/database-errors.ts";
 import { insertProject, listProjects, setProjectRules } from "../storage/projects.ts";
 import { type Command, print, printJson, readAction, table, UsageError } from "./command.ts";
-import { making, projectNamed, withStore } from "./with-store.ts";
+import { making, projectNamed, readStored, withStore } from "./with-store.ts";
 
 const uniqueViolation = "23505";
 
@@ -65,7 +65,7 @@ function readSwitch(text: string | undefined): boolean | undefined {
 }
 
 async function list(asJson: boolean): Promise<void> {
-  const rows = await withStore(({ db }) => listProjects(db));
+  const rows = await readStored(({ db }) => listProjects(db));
   if (asJson) return printJson(rows);
   for (const line of table([["NAME", "ID"], ...rows.map(({ name, id }) => [name, id])])) print(line);
 }

@@ -6,7 +6,7 @@ import type { Database } from "../storage/database.ts";
 import type { Project } from "../storage/projects.ts";
 import { deleteTopic, insertTopic, listHeardTopics, listTopics, type Topic } from "../storage/topics.ts";
 import { type Command, print, printJson, readAction, table, UsageError } from "./command.ts";
-import { making, projectNamed, withStore } from "./with-store.ts";
+import { making, projectNamed, readStored, withStore } from "./with-store.ts";
 
 export const topics: Command = {
   help: [
@@ -63,7 +63,7 @@ export async function isAllowedFor(
 }
 
 async function list(asJson: boolean): Promise<void> {
-  const rows = await withStore(({ db }) => heardTopics(db));
+  const rows = await readStored(({ db }) => heardTopics(db));
   if (asJson) return printJson(rows);
   const lines = rows.map((topic) => [
     topic.arn,

@@ -37,6 +37,19 @@ export async function withStore<Result>(
   }
 }
 
+/**
+ * Reads what a command lists. Where nothing is yet the list is empty, and standard error has what to do next.
+ */
+export async function readStored<Row>(read: (store: StoreContext) => Promise<Row[]>): Promise<Row[]> {
+  try {
+    return await withStore(read);
+  } catch (error) {
+    if (!(error instanceof NothingYetError)) throw error;
+    process.stderr.write(`${error.message}\n`);
+    return [];
+  }
+}
+
 /** Says on standard error which database a command uses. */
 export function tellDatabase(name: string): void {
   process.stderr.write(`Database: ${name}\n`);
@@ -47,13 +60,17 @@ export function demoDirectory(dataDir: string): string {
   return join(dataDir, "demo");
 }
 
+class NothingYetError extends Error {
+  override readonly name = "NothingYetError";
+}
+
 async function nothingYet({ databaseUrl, dataDir }: Config, cause: NoDatabaseError): Promise<Error> {
   const demoDir = demoDirectory(dataDir);
   const isDemoThere = databaseUrl === null && (await isDatabaseIn(demoDir));
   const next = isDemoThere
     ? `the demonstration's is in ${demoDir}: set DATA_DIR to that. For one of your own: npx fanmail start`
     : "begin with npx fanmail start, or set DATA_DIR or DATABASE_URL to where the service has its own";
-  return new Error(`Nothing is here yet: ${cause.message}; ${next}`);
+  return new NothingYetError(`Nothing is here yet: ${cause.message}; ${next}`);
 }
 
 /** @throws UsageError when there is no such project. */

@@ -18,6 +18,7 @@ import {
   waitingDeliveries,
   walkDeliveries,
 } from "../storage/erasures.ts";
+import { type EventPlace, eraseMentions } from "../storage/event-mentions.ts";
 import type { AcceptedNotification } from "../storage/journal.ts";
 import { firstPlace, type JournalPlace, placeAfter, walkFrom, walkJournal } from "../storage/journal-walk.ts";
 import { journalDays } from "../storage/partitions.ts";
@@ -51,13 +52,17 @@ export async function erasePerson(
   );
 }
 
-/** How far workers have come with an erasure: first the journal, then webhooks. */
-type ErasurePlace = { kind: "journal"; at: JournalPlace } | { kind: "webhooks"; after: string | null };
+/** How far workers have come with an erasure: first the journal, then webhooks, then events of others. */
+type ErasurePlace =
+  | { kind: "journal"; at: JournalPlace }
+  | { kind: "webhooks"; after: string | null }
+  | { kind: "events"; after: EventPlace | null };
 
 const rowsPerStep = 1_000;
+const eventsPerStep = 10_000;
 
 /**
- * Takes a person out of the next part of the journal, or of webhooks: of the erasure that is open for longest. What came
+ * Takes a person out of the next part of the journal, of webhooks or of events of others: of the erasure that is open for longest. What came
  * after the erasure stays. In the end rows are looked through again, because a batch may have been under way.
  * @returns whether there was anything to do.
  */
@@ -68,9 +73,7 @@ export async function eraseStep(db: Database): Promise<boolean> {
     // Written below, and by nobody else.
     const place =
       (erasure.place as ErasurePlace | null) ?? inJournal(firstPlace(await journalDays(tx), null));
-    const next = await (place.kind === "journal"
-      ? eraseFromJournal(tx, erasure, place.at)
-      : eraseFromWebhooks(tx, erasure, place.after));
+    const next = await eraseFrom(tx, erasure, place);
     if (next !== null) {
       await recordErasurePlace(tx, erasure, next);
       return true;
@@ -79,6 +82,25 @@ export async function eraseStep(db: Database): Promise<boolean> {
     await finishErasure(tx, erasure);
     return true;
   });
+}
+
+async function eraseFrom(
+  tx: Database,
+  erasure: OpenErasure,
+  place: ErasurePlace,
+): Promise<ErasurePlace | null> {
+  switch (place.kind) {
+    case "journal":
+      return eraseFromJournal(tx, erasure, place.at);
+    case "webhooks":
+      return eraseFromWebhooks(tx, erasure, place.after);
+    case "events": {
+      const after = await eraseMentions(tx, erasure, place.after, eventsPerStep);
+      return after && { kind: "events", after };
+    }
+    default:
+      throw new Error(`unreachable: ${place satisfies never}`);
+  }
 }
 
 function inJournal(at: JournalPlace | null): ErasurePlace {
@@ -116,11 +138,13 @@ async function eraseFromWebhooks(
   tx: Database,
   erasure: OpenErasure,
   after: string | null,
-): Promise<ErasurePlace | null> {
+): Promise<ErasurePlace> {
   const rows = await walkDeliveries(tx, erasure.project_id, after, rowsPerStep);
   await eraseWebhooks(tx, erasure, rows);
   const last = rows.at(-1);
-  return last && rows.length === rowsPerStep ? { kind: "webhooks", after: last.id } : null;
+  return last && rows.length === rowsPerStep
+    ? { kind: "webhooks", after: last.id }
+    : { kind: "events", after: null };
 }
 
 /** @returns how many were not delivered yet, and never will be. */

@@ -80,6 +80,36 @@ async function eraseAll(): Promise<void> {
   while (isMore) isMore = await eraseStep(database.db);
 }
 
+test("goes from events of others too, in which a server named the person", async () => {
+  await janesMail();
+  const toJoe = { messageId: "message-3", to: ["joe@example.com"] };
+  const forwarded = { emailAddress: jane, action: "failed", diagnosticCode: `550 <${jane}> unknown` };
+  const detail = { bounceType: "Permanent", bounceSubType: "General", forwardedTo: { who: jane } };
+  await apply(
+    service,
+    sesEvent("Send", toJoe),
+    sesEvent("Bounce", { ...toJoe, after: 5, detail: { ...detail, bouncedRecipients: [forwarded] } }),
+  );
+  const naming = () =>
+    database.db.query(
+      "select type from events where strpos(lower(detail::text), 'jane.doe@example.com') > 0",
+    );
+  expect((await naming()).map(({ type }) => type)).toContain("bounced");
+
+  expect((await erase())[0]).toBe(200);
+  await eraseAll();
+
+  expect(await naming()).toEqual([]);
+  const [joes] = await database.db.query(
+    `select detail, current_status from events join activity on activity.id = owner_id
+     where type = 'bounced' and recipient = 'joe@example.com'`,
+  );
+  expect(joes).toEqual({
+    detail: { action: "failed", bounce_type: "Permanent", bounce_subtype: "General" },
+    current_status: "bounced_hard",
+  });
+});
+
 /** The tables in which a text stands somewhere, in whatever case. */
 async function tablesWith(text: string): Promise<string[]> {
   const tables = await database.db.query<{ name: string }>(

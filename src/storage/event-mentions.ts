@@ -1,0 +1,54 @@
+import { type ErasedPerson, impersonalDetail } from "../domain/erasure.ts";
+import type { Database } from "./database.ts";
+
+/** Where a walk over the events of a project stands. */
+export type EventPlace = { owner_id: string; time: string; id: string };
+
+/**
+ * Takes a person out of the next events of emails that went to others: a server may have named the person's address in a
+ * bounce, in words of its own or in a field without a name. Their own events are erased with their rows.
+ * @param after null at the beginning.
+ * @returns where to go on; null: these were the last ones.
+ */
+export async function eraseMentions(
+  tx: Database,
+  { project_id, address }: ErasedPerson & { project_id: string },
+  after: EventPlace | null,
+  limit: number,
+): Promise<EventPlace | null> {
+  const rows = await tx.query<EventPlace & { is_named: boolean }>(
+    `select owner_id, to_char(occurred_at, 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as time, id,
+       type <> 'custom' and strpos(lower(detail::text), $2) > 0 as is_named
+     from events
+     where project_id = $1
+       and ($3::uuid is null or (owner_id, occurred_at, id) > ($3::uuid, $4::timestamptz, $5::uuid))
+     order by owner_id, occurred_at, id limit $6`,
+    [project_id, address, after?.owner_id, after?.time, after?.id, limit],
+  );
+  const named = rows.filter(({ is_named }) => is_named);
+  if (named.length > 0) await blankEvents(tx, project_id, named);
+  const last = rows.at(-1);
+  return last && rows.length === limit ? { owner_id: last.owner_id, time: last.time, id: last.id } : null;
+}
+
+/** Locks in the order in which workers lock. */
+async function blankEvents(tx: Database, projectId: string, events: readonly EventPlace[]): Promise<void> {
+  await tx.query(
+    "select id from activity where project_id = $1 and id = any($2::uuid[]) order by project_id, id for update",
+    [projectId, events.map(({ owner_id }) => owner_id)],
+  );
+  await tx.query(
+    `update events set detail = (
+       select coalesce(jsonb_object_agg(key, value), '{}') from jsonb_each(detail) where key = any($5::text[]))
+     from unnest($2::uuid[], $3::timestamptz[], $4::uuid[]) as named (owner_id, occurred_at, id)
+     where events.project_id = $1 and events.owner_id = named.owner_id
+       and events.occurred_at = named.occurred_at and events.id = named.id`,
+    [
+      projectId,
+      events.map(({ owner_id }) => owner_id),
+      events.map(({ time }) => time),
+      events.map(({ id }) => id),
+      impersonalDetail,
+    ],
+  );
+}
