@@ -1,3 +1,4 @@
+import { editDistance } from "../domain/edit-distance.ts";
 import { ApiError } from "./errors.ts";
 
 /*
@@ -81,21 +82,9 @@ function plain(name: string): string {
 function isSpelling(name: string, word: string): boolean {
   if (name === word) return name !== "";
   const errors = word.length < 5 || name[0] !== word[0] ? 1 : 2;
-  return word.length > 3 && Math.abs(name.length - word.length) <= errors && distance(name, word) <= errors;
-}
-
-/** How many characters are to be put in, left out or changed (Levenshtein). */
-function distance(one: string, other: string): number {
-  let row = Array.from({ length: other.length + 1 }, (_, place) => place);
-  for (const [index, letter] of [...one].entries()) {
-    const next = [index + 1];
-    for (const [place, expected] of [...other].entries()) {
-      const changed = (row[place] ?? 0) + (letter === expected ? 0 : 1);
-      next.push(Math.min(changed, (row[place + 1] ?? 0) + 1, (next[place] ?? 0) + 1));
-    }
-    row = next;
-  }
-  return row.at(-1) ?? 0;
+  return (
+    word.length > 3 && Math.abs(name.length - word.length) <= errors && editDistance(name, word) <= errors
+  );
 }
 
 /** Where the parameter, or one in brackets as it, is known: clients may ask at the path of another API. */
