@@ -62,6 +62,8 @@ export function isTopicArn(text: string): boolean {
 
 /** The topic of what `fanmail trigger` posts. AWS knows no such account. */
 export const triggerTopic = "arn:aws:sns:us-east-1:000000000000:fanmail-trigger";
+/** Of the emails that they tell of. */
+export const triggerConfigurationSet = "fanmail-trigger";
 
 /**
  * Reads the body of a request or of a queue entry.

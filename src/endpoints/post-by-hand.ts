@@ -1,6 +1,7 @@
 import type { Clock } from "../clock.ts";
 import { computedId, timeOfId } from "../domain/computed-id.ts";
 import { gone, type MadeAttempt } from "../domain/delivery-outcome.ts";
+import { UnavailableError } from "../domain/errors.ts";
 import { type LaneState, laneAfter } from "../domain/lane-state.ts";
 import { testWebhook } from "../domain/webhook-event.ts";
 import type { Logger } from "../logger.ts";
@@ -87,7 +88,7 @@ async function post(
 ): Promise<{ made: MadeAttempt; row: AttemptRow }> {
   const keys = openKeys(context.secretBox, endpoint);
   const places = await context.webhookConnections.room.take(AbortSignal.timeout(longestWaitMs));
-  if (places === null) throw new Error("All connections for webhooks are in use");
+  if (places === null) throw new UnavailableError("All connections for webhooks are in use");
   const { result, row } = await makeAttempt(context, { ...endpoint, ...keys }, posted, neverStopping).finally(
     places.leave,
   );

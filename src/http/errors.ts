@@ -1,5 +1,6 @@
 import type { NextFunction, Request, Response } from "express";
 import { z } from "zod";
+import { UnavailableError } from "../domain/errors.ts";
 import { ExactNumber } from "../domain/exact-json.ts";
 import { errorText, type Logger } from "../logger.ts";
 import { isUnavailable } from "../storage/database-errors.ts";
@@ -112,6 +113,7 @@ const retryAfterSeconds = 5;
 
 /** Causes stay in the log. */
 function faultOf(error: unknown): { status: 500 | 503; message: string } {
+  if (error instanceof UnavailableError) return { status: 503, message: error.message };
   if (isUnavailable(error)) return { status: 503, message: "The database cannot be used now" };
   return { status: 500, message: "Internal error" };
 }

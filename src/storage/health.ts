@@ -1,4 +1,5 @@
 import { readdir } from "node:fs/promises";
+import { triggerConfigurationSet, triggerTopic } from "../domain/sns-message.ts";
 import type { Database } from "./database.ts";
 import type { DisabledReason } from "./endpoints.ts";
 
@@ -82,11 +83,13 @@ export async function migrationGap(
   };
 }
 
-/** True when nothing has ever arrived, and nobody waits for it. */
+/** True when nothing has ever arrived but what `fanmail trigger` has posted, and nobody waits for it. */
 export async function isUnused(db: Database): Promise<boolean> {
   const [row] = await db.query<{ is_unused: boolean }>(
-    `select not exists (select from notifications) and not exists (select from activity)
+    `select not exists (select from notifications where topic_id not in (select id from topics where arn = $1))
+       and not exists (select from activity where tags -> 'ses:configuration-set' is distinct from $2::jsonb)
        and not exists (select from webhook_endpoints) as is_unused`,
+    [triggerTopic, JSON.stringify([triggerConfigurationSet])],
   );
   return row?.is_unused === true;
 }

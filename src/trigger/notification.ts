@@ -1,3 +1,5 @@
+import { triggerConfigurationSet } from "../domain/sns-message.ts";
+
 /*
  * Notifications as Amazon SES publishes them, of emails that were never sent.
  * Source: "Contents of event data that Amazon SES publishes to Amazon SNS", Amazon SES developer guide.
@@ -179,6 +181,6 @@ function mailOf({ messageId, recipients, sentAt }: Example) {
     destination: recipients,
     headersTruncated: false,
     commonHeaders: { from: [from], to: recipients, messageId, subject: "Triggered by fanmail" },
-    tags: { "ses:configuration-set": ["fanmail-trigger"], "ses:from-domain": ["shop.example.com"] },
+    tags: { "ses:configuration-set": [triggerConfigurationSet], "ses:from-domain": ["shop.example.com"] },
   };
 }

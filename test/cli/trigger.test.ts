@@ -74,6 +74,16 @@ test("a machine's open is discarded, and a person's of the same email counts", a
   ]);
 });
 
+test("doctor takes a service to which nothing but triggers came for one that begins", async () => {
+  await triggered("send", "--to", "first@example.com");
+  const { code, stdout } = await run(["doctor", "--json"], environment);
+  const { checks } = JSON.parse(stdout);
+  expect(code).toBe(0);
+  expect(checks).toContainEqual(
+    expect.objectContaining({ status: "next", what: expect.stringContaining("No topic is allow-listed") }),
+  );
+});
+
 test("--count makes so many emails", async () => {
   const { applied, rows } = await triggered("delivery", "--to", "many@example.com", "--count", "30");
   expect([applied, rows.length]).toEqual([30, 30]);
