@@ -94,5 +94,11 @@ export async function takeHeld(
      returning deliveries.id, event_id, event_type, body`,
     [endpoint.project_id, endpoint.id, limit],
   );
-  return taken.toSorted((one, other) => (one.id < other.id ? -1 : 1));
+  return taken.toSorted((one, other) => (placeOf(one) < placeOf(other) ? -1 : 1));
+}
+
+/** In order of time, and of one moment an email's event before the suppression that follows from it. */
+function placeOf({ id, event_type }: ToldWebhook): string {
+  const milliseconds = id.slice(0, 13);
+  return `${milliseconds} ${event_type} ${id}`;
 }

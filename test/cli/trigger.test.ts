@@ -97,6 +97,7 @@ test("listen forwards what webhooks tell, signed, and leaves nothing behind", as
     await until("it listens", () => listening.stderr().includes("Listening"));
     await triggered("delivery", "--to", "eve@example.com");
     await triggered("complaint", "--to", "eve@example.com");
+    await listening.line(/email\.complaint {2}eve@example\.com {2}→ 204/);
     await listening.line(/suppression\.added {2}eve@example\.com {2}→ 204/);
     const secret = /whsec_\S+(?=\. )/.exec(listening.stderr())?.[0] ?? "";
     const told = sink.received.map(({ body, headers }) =>
