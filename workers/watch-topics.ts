@@ -1,5 +1,4 @@
 import type { Context } from "../src/context.ts";
-import { triggerTopic } from "../src/domain/sns-message.ts";
 import { isSilent, silentSeconds } from "../src/domain/topic-silence.ts";
 import { listHeardTopics } from "../src/storage/topics.ts";
 
@@ -14,8 +13,7 @@ export type TopicWatch = () => Promise<void>;
 export function createTopicWatch({ db, log }: Pick<Context, "db" | "log">): TopicWatch {
   let silentIds: ReadonlySet<string> = new Set();
   return async () => {
-    // Nobody waits for what `fanmail trigger` posts.
-    const topics = (await listHeardTopics(db)).filter(({ arn }) => arn !== triggerTopic);
+    const topics = await listHeardTopics(db);
     const silent = topics.filter((topic) => isSilent(topic, topic.now));
     const ids = new Set(silent.map(({ id }) => id));
     for (const topic of silent.filter(({ id }) => !silentIds.has(id))) {

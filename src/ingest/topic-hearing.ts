@@ -1,7 +1,8 @@
-import { afterHearing } from "../domain/topic-silence.ts";
+import { triggerTopic } from "../domain/sns-message.ts";
+import { afterHearing, type Hearing } from "../domain/topic-silence.ts";
 import { errorText, type Logger } from "../logger.ts";
 import type { Database } from "../storage/database.ts";
-import { listHeardTopics, writeHearing } from "../storage/topics.ts";
+import { type HeardTopic, listHeardTopics, writeHearing } from "../storage/topics.ts";
 
 /** Notes that topics have spoken. Never rejects: that a note is lost is found out by the next one. */
 export type TopicHearing = (topicIds: Iterable<string>) => Promise<void>;
@@ -26,6 +27,12 @@ async function note(db: Database, topicIds: readonly string[]): Promise<void> {
   const known = await listHeardTopics(db, topicIds);
   await writeHearing(
     db,
-    known.map((topic) => ({ id: topic.id, known: topic, heard: afterHearing(topic, topic.now) })),
+    known.map((topic) => ({ id: topic.id, known: topic, heard: heardOf(topic) })),
   );
+}
+
+/** Nobody waits for what `fanmail trigger` posts: its topic never gets habits that it could fall silent against. */
+function heardOf(topic: HeardTopic): Hearing {
+  const heard = afterHearing(topic, topic.now);
+  return topic.arn === triggerTopic ? { ...heard, heard_since: null } : heard;
 }

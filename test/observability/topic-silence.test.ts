@@ -1,4 +1,6 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
+import { triggerTopic } from "../../src/domain/sns-message.ts";
+import { isSilent } from "../../src/domain/topic-silence.ts";
 import { createTopicHearing } from "../../src/ingest/topic-hearing.ts";
 import type { Logger } from "../../src/logger.ts";
 import { type HeardTopic, listHeardTopics, writeHearing } from "../../src/storage/topics.ts";
@@ -153,4 +155,23 @@ test("a worker tells once that a topic is silent, and once that it speaks again"
   await watch();
   await watch();
   expect(lines.slice(1)).toEqual([["info", "topic speaks again", { topic: testTopic }]]);
+});
+
+test("the topic of fanmail trigger is never silent, however long nobody triggers anything", async () => {
+  const { id, project_id } = await theTopic();
+  await database.db.query("update topics set arn = $1 where id = $2", [triggerTopic, id]);
+  try {
+    await createTopicHearing(database.db, () => new Date(), keepingLog().log)([id]);
+    await database.db.query("update topics set last_notification_at = now() - interval '3 days'");
+    await createTopicHearing(database.db, () => new Date(), keepingLog().log)([id]);
+    await database.db.query(
+      `update topics set heard_since = heard_since - interval '60 days',
+         last_notification_at = now() - interval '30 days'`,
+    );
+
+    const [topic] = await listHeardTopics(database.db, [id]);
+    expect([topic?.project_id, topic && isSilent(topic, topic.now)]).toEqual([project_id, false]);
+  } finally {
+    await database.db.query("update topics set arn = $1 where id = $2", [testTopic, id]);
+  }
 });
