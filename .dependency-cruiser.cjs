@@ -16,7 +16,10 @@ const only = (module, allowed) => ({
 });
 
 const domain = "^src/domain/";
-const values = ["^src/(logger|clock|config|package-info|data-dir|metrics)\\.ts$", "^src/tracing/"];
+const values = [
+  "^src/(logger|clock|config|package-info|data-dir|descriptors|metrics)\\.ts$",
+  "^src/tracing/",
+];
 const adapters = ["^src/(storage|queue|sns|webhooks|aws)/"];
 
 module.exports = {

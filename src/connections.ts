@@ -1,6 +1,6 @@
-import { readFileSync } from "node:fs";
 import type { IncomingMessage, Server, ServerOptions, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
+import { descriptorLimit } from "./descriptors.ts";
 
 /**
  * From accept, or from a request's first byte, to the last byte of its body. SNS waits for 15 s from its first byte to
@@ -16,19 +16,12 @@ export const deadlines: ServerOptions = {
 /** Beyond it nothing is gained: SNS opens a few hundred at most, a proxy no more. */
 const mostConnections = 4_096;
 
+/** Taken where the limit cannot be told. */
+const fewDescriptors = 1_024;
+
 /** Half of the file descriptors; the others are for the database, webhooks and files. */
 export function connectionLimit(): number {
-  return Math.min(mostConnections, Math.floor(openFilesLimit() / 2));
-}
-
-function openFilesLimit(): number {
-  try {
-    const [, soft] = /^Max open files\s+(\d+)/m.exec(readFileSync("/proc/self/limits", "utf8")) ?? [];
-    return soft === undefined ? Number.POSITIVE_INFINITY : Number(soft);
-  } catch {
-    // Only Linux has the file. Elsewhere Node.js raises the limit to the most that the system allows.
-    return 1_024;
-  }
+  return Math.min(mostConnections, Math.floor((descriptorLimit() ?? fewDescriptors) / 2));
 }
 
 export type ConnectionRules = {

@@ -2,6 +2,7 @@ import type { Dispatcher } from "undici";
 import { type Clock, systemClock, unlessStopped } from "./clock.ts";
 import type { Config } from "./config.ts";
 import { readEncryptionKeys } from "./data-dir.ts";
+import { descriptorLimit } from "./descriptors.ts";
 import { attachEmbeddedPostgres, startEmbeddedPostgres } from "./embedded/embedded-postgres.ts";
 import { isDatabaseIn } from "./embedded/place.ts";
 import { createLogger, errorText, type Logger, sparseWarning } from "./logger.ts";
@@ -19,7 +20,7 @@ import { type AddressGuard, createAddressGuard } from "./webhooks/address-guard.
 import { type WebhookConnections, webhookConnections } from "./webhooks/connections.ts";
 import type { ResolveHost } from "./webhooks/resolve-host.ts";
 import { createSecretBox, type SecretBox } from "./webhooks/secret-box.ts";
-import { createSocketRoom, roomOfProcess } from "./webhooks/socket-room.ts";
+import { createSocketRoom, roomOf } from "./webhooks/socket-room.ts";
 
 /** What commands use that read or change what is stored. */
 export type StoreContext = {
@@ -130,7 +131,7 @@ export async function openContext(config: Config, options: ContextOptions = {}):
     const connection = queueConnection(config, store.databaseUrl);
     const queues = await unlessStopped(openQueues(connection, onError, tracing.isOn), options.stop);
     const aws = options.awsDispatcher ?? awsDispatcher();
-    const room = createSocketRoom(roomOfProcess());
+    const room = createSocketRoom(roomOf(descriptorLimit()));
     const customers = webhookConnections(store.addressGuard, room);
     return {
       ...store,

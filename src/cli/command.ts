@@ -154,3 +154,13 @@ export function table(rows: readonly (readonly string[])[]): string[] {
       .trimEnd(),
   );
 }
+
+/**
+ * Reads the URL that an option has.
+ * @param example for the error.
+ * @throws UsageError when it is none of http or https.
+ */
+export function readHttpUrl(option: string, text: string, example: string): string {
+  if (URL.canParse(text) && /^https?:$/.test(new URL(text).protocol)) return text;
+  throw new UsageError(`${option}: "${text}" is not a URL such as ${example}`);
+}

@@ -12,7 +12,7 @@ import { createAddressGuard } from "../webhooks/address-guard.ts";
 import { type WebhookConnections, webhookConnections } from "../webhooks/connections.ts";
 import { postWebhook } from "../webhooks/post.ts";
 import { createSocketRoom } from "../webhooks/socket-room.ts";
-import { type Command, environmentConfig, print, readChoices, readOptions, UsageError } from "./command.ts";
+import { type Command, environmentConfig, print, readChoices, readHttpUrl, readOptions } from "./command.ts";
 import { findService, readServiceUrl } from "./service-address.ts";
 import { stopRequest } from "./until-stopped.ts";
 import { projectNamed, withStore } from "./with-store.ts";
@@ -36,7 +36,10 @@ export const listen: Command = {
       url: { type: "string" },
       json: { type: "boolean", default: false },
     });
-    const forward = values.forward === undefined ? null : readForward(values.forward);
+    const forward =
+      values.forward === undefined
+        ? null
+        : readHttpUrl("--forward", values.forward, "http://localhost:8080/hook");
     const events = readChoices("events", values.events, ["*", ...webhookEventTypes]);
     const config = environmentConfig();
     await findService(readServiceUrl(values.url ?? `http://127.0.0.1:${config.port}`));
@@ -121,9 +124,4 @@ function answerText(result: AttemptResult): string {
   if (result.kind === "our-fault") return result.message;
   if (result.failure === null) return String(result.status);
   return [result.status, result.failure, result.message].filter((part) => part !== null).join(" ");
-}
-
-function readForward(text: string): string {
-  if (URL.canParse(text) && /^https?:$/.test(new URL(text).protocol)) return text;
-  throw new UsageError(`--forward: "${text}" is not a URL such as http://localhost:8080/hook`);
 }

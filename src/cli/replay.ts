@@ -4,7 +4,16 @@ import type { EventFilter } from "../replay/prepare-capture.ts";
 import { captureSize } from "../replay/read-capture.ts";
 import { type ReplayOptions, type ReplaySummary, replayCapture } from "../replay/replay-capture.ts";
 import { type ReplayPlace, replayPlace } from "../replay/replay-place.ts";
-import { type Command, environmentConfig, print, printJson, readArgs, table, UsageError } from "./command.ts";
+import {
+  type Command,
+  environmentConfig,
+  print,
+  printJson,
+  readArgs,
+  readHttpUrl,
+  table,
+  UsageError,
+} from "./command.ts";
 import { eventTypeNames, readEventTypes } from "./event-types.ts";
 import { progressBar, ratePerSecond } from "./progress.ts";
 import { previewReplay } from "./replay-preview.ts";
@@ -88,7 +97,11 @@ type ReplayArgs = Pick<ReplayOptions, "path" | "topicArn" | "rate" | "giveUpAfte
 async function replayPath(args: ReplayArgs): Promise<number> {
   const { path, topicArn, filter, limit, to, asJson } = args;
   const config = environmentConfig();
-  const url = receiverUrl(to ?? `http://127.0.0.1:${config.port}/ingest/sns`);
+  const url = readHttpUrl(
+    "--to",
+    to ?? `http://127.0.0.1:${config.port}/ingest/sns`,
+    "http://127.0.0.1:3000/ingest/sns",
+  );
   // Before the key is made: a wrong name leaves nothing behind.
   await captureSize(path);
   const signer = await localSigner(config.dataDir);
@@ -125,11 +138,6 @@ async function replayFrom(place: ReplayPlace | null, options: ReplayOptions): Pr
     bar.stop();
     await place?.close(isDone);
   }
-}
-
-function receiverUrl(text: string): string {
-  if (URL.canParse(text) && /^https?:$/.test(new URL(text).protocol)) return text;
-  throw new UsageError(`--to: "${text}" is not a URL such as http://127.0.0.1:3000/ingest/sns`);
 }
 
 function positiveNumber(option: string, text: string): number {

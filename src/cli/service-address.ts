@@ -1,11 +1,10 @@
 import { request } from "undici";
 import { errorText } from "../logger.ts";
-import { UsageError } from "./command.ts";
+import { readHttpUrl, UsageError } from "./command.ts";
 
 /** Reads `--url`, where a service runs. @returns it without a final slash. @throws UsageError */
 export function readServiceUrl(text: string): string {
-  if (URL.canParse(text) && /^https?:$/.test(new URL(text).protocol)) return text.replace(/\/+$/, "");
-  throw new UsageError(`--url: "${text}" is not the address of a service, such as http://127.0.0.1:3000`);
+  return readHttpUrl("--url", text, "http://127.0.0.1:3000").replace(/\/+$/, "");
 }
 
 /**

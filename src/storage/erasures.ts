@@ -12,6 +12,11 @@ export type Erasure = ErasedPerson & {
 /** @property place how far workers have come. */
 export type OpenErasure = Erasure & { created_at: Date; place: unknown };
 
+/** As SQL: what is left of the detail of an event. @param keys the placeholder of those that are kept. */
+export function impersonalPart(keys: string): string {
+  return `(select coalesce(jsonb_object_agg(key, value), '{}') from jsonb_each(detail) where key = any(${keys}::text[]))`;
+}
+
 /** What was erased of a person. */
 export type ErasedRows = {
   recipientId: string | null;
@@ -83,8 +88,7 @@ async function eraseActivities(
   const ids = locked.map(({ id }) => id);
   const [events] = await tx.query<{ count: number }>(
     `with erased as (
-       update events set detail = (
-         select coalesce(jsonb_object_agg(key, value), '{}') from jsonb_each(detail) where key = any($3::text[]))
+       update events set detail = ${impersonalPart("$3")}
        where project_id = $1 and owner_id = any($2::uuid[]) returning id)
      select count(*)::integer as count from erased`,
     [project_id, ids, impersonalDetail],

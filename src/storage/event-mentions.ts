@@ -1,5 +1,6 @@
 import { type ErasedPerson, impersonalDetail } from "../domain/erasure.ts";
 import type { Database } from "./database.ts";
+import { impersonalPart } from "./erasures.ts";
 
 /** Where a walk over the events of a project stands. */
 export type EventPlace = { owner_id: string; time: string; id: string };
@@ -38,8 +39,7 @@ async function blankEvents(tx: Database, projectId: string, events: readonly Eve
     [projectId, events.map(({ owner_id }) => owner_id)],
   );
   await tx.query(
-    `update events set detail = (
-       select coalesce(jsonb_object_agg(key, value), '{}') from jsonb_each(detail) where key = any($5::text[]))
+    `update events set detail = ${impersonalPart("$5")}
      from unnest($2::uuid[], $3::timestamptz[], $4::uuid[]) as named (owner_id, occurred_at, id)
      where events.project_id = $1 and events.owner_id = named.owner_id
        and events.occurred_at = named.occurred_at and events.id = named.id`,

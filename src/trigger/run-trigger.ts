@@ -1,4 +1,4 @@
-import { setTimeout as sleep } from "node:timers/promises";
+import { pause } from "../clock.ts";
 import type { StoreContext } from "../context.ts";
 import { owedDeliveryId } from "../domain/owed-delivery.ts";
 import { timeOfMessageId } from "../domain/ses-time.ts";
@@ -136,6 +136,6 @@ async function untilSettled<Seen>(
   for (;;) {
     const seen = await look();
     if (isSettled(seen) || stopping.aborted || performance.now() > untilMs) return seen;
-    await sleep(lookEveryMs);
+    await pause(lookEveryMs, stopping);
   }
 }

@@ -1,5 +1,3 @@
-import { readFileSync } from "node:fs";
-
 /** Bounds how many posts are on their way, by what the process may open. */
 export type SocketRoom = {
   size: number;
@@ -75,27 +73,16 @@ const descriptorsOfPost = 2;
 const reserved = 100;
 const leastRoom = 8;
 
-/**
- * How many posts may be on their way at once in a process.
- * @param descriptors what the process may open. Half of what is not reserved is left for requests that come in.
- */
-export function roomOf(descriptors: number): number {
-  return Math.max(leastRoom, Math.floor((descriptors - reserved) / 2 / descriptorsOfPost));
-}
-
-/** How many posts may be on their way at once in this process. */
-export function roomOfProcess(): number {
-  return roomOf(descriptorLimit());
-}
-
-/** Node raises its own limit to the hard one at the start; elsewhere than on Linux that is at least so much. */
+/** Elsewhere than on Linux the hard limit is at least so much. */
 const elsewhere = 10_240;
 const unlimited = 1_000_000;
 
-/** How many files and sockets this process may have open at once (`ulimit -n`). */
-function descriptorLimit(): number {
-  if (process.platform !== "linux") return elsewhere;
-  const [, soft] = /^Max open files +(\S+)/m.exec(readFileSync("/proc/self/limits", "latin1")) ?? [];
-  const limit = Number(soft);
-  return Number.isFinite(limit) ? Math.min(limit, unlimited) : unlimited;
+/**
+ * How many posts may be on their way at once in a process.
+ * @param descriptors what the process may open; null where that cannot be told. Half of what is not reserved is left for
+ *   requests that come in.
+ */
+export function roomOf(descriptors: number | null): number {
+  const limit = Math.min(descriptors ?? elsewhere, unlimited);
+  return Math.max(leastRoom, Math.floor((limit - reserved) / 2 / descriptorsOfPost));
 }
