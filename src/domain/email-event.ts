@@ -31,7 +31,8 @@ export type ReadEvents =
  */
 export function readEvents(projectId: string, ses: SesEvent, snsTimestamp: Date): ReadEvents {
   const written = (ses.mail.destination ?? []).flatMap((text) => text ?? []);
-  const destination = distinct(written.flatMap(parseAddresses));
+  const readable = written.map(parseAddresses);
+  const destination = distinct(readable.flat());
   const facts = factsOf(ses, destination);
   const [first] = facts;
   if (first === undefined)
@@ -42,7 +43,7 @@ export function readEvents(projectId: string, ses: SesEvent, snsTimestamp: Date)
     isPrimary: fact.recipient.matched === primary.matched,
     event: identify(projectId, ses.mail, fact, snsTimestamp),
   }));
-  const addressless = written.filter((text) => parseAddresses(text).length === 0);
+  const addressless = readable.filter((addresses) => addresses.length === 0);
   return { kind: "events", events, unreadable: countUnreadable(ses) + addressless.length };
 }
 

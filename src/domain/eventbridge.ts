@@ -39,8 +39,10 @@ const Fields = z.record(z.string(), z.unknown());
  * @returns null when it is something else.
  */
 export function eventBridgeEvent(value: unknown): EventBridgeEvent | null {
+  // Nearly everything is a bare event of SES, which need not be read any further here.
+  if (SesDetail.safeParse(value).success) return null;
   const envelope = Envelope.safeParse(value);
-  if (!envelope.success || SesDetail.safeParse(value).success) return null;
+  if (!envelope.success) return null;
   const { id, time, source, account, region, resources, "detail-type": detailType } = envelope.data;
   const detail = detailOf(envelope.data.detail);
   if (typeof detailType !== "string" && !SesDetail.safeParse(detail).success) return null;

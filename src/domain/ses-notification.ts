@@ -185,8 +185,10 @@ function parseBridged(bridged: EventBridgeEvent): SesNotification {
   return parsed.kind === "event" && time ? { ...parsed, publishedAt: time } : parsed;
 }
 
+const Head = z.looseObject({ eventType: text, notificationType: text });
+
 function parsePayload(json: unknown): SesNotification {
-  const head = z.looseObject({ eventType: text, notificationType: text }).safeParse(json);
+  const head = Head.safeParse(json);
   if (!head.success)
     return invalid(json === undefined ? "The message is not JSON" : "The message is not a JSON object");
   const type = head.data.eventType ?? head.data.notificationType;
