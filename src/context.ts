@@ -122,7 +122,7 @@ export async function openContext(config: Config, options: ContextOptions = {}):
     // These take longer to load than most commands to run, and they do without them.
     const { openQueues } = await import("./queue/queues.ts");
     const { createMetrics } = await import("./metrics.ts");
-    const { awsDispatcher } = await import("./sns/dispatcher.ts");
+    const { awsDispatcher } = await import("./receive/get.ts");
     const warn = sparseWarning(store.log, "queue", queueWarningEveryMs);
     let isClosing = false;
     const onError = (error: Error) => {

@@ -3,8 +3,8 @@ import type { AddressInfo } from "node:net";
 import { connectionLimit, deadlines, guardConnections } from "./connections.ts";
 import type { Context } from "./context.ts";
 import { createApp, createHealthApp } from "./http/app.ts";
-import type { Intake } from "./ingest/intake.ts";
-import { createReceiver, isIngest } from "./ingest/receiver.ts";
+import { createReceiver, isIngest } from "./receive/http-receiver.ts";
+import type { Intake } from "./receive/intake.ts";
 
 /** The HTTP side of a process. */
 export type Front = {

@@ -10,7 +10,7 @@ import { ended } from "../doctor/wording.ts";
 import { attachEmbeddedPostgres } from "../embedded/embedded-postgres.ts";
 import { isDatabaseIn } from "../embedded/place.ts";
 import { errorText } from "../logger.ts";
-import { awsDispatcher } from "../sns/dispatcher.ts";
+import { awsDispatcher } from "../receive/get.ts";
 import { type Command, environmentConfig, print, printJson, readOptions, UsageError } from "./command.ts";
 import { demoDirectory, tellDatabase } from "./with-store.ts";
 

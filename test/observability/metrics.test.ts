@@ -1,7 +1,7 @@
 import { connect } from "node:net";
 import { text as readText } from "node:stream/consumers";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { openIntake } from "../../src/ingest/intake.ts";
+import { openIntake } from "../../src/receive/intake.ts";
 import { defaultProjectId } from "../../src/storage/projects.ts";
 import { feed } from "../http/api.ts";
 import { type TestDatabase, testDatabase } from "../support/database.ts";

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { UnavailableError } from "../../src/domain/errors.ts";
 import { parseSnsMessage, stringToSign } from "../../src/domain/sns-message.ts";
-import { type Certificates, createCertificates, type SigningKey } from "../../src/sns/certificates.ts";
+import { type Certificates, createCertificates, type SigningKey } from "../../src/receive/signature.ts";
 import { type AwsStub, awsStub } from "../support/aws-stub.ts";
 import { type SnsSigner, snsSigner } from "../support/sns-signer.ts";
 import { until } from "../support/wait.ts";

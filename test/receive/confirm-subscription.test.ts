@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { parseSnsMessage, type SnsConfirmation } from "../../src/domain/sns-message.ts";
-import { confirmSubscription } from "../../src/sns/confirm-subscription.ts";
+import { confirmSubscription } from "../../src/receive/get.ts";
 import { type AwsStub, awsStub } from "../support/aws-stub.ts";
 import { snsSigner, testTopic } from "../support/sns-signer.ts";
 

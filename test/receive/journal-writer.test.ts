@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { UnavailableError } from "../../src/domain/errors.ts";
-import { createBatcher } from "../../src/ingest/batcher.ts";
+import { createBatcher } from "../../src/receive/journal-writer.ts";
 
 /** Commits that end when the test says so. */
 function heldCommits() {

@@ -4,8 +4,7 @@ import { pause } from "../clock.ts";
 import { RefusedError, refusalCause, UnavailableError } from "../domain/errors.ts";
 import { jsonOrNull } from "../domain/json-or-null.ts";
 import { errorText, type Logger } from "../logger.ts";
-import type { Accepted } from "./accept.ts";
-import type { Intake } from "./intake.ts";
+import type { Accepted, Intake } from "./intake.ts";
 
 /** A message whose own certificate or confirmation cannot be had goes back to the queue after these tries. */
 const triesForItself = 5;

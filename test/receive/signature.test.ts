@@ -5,8 +5,7 @@ import { Agent } from "undici";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { UnavailableError } from "../../src/domain/errors.ts";
 import { parseSnsMessage } from "../../src/domain/sns-message.ts";
-import { type Certificates, createCertificates } from "../../src/sns/certificates.ts";
-import { verifySnsMessage } from "../../src/sns/verify.ts";
+import { type Certificates, createCertificates, verifySnsMessage } from "../../src/receive/signature.ts";
 import { type Fields, type SnsSigner, snsSigner } from "../support/sns-signer.ts";
 
 let directory: string;
