@@ -2,8 +2,8 @@ import { isIP } from "node:net";
 import { resolve } from "node:path";
 import { z } from "zod";
 import { databaseUrlProblem, redisUrlProblem } from "./connection-url.ts";
-import { isRegion } from "./domain/aws-partition.ts";
-import { isTopicArn } from "./domain/sns-message.ts";
+import { isRegion } from "./domain/arn.ts";
+import { isTopicArn } from "./domain/mail/sns-message.ts";
 import { type LogLevel, logLevels } from "./logger.ts";
 
 /** Where BullMQ keeps its jobs. */

@@ -1,9 +1,9 @@
 import type { ServerResponse } from "node:http";
 import { Counter, collectDefaultMetrics, Histogram, Registry } from "prom-client";
-import type { Discard } from "./domain/activity.ts";
-import { type FailureClass, failureClasses } from "./domain/delivery-outcome.ts";
 import { unverifiedCauses } from "./domain/errors.ts";
-import { type EmailEventType, emailEventTypes } from "./domain/event-names.ts";
+import type { Discard } from "./domain/mail/activity.ts";
+import { type EmailEventType, emailEventTypes } from "./domain/mail/event-names.ts";
+import { type FailureClass, failureClasses } from "./domain/webhooks/outcome.ts";
 
 /** The ways by which notifications come. */
 const sources = ["http", "sqs"] as const;

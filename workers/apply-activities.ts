@@ -1,12 +1,17 @@
 import type { Context } from "../src/context.ts";
-import { nothingKnown } from "../src/domain/activity.ts";
-import { addEvents, needsHistory, refold } from "../src/domain/activity-change.ts";
-import type { EmailEvent } from "../src/domain/email-event.ts";
-import { mergeDetails } from "../src/domain/event-detail.ts";
-import type { EmailEventType } from "../src/domain/event-names.ts";
-import { activityId, addsFacts, mergeFacts } from "../src/domain/mail-facts.ts";
-import { adoptStored } from "../src/domain/same-feedback.ts";
-import { naturalKey, type TouchedActivity } from "../src/domain/touched-activity.ts";
+import { nothingKnown } from "../src/domain/mail/activity.ts";
+import {
+  addEvents,
+  naturalKey,
+  needsHistory,
+  refold,
+  type TouchedActivity,
+} from "../src/domain/mail/activity-change.ts";
+import type { EmailEvent } from "../src/domain/mail/email-event.ts";
+import { mergeDetails } from "../src/domain/mail/event-detail.ts";
+import type { EmailEventType } from "../src/domain/mail/event-names.ts";
+import { activityId, addsFacts, mergeFacts } from "../src/domain/mail/mail-facts.ts";
+import { adoptStored } from "../src/domain/mail/same-feedback.ts";
 import type { DeliverJob } from "../src/queue/jobs.ts";
 import { type ActivityRow, lockActivities, updateActivities } from "../src/storage/activity.ts";
 import type { Database } from "../src/storage/database.ts";

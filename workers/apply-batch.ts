@@ -1,8 +1,8 @@
 import type { Context } from "../src/context.ts";
 import { nobody } from "../src/domain/erasure.ts";
-import { type Interpretation, interpretNotification } from "../src/domain/interpret-notification.ts";
-import type { MailFacts } from "../src/domain/mail-facts.ts";
-import { naturalKey, type TouchedActivity, touchedActivities } from "../src/domain/touched-activity.ts";
+import { naturalKey, type TouchedActivity, touchedActivities } from "../src/domain/mail/activity-change.ts";
+import { type Interpretation, interpretNotification } from "../src/domain/mail/interpret-notification.ts";
+import type { MailFacts } from "../src/domain/mail/mail-facts.ts";
 import { wakeLanes } from "../src/endpoints/owe-deliveries.ts";
 import { errorText } from "../src/logger.ts";
 import { eraseFromNotifications } from "../src/people/erase-person.ts";

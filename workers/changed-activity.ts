@@ -1,6 +1,6 @@
-import type { ActivityChange } from "../src/domain/activity-change.ts";
-import type { EmailEvent } from "../src/domain/email-event.ts";
-import type { MailFacts } from "../src/domain/mail-facts.ts";
+import type { ActivityChange } from "../src/domain/mail/activity-change.ts";
+import type { EmailEvent } from "../src/domain/mail/email-event.ts";
+import type { MailFacts } from "../src/domain/mail/mail-facts.ts";
 import type { ActivityRow } from "../src/storage/activity.ts";
 
 /** An activity under lock, and what a batch tells of it. */

@@ -1,7 +1,7 @@
 import { pause } from "../src/clock.ts";
 import type { Context } from "../src/context.ts";
-import { turnSize } from "../src/domain/lane-state.ts";
-import { afterTaking, allowedNow, msUntilAllowed } from "../src/domain/rate-allowance.ts";
+import { turnSize } from "../src/domain/webhooks/lane-state.ts";
+import { afterTaking, allowedNow, msUntilAllowed } from "../src/domain/webhooks/rate-allowance.ts";
 import { type EndpointKeys, openKeys } from "../src/endpoints/endpoint-keys.ts";
 import { errorText } from "../src/logger.ts";
 import type { DeliverJob } from "../src/queue/jobs.ts";

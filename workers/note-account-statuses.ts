@@ -1,6 +1,6 @@
 import { groupBy } from "../src/domain/group-by.ts";
-import type { Lane } from "../src/domain/owed-delivery.ts";
-import { accountStatusWebhook } from "../src/domain/webhook-event.ts";
+import { accountStatusWebhook } from "../src/domain/webhooks/event.ts";
+import type { Lane } from "../src/domain/webhooks/owed.ts";
 import { oweDeliveries } from "../src/endpoints/owe-deliveries.ts";
 import { insertStatuses, type StatusRow } from "../src/storage/account-statuses.ts";
 import type { Database } from "../src/storage/database.ts";

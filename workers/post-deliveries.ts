@@ -1,6 +1,6 @@
 import type { Context } from "../src/context.ts";
-import { type MadeAttempt, outcomeOf } from "../src/domain/delivery-outcome.ts";
-import { laneAfter, reasonToDisable } from "../src/domain/lane-state.ts";
+import { laneAfter, reasonToDisable } from "../src/domain/webhooks/lane-state.ts";
+import { type MadeAttempt, outcomeOf } from "../src/domain/webhooks/outcome.ts";
 import { disableFailedEndpoint, reportDisabled } from "../src/endpoints/disable-endpoint.ts";
 import { makeAttempt, type PostedEndpoint } from "../src/endpoints/make-attempt.ts";
 import { wakeLanes } from "../src/endpoints/owe-deliveries.ts";

@@ -1,6 +1,6 @@
-import { nothingKnown } from "../src/domain/activity.ts";
-import type { EmailEvent } from "../src/domain/email-event.ts";
-import { type Suppression, suppressionOf, tenantSuppressionOf } from "../src/domain/suppression.ts";
+import { nothingKnown } from "../src/domain/mail/activity.ts";
+import type { EmailEvent } from "../src/domain/mail/email-event.ts";
+import { type Suppression, suppressionOf, tenantSuppressionOf } from "../src/domain/mail/suppression.ts";
 import type { ActivityRow } from "../src/storage/activity.ts";
 import type { Database } from "../src/storage/database.ts";
 import { eventsOfActivities } from "../src/storage/events.ts";

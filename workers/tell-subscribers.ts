@@ -1,6 +1,6 @@
 import { groupBy } from "../src/domain/group-by.ts";
-import { lanesToWake, owedDeliveries } from "../src/domain/owed-delivery.ts";
-import { emailWebhook, suppressionWebhook } from "../src/domain/webhook-event.ts";
+import { emailWebhook, suppressionWebhook } from "../src/domain/webhooks/event.ts";
+import { lanesToWake, owedDeliveries } from "../src/domain/webhooks/owed.ts";
 import type { DeliverJob } from "../src/queue/jobs.ts";
 import type { Database } from "../src/storage/database.ts";
 import { insertDeliveries } from "../src/storage/deliveries.ts";

@@ -1,6 +1,6 @@
 import { z } from "zod";
-import type { Interpretation } from "../src/domain/interpret-notification.ts";
-import { jsonOrNull } from "../src/domain/json-or-null.ts";
+import { jsonOrNull } from "../src/domain/json.ts";
+import type { Interpretation } from "../src/domain/mail/interpret-notification.ts";
 import type { AcceptedNotification } from "../src/storage/journal.ts";
 import type { AppliedNotification, Tracing } from "../src/tracing/tracing.ts";
 

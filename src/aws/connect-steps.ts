@@ -1,6 +1,6 @@
 import type { EventDestination } from "@aws-sdk/client-sesv2";
 import { policyOf, publisherStatement, readPolicy, withStatement } from "../domain/aws-policies.ts";
-import { canonicalJson } from "../domain/canonical-json.ts";
+import { canonicalJson } from "../domain/json.ts";
 import {
   eventDestinationName,
   managedTag,

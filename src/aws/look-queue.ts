@@ -1,6 +1,6 @@
 import { GetQueueAttributesCommand, GetQueueUrlCommand, type SQSClient } from "@aws-sdk/client-sqs";
 import { z } from "zod";
-import { jsonOrNull } from "../domain/json-or-null.ts";
+import { jsonOrNull } from "../domain/json.ts";
 import { looked } from "./look-failure.ts";
 
 export type QueueLook = {

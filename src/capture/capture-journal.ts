@@ -1,6 +1,6 @@
 import { z } from "zod";
-import type { EmailEventType } from "../domain/event-names.ts";
-import { interpretNotification } from "../domain/interpret-notification.ts";
+import type { EmailEventType } from "../domain/mail/event-names.ts";
+import { interpretNotification } from "../domain/mail/interpret-notification.ts";
 import { type PseudonymOptions, pseudonymisedNotification } from "../domain/pseudonym-notification.ts";
 import { type CaptureFilter, type JournalEntry, readJournalDay } from "../storage/captures.ts";
 import type { Database } from "../storage/database.ts";

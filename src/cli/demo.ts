@@ -7,7 +7,7 @@ import { runDemo, type Stage } from "../demo/run-demo.ts";
 import { connectSink, projectName, setUpShop, shopTopic } from "../demo/shop.ts";
 import { liveliestTimeline, timelineRows } from "../demo/timeline.ts";
 import { startWebhookSink } from "../demo/webhook-sink.ts";
-import { triggerTopic } from "../domain/sns-message.ts";
+import { triggerTopic } from "../domain/mail/sns-message.ts";
 import { packageRoot } from "../package-info.ts";
 import { type LocalSigner, localSigner } from "../replay/local-signer.ts";
 import { captureSize } from "../replay/read-capture.ts";

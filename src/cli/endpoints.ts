@@ -1,5 +1,5 @@
-import { readEndpointUrl } from "../domain/endpoint-url.ts";
-import { webhookEventTypes } from "../domain/event-names.ts";
+import { webhookEventTypes } from "../domain/mail/event-names.ts";
+import { readEndpointUrl } from "../domain/webhooks/url.ts";
 import { addEndpoint } from "../endpoints/add-endpoint.ts";
 import { disableEndpoint, enableEndpoint, removeEndpoint } from "../endpoints/switch-endpoint.ts";
 import type { Database } from "../storage/database.ts";

@@ -1,4 +1,4 @@
-import { activityName, type EmailEventType, emailEventTypes } from "../domain/event-names.ts";
+import { activityName, type EmailEventType, emailEventTypes } from "../domain/mail/event-names.ts";
 import { readChoices } from "./command.ts";
 
 /** The names of events, for the help of a command. */

@@ -1,9 +1,9 @@
 #!/usr/bin/env node
 import { ConfigError } from "../config.ts";
+import { nearest } from "../domain/nearest.ts";
 import { errorText } from "../logger.ts";
 import { packageVersion } from "../package-info.ts";
 import { type Command, print, table, UsageError } from "./command.ts";
-import { nearest } from "./nearest.ts";
 import { watchOutput } from "./watch-output.ts";
 import { terminalColumns, wrap } from "./wrap.ts";
 

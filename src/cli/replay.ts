@@ -1,4 +1,4 @@
-import { isTopicArn } from "../domain/sns-message.ts";
+import { isTopicArn } from "../domain/mail/sns-message.ts";
 import { type LocalSigner, localSigner } from "../replay/local-signer.ts";
 import type { EventFilter } from "../replay/prepare-capture.ts";
 import { captureSize } from "../replay/read-capture.ts";

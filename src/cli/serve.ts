@@ -1,6 +1,6 @@
 import type { Config } from "../config.ts";
 import { databaseName, openContext } from "../context.ts";
-import { triggerTopic } from "../domain/sns-message.ts";
+import { triggerTopic } from "../domain/mail/sns-message.ts";
 import { localSigner } from "../replay/local-signer.ts";
 import { type Roles, type Service, startService } from "../service.ts";
 import { type Command, environmentConfig, print, readOptions } from "./command.ts";

@@ -1,4 +1,4 @@
-import { isRegion } from "../domain/aws-partition.ts";
+import { isRegion } from "../domain/arn.ts";
 import type { SesConnection, Target } from "../domain/ses-connection.ts";
 import { UsageError } from "./command.ts";
 

@@ -9,7 +9,7 @@ import { awsReader, emptyAccount } from "../aws/reader.ts";
 import { carryOut, type Known, nothingKnown, type Outcome, type Step } from "../aws/steps.ts";
 import { terraform } from "../aws/terraform.ts";
 import type { StoreContext } from "../context.ts";
-import { partitionOf } from "../domain/aws-partition.ts";
+import { partitionOf } from "../domain/arn.ts";
 import { connectingPolicy, disconnectingPolicy, type Policy } from "../domain/aws-policies.ts";
 import { type AwsPlace, placeOf, type SesConnection } from "../domain/ses-connection.ts";
 import { errorText } from "../logger.ts";

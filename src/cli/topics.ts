@@ -1,6 +1,6 @@
-import { isQueueArn } from "../domain/queue-url.ts";
-import { rawTokenSource } from "../domain/raw-notification.ts";
-import { isTopicArn } from "../domain/sns-message.ts";
+import { isQueueArn } from "../domain/arn.ts";
+import { rawTokenSource } from "../domain/mail/raw-notification.ts";
+import { isTopicArn } from "../domain/mail/sns-message.ts";
 import { isSilent } from "../domain/topic-silence.ts";
 import type { Database } from "../storage/database.ts";
 import type { Project } from "../storage/projects.ts";

@@ -1,8 +1,8 @@
-import { apiStatus } from "../domain/activity-status.ts";
 import { parseAddress } from "../domain/address.ts";
-import { activityName } from "../domain/event-names.ts";
-import { explain } from "../domain/explanation.ts";
-import { triggerTopic } from "../domain/sns-message.ts";
+import { apiStatus } from "../domain/mail/activity-status.ts";
+import { activityName } from "../domain/mail/event-names.ts";
+import { explain } from "../domain/mail/explanation.ts";
+import { triggerTopic } from "../domain/mail/sns-message.ts";
 import { localSigner } from "../replay/local-signer.ts";
 import { type ExampleType, exampleTypes } from "../trigger/notification.ts";
 import { runTrigger, type TriggerOptions, type TriggerOutcome } from "../trigger/run-trigger.ts";

@@ -1,6 +1,6 @@
 import type { AwsClients } from "../aws/clients.ts";
-import { queueOf } from "../domain/queue-url.ts";
-import { snsHost } from "../domain/sns-message.ts";
+import { queueOf } from "../domain/arn.ts";
+import { snsHost } from "../domain/mail/sns-message.ts";
 import { credentialsRemedy } from "./aws-trouble.ts";
 import { lookAtCertificateHost } from "./certificate.ts";
 import type { Check } from "./check.ts";

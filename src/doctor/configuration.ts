@@ -1,6 +1,6 @@
 import type { Config } from "../config.ts";
 import { apiKeyHash } from "../domain/api-key.ts";
-import { queueRegion } from "../domain/queue-url.ts";
+import { queueRegion } from "../domain/arn.ts";
 import { findApiKeys, listApiKeys } from "../storage/api-keys.ts";
 import type { Database } from "../storage/database.ts";
 import { isUnused } from "../storage/health.ts";

@@ -1,4 +1,4 @@
-import { triggerTopic } from "../domain/sns-message.ts";
+import { triggerTopic } from "../domain/mail/sns-message.ts";
 import type { Database } from "../storage/database.ts";
 import type { HeardTopic } from "../storage/topics.ts";
 import { lookAtAccountStatuses } from "./account-status.ts";

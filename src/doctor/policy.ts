@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { jsonOrNull } from "../domain/json-or-null.ts";
+import { jsonOrNull } from "../domain/json.ts";
 
 const OneOrMore = z.union([z.string(), z.array(z.string())]).transform((value) => [value].flat());
 const Principal = z.union([z.literal("*"), z.record(z.string(), OneOrMore)]);

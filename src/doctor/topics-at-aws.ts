@@ -8,7 +8,7 @@ import {
   type TopicLook,
 } from "../aws/look-topic.ts";
 import type { Config } from "../config.ts";
-import { queueOf } from "../domain/queue-url.ts";
+import { queueOf } from "../domain/arn.ts";
 import { awsTrouble } from "./aws-trouble.ts";
 import { fail, type Observation, ok, warn } from "./finding.ts";
 import { covers, judgePolicy } from "./policy.ts";

@@ -1,11 +1,11 @@
-import type { ActivityRules, ActivityState } from "./activity.ts";
-import { type ActivityChange, type KnownEvent, refold } from "./activity-change.ts";
-import { canonicalJson } from "./canonical-json.ts";
-import type { EmailEvent } from "./email-event.ts";
-import { type EventDetail, mergeDetails } from "./event-detail.ts";
 import { type JournalReach, reachesTo } from "./journal-reach.ts";
-import { type MailFacts, mergeFacts } from "./mail-facts.ts";
-import { adoptStored } from "./same-feedback.ts";
+import { canonicalJson } from "./json.ts";
+import type { ActivityRules, ActivityState } from "./mail/activity.ts";
+import { type ActivityChange, type KnownEvent, refold } from "./mail/activity-change.ts";
+import type { EmailEvent } from "./mail/email-event.ts";
+import { type EventDetail, mergeDetails } from "./mail/event-detail.ts";
+import { type MailFacts, mergeFacts } from "./mail/mail-facts.ts";
+import { adoptStored } from "./mail/same-feedback.ts";
 
 type StoredEvent = KnownEvent & { created_at: Date };
 

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { canonicalJson } from "./canonical-json.ts";
+import { canonicalJson } from "./json.ts";
 import {
   type AwsPlace,
   configurationSetArn,

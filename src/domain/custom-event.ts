@@ -1,4 +1,5 @@
-import type { DecidedDetail } from "./event-detail.ts";
+import { ExactNumber, plainDecimal } from "./exact-json.ts";
+import type { DecidedDetail } from "./mail/event-detail.ts";
 
 type Properties = Readonly<Record<string, unknown>>;
 
@@ -40,4 +41,36 @@ export function decideCustomEvents(
     if (open !== undefined) return { ...event, discarded: "open_window", detail: { properties, kept: open } };
     return { ...event, discarded: null, detail: { properties } };
   });
+}
+
+/** Custom events whose values describe the person. */
+const profileEvents: readonly string[] = ["update", "login"];
+
+/** What a custom event says of the person, to be merged into their attributes; null for events that say nothing of it. */
+export function profileChange({ name, properties }: Pick<CustomEvent, "name" | "properties">) {
+  return profileEvents.includes(name) && Object.keys(properties).length > 0 ? properties : null;
+}
+
+/** The custom event that confirms an order, as the Vibetrace API calls it. */
+const confirmation = "confirmation";
+
+/**
+ * The order that a custom event confirms: its `orderId`, else the one inside `generic`, where Vibetrace's clients
+ * put it. A number and its text are the same order, and so are 1, 1.0 and 1e0 as numbers; "1.0" is another text.
+ * @returns null for other events, and for a confirmation that names no order; neither is limited.
+ */
+export function orderIdOf({ name, properties }: Pick<CustomEvent, "name" | "properties">): string | null {
+  if (name !== confirmation) return null;
+  const { orderId, generic } = properties;
+  return orderText(orderId) ?? (isObject(generic) ? orderText(generic["orderId"]) : null);
+}
+
+function orderText(value: unknown): string | null {
+  if (typeof value === "number" && Number.isFinite(value)) return plainDecimal(value);
+  if (value instanceof ExactNumber) return value.isStorable ? plainDecimal(value) : null;
+  return typeof value === "string" ? value.trim() || null : null;
+}
+
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null;
 }

@@ -1,7 +1,7 @@
 import { parseAddress } from "./address.ts";
-import { withReadDetail } from "./eventbridge.ts";
-import { interpretNotification } from "./interpret-notification.ts";
-import { erasedMessage } from "./ses-notification.ts";
+import { withReadDetail } from "./mail/eventbridge.ts";
+import { interpretNotification } from "./mail/interpret-notification.ts";
+import { erasedMessage } from "./mail/ses-notification.ts";
 
 /** A person who is taken out of what is stored. */
 export type ErasedPerson = {

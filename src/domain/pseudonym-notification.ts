@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { type Address, isTestAddress, parseAddresses } from "./address.ts";
-import { decodedWords } from "./encoded-words.ts";
-import { withReadDetail } from "./eventbridge.ts";
+import { decodedWords } from "./mail/encoded-words.ts";
+import { withReadDetail } from "./mail/eventbridge.ts";
 import type { Pseudonyms } from "./pseudonym.ts";
 import { type TextReplacer, textReplacer } from "./pseudonym-text.ts";
 

@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import type { Clock } from "../clock.ts";
-import { webhookSecret } from "../domain/webhook-signature.ts";
+import { webhookSecret } from "../domain/webhooks/signature.ts";
 import type { Database } from "../storage/database.ts";
 import {
   type EndpointChange,

@@ -1,6 +1,6 @@
 import type { Clock } from "../clock.ts";
-import type { Lane } from "../domain/owed-delivery.ts";
-import { endpointDisabledWebhook } from "../domain/webhook-event.ts";
+import { endpointDisabledWebhook } from "../domain/webhooks/event.ts";
+import type { Lane } from "../domain/webhooks/owed.ts";
 import type { Logger } from "../logger.ts";
 import type { Metrics } from "../metrics.ts";
 import type { Database } from "../storage/database.ts";

@@ -1,5 +1,5 @@
 import type { Clock } from "../clock.ts";
-import type { AttemptResult, MadeAttempt } from "../domain/delivery-outcome.ts";
+import type { AttemptResult, MadeAttempt } from "../domain/webhooks/outcome.ts";
 import type { Logger } from "../logger.ts";
 import { packageVersion } from "../package-info.ts";
 import type { AttemptRow } from "../storage/delivery-leases.ts";

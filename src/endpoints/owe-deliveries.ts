@@ -1,5 +1,5 @@
-import { type Lane, lanesToWake, owedDeliveries } from "../domain/owed-delivery.ts";
-import type { WebhookEvent } from "../domain/webhook-event.ts";
+import type { WebhookEvent } from "../domain/webhooks/event.ts";
+import { type Lane, lanesToWake, owedDeliveries } from "../domain/webhooks/owed.ts";
 import { errorText, type Logger } from "../logger.ts";
 import type { Queues } from "../queue/queues.ts";
 import type { Database } from "../storage/database.ts";

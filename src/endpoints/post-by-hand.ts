@@ -1,9 +1,9 @@
 import type { Clock } from "../clock.ts";
 import { computedId, timeOfId } from "../domain/computed-id.ts";
-import { gone, type MadeAttempt } from "../domain/delivery-outcome.ts";
 import { UnavailableError } from "../domain/errors.ts";
-import { type LaneState, laneAfter } from "../domain/lane-state.ts";
-import { testWebhook } from "../domain/webhook-event.ts";
+import { testWebhook } from "../domain/webhooks/event.ts";
+import { type LaneState, laneAfter } from "../domain/webhooks/lane-state.ts";
+import { gone, type MadeAttempt } from "../domain/webhooks/outcome.ts";
 import type { Logger } from "../logger.ts";
 import type { Metrics } from "../metrics.ts";
 import type { Queues } from "../queue/queues.ts";

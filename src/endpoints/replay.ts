@@ -1,7 +1,7 @@
 import { isTestAddress } from "../domain/address.ts";
 import type { Cursor } from "../domain/cursor.ts";
-import { type Lane, owedDeliveries } from "../domain/owed-delivery.ts";
-import { emailWebhook, trackedWebhook, type WebhookEvent } from "../domain/webhook-event.ts";
+import { emailWebhook, trackedWebhook, type WebhookEvent } from "../domain/webhooks/event.ts";
+import { type Lane, owedDeliveries } from "../domain/webhooks/owed.ts";
 import type { Database } from "../storage/database.ts";
 import { insertDeliveries } from "../storage/deliveries.ts";
 import { findEndpoint } from "../storage/endpoints.ts";

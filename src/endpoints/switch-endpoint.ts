@@ -1,4 +1,4 @@
-import { freshLane } from "../domain/lane-state.ts";
+import { freshLane } from "../domain/webhooks/lane-state.ts";
 import type { Database } from "../storage/database.ts";
 import { retryConflicts } from "../storage/database-errors.ts";
 import { cancelDeliveries, holdDeliveries } from "../storage/deliveries.ts";

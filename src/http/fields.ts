@@ -1,7 +1,7 @@
 import { z } from "zod";
 import type { Clock } from "../clock.ts";
 import { parseAddress } from "../domain/address.ts";
-import { maxTenantName } from "../domain/mail-facts.ts";
+import { maxTenantName } from "../domain/mail/mail-facts.ts";
 import { readTime } from "../domain/time-text.ts";
 
 /*

@@ -1,5 +1,5 @@
 import type { Clock } from "../clock.ts";
-import { listChangeWebhook } from "../domain/webhook-event.ts";
+import { listChangeWebhook } from "../domain/webhooks/event.ts";
 import { oweDeliveries, wakeLanes } from "../endpoints/owe-deliveries.ts";
 import type { Logger } from "../logger.ts";
 import type { Queues } from "../queue/queues.ts";

@@ -7,11 +7,11 @@ import {
   type CustomEvent,
   type DecidedCustomEvent,
   decideCustomEvents,
+  orderIdOf,
+  profileChange,
 } from "../domain/custom-event.ts";
-import { orderIdOf } from "../domain/order-confirmation.ts";
-import type { Lane } from "../domain/owed-delivery.ts";
-import { profileChange } from "../domain/profile.ts";
-import { trackedWebhook } from "../domain/webhook-event.ts";
+import { trackedWebhook } from "../domain/webhooks/event.ts";
+import type { Lane } from "../domain/webhooks/owed.ts";
 import { oweDeliveries, wakeLanes } from "../endpoints/owe-deliveries.ts";
 import type { Logger } from "../logger.ts";
 import type { Queues } from "../queue/queues.ts";

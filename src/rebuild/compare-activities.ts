@@ -1,10 +1,10 @@
 import type { StoreContext } from "../context.ts";
-import { nothingKnown } from "../domain/activity.ts";
 import { type RebuiltActivity, rebuildActivity, type ToldByJournal } from "../domain/activity-difference.ts";
-import { interpretNotification } from "../domain/interpret-notification.ts";
 import type { JournalReach } from "../domain/journal-reach.ts";
-import { activityId } from "../domain/mail-facts.ts";
-import { naturalKey, type TouchedActivity, touchedActivities } from "../domain/touched-activity.ts";
+import { nothingKnown } from "../domain/mail/activity.ts";
+import { naturalKey, type TouchedActivity, touchedActivities } from "../domain/mail/activity-change.ts";
+import { interpretNotification } from "../domain/mail/interpret-notification.ts";
+import { activityId } from "../domain/mail/mail-facts.ts";
 import {
   type ActivityName,
   type ActivityRow,

@@ -1,4 +1,4 @@
-import { type Interpretation, interpretNotification } from "../domain/interpret-notification.ts";
+import { type Interpretation, interpretNotification } from "../domain/mail/interpret-notification.ts";
 import { insertStatuses } from "../storage/account-statuses.ts";
 import type { Database } from "../storage/database.ts";
 import type { AcceptedNotification } from "../storage/journal.ts";

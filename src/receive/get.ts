@@ -1,5 +1,5 @@
 import { Agent, type Dispatcher, request } from "undici";
-import { confirmationUrl, type SnsConfirmation } from "../domain/sns-message.ts";
+import { confirmationUrl, type SnsConfirmation } from "../domain/mail/sns-message.ts";
 import { fetchPlaces } from "./fetch-queue.ts";
 
 const timeoutMs = 5_000;

@@ -2,13 +2,13 @@ import { type KeyObject, verify, X509Certificate } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import type { Dispatcher } from "undici";
 import { RefusedError, UnavailableError, UnverifiedError } from "../domain/errors.ts";
-import { recentlyUsed } from "../domain/recently-used.ts";
 import {
   assertCertificateUrl,
   type SnsMessage,
   signatureDigest,
   stringToSign,
-} from "../domain/sns-message.ts";
+} from "../domain/mail/sns-message.ts";
+import { recentlyUsed } from "../domain/recently-used.ts";
 import { createFetchQueue, type FetchQueue } from "./fetch-queue.ts";
 import { get } from "./get.ts";
 

@@ -2,7 +2,7 @@ import type { Message } from "@aws-sdk/client-sqs";
 import { z } from "zod";
 import { pause } from "../clock.ts";
 import { RefusedError, refusalCause, UnavailableError } from "../domain/errors.ts";
-import { jsonOrNull } from "../domain/json-or-null.ts";
+import { jsonOrNull } from "../domain/json.ts";
 import { errorText, type Logger } from "../logger.ts";
 import type { Accepted, Intake } from "./intake.ts";
 

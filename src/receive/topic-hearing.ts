@@ -1,4 +1,4 @@
-import { triggerTopic } from "../domain/sns-message.ts";
+import { triggerTopic } from "../domain/mail/sns-message.ts";
 import { afterHearing, type Hearing } from "../domain/topic-silence.ts";
 import { errorText, type Logger } from "../logger.ts";
 import type { Database } from "../storage/database.ts";

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { jsonOrNull } from "../domain/json-or-null.ts";
+import { jsonOrNull } from "../domain/json.ts";
 
 /** The fields of an SNS envelope, as far as they are there. */
 export type CapturedEnvelope = z.infer<typeof Envelope>;

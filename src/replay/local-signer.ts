@@ -2,7 +2,7 @@ import { createHash, createPrivateKey, sign } from "node:crypto";
 import { join } from "node:path";
 import { generate } from "selfsigned";
 import { readOrMake } from "../data-dir.ts";
-import { type SnsMessage, signatureDigest, snsHost, stringToSign } from "../domain/sns-message.ts";
+import { type SnsMessage, signatureDigest, snsHost, stringToSign } from "../domain/mail/sns-message.ts";
 
 /** Signs as SNS does, with a key of our own, for receivers that are told to trust its certificate. */
 export type LocalSigner = {

@@ -2,8 +2,8 @@ import { setMaxListeners } from "node:events";
 import { Pool } from "undici";
 import { z } from "zod";
 import { pause } from "../clock.ts";
-import { jsonOrNull } from "../domain/json-or-null.ts";
-import { parseRetryAfter } from "../domain/retry-schedule.ts";
+import { jsonOrNull } from "../domain/json.ts";
+import { parseRetryAfter } from "../domain/webhooks/retry-schedule.ts";
 import { paced, type Schedule } from "./schedule.ts";
 
 /** An SNS message to post. */

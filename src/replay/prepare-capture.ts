@@ -1,5 +1,5 @@
-import type { EmailEventType } from "../domain/event-names.ts";
-import { type Interpretation, interpretNotification } from "../domain/interpret-notification.ts";
+import type { EmailEventType } from "../domain/mail/event-names.ts";
+import { type Interpretation, interpretNotification } from "../domain/mail/interpret-notification.ts";
 import { notificationsIn } from "./captured-forms.ts";
 import type { LocalSigner } from "./local-signer.ts";
 import { type ReadOptions, readCapture } from "./read-capture.ts";

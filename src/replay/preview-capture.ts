@@ -1,5 +1,5 @@
-import { activityName } from "../domain/event-names.ts";
-import { parseSnsMessage } from "../domain/sns-message.ts";
+import { activityName } from "../domain/mail/event-names.ts";
+import { parseSnsMessage } from "../domain/mail/sns-message.ts";
 import { interpretPrepared, type PrepareOptions, prepareCapture } from "./prepare-capture.ts";
 import type { Prepared } from "./to-envelope.ts";
 

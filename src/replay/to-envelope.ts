@@ -1,8 +1,8 @@
 import { computedId, uuidOrNull } from "../domain/computed-id.ts";
-import { eventBridgeEvent } from "../domain/eventbridge.ts";
-import { payloadTime } from "../domain/raw-notification.ts";
-import { parseSesTime } from "../domain/ses-time.ts";
-import { isTopicArn } from "../domain/sns-message.ts";
+import { eventBridgeEvent } from "../domain/mail/eventbridge.ts";
+import { payloadTime } from "../domain/mail/raw-notification.ts";
+import { isTopicArn } from "../domain/mail/sns-message.ts";
+import { parseSesTime } from "../domain/time-text.ts";
 import type { CapturedEnvelope, Found } from "./captured-forms.ts";
 import type { LocalSigner } from "./local-signer.ts";
 

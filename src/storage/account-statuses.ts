@@ -1,4 +1,4 @@
-import type { KnownStatus } from "../domain/account-status.ts";
+import type { KnownStatus } from "../domain/mail/account-status.ts";
 import { type Columns, columnList, rowSource } from "./columns.ts";
 import type { Database } from "./database.ts";
 

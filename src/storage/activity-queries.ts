@@ -1,5 +1,5 @@
-import type { ActivityStatus } from "../domain/activity-status.ts";
 import type { Cursor } from "../domain/cursor.ts";
+import type { ActivityStatus } from "../domain/mail/activity-status.ts";
 import type { ActivityRow } from "./activity.ts";
 import { type Conditions, conditions } from "./conditions.ts";
 import type { Database } from "./database.ts";

@@ -1,5 +1,5 @@
-import type { ActivityState } from "../domain/activity.ts";
-import type { MailFacts } from "../domain/mail-facts.ts";
+import type { ActivityState } from "../domain/mail/activity.ts";
+import type { MailFacts } from "../domain/mail/mail-facts.ts";
 import { assignments, type Columns, columnList, rowSource } from "./columns.ts";
 import type { Database } from "./database.ts";
 

@@ -1,4 +1,4 @@
-import type { OwedDelivery } from "../domain/owed-delivery.ts";
+import type { OwedDelivery } from "../domain/webhooks/owed.ts";
 import { type Columns, columnList, rowSource } from "./columns.ts";
 import type { Database } from "./database.ts";
 

@@ -1,4 +1,4 @@
-import type { DeliveryOutcome, MadeAttempt } from "../domain/delivery-outcome.ts";
+import type { DeliveryOutcome, MadeAttempt } from "../domain/webhooks/outcome.ts";
 import { type Columns, columnList, rowSource } from "./columns.ts";
 import type { Database } from "./database.ts";
 

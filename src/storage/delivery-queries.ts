@@ -1,6 +1,6 @@
 import { firstIdAt } from "../domain/computed-id.ts";
 import type { Cursor } from "../domain/cursor.ts";
-import type { FailureClass } from "../domain/delivery-outcome.ts";
+import type { FailureClass } from "../domain/webhooks/outcome.ts";
 import { type Conditions, conditions } from "./conditions.ts";
 import type { Database } from "./database.ts";
 import type { AttemptRow } from "./delivery-leases.ts";

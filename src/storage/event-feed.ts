@@ -1,5 +1,5 @@
-import type { EventDetail } from "../domain/event-detail.ts";
-import type { EmailEventType } from "../domain/event-names.ts";
+import type { EventDetail } from "../domain/mail/event-detail.ts";
+import type { EmailEventType } from "../domain/mail/event-names.ts";
 import { conditions } from "./conditions.ts";
 import type { Database } from "./database.ts";
 

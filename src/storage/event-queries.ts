@@ -1,7 +1,7 @@
 import { timeOfId } from "../domain/computed-id.ts";
 import type { Cursor } from "../domain/cursor.ts";
-import type { EventDetail } from "../domain/event-detail.ts";
-import type { EmailEventType } from "../domain/event-names.ts";
+import type { EventDetail } from "../domain/mail/event-detail.ts";
+import type { EmailEventType } from "../domain/mail/event-names.ts";
 import { type Conditions, conditions } from "./conditions.ts";
 import type { Database } from "./database.ts";
 import { countRows, type Total } from "./totals.ts";

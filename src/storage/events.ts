@@ -1,7 +1,7 @@
-import type { Decision } from "../domain/activity-change.ts";
-import type { EmailEvent } from "../domain/email-event.ts";
-import type { EventDetail } from "../domain/event-detail.ts";
 import { groupBy } from "../domain/group-by.ts";
+import type { Decision } from "../domain/mail/activity-change.ts";
+import type { EmailEvent } from "../domain/mail/email-event.ts";
+import type { EventDetail } from "../domain/mail/event-detail.ts";
 import { type Columns, columnList, rowSource } from "./columns.ts";
 import type { Database } from "./database.ts";
 

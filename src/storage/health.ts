@@ -1,5 +1,5 @@
 import { readdir } from "node:fs/promises";
-import { triggerConfigurationSet, triggerTopic } from "../domain/sns-message.ts";
+import { triggerConfigurationSet, triggerTopic } from "../domain/mail/sns-message.ts";
 import type { Database } from "./database.ts";
 import type { DisabledReason } from "./endpoints.ts";
 

@@ -1,5 +1,5 @@
-import type { LaneState } from "../domain/lane-state.ts";
-import type { RateAllowance } from "../domain/rate-allowance.ts";
+import type { LaneState } from "../domain/webhooks/lane-state.ts";
+import type { RateAllowance } from "../domain/webhooks/rate-allowance.ts";
 import type { Database } from "./database.ts";
 import { type Endpoint, endpointColumns } from "./endpoints.ts";
 

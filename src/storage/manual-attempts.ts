@@ -1,4 +1,4 @@
-import type { WebhookEvent } from "../domain/webhook-event.ts";
+import type { WebhookEvent } from "../domain/webhooks/event.ts";
 import type { Database } from "./database.ts";
 import { type AttemptRow, insertAttempts } from "./delivery-leases.ts";
 

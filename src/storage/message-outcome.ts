@@ -1,6 +1,6 @@
-import type { ActivityStatus } from "../domain/activity-status.ts";
-import type { EventDetail } from "../domain/event-detail.ts";
-import type { EmailEventType } from "../domain/event-names.ts";
+import type { ActivityStatus } from "../domain/mail/activity-status.ts";
+import type { EventDetail } from "../domain/mail/event-detail.ts";
+import type { EmailEventType } from "../domain/mail/event-names.ts";
 import type { Database } from "./database.ts";
 
 /** What has become of some SNS messages. @property quarantined the reasons of those that cannot be applied. */

@@ -1,4 +1,4 @@
-import type { ActivityRules } from "../domain/activity.ts";
+import type { ActivityRules } from "../domain/mail/activity.ts";
 import type { Database } from "./database.ts";
 
 /** Made by the first migration. */

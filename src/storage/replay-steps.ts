@@ -1,10 +1,10 @@
 import { firstIdAt } from "../domain/computed-id.ts";
 import type { Cursor } from "../domain/cursor.ts";
 import { erasedWebhookEnd } from "../domain/erasure.ts";
-import type { EventDetail } from "../domain/event-detail.ts";
-import { type EmailEventType, typesOfWebhookNames } from "../domain/event-names.ts";
-import { isSubscribed } from "../domain/owed-delivery.ts";
-import type { WebhookActivity } from "../domain/webhook-event.ts";
+import type { EventDetail } from "../domain/mail/event-detail.ts";
+import { type EmailEventType, typesOfWebhookNames } from "../domain/mail/event-names.ts";
+import type { WebhookActivity } from "../domain/webhooks/event.ts";
+import { isSubscribed } from "../domain/webhooks/owed.ts";
 import { type Conditions, conditions } from "./conditions.ts";
 import type { Database } from "./database.ts";
 import type { Endpoint } from "./endpoints.ts";

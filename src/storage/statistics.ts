@@ -1,4 +1,4 @@
-import type { EmailEventType } from "../domain/event-names.ts";
+import type { EmailEventType } from "../domain/mail/event-names.ts";
 import type { Database } from "./database.ts";
 
 export type EventCount = { type: EmailEventType; counted: number; discarded: number };

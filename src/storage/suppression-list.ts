@@ -1,5 +1,5 @@
 import type { Cursor } from "../domain/cursor.ts";
-import type { SuppressionReason } from "../domain/suppression.ts";
+import type { SuppressionReason } from "../domain/mail/suppression.ts";
 import { type Columns, columnList, rowSource } from "./columns.ts";
 import { type Conditions, conditions } from "./conditions.ts";
 import type { Database } from "./database.ts";

@@ -1,4 +1,4 @@
-import type { SuppressionReason } from "../domain/suppression.ts";
+import type { SuppressionReason } from "../domain/mail/suppression.ts";
 import { type Columns, columnList, type RowSource, rowSource } from "./columns.ts";
 import type { Database } from "./database.ts";
 

@@ -1,5 +1,5 @@
 import { type IdGenerator, RandomIdGenerator } from "@opentelemetry/sdk-trace-node";
-import type { MessageTrace } from "../domain/message-trace.ts";
+import type { MessageTrace } from "./message-trace.ts";
 
 /** Gives spans random ids, but the first span of a message those that are computed from its name. */
 export class MessageIds implements IdGenerator {

@@ -9,8 +9,8 @@ import {
   type Tracer,
   trace,
 } from "@opentelemetry/api";
-import { type MessageName, messageTrace, readTraceparent, traceparentOf } from "../domain/message-trace.ts";
 import type { MessageIds } from "./message-ids.ts";
+import { type MessageName, messageTrace, readTraceparent, traceparentOf } from "./message-trace.ts";
 import { startPost } from "./post-span.ts";
 import { below, isSampled } from "./remote-parent.ts";
 import type { AppliedNotification, Receipt, Tracing } from "./tracing.ts";

@@ -1,5 +1,5 @@
 import { SpanKind, SpanStatusCode, type Tracer } from "@opentelemetry/api";
-import { traceparentOf } from "../domain/message-trace.ts";
+import { traceparentOf } from "./message-trace.ts";
 import { below, isSampled } from "./remote-parent.ts";
 import type { PostOfDelivery, TracedPost } from "./tracing.ts";
 

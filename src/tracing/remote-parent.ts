@@ -1,5 +1,5 @@
 import { type Context, ROOT_CONTEXT, type SpanContext, TraceFlags, trace } from "@opentelemetry/api";
-import { readTraceparent } from "../domain/message-trace.ts";
+import { readTraceparent } from "./message-trace.ts";
 
 /** The context in which spans are children of a message's first one, which another process may have made. */
 export function below(traceparent: string): Context {

@@ -1,5 +1,5 @@
-import type { AttemptResult } from "../domain/delivery-outcome.ts";
-import type { MessageName } from "../domain/message-trace.ts";
+import type { AttemptResult } from "../domain/webhooks/outcome.ts";
+import type { MessageName } from "./message-trace.ts";
 
 /** One time that a message came, from its arrival until it was answered for. */
 export type Receipt = {

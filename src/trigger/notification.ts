@@ -1,4 +1,4 @@
-import { triggerConfigurationSet } from "../domain/sns-message.ts";
+import { triggerConfigurationSet } from "../domain/mail/sns-message.ts";
 
 /*
  * Notifications as Amazon SES publishes them, of emails that were never sent.

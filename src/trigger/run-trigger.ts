@@ -1,9 +1,9 @@
 import { pause } from "../clock.ts";
 import type { StoreContext } from "../context.ts";
-import { owedDeliveryId } from "../domain/owed-delivery.ts";
-import { timeOfMessageId } from "../domain/ses-time.ts";
-import { triggerTopic } from "../domain/sns-message.ts";
-import { suppressionAddedId } from "../domain/webhook-event.ts";
+import { triggerTopic } from "../domain/mail/sns-message.ts";
+import { timeOfMessageId } from "../domain/time-text.ts";
+import { suppressionAddedId } from "../domain/webhooks/event.ts";
+import { owedDeliveryId } from "../domain/webhooks/owed.ts";
 import type { LocalSigner } from "../replay/local-signer.ts";
 import { type Posting, postNotifications, type ReplayCounts } from "../replay/post-notifications.ts";
 import { listEndpoints } from "../storage/endpoints.ts";

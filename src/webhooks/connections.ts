@@ -7,7 +7,7 @@ import {
 } from "node:http";
 import { Agent as HttpsAgent, request as httpsRequest } from "node:https";
 import { isIP, type LookupFunction, Socket } from "node:net";
-import type { FailureClass } from "../domain/delivery-outcome.ts";
+import type { FailureClass } from "../domain/webhooks/outcome.ts";
 import { type AddressGuard, BlockedAddressError, type WebProtocol } from "./address-guard.ts";
 import { type HeadReader, mergeEqualLengths } from "./equal-lengths.ts";
 import { errorCode } from "./resolve-host.ts";

@@ -6,9 +6,9 @@ import {
   type FailureClass,
   failureOfStatus,
   type MadeAttempt,
-} from "../domain/delivery-outcome.ts";
-import { parseRetryAfter } from "../domain/retry-schedule.ts";
-import { legacySignature, webhookSignature } from "../domain/webhook-signature.ts";
+} from "../domain/webhooks/outcome.ts";
+import { parseRetryAfter } from "../domain/webhooks/retry-schedule.ts";
+import { legacySignature, webhookSignature } from "../domain/webhooks/signature.ts";
 import { BlockedAddressError } from "./address-guard.ts";
 import { ConnectError, type WebhookConnections } from "./connections.ts";
 import { errorCode } from "./resolve-host.ts";

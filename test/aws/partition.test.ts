@@ -1,6 +1,6 @@
 import { SQSClient } from "@aws-sdk/client-sqs";
 import { expect, test } from "vitest";
-import { awsHost, isSuffixOf } from "../../src/domain/aws-partition.ts";
+import { awsHost, isSuffixOf } from "../../src/domain/arn.ts";
 
 test.each([
   "eu-west-1",

@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { parseAddress } from "../../src/domain/address.ts";
-import { interpretNotification } from "../../src/domain/interpret-notification.ts";
+import { interpretNotification } from "../../src/domain/mail/interpret-notification.ts";
 import { pseudonymsOf } from "../../src/domain/pseudonym.ts";
 import { pseudonymisedNotification } from "../../src/domain/pseudonym-notification.ts";
 import { bridged } from "../support/eventbridge.ts";

@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { Webhook } from "standardwebhooks";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { interpretNotification } from "../../src/domain/interpret-notification.ts";
+import { interpretNotification } from "../../src/domain/mail/interpret-notification.ts";
 import {
   type ExampleType,
   exampleMessageId,

@@ -5,7 +5,7 @@ import { Agent, buildConnector } from "undici";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import { systemClock } from "../../src/clock.ts";
 import type { Finding, Observation } from "../../src/doctor/finding.ts";
-import { interpretNotification } from "../../src/domain/interpret-notification.ts";
+import { interpretNotification } from "../../src/domain/mail/interpret-notification.ts";
 import { insertStatuses } from "../../src/storage/account-statuses.ts";
 import { markApplied, quarantine, storeBatch } from "../../src/storage/journal.ts";
 import { partitionsOf } from "../../src/storage/partitions.ts";

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { erasedNotification, erasedWebhook, isPseudonym, pseudonymOf } from "../../src/domain/erasure.ts";
-import { interpretNotification } from "../../src/domain/interpret-notification.ts";
+import { interpretNotification } from "../../src/domain/mail/interpret-notification.ts";
 import { bridged } from "../support/eventbridge.ts";
 import { asMessage, sesEvent } from "../support/ses.ts";
 

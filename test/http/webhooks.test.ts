@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { Webhook } from "standardwebhooks";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { webhookEventTypes } from "../../src/domain/event-names.ts";
+import { webhookEventTypes } from "../../src/domain/mail/event-names.ts";
 import { type TestDatabase, testDatabase } from "../support/database.ts";
 import { startTestService, type TestService } from "../support/service.ts";
 import { sesEvent } from "../support/ses.ts";

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
-import { triggerTopic } from "../../src/domain/sns-message.ts";
+import { triggerTopic } from "../../src/domain/mail/sns-message.ts";
 import { isSilent } from "../../src/domain/topic-silence.ts";
 import type { Logger } from "../../src/logger.ts";
 import { createTopicHearing } from "../../src/receive/topic-hearing.ts";

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { UnavailableError } from "../../src/domain/errors.ts";
-import { parseSnsMessage, stringToSign } from "../../src/domain/sns-message.ts";
+import { parseSnsMessage, stringToSign } from "../../src/domain/mail/sns-message.ts";
 import { type Certificates, createCertificates, type SigningKey } from "../../src/receive/signature.ts";
 import { type AwsStub, awsStub } from "../support/aws-stub.ts";
 import { type SnsSigner, snsSigner } from "../support/sns-signer.ts";

@@ -3,7 +3,7 @@ import type { ServerResponse } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import { parseSnsMessage, type SnsConfirmation } from "../../src/domain/sns-message.ts";
+import { parseSnsMessage, type SnsConfirmation } from "../../src/domain/mail/sns-message.ts";
 import { confirmSubscription } from "../../src/receive/get.ts";
 import { type AwsStub, awsStub } from "../support/aws-stub.ts";
 import { snsSigner, testTopic } from "../support/sns-signer.ts";

@@ -8,7 +8,7 @@ import { connect } from "node:tls";
 import { generate } from "selfsigned";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { RefusedError } from "../../src/domain/errors.ts";
-import { parseSnsMessage } from "../../src/domain/sns-message.ts";
+import { parseSnsMessage } from "../../src/domain/mail/sns-message.ts";
 import { type Certificates, createCertificates, verifySnsMessage } from "../../src/receive/signature.ts";
 import { type AwsStub, awsStub } from "../support/aws-stub.ts";
 import { type Fields, type SnsSigner, snsSigner, testTopic } from "../support/sns-signer.ts";

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { Agent } from "undici";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { UnavailableError } from "../../src/domain/errors.ts";
-import { parseSnsMessage } from "../../src/domain/sns-message.ts";
+import { parseSnsMessage } from "../../src/domain/mail/sns-message.ts";
 import { type Certificates, createCertificates, verifySnsMessage } from "../../src/receive/signature.ts";
 import { type Fields, type SnsSigner, snsSigner } from "../support/sns-signer.ts";
 

@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { setImmediate } from "node:timers/promises";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { readEndpointUrl } from "../../src/domain/endpoint-url.ts";
+import { readEndpointUrl } from "../../src/domain/webhooks/url.ts";
 import { type AddressGuard, createAddressGuard } from "../../src/webhooks/address-guard.ts";
 import { type WebhookConnections, webhookConnections } from "../../src/webhooks/connections.ts";
 import { errorCode, resolveHost } from "../../src/webhooks/resolve-host.ts";

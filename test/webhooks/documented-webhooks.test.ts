@@ -5,10 +5,10 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { Webhook } from "standardwebhooks";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { failureClasses } from "../../src/domain/delivery-outcome.ts";
-import { readEndpointHeaders } from "../../src/domain/endpoint-headers.ts";
-import { webhookEventTypes } from "../../src/domain/event-names.ts";
-import { afterFailure } from "../../src/domain/retry-schedule.ts";
+import { webhookEventTypes } from "../../src/domain/mail/event-names.ts";
+import { readEndpointHeaders } from "../../src/domain/webhooks/headers.ts";
+import { failureClasses } from "../../src/domain/webhooks/outcome.ts";
+import { afterFailure } from "../../src/domain/webhooks/retry-schedule.ts";
 import { feed, idOf } from "../http/api.ts";
 import { type TestDatabase, testDatabase } from "../support/database.ts";
 import { sendingStatus } from "../support/eventbridge.ts";
@@ -378,7 +378,7 @@ describe("the tables of docs/webhooks.md", () => {
 
 test("docs/webhooks.md names the headers that are reserved, and no other", () => {
   const [list = ""] = section("Your own headers").split("These cannot be set:").slice(1);
-  const pattern = /\^\(([^)]+)\)\|\^\(([^)]+)\)\$/.exec(read("src/domain/endpoint-headers.ts"));
+  const pattern = /\^\(([^)]+)\)\|\^\(([^)]+)\)\$/.exec(read("src/domain/webhooks/headers.ts"));
   const [prefixes = [], names = []] = (pattern?.slice(1) ?? []).map((part) => part.split("|"));
 
   expect(codeSpans(list)).toEqual([...prefixes.map((prefix) => `${prefix}*`), ...names]);

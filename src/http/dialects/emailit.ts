@@ -1,6 +1,6 @@
 import { STATUS_CODES } from "node:http";
 import { z } from "zod";
-import { emailEventTypes, emailitName, typesOfEmailitName } from "../../domain/event-names.ts";
+import { emailEventTypes, emailitName, typesOfEmailitName } from "../../domain/mail/event-names.ts";
 import { shortId, timeOfShortId } from "../../domain/short-id.ts";
 import { type FedEvent, type FeedFilter, feedEvents } from "../../storage/event-feed.ts";
 import type { ApiContext } from "../api-context.ts";

@@ -1,8 +1,8 @@
 import { z } from "zod";
-import { type ApiStatus, apiStatus, apiStatuses, storedStatuses } from "../../domain/activity-status.ts";
 import { uuidOrNull } from "../../domain/computed-id.ts";
-import { activityName } from "../../domain/event-names.ts";
-import { timeOf } from "../../domain/same-feedback.ts";
+import { type ApiStatus, apiStatus, apiStatuses, storedStatuses } from "../../domain/mail/activity-status.ts";
+import { activityName } from "../../domain/mail/event-names.ts";
+import { timeOf } from "../../domain/mail/same-feedback.ts";
 import {
   type ActivityFilter,
   countActivity,

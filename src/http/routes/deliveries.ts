@@ -1,8 +1,8 @@
 import { z } from "zod";
 import { timeOfId } from "../../domain/computed-id.ts";
 import type { Cursor } from "../../domain/cursor.ts";
-import { failureClasses } from "../../domain/delivery-outcome.ts";
 import { erasedWebhookEnd } from "../../domain/erasure.ts";
+import { failureClasses } from "../../domain/webhooks/outcome.ts";
 import { resendDelivery } from "../../endpoints/post-by-hand.ts";
 import {
   countDeliveries,

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { uuidOrNull } from "../../domain/computed-id.ts";
-import { orderIdOf } from "../../domain/order-confirmation.ts";
+import { orderIdOf } from "../../domain/custom-event.ts";
 import { type EventToTrack, type Guard, type TrackedEvent, trackEvents } from "../../people/track-events.ts";
 import {
   type CustomEventFilter,

@@ -1,7 +1,7 @@
 import { z } from "zod";
-import { maxNameLength, maxValueLength, readEndpointHeaders } from "../../domain/endpoint-headers.ts";
-import { readEndpointUrl } from "../../domain/endpoint-url.ts";
-import { webhookEventTypes } from "../../domain/event-names.ts";
+import { webhookEventTypes } from "../../domain/mail/event-names.ts";
+import { maxNameLength, maxValueLength, readEndpointHeaders } from "../../domain/webhooks/headers.ts";
+import { readEndpointUrl } from "../../domain/webhooks/url.ts";
 import type { EndpointInput } from "../../endpoints/add-endpoint.ts";
 import { optional, storableText } from "../fields.ts";
 

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { freshLane } from "../../domain/lane-state.ts";
+import { freshLane } from "../../domain/webhooks/lane-state.ts";
 import { addEndpoint, changeEndpoint, maxEndpoints } from "../../endpoints/add-endpoint.ts";
 import { removeEndpoint } from "../../endpoints/switch-endpoint.ts";
 import { countEndpoints, pageOfEndpoints } from "../../storage/endpoints.ts";

@@ -1,0 +1,90 @@
+/** Reads JSON; null for what is none. Unlike the parser's own error it says nothing of the text, which may hold addresses. */
+export function jsonOrNull(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
+  }
+}
+
+/**
+ * Reads JSON as values that Postgres can store: it has no place for NUL and for half a surrogate pair, both of
+ * which JSON can spell.
+ * @returns undefined when it is not JSON.
+ */
+export function storableJson(source: string): unknown {
+  try {
+    const mayHoldUnstorable = /\\u(0000|d[89a-f])/i.test(source);
+    return JSON.parse(source.toWellFormed(), mayHoldUnstorable ? storable : undefined);
+  } catch {
+    return undefined;
+  }
+}
+
+function storable(_key: string, value: unknown): unknown {
+  if (typeof value === "string") return storableText(value);
+  if (value === null || typeof value !== "object" || Array.isArray(value)) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, part]) => [storableText(key), part]));
+}
+
+function storableText(value: string): string {
+  return value.replaceAll("\u0000", "\ufffd").toWellFormed();
+}
+
+/** JSON in which the keys of objects are sorted, so that equal values have equal texts. */
+export function canonicalJson(value: unknown): string {
+  return JSON.stringify(value, (_key, part: unknown) =>
+    part !== null && typeof part === "object" && !Array.isArray(part)
+      ? Object.fromEntries(Object.entries(part).sort(([one], [other]) => (one < other ? -1 : 1)))
+      : part,
+  );
+}
+
+/**
+ * Whether an object in a JSON text names a key twice. `JSON.parse` keeps the last of them without a word, and other
+ * readers keep the first.
+ * @param value what `JSON.parse` made of the text.
+ */
+export function hasRepeatedKeys(json: string, value: unknown): boolean {
+  return writtenKeys(json) !== keysOf(value);
+}
+
+/** A colon behind a string makes it a key; the text is JSON. */
+function writtenKeys(json: string): number {
+  const colon = /[ \t\n\r]*:/y;
+  let keys = 0;
+  for (let quote = json.indexOf('"'); quote !== -1; quote = json.indexOf('"', colon.lastIndex)) {
+    const end = endOfString(json, quote);
+    colon.lastIndex = end;
+    if (colon.test(json)) keys++;
+    else colon.lastIndex = end;
+  }
+  return keys;
+}
+
+/** @returns the place after the closing quote. */
+function endOfString(json: string, quote: number): number {
+  let end = json.indexOf('"', quote + 1);
+  while (isEscaped(json, end)) end = json.indexOf('"', end + 1);
+  return end + 1;
+}
+
+function isEscaped(json: string, place: number): boolean {
+  let backslashes = 0;
+  while (json[place - 1 - backslashes] === "\\") backslashes++;
+  return backslashes % 2 === 1;
+}
+
+/** Without recursion, because anybody can nest deeper than the stack is. */
+function keysOf(value: unknown): number {
+  const open = [value];
+  let keys = 0;
+  while (open.length > 0) {
+    const next = open.pop();
+    if (typeof next !== "object" || next === null) continue;
+    const parts: unknown[] = Object.values(next);
+    if (!Array.isArray(next)) keys += parts.length;
+    for (const part of parts) open.push(part);
+  }
+  return keys;
+}

@@ -1,0 +1,132 @@
+import { groupBy } from "../group-by.ts";
+import {
+  type ActivityRules,
+  type ActivityState,
+  comesTooLate,
+  continueFold,
+  type Discard,
+  type Folded,
+  foldActivity,
+  withForgotten,
+} from "./activity.ts";
+import type { EmailEvent } from "./email-event.ts";
+import type { DecidedDetail } from "./event-detail.ts";
+import { signOfToday } from "./machine-traffic.ts";
+import { type MailFacts, mergeFacts } from "./mail-facts.ts";
+import { identityOf, unitedCopies } from "./same-feedback.ts";
+
+/** An event as it is stored: `discarded` is the decision so far. */
+export type KnownEvent = EmailEvent & { discarded: string | null };
+
+/** What is decided about an event: null, or why it does not count. */
+export type Decision = { discarded: string | null; detail: DecidedDetail };
+
+/** A decision that differs from the stored one. */
+type ChangedDecision = { event: EmailEvent; decision: Decision };
+
+export type ActivityChange = {
+  state: ActivityState;
+  decisions: ChangedDecision[];
+  /** Events that count now and did not before, with what is decided about them: these are told to webhooks. */
+  counted: EmailEvent[];
+};
+
+/** Whether new events ask for the whole history, or the state alone is enough to add them. */
+export function needsHistory(state: ActivityState, newEvents: readonly EmailEvent[]): boolean {
+  return newEvents.some((event) => comesTooLate(state, event));
+}
+
+/** Adds new events on the incremental path; right only when `needsHistory` says no. */
+export function addEvents(
+  state: ActivityState,
+  newEvents: readonly EmailEvent[],
+  rules: ActivityRules,
+): ActivityChange {
+  const known = newEvents.map((event) => ({ ...event, discarded: null }));
+  return changeOf(known, continueFold(state, newEvents, rules), () => true);
+}
+
+/**
+ * Folds an activity anew from all its events.
+ * @param history the new events too.
+ * @param before the state so far, where it may tell of events that retention has removed; else null.
+ */
+export function refold(
+  history: readonly KnownEvent[],
+  isNew: (event: EmailEvent) => boolean,
+  rules: ActivityRules,
+  before: ActivityState | null,
+): ActivityChange {
+  const { state, ...decisions } = foldActivity(history, rules);
+  return changeOf(history, { state: before ? withForgotten(state, before) : state, ...decisions }, isNew);
+}
+
+function changeOf(
+  events: readonly KnownEvent[],
+  { state, discards, replies }: Folded,
+  isNew: (event: EmailEvent) => boolean,
+): ActivityChange {
+  const decided = events.map((event) => ({
+    event,
+    decision: replies.has(event.id) ? reply : decide(event, discards.get(event.id) ?? null, isNew(event)),
+  }));
+  return {
+    state,
+    decisions: decided.filter(({ event, decision }) => isChanged(event, decision)),
+    counted: decided
+      .filter(
+        ({ event, decision }) => decision.discarded === null && (isNew(event) || event.discarded !== null),
+      )
+      .map(({ event, decision }) => ({ ...event, detail: { ...event.detail, ...decision.detail } })),
+  };
+}
+
+/** Counts as an event, and is no bounce. */
+const reply: Decision = { discarded: null, detail: { auto_reply: true } };
+
+/** An event that counted, and was told to webhooks, says so when it counts no more. */
+function decide(event: KnownEvent, discard: Discard | null, isNew: boolean): Decision {
+  if (discard === null) return { discarded: null, detail: {} };
+  const { reason, ...sign } = discard;
+  const isReclassified = event.discarded === null ? !isNew : event.detail.reclassified === true;
+  return { discarded: reason, detail: isReclassified ? { ...sign, reclassified: true } : sign };
+}
+
+function isChanged({ discarded, detail }: KnownEvent, decision: Decision): boolean {
+  return (
+    discarded !== decision.discarded ||
+    detail.kept !== decision.detail.kept ||
+    signOfToday(detail.machine) !== decision.detail.machine ||
+    detail.auto_reply !== decision.detail.auto_reply ||
+    detail.reclassified !== decision.detail.reclassified
+  );
+}
+
+/** What a batch tells of one email to one recipient. */
+export type TouchedActivity = { projectId: string; facts: MailFacts; events: EmailEvent[] };
+
+export type ToldEvent = { projectId: string; facts: MailFacts; event: EmailEvent };
+
+/** Gathers the events of a batch by activity; an event that the batch holds twice is there once, with all that is told of it. */
+export function touchedActivities(told: readonly ToldEvent[]): TouchedActivity[] {
+  const groups = groupBy(told, ({ projectId, facts }) => naturalKey({ project_id: projectId, ...facts }));
+  return [...groups.values()].map((group) => ({
+    projectId: group.map(({ projectId }) => projectId)[0] ?? "",
+    facts: group.map(({ facts }) => facts).reduce(mergeFacts),
+    events: distinct(group.map(({ event }) => event)),
+  }));
+}
+
+function distinct(events: readonly EmailEvent[]): EmailEvent[] {
+  const byIdentity = new Map<string, EmailEvent>();
+  for (const event of events) {
+    const known = byIdentity.get(identityOf(event));
+    byIdentity.set(identityOf(event), known ? unitedCopies(known, event) : event);
+  }
+  return [...byIdentity.values()];
+}
+
+/** What makes an activity itself: the email and the recipient, within a project. */
+export function naturalKey(row: { project_id: string; message_id: string; recipient: string }): string {
+  return JSON.stringify([row.project_id, row.message_id, row.recipient]);
+}

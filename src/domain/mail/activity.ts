@@ -1,0 +1,276 @@
+import { type ActivityStatus, higherStatus, statusOfEvent } from "./activity-status.ts";
+import type { EmailEvent } from "./email-event.ts";
+import { type MachineSign, machineSign } from "./machine-traffic.ts";
+import {
+  type CountedClick,
+  clickName,
+  isRepeatedClick,
+  isWithinOpenWindow,
+  repeatWindowMs,
+} from "./repeats.ts";
+import { timeOf } from "./same-feedback.ts";
+import { isHeldBack, isNotSpam, looksLikeReply } from "./ses-subtypes.ts";
+
+/**
+ * What is known of one email to one recipient: a fold over all its events in order of event time.
+ * Field names are those of the API and of the columns.
+ */
+export type ActivityState = {
+  current_status: ActivityStatus;
+  delivered_at: Date | null;
+  bounced_at: Date | null;
+  complained_at: Date | null;
+  opened_first_at: Date | null;
+  clicked_first_at: Date | null;
+  /** Machines counted too. */
+  opened_any_first_at: Date | null;
+  clicked_any_first_at: Date | null;
+  open_count: number;
+  click_count: number;
+  last_counted_open_at: Date | null;
+  last_counted_open_id: string | null;
+  /** Null also where clicks were counted by a version that did not note it. */
+  last_counted_click_at: Date | null;
+  /** False when an event does not say which of several recipients it was. */
+  recipient_certain: boolean;
+};
+
+export type ActivityRules = {
+  openWindowSeconds: number;
+  /** Whether opens and clicks of machines are told apart from those of people. */
+  machineFilter: boolean;
+};
+
+/** Why an event does not count: another one stands in its place, or it is no person's. */
+export type Discard =
+  | { reason: "open_window" | "repeat"; kept: string }
+  | { reason: "machine"; machine: MachineSign };
+
+export const nothingKnown: ActivityState = {
+  current_status: "queued",
+  delivered_at: null,
+  bounced_at: null,
+  complained_at: null,
+  opened_first_at: null,
+  clicked_first_at: null,
+  opened_any_first_at: null,
+  clicked_any_first_at: null,
+  open_count: 0,
+  click_count: 0,
+  last_counted_open_at: null,
+  last_counted_open_id: null,
+  last_counted_click_at: null,
+  recipient_certain: true,
+};
+
+/** A state and the decisions about the events that went into it. */
+export type Folded = {
+  state: ActivityState;
+  /** By the id of the event. */
+  discards: Map<string, Discard>;
+  /** The ids of bounces that are automatic replies. */
+  replies: Set<string>;
+};
+
+/** The definition of an activity: all its known events, in any order, make its state. */
+export function foldActivity(events: readonly EmailEvent[], rules: ActivityRules): Folded {
+  return continueFold(nothingKnown, events, rules);
+}
+
+/**
+ * A fold of all events that are there, beside the state before it: retention removes events that did not count, and
+ * these parts of the state still tell of them.
+ */
+export function withForgotten(folded: ActivityState, before: ActivityState): ActivityState {
+  const { current_status: status } = folded;
+  return {
+    ...folded,
+    current_status: before.current_status === "queued" ? status : higherStatus(status, "sent"),
+    opened_any_first_at: earliest(before.opened_any_first_at, folded.opened_any_first_at),
+    clicked_any_first_at: earliest(before.clicked_any_first_at, folded.clicked_any_first_at),
+    recipient_certain: before.recipient_certain && folded.recipient_certain,
+  };
+}
+
+/**
+ * Adds events to a state. Right only when none of them `comesTooLate`; otherwise all events of the activity are
+ * folded anew.
+ */
+export function continueFold(
+  from: ActivityState,
+  events: readonly EmailEvent[],
+  rules: ActivityRules,
+): Folded {
+  const discards = new Map<string, Discard>();
+  const replies = new Set<string>();
+  const clicks = new Map<string, CountedClick>();
+  const state = events
+    .map(atEarliest)
+    .toSorted(byEventTime)
+    .reduce(
+      (before, event) => {
+        const discard = discardOf(before, event, rules, clicks);
+        const isReply = isAutomaticReply(before, event);
+        if (discard) discards.set(event.id, discard);
+        else if (event.type === "clicked")
+          clicks.set(clickName(event.detail), { at: event.occurred_at, id: event.id });
+        if (isReply) replies.add(event.id);
+        return after(before, event, discard, isReply);
+      },
+      withDelivery(from, events),
+    );
+  return { state, discards, replies };
+}
+
+/** Whether an event could change an earlier decision, or be decided by an event that is not in the state. */
+export function comesTooLate(state: ActivityState, event: EmailEvent): boolean {
+  switch (event.type) {
+    case "delivered":
+      return isDeliveryTooLate(state, event);
+    case "opened":
+      return isOpenTooLate(state, event);
+    case "clicked":
+      return isClickTooLate(state, event);
+    default:
+      return false;
+  }
+}
+
+/**
+ * The earliest delivery decides which opens and clicks came too soon to be a person's, and the first one whether a
+ * bounce is an automatic reply.
+ */
+function isDeliveryTooLate(state: ActivityState, event: EmailEvent): boolean {
+  if (!isDelivery(event)) return false;
+  const { delivered_at, opened_any_first_at, clicked_any_first_at, bounced_at } = state;
+  if (delivered_at === null && bounced_at !== null) return true;
+  const isEarliest = delivered_at === null || event.occurred_at < delivered_at;
+  return isEarliest && (opened_any_first_at !== null || clicked_any_first_at !== null);
+}
+
+/**
+ * Opens decide over one another: every open after the last counted one lies within its window, so that a new one after
+ * it changes nothing before.
+ */
+function isOpenTooLate(state: ActivityState, event: EmailEvent): boolean {
+  const last = lastCountedOpen(state);
+  return last !== null && byEventTime(event, { occurred_at: last.at, id: last.id }) < 0;
+}
+
+/** Clicks decide over one another within a moment, and which of them are on one link only the events tell. */
+function isClickTooLate({ last_counted_click_at: last, click_count }: ActivityState, event: EmailEvent) {
+  if (last === null) return click_count > 0;
+  return event.occurred_at.getTime() - last.getTime() < repeatWindowMs;
+}
+
+/** Deliveries come first into the fold: an open of the same millisecond is measured against them. */
+function withDelivery(state: ActivityState, events: readonly EmailEvent[]): ActivityState {
+  const deliveries = events.filter(isDelivery);
+  const earliest = deliveries.reduce((at, { occurred_at }) => earlier(at, occurred_at), state.delivered_at);
+  return { ...state, delivered_at: earliest };
+}
+
+function isDelivery({ type, detail }: EmailEvent): boolean {
+  return type === "delivered" && detail.recipient_listed !== false;
+}
+
+function atEarliest(event: EmailEvent): EmailEvent {
+  return event.detail.earliest_at === undefined ? event : { ...event, occurred_at: timeOf(event) };
+}
+
+/** Order of event time; ties by id, so that every machine sees the same order. */
+function byEventTime(
+  one: Pick<EmailEvent, "occurred_at" | "id">,
+  other: Pick<EmailEvent, "occurred_at" | "id">,
+): number {
+  return one.occurred_at.getTime() - other.occurred_at.getTime() || (one.id < other.id ? -1 : 1);
+}
+
+function discardOf(
+  state: ActivityState,
+  { type, occurred_at: at, detail }: EmailEvent,
+  rules: ActivityRules,
+  clicks: ReadonlyMap<string, CountedClick>,
+): Discard | null {
+  if (type !== "opened" && type !== "clicked") return null;
+  const machine = rules.machineFilter ? machineSign(detail, at, state.delivered_at) : null;
+  if (machine) return { reason: "machine", machine };
+  if (type === "clicked") {
+    const last = clicks.get(clickName(detail));
+    return last && isRepeatedClick(at, last) ? { reason: "repeat", kept: last.id } : null;
+  }
+  const last = lastCountedOpen(state);
+  const isWithin = last && isWithinOpenWindow(at, last, rules.openWindowSeconds);
+  return isWithin ? { reason: "open_window", kept: last.id } : null;
+}
+
+/** Whether a bounce is one, in a state that holds the delivery. */
+function isAutomaticReply({ delivered_at }: ActivityState, { type, detail }: EmailEvent): boolean {
+  return type === "bounced" && delivered_at !== null && looksLikeReply(detail);
+}
+
+function lastCountedOpen({ last_counted_open_at: at, last_counted_open_id: id }: ActivityState) {
+  return at !== null && id !== null ? { at, id } : null;
+}
+
+function after(
+  state: ActivityState,
+  event: EmailEvent,
+  discard: Discard | null,
+  isReply: boolean,
+): ActivityState {
+  return {
+    ...state,
+    current_status: higherStatus(state.current_status, statusOfEvent(event, isReply)),
+    recipient_certain: state.recipient_certain && event.detail.recipient_certain !== false,
+    ...(isReply ? {} : firstTimes(state, event)),
+    ...(discard ? {} : counted(state, event)),
+  };
+}
+
+function firstTimes(
+  state: ActivityState,
+  { type, occurred_at: at, detail }: EmailEvent,
+): Partial<ActivityState> {
+  if (detail.recipient_listed === false) return {};
+  switch (type) {
+    case "bounced":
+      return { bounced_at: earlier(state.bounced_at, at) };
+    case "complained":
+      if (isNotSpam(detail) || isHeldBack(detail)) return {};
+      return { complained_at: earlier(state.complained_at, at) };
+    case "opened":
+      return { opened_any_first_at: earlier(state.opened_any_first_at, at) };
+    case "clicked":
+      return { clicked_any_first_at: earlier(state.clicked_any_first_at, at) };
+    default:
+      return {};
+  }
+}
+
+function counted(state: ActivityState, { type, occurred_at: at, id }: EmailEvent): Partial<ActivityState> {
+  if (type === "opened") {
+    return {
+      opened_first_at: earlier(state.opened_first_at, at),
+      open_count: state.open_count + 1,
+      last_counted_open_at: at,
+      last_counted_open_id: id,
+    };
+  }
+  if (type === "clicked") {
+    return {
+      clicked_first_at: earlier(state.clicked_first_at, at),
+      click_count: state.click_count + 1,
+      last_counted_click_at: at,
+    };
+  }
+  return {};
+}
+
+function earliest(one: Date | null, other: Date | null): Date | null {
+  return other === null ? one : earlier(one, other);
+}
+
+function earlier(one: Date | null, other: Date): Date {
+  return one !== null && one <= other ? one : other;
+}

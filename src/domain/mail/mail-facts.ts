@@ -1,0 +1,141 @@
+import { type Address, domainOf, isTestAddress, parseAddresses } from "../address.ts";
+import { computedId, uuidOrNull } from "../computed-id.ts";
+import { parseSesTime, timeOfMessageId } from "../time-text.ts";
+import { decodedWords } from "./encoded-words.ts";
+import { readableLists, type SesMail } from "./ses-notification.ts";
+
+/** What every notification about an email says of the email itself; the `mail` object, for one recipient. */
+export type MailFacts = {
+  message_id: string;
+  /** In the form that is matched. */
+  recipient: string;
+  recipient_as_sent: string;
+  /** The sender's own id for the activity: the tag `activity_id`; of the primary recipient only. */
+  tagged_id: string | null;
+  sent_at: Date | null;
+  subject: string | null;
+  sender_email: string | null;
+  sender_name: string | null;
+  sender_domain: string | null;
+  email_type: string | null;
+  campaign_id: string | null;
+  automation_run_id: string | null;
+  template_id: string | null;
+  /** The tenant of SES that it was sent for; null: none. */
+  tenant_name: string | null;
+  tags: Record<string, string[]> | null;
+  is_test: boolean;
+};
+
+/** In characters, of the name of a tenant. */
+export const maxTenantName = 256;
+
+/** Reads the facts of one recipient's email. An ill-formed uuid in a tag is ignored, not fatal. */
+export function mailFacts(mail: SesMail, recipient: Address, isPrimary: boolean): MailFacts {
+  const tags = readableLists(mail.tags);
+  const tag = (name: string) => tags?.[name]?.[0] ?? null;
+  const sender = firstAddress([...(mail.commonHeaders?.from ?? []), mail.source]);
+  return {
+    message_id: mail.messageId,
+    recipient: recipient.matched,
+    recipient_as_sent: recipient.asSent,
+    tagged_id: isPrimary ? uuidOrNull(tag("activity_id")) : null,
+    sent_at: parseSesTime(mail.timestamp) ?? timeOfMessageId(mail.messageId),
+    subject: readable(mail.commonHeaders?.subject),
+    sender_email: sender?.asSent ?? null,
+    sender_name: readable(sender?.displayName),
+    sender_domain: sender ? domainOf(sender.matched) : null,
+    email_type: tag("email_type"),
+    campaign_id: uuidOrNull(tag("campaign_id")),
+    automation_run_id: uuidOrNull(tag("automation_run_id")),
+    template_id: uuidOrNull(tag("template_id")),
+    tenant_name: tenantName(tag("ses:tenant-name")),
+    tags,
+    is_test: isTestAddress(recipient.matched),
+  };
+}
+
+/** AWS allows 64 characters; what is far longer is no name, and would not fit an index. */
+function tenantName(tag: string | null): string | null {
+  return tag !== null && tag.length > 0 && tag.length <= maxTenantName ? tag : null;
+}
+
+/** Some notifications have headers as they were sent, and some decoded. */
+function readable(header: string | null | undefined): string | null {
+  return header === null || header === undefined ? null : decodedWords(header);
+}
+
+function firstAddress(texts: readonly (string | null | undefined)[]): Address | undefined {
+  return texts.flatMap((text) => (text ? parseAddresses(text) : []))[0];
+}
+
+/**
+ * The id of an email to one recipient, the same from whichever notification it is computed. Its time is the one
+ * inside the SES messageId: `mail.timestamp` comes with and without milliseconds for the same email.
+ */
+export function activityId(projectId: string, { message_id, recipient, sent_at }: MailFacts): string {
+  const time = timeOfMessageId(message_id) ?? sent_at;
+  return computedId(time?.getTime() ?? 0, [projectId, message_id, recipient]);
+}
+
+/**
+ * Makes one of two accounts of the same email. Whatever the order in which accounts arrive, and however often,
+ * the result is the same: null gives way to any value, tags are united, and of two texts that differ, which is
+ * a matter of their spelling, the greater stands.
+ * @returns the facts alone, whatever else `one` has.
+ */
+export function mergeFacts(one: MailFacts, other: MailFacts): MailFacts {
+  return {
+    message_id: one.message_id,
+    recipient: one.recipient,
+    recipient_as_sent: greater(one.recipient_as_sent, other.recipient_as_sent) ?? one.recipient_as_sent,
+    tagged_id: greater(one.tagged_id, other.tagged_id),
+    sent_at: earlier(one.sent_at, other.sent_at),
+    subject: greater(one.subject, other.subject),
+    sender_email: greater(one.sender_email, other.sender_email),
+    sender_name: greater(one.sender_name, other.sender_name),
+    sender_domain: greater(one.sender_domain, other.sender_domain),
+    email_type: greater(one.email_type, other.email_type),
+    campaign_id: greater(one.campaign_id, other.campaign_id),
+    automation_run_id: greater(one.automation_run_id, other.automation_run_id),
+    template_id: greater(one.template_id, other.template_id),
+    tenant_name: greater(one.tenant_name, other.tenant_name),
+    tags: unitedTags(one.tags, other.tags),
+    is_test: one.is_test,
+  };
+}
+
+/** Whether `more` tells something about the email that is not known yet. */
+export function addsFacts(known: MailFacts, more: MailFacts): boolean {
+  return JSON.stringify(mergeFacts(known, more)) !== JSON.stringify(mergeFacts(known, known));
+}
+
+function greater(one: string | null, other: string | null): string | null {
+  if (one === null || other === null) return one ?? other;
+  return one > other ? one : other;
+}
+
+function earlier(one: Date | null, other: Date | null): Date | null {
+  if (one === null || other === null) return one ?? other;
+  return one < other ? one : other;
+}
+
+/** SES adds tags on the way (`ses:outgoing-ip`), so that no single event has them all. Sorted by name. */
+function unitedTags(one: MailFacts["tags"], other: MailFacts["tags"]): MailFacts["tags"] {
+  if (one === null && other === null) return null;
+  const names = [...new Set([...Object.keys(one ?? {}), ...Object.keys(other ?? {})])].sort();
+  return Object.fromEntries(
+    names.map((name) => [name, greaterValues(valuesOf(one, name), valuesOf(other, name))]),
+  );
+}
+
+/** A tag may be called `constructor`, which every object inherits. */
+function valuesOf(tags: MailFacts["tags"], name: string): string[] | undefined {
+  return tags !== null && Object.hasOwn(tags, name) ? tags[name] : undefined;
+}
+
+function greaterValues(one: string[] | undefined, other: string[] | undefined): string[] {
+  if (one === undefined || other === undefined) return one ?? other ?? [];
+  const areEqual = one.length === other.length && one.every((value, place) => value === other[place]);
+  return areEqual || JSON.stringify(one) > JSON.stringify(other) ? one : other;
+}

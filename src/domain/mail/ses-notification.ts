@@ -1,0 +1,254 @@
+import { z } from "zod";
+import { storableJson } from "../json.ts";
+import { accountStatusOf, type ToldStatus } from "./account-status.ts";
+import { type EventBridgeEvent, eventBridgeEvent } from "./eventbridge.ts";
+import type { UnnamedFields } from "./unnamed-fields.ts";
+
+/*
+ * What Amazon SES publishes, in both formats (event publishing: `eventType`; identity feedback:
+ * `notificationType`). AWS may leave out, add and retype fields, so that only what the product cannot do
+ * without is demanded; a field of the wrong type is taken for absent, and an entry of a list that cannot be read for
+ * null. What has no name here is kept as it is, in `more`.
+ * Source: "Contents of event data that Amazon SES publishes to Amazon SNS", Amazon SES developer guide.
+ */
+
+const text = z.string().nullish().catch(null);
+const count = z.number().nullish().catch(null);
+const texts = listOf(z.string());
+const textLists = z.record(z.string(), texts).nullish().catch(null);
+const recipientList = <Shape extends z.ZodRawShape>(more: Shape) =>
+  listOf(z.preprocess(asRecipient, named({ emailAddress: text, ...more })));
+
+/** One entry that cannot be read leaves the others; one that stands where a list should is a list of one. */
+function listOf<Entry extends z.ZodType>(entry: Entry) {
+  return z.preprocess(
+    (value) => (value === null || value === undefined || Array.isArray(value) ? value : [value]),
+    z.array(entry.nullable().catch(null)).nullish(),
+  );
+}
+
+function asRecipient(entry: unknown): unknown {
+  return typeof entry === "string" ? { emailAddress: entry } : entry;
+}
+
+/** An object of which all fields are kept: those of the shape, and the others in `more`. */
+function named<Shape extends z.ZodRawShape>(shape: Shape, known: readonly string[] = []) {
+  const names = new Set([...Object.keys(shape), ...known]);
+  const isNamed = (name: string, value: unknown) => names.has(name) && !isRetyped(shape[name], value);
+  return z.preprocess(
+    (value) => (isObject(value) ? { ...value, more: others(value, isNamed) } : value),
+    z.object({ ...shape, more: z.record(z.string(), z.unknown()).optional() }),
+  );
+}
+
+function isRetyped(schema: unknown, value: unknown): boolean {
+  if (value === null) return false;
+  return (schema === text && typeof value !== "string") || (schema === count && typeof value !== "number");
+}
+
+function others(
+  value: object,
+  isNamed: (name: string, value: unknown) => boolean,
+): Record<string, unknown> | undefined {
+  const fields = Object.entries(value).filter(([name, field]) => !isNamed(name, field));
+  return fields.length > 0 ? Object.fromEntries(fields) : undefined;
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/** Of an email, not of an event: they would be kept with each of its events. */
+const mailFields = [
+  ...["sourceArn", "sourceIp", "sendingAccountId", "callerIdentity", "headers", "headersTruncated"],
+];
+
+const SesMail = named(
+  {
+    messageId: z.string().min(1).max(512),
+    timestamp: text,
+    source: text,
+    destination: texts,
+    commonHeaders: z.object({ from: texts, subject: text }).nullish().catch(null),
+    tags: textLists,
+  },
+  mailFields,
+);
+export type SesMail = z.infer<typeof SesMail>;
+
+const engagement = { timestamp: text, ipAddress: text, userAgent: text, isBotEvent: text };
+const dsn = { status: text, diagnosticCode: text };
+
+/** Event type as AWS writes it → the key that holds its detail, and the detail. */
+const details = {
+  Send: { key: "send", shape: named({}) },
+  Delivery: {
+    key: "delivery",
+    shape: named({
+      timestamp: text,
+      recipients: texts,
+      smtpResponse: text,
+      reportingMTA: text,
+      processingTimeMillis: count,
+    }),
+  },
+  Bounce: {
+    key: "bounce",
+    shape: named({
+      timestamp: text,
+      feedbackId: text,
+      bounceType: text,
+      bounceSubType: text,
+      bouncedRecipients: recipientList({ action: text, ...dsn }),
+      reportingMTA: text,
+    }),
+  },
+  Complaint: {
+    key: "complaint",
+    shape: named({
+      timestamp: text,
+      feedbackId: text,
+      complaintSubType: text,
+      complaintFeedbackType: text,
+      userAgent: text,
+      complainedRecipients: recipientList({}),
+    }),
+  },
+  Reject: { key: "reject", shape: named({ reason: text }) },
+  Open: { key: "open", shape: named(engagement) },
+  Click: { key: "click", shape: named({ ...engagement, link: text, linkTags: textLists }) },
+  "Rendering Failure": { key: "failure", shape: named({ templateName: text, errorMessage: text }) },
+  DeliveryDelay: {
+    key: "deliveryDelay",
+    shape: named({
+      timestamp: text,
+      delayType: text,
+      expirationTime: text,
+      delayedRecipients: recipientList(dsn),
+      reportingMTA: text,
+    }),
+  },
+  Subscription: {
+    key: "subscription",
+    shape: named({
+      timestamp: text,
+      contactList: text,
+      source: text,
+      newTopicPreferences: z.unknown().optional(),
+      oldTopicPreferences: z.unknown().optional(),
+    }),
+  },
+} as const;
+
+type SesEventType = keyof typeof details;
+type Detail<Type extends SesEventType> = z.infer<(typeof details)[Type]["shape"]>;
+
+/** One SES event with the detail of its type. @property more fields of no name beside the mail and the detail. */
+export type SesEvent = {
+  [Type in SesEventType]: { type: Type; mail: SesMail; detail: Detail<Type>; more?: UnnamedFields };
+}[SesEventType];
+
+export type SesNotification =
+  /** @property publishedAt where EventBridge brought it. */
+  | { kind: "event"; event: SesEvent; publishedAt?: Date }
+  | { kind: "account_status"; status: ToldStatus }
+  /** Kept in the journal and counted, nothing else. */
+  | { kind: "ignored"; reason: "set_up" | "inbound_mail" | "unknown_type" | "erased" }
+  /** Kept in the journal with this reason. */
+  | { kind: "invalid"; reason: string };
+
+/** What the journal holds in place of a message about a person who was erased. */
+export const erasedMessage = JSON.stringify({ erased: true });
+
+/**
+ * Reads the `Message` of an SNS notification (or the whole body, with raw delivery): an SES event, alone or in the
+ * envelope of EventBridge. Never throws; reasons name fields, never values.
+ */
+export function parseSesNotification(message: string): SesNotification {
+  if (message.startsWith("Successfully validated SNS topic")) return { kind: "ignored", reason: "set_up" };
+  if (message === erasedMessage) return { kind: "ignored", reason: "erased" };
+  const json = storableJson(message);
+  const bridged = eventBridgeEvent(json);
+  return bridged === null ? parsePayload(json) : parseBridged(bridged);
+}
+
+/** Of another source it is an SES event all the same where somebody put one on a bus again. */
+function parseBridged(bridged: EventBridgeEvent): SesNotification {
+  const { detail, source, time } = bridged;
+  const status = accountStatusOf(bridged);
+  if (status !== null) return { kind: "account_status", status };
+  if (detail === null) return invalid("EventBridge event: detail is missing or malformed");
+  const isEvent = "eventType" in detail || "notificationType" in detail;
+  if (!isEvent && source === "aws.ses") return { kind: "ignored", reason: "unknown_type" };
+  if (!isEvent) return invalid("EventBridge event: source is not aws.ses, and detail is not an SES event");
+  const parsed = parsePayload(detail);
+  return parsed.kind === "event" && time ? { ...parsed, publishedAt: time } : parsed;
+}
+
+const Head = z.looseObject({ eventType: text, notificationType: text });
+
+function parsePayload(json: unknown): SesNotification {
+  const head = Head.safeParse(json);
+  if (!head.success)
+    return invalid(json === undefined ? "The message is not JSON" : "The message is not a JSON object");
+  const type = head.data.eventType ?? head.data.notificationType;
+  if (type === "AmazonSnsSubscriptionSucceeded") return { kind: "ignored", reason: "set_up" };
+  if (type === "Received") return { kind: "ignored", reason: "inbound_mail" };
+  if (!type) return invalid("Neither eventType nor notificationType is there: not an SES event");
+  return isSesEventType(type) ? parseEvent(type, head.data) : { kind: "ignored", reason: "unknown_type" };
+}
+
+/** Of named lists, such as tags, what can be read. */
+export function readableLists(lists: z.infer<typeof textLists>): Record<string, string[]> | null {
+  if (!lists) return null;
+  const readable = Object.entries(lists).map(
+    ([name, list]) => [name, (list ?? []).flatMap((one) => one ?? [])] as const,
+  );
+  return Object.fromEntries(readable.filter(([name, list]) => list.length > 0 || lists[name]?.length === 0));
+}
+
+/** How many entries of the lists of an event cannot be read. */
+export function countUnreadable({ mail, detail }: SesEvent): number {
+  const lists = [
+    mail,
+    mail.commonHeaders ?? {},
+    mail.tags ?? {},
+    detail,
+    "linkTags" in detail ? (detail.linkTags ?? {}) : {},
+  ];
+  return lists
+    .flatMap((lists) =>
+      Object.entries(lists).flatMap(([name, list]: [string, unknown]) =>
+        isOpaque(name) || !Array.isArray(list) ? [] : list,
+      ),
+    )
+    .filter((entry) => entry === null).length;
+}
+
+function isOpaque(name: string): boolean {
+  return name === "more" || name.endsWith("TopicPreferences");
+}
+
+function isSesEventType(type: string): type is SesEventType {
+  return Object.hasOwn(details, type);
+}
+
+function parseEvent(type: SesEventType, payload: Record<string, unknown>): SesNotification {
+  const mail = SesMail.safeParse(payload["mail"]);
+  if (!mail.success) return invalid(`mail${path(mail.error)} is missing or malformed`);
+  const { key, shape } = details[type];
+  const detail = shape.safeParse(payload[key] ?? {});
+  if (!detail.success) return invalid(`${key}${path(detail.error)} is missing or malformed`);
+  const more = others(payload, (name) => ["eventType", "notificationType", "mail", key].includes(name));
+  const parts = { type, mail: mail.data, detail: detail.data, ...(more && { more }) };
+  // The detail was parsed by the schema that stands beside `type`; TypeScript does not follow that pairing.
+  return { kind: "event", event: parts as SesEvent };
+}
+
+function path(error: z.ZodError): string {
+  return (error.issues[0]?.path ?? []).map((part) => `.${String(part)}`).join("");
+}
+
+function invalid(reason: string): SesNotification {
+  return { kind: "invalid", reason };
+}

@@ -1,0 +1,166 @@
+import { z } from "zod";
+import { awsHost, isArn } from "../arn.ts";
+import { RefusedError } from "../errors.ts";
+import { hasRepeatedKeys } from "../json.ts";
+
+/*
+ * The SNS envelope and the text that AWS signs. Every field is held to its exact form, because the signed text
+ * is only `Key\nvalue\n` lines: a field that may hold a line break lets a signed message be cut differently
+ * ("canonical re-split"), and one that may be missing or of another type lets it be read differently. A lone
+ * surrogate (JSON can escape one) is hashed as U+FFFD, so that it could stand in place of a signed U+FFFD.
+ */
+
+const text = z
+  .string()
+  .refine((value) => value.isWellFormed(), "holds half a surrogate pair, which is no Unicode character");
+// biome-ignore lint/suspicious/noControlCharactersInRegex: finding control characters is the purpose.
+const withoutControlCharacters = text.regex(/^[^\u0000-\u001f\u007f]*$/, "holds a control character");
+const messageId = z.string().regex(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i, "is not a UUID");
+const timestamp = z
+  .string()
+  .regex(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/, "is not of the form 2026-01-31T12:00:00.000Z")
+  .refine((text) => !Number.isNaN(Date.parse(text)), "is not a date");
+const topicArn = z.string().refine(isTopicArn, "is not the ARN of a topic");
+
+const signed = {
+  MessageId: messageId,
+  TopicArn: topicArn,
+  Message: text,
+  Timestamp: timestamp,
+  SignatureVersion: z.enum(["1", "2"]),
+  Signature: z.string().regex(/^[A-Za-z0-9+/]+={0,2}$/, "is not base64"),
+  SigningCertURL: withoutControlCharacters,
+};
+const confirmation = {
+  ...signed,
+  Token: withoutControlCharacters.min(1),
+  SubscribeURL: withoutControlCharacters,
+};
+
+const SnsMessage = z.discriminatedUnion("Type", [
+  z.object({
+    ...signed,
+    Type: z.literal("Notification"),
+    Subject: withoutControlCharacters.nullish(),
+  }),
+  z.object({ ...confirmation, Type: z.literal("SubscriptionConfirmation") }),
+  z.object({ ...confirmation, Type: z.literal("UnsubscribeConfirmation") }),
+]);
+export type SnsMessage = z.infer<typeof SnsMessage>;
+export type SnsConfirmation = Extract<SnsMessage, { Token: string }>;
+
+/** An ARN has room for a topic's 256 characters, and not for a message in place of the region. */
+const maxArnLength = 512;
+const ClaimedOrigin = z.object({
+  TopicArn: topicArn.max(maxArnLength).optional().catch(undefined),
+  MessageId: messageId.optional().catch(undefined),
+});
+
+export function isTopicArn(text: string): boolean {
+  return isArn(text, "sns", /^[A-Za-z0-9_-]{1,256}(\.fifo)?$/);
+}
+
+/** The topic of what `fanmail trigger` posts. AWS knows no such account. */
+export const triggerTopic = "arn:aws:sns:us-east-1:000000000000:fanmail-trigger";
+/** Of the emails that they tell of. */
+export const triggerConfigurationSet = "fanmail-trigger";
+
+/**
+ * Reads the body of a request or of a queue entry.
+ * @throws RefusedError 400 that names the field, never its value.
+ */
+export function parseSnsMessage(body: string): SnsMessage {
+  // A queue's message is a string that was never bytes of UTF-8.
+  if (!body.isWellFormed()) throw new RefusedError(400, "not_utf8", "The body cannot be written in UTF-8");
+  let json: unknown;
+  try {
+    json = JSON.parse(body);
+  } catch {
+    // The parser's own message quotes the text, which may hold addresses.
+    throw new RefusedError(400, "not_json", "The body is not JSON");
+  }
+  // The journal keeps the body as text; another reader of it must not find another value than the one verified.
+  if (hasRepeatedKeys(body, json)) {
+    throw new RefusedError(400, "not_sns", "Not an SNS message: a field is given twice");
+  }
+  const parsed = SnsMessage.safeParse(json);
+  if (parsed.success) return parsed.data;
+  const issue = parsed.error.issues[0];
+  const field = issue?.path.join(".") || "body";
+  throw new RefusedError(400, "not_sns", `Not an SNS message: ${field} ${describe(issue)}`);
+}
+
+function describe(issue: z.core.$ZodIssue | undefined): string {
+  if (issue?.code === "invalid_format" || issue?.code === "custom") return issue.message;
+  if (issue?.code === "invalid_type") return `must be of type ${issue.expected}`;
+  return "is not accepted";
+}
+
+/** What a message says about itself, for the log: not proven, but held to the form of such names. */
+export function claimedOrigin(message: unknown): { topic_arn?: string; sns_message_id?: string } {
+  const claimed = ClaimedOrigin.safeParse(message).data;
+  return {
+    ...(claimed?.TopicArn && { topic_arn: claimed.TopicArn }),
+    ...(claimed?.MessageId && { sns_message_id: claimed.MessageId }),
+  };
+}
+
+/**
+ * The text under the signature. Fields in AWS's order, on the decoded values; `Message` is taken as it is, its
+ * trailing newline included, and `Subject` only when present.
+ * Source: "Verifying the signatures of Amazon SNS messages", Amazon SNS developer guide.
+ */
+export function stringToSign(message: SnsMessage): string {
+  if (message.Type === "Notification") {
+    const subject = typeof message.Subject === "string" ? `Subject\n${message.Subject}\n` : "";
+    return (
+      `Message\n${message.Message}\nMessageId\n${message.MessageId}\n${subject}` +
+      `Timestamp\n${message.Timestamp}\nTopicArn\n${message.TopicArn}\nType\n${message.Type}\n`
+    );
+  }
+  return (
+    `Message\n${message.Message}\nMessageId\n${message.MessageId}\nSubscribeURL\n${message.SubscribeURL}\n` +
+    `Timestamp\n${message.Timestamp}\nToken\n${message.Token}\nTopicArn\n${message.TopicArn}\nType\n${message.Type}\n`
+  );
+}
+
+/** The digest that AWS uses for each signature version. */
+export function signatureDigest(message: Pick<SnsMessage, "SignatureVersion">): "RSA-SHA1" | "RSA-SHA256" {
+  return message.SignatureVersion === "1" ? "RSA-SHA1" : "RSA-SHA256";
+}
+
+/**
+ * The one host that signs for a topic: built from the allow-listed ARN's region and the partition of that, never matched
+ * against a pattern (an S3 bucket can be named so that it fits the usual one).
+ */
+export function snsHost(topicArn: string): string {
+  return awsHost("sns", topicArn.split(":")[3] ?? "");
+}
+
+/**
+ * Holds a SigningCertURL to the rule: https, the topic's own host, the path of an SNS certificate, and nothing
+ * else (no port, user, query or fragment). AWS's names are 32 digits; a longer one would only fill our memory.
+ * @throws RefusedError 403
+ */
+export function assertCertificateUrl(url: string, topicArn: string): void {
+  const prefix = `https://${snsHost(topicArn)}/SimpleNotificationService-`;
+  if (url.startsWith(prefix) && /^[0-9a-f]{1,64}\.pem$/.test(url.slice(prefix.length))) return;
+  throw new RefusedError(
+    403,
+    "certificate_url",
+    "SigningCertURL is not the certificate of this topic's region",
+  );
+}
+
+/**
+ * The address that confirms a subscription, rebuilt from signed parts: SubscribeURL itself is never visited,
+ * so that it cannot be made to point elsewhere.
+ */
+export function confirmationUrl(message: SnsConfirmation): string {
+  const query = new URLSearchParams({
+    Action: "ConfirmSubscription",
+    TopicArn: message.TopicArn,
+    Token: message.Token,
+  });
+  return `https://${snsHost(message.TopicArn)}/?${query}`;
+}

@@ -1,0 +1,63 @@
+import { canonicalJson } from "../json.ts";
+
+/*
+ * What SES sends beyond the fields that we have names for. It is kept with the event, so that a field which AWS adds is
+ * not lost before we know of it; and it is bounded, since nobody promises how large it is.
+ */
+
+/** Field → value. Fields of the mail are called `mail.<name>`. */
+export type UnnamedFields = Record<string, unknown>;
+
+const maxFields = 20;
+const maxNameLength = 100;
+/** Of a value as JSON. */
+const maxValueLength = 1_000;
+const maxDepth = 5;
+/** Ends what was cut, and stands as a field of its own for fields that were left out. */
+const cut = "…";
+
+/**
+ * Bounds fields: the first 20 by name are kept. A value that is longer than 1,000 characters as JSON, or nested more
+ * than 5 deep, becomes text that ends in `…`, and a field `…` says that others were left out.
+ * @returns null when there is none.
+ */
+export function boundedFields(fields: UnnamedFields): UnnamedFields | null {
+  const bounded = Object.entries(fields)
+    .filter(([, value]) => value !== null && value !== undefined)
+    .map(([name, value]) => [name.length > maxNameLength ? cut : name, boundedValue(value)] as const);
+  return firstFields(bounded.map(([name, value]) => [name, name === cut ? true : value]));
+}
+
+/** Unites what two accounts of one event tell, in whatever order: of two values the greater stands. */
+export function unitedFields(one: UnnamedFields, other: UnnamedFields): UnnamedFields {
+  const united = new Map(Object.entries(one));
+  for (const [name, value] of Object.entries(other)) {
+    const known = united.get(name);
+    if (known === undefined || canonicalJson(value) > canonicalJson(known)) united.set(name, value);
+  }
+  return firstFields([...united]) ?? {};
+}
+
+function firstFields(entries: (readonly [string, unknown])[]): UnnamedFields | null {
+  const named = entries.filter(([name]) => name !== cut).toSorted(([one], [other]) => (one < other ? -1 : 1));
+  const isComplete = named.length === entries.length && named.length <= maxFields;
+  const kept = isComplete ? named : [...named.slice(0, maxFields), [cut, true] as const];
+  return kept.length === 0 ? null : Object.fromEntries(kept);
+}
+
+function boundedValue(value: unknown): unknown {
+  const shallow = withoutDepth(value, maxDepth);
+  const json = canonicalJson(shallow);
+  if (json.length <= maxValueLength) return shallow;
+  const text = typeof shallow === "string" ? shallow : json;
+  return `${text.slice(0, maxValueLength).toWellFormed()}${cut}`;
+}
+
+function withoutDepth(value: unknown, depth: number): unknown {
+  if (typeof value !== "object" || value === null) return value;
+  if (depth === 0) return cut;
+  if (Array.isArray(value)) return value.map((part) => withoutDepth(part, depth - 1));
+  return Object.fromEntries(
+    Object.entries(value).map(([name, part]) => [name, withoutDepth(part, depth - 1)]),
+  );
+}
