@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { systemClock } from "../src/clock.ts";
-import { insertDeliveries, type NewDelivery } from "../src/storage/deliveries.ts";
 import { defaultProjectId } from "../src/storage/projects.ts";
+import { insertDeliveries, type NewDelivery } from "../src/storage/webhooks/deliveries.ts";
 import {
   endTurns,
   type LaneScene,

@@ -3,7 +3,6 @@ import { nobody } from "../src/domain/erasure.ts";
 import { naturalKey, type TouchedActivity, touchedActivities } from "../src/domain/mail/activity-change.ts";
 import { type Interpretation, interpretNotification } from "../src/domain/mail/interpret-notification.ts";
 import type { MailFacts } from "../src/domain/mail/mail-facts.ts";
-import { wakeLanes } from "../src/endpoints/owe-deliveries.ts";
 import { errorText } from "../src/logger.ts";
 import { eraseFromNotifications } from "../src/people/erase-person.ts";
 import type { ApplyJob } from "../src/queue/jobs.ts";
@@ -20,6 +19,7 @@ import {
   takeMoreBatches,
 } from "../src/storage/journal.ts";
 import type { AppliedNotification } from "../src/tracing/tracing.ts";
+import { wakeLanes } from "../src/webhooks/owe-deliveries.ts";
 import { type Applied, applyActivities, nothingApplied } from "./apply-activities.ts";
 import { noteAccountStatuses } from "./note-account-statuses.ts";
 import {

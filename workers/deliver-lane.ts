@@ -2,12 +2,12 @@ import { pause } from "../src/clock.ts";
 import type { Context } from "../src/context.ts";
 import { turnSize } from "../src/domain/webhooks/lane-state.ts";
 import { afterTaking, allowedNow, msUntilAllowed } from "../src/domain/webhooks/rate-allowance.ts";
-import { type EndpointKeys, openKeys } from "../src/endpoints/endpoint-keys.ts";
 import { errorText } from "../src/logger.ts";
 import type { DeliverJob } from "../src/queue/jobs.ts";
-import { finishLease, leaseDue } from "../src/storage/delivery-leases.ts";
-import { lockLane, type TurningEndpoint, writeAllowance } from "../src/storage/lanes.ts";
+import { lockLane, type TurningEndpoint, writeAllowance } from "../src/storage/webhooks/lanes.ts";
+import { finishLease, leaseDue } from "../src/storage/webhooks/leases.ts";
 import { attemptTimeoutMs } from "../src/webhooks/post.ts";
+import { type EndpointKeys, openKeys } from "../src/webhooks/secret-box.ts";
 import type { Places } from "../src/webhooks/socket-room.ts";
 import {
   inOrderMs,

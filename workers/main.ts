@@ -1,9 +1,9 @@
 import { pause } from "../src/clock.ts";
 import type { Context } from "../src/context.ts";
-import { wakeLanes } from "../src/endpoints/owe-deliveries.ts";
-import { replayStep } from "../src/endpoints/replay.ts";
 import { errorText } from "../src/logger.ts";
 import { eraseStep } from "../src/people/erase-person.ts";
+import { wakeLanes } from "../src/webhooks/owe-deliveries.ts";
+import { replayStep } from "../src/webhooks/redelivery/redeliver.ts";
 import { applyBatch } from "./apply-batch.ts";
 import { deliverLane } from "./deliver-lane.ts";
 import { retain } from "./retain.ts";

@@ -1,9 +1,9 @@
 import { groupBy } from "../src/domain/group-by.ts";
 import { accountStatusWebhook } from "../src/domain/webhooks/event.ts";
 import type { Lane } from "../src/domain/webhooks/owed.ts";
-import { oweDeliveries } from "../src/endpoints/owe-deliveries.ts";
 import { insertStatuses, type StatusRow } from "../src/storage/account-statuses.ts";
 import type { Database } from "../src/storage/database.ts";
+import { oweDeliveries } from "../src/webhooks/owe-deliveries.ts";
 
 /**
  * Keeps what SES says of accounts, and writes down what webhook endpoints are owed for it.

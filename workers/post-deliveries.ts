@@ -1,13 +1,13 @@
 import type { Context } from "../src/context.ts";
 import { laneAfter, reasonToDisable } from "../src/domain/webhooks/lane-state.ts";
 import { type MadeAttempt, outcomeOf } from "../src/domain/webhooks/outcome.ts";
-import { disableFailedEndpoint, reportDisabled } from "../src/endpoints/disable-endpoint.ts";
-import { makeAttempt, type PostedEndpoint } from "../src/endpoints/make-attempt.ts";
-import { wakeLanes } from "../src/endpoints/owe-deliveries.ts";
 import type { Database } from "../src/storage/database.ts";
 import { retryConflicts } from "../src/storage/database-errors.ts";
-import { type FinishedDelivery, finishLease, type LeasedDelivery } from "../src/storage/delivery-leases.ts";
-import { lockLane, pauseLane, type TurningEndpoint, writeLane } from "../src/storage/lanes.ts";
+import { lockLane, pauseLane, type TurningEndpoint, writeLane } from "../src/storage/webhooks/lanes.ts";
+import { type FinishedDelivery, finishLease, type LeasedDelivery } from "../src/storage/webhooks/leases.ts";
+import { makeAttempt, type PostedEndpoint } from "../src/webhooks/attempt.ts";
+import { wakeLanes } from "../src/webhooks/owe-deliveries.ts";
+import { disableFailedEndpoint, reportDisabled } from "../src/webhooks/switch-endpoint.ts";
 
 type PostContext = Pick<
   Context,

@@ -1,11 +1,11 @@
 import type { Context } from "../src/context.ts";
-import { heldTogether } from "../src/endpoints/disable-endpoint.ts";
 import type { Database } from "../src/storage/database.ts";
-import { cancelDeliveries, holdDeliveries } from "../src/storage/deliveries.ts";
-import { releaseExpiredLeases } from "../src/storage/delivery-leases.ts";
-import { forgetDeletedEndpoints, restingEndpoints } from "../src/storage/endpoints.ts";
 import { takeBatchesToWake, wakeSoon } from "../src/storage/journal.ts";
-import { endpointsDue } from "../src/storage/lanes.ts";
+import { cancelDeliveries, holdDeliveries } from "../src/storage/webhooks/deliveries.ts";
+import { forgetDeletedEndpoints, restingEndpoints } from "../src/storage/webhooks/endpoints.ts";
+import { endpointsDue } from "../src/storage/webhooks/lanes.ts";
+import { releaseExpiredLeases } from "../src/storage/webhooks/leases.ts";
+import { heldTogether } from "../src/webhooks/switch-endpoint.ts";
 
 type SweepContext = Pick<Context, "db" | "queues" | "partitions" | "clock">;
 

@@ -3,8 +3,8 @@ import { emailWebhook, suppressionWebhook } from "../src/domain/webhooks/event.t
 import { lanesToWake, owedDeliveries } from "../src/domain/webhooks/owed.ts";
 import type { DeliverJob } from "../src/queue/jobs.ts";
 import type { Database } from "../src/storage/database.ts";
-import { insertDeliveries } from "../src/storage/deliveries.ts";
-import { listEndpoints } from "../src/storage/endpoints.ts";
+import { insertDeliveries } from "../src/storage/webhooks/deliveries.ts";
+import { listEndpoints } from "../src/storage/webhooks/endpoints.ts";
 import type { ChangedActivity } from "./changed-activity.ts";
 import type { SuppressionAdded } from "./suppress-recipients.ts";
 

@@ -13,10 +13,10 @@ import { type LocalSigner, localSigner } from "../replay/local-signer.ts";
 import { captureSize } from "../replay/read-capture.ts";
 import { type Service, startService } from "../service.ts";
 import { type Command, print, readOptions, table } from "./command.ts";
+import { terminalColumns, wrap } from "./output.ts";
 import { progressBar } from "./progress.ts";
 import { closeInTime, startedUnlessStopped, stopRequest, untilStopped } from "./until-stopped.ts";
 import { demoDirectory } from "./with-store.ts";
-import { terminalColumns, wrap } from "./wrap.ts";
 
 const defaultPort = 3000;
 const capturePath = fileURLToPath(new URL("examples/week.ndjson", packageRoot));

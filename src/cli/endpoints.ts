@@ -1,9 +1,9 @@
 import { webhookEventTypes } from "../domain/mail/event-names.ts";
 import { readEndpointUrl } from "../domain/webhooks/url.ts";
-import { addEndpoint } from "../endpoints/add-endpoint.ts";
-import { disableEndpoint, enableEndpoint, removeEndpoint } from "../endpoints/switch-endpoint.ts";
 import type { Database } from "../storage/database.ts";
-import { type Endpoint, findEndpointAnywhere, listEndpoints } from "../storage/endpoints.ts";
+import { type Endpoint, findEndpointAnywhere, listEndpoints } from "../storage/webhooks/endpoints.ts";
+import { addEndpoint } from "../webhooks/add-endpoint.ts";
+import { disableEndpoint, enableEndpoint, removeEndpoint } from "../webhooks/switch-endpoint.ts";
 import { type Command, print, printJson, readAction, readChoices, table, UsageError } from "./command.ts";
 import { making, projectNamed, readStored, withStore } from "./with-store.ts";
 

@@ -4,8 +4,7 @@ import { nearest } from "../domain/nearest.ts";
 import { errorText } from "../logger.ts";
 import { packageVersion } from "../package-info.ts";
 import { type Command, print, table, UsageError } from "./command.ts";
-import { watchOutput } from "./watch-output.ts";
-import { terminalColumns, wrap } from "./wrap.ts";
+import { terminalColumns, watchOutput, wrap } from "./output.ts";
 
 const helpOptions = ["-h", "--help"];
 const versionOptions = ["-v", "--version"];

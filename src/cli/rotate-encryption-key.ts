@@ -1,7 +1,7 @@
 import type { StoreContext } from "../context.ts";
 import { hasEncryptionKeys, readEncryptionKeys } from "../data-dir.ts";
 import { DataDirInUseError } from "../embedded/embedded-postgres.ts";
-import { type KeyRotation, rotateToGivenKey, rotateToNewKey, tryRotation } from "../endpoints/rotate-key.ts";
+import { type KeyRotation, rotateToGivenKey, rotateToNewKey, tryRotation } from "../tools/keys/rotation.ts";
 import { type Command, environmentConfig, print, printJson, readOptions } from "./command.ts";
 import { withStore } from "./with-store.ts";
 

@@ -2,13 +2,12 @@ import { randomBytes } from "node:crypto";
 import type { StoreContext } from "../context.ts";
 import { readOrMake } from "../data-dir.ts";
 import { apiKey, apiKeyHash, apiKeyPrefix } from "../domain/api-key.ts";
-import { addEndpoint, changeEndpoint } from "../endpoints/add-endpoint.ts";
-import { enableEndpoint } from "../endpoints/switch-endpoint.ts";
 import { insertApiKey } from "../storage/api-keys.ts";
-import { findEndpoint, listEndpoints } from "../storage/endpoints.ts";
 import { findProject, insertProject } from "../storage/projects.ts";
 import { insertTopic } from "../storage/topics.ts";
-import { activeSecrets } from "../storage/webhook-secrets.ts";
+import { activeSecrets, findEndpoint, listEndpoints } from "../storage/webhooks/endpoints.ts";
+import { addEndpoint, changeEndpoint } from "../webhooks/add-endpoint.ts";
+import { enableEndpoint } from "../webhooks/switch-endpoint.ts";
 
 /** The topic that the captured week is published to. */
 export const shopTopic = "arn:aws:sns:us-east-1:123456789012:example-shop-events";

@@ -1,5 +1,4 @@
 import type { Database } from "../storage/database.ts";
-import { endpointTotals } from "../storage/delivery-queries.ts";
 import {
   type DisabledHealth,
   disabledEndpoints,
@@ -8,6 +7,7 @@ import {
   type SealedHealth,
   sealedInUse,
 } from "../storage/health.ts";
+import { endpointTotals } from "../storage/webhooks/delivery-queries.ts";
 import { boundToHeadersOf, createSecretBox, type SecretBox } from "../webhooks/secret-box.ts";
 import { fail, type Observation, ok, warn } from "./finding.ts";
 import { counted, ended, excerpt, spanText } from "./wording.ts";

@@ -3,9 +3,9 @@ import { within } from "../clock.ts";
 import { isSilent, silentSeconds } from "../domain/topic-silence.ts";
 import { errorText, type Logger } from "../logger.ts";
 import type { Database } from "../storage/database.ts";
-import { endpointTotals, laneTotals } from "../storage/delivery-queries.ts";
 import { journalTotals } from "../storage/journal.ts";
 import { type HeardTopic, listHeardTopics } from "../storage/topics.ts";
+import { endpointTotals, laneTotals } from "../storage/webhooks/delivery-queries.ts";
 
 /** Prometheus waits for 10 s unless told otherwise, and what this process counts is to be answered in any case. */
 const readWithinMs = 5_000;

@@ -1,10 +1,10 @@
 import type { Clock } from "../clock.ts";
 import { listChangeWebhook } from "../domain/webhooks/event.ts";
-import { oweDeliveries, wakeLanes } from "../endpoints/owe-deliveries.ts";
 import type { Logger } from "../logger.ts";
 import type { Queues } from "../queue/queues.ts";
 import type { Database } from "../storage/database.ts";
 import { addToList, type ListedReason, removeFromList } from "../storage/suppression-list.ts";
+import { oweDeliveries, wakeLanes } from "../webhooks/owe-deliveries.ts";
 
 export type ListContext = {
   db: Database;

@@ -12,7 +12,6 @@ import {
 } from "../domain/custom-event.ts";
 import { trackedWebhook } from "../domain/webhooks/event.ts";
 import type { Lane } from "../domain/webhooks/owed.ts";
-import { oweDeliveries, wakeLanes } from "../endpoints/owe-deliveries.ts";
 import type { Logger } from "../logger.ts";
 import type { Queues } from "../queue/queues.ts";
 import { eventInWindow, insertCustomEvents } from "../storage/custom-events.ts";
@@ -22,6 +21,7 @@ import { inPartitions, type Partitions } from "../storage/partitions.ts";
 import { projectRules } from "../storage/projects.ts";
 import { mergeAttributes } from "../storage/recipient-attributes.ts";
 import { findOrMakeRecipients, type RecipientRow } from "../storage/recipients.ts";
+import { oweDeliveries, wakeLanes } from "../webhooks/owe-deliveries.ts";
 
 export type TrackContext = {
   db: Database;

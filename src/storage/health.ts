@@ -1,7 +1,7 @@
 import { readdir } from "node:fs/promises";
 import { triggerConfigurationSet, triggerTopic } from "../domain/mail/sns-message.ts";
 import type { Database } from "./database.ts";
-import type { DisabledReason } from "./endpoints.ts";
+import type { DisabledReason } from "./webhooks/endpoints.ts";
 
 /** @throws an error of the server unless the database answers and takes changes. */
 export async function assertWritable(db: Database): Promise<void> {

@@ -6,7 +6,6 @@ import { suppressionAddedId } from "../domain/webhooks/event.ts";
 import { owedDeliveryId } from "../domain/webhooks/owed.ts";
 import type { LocalSigner } from "../replay/local-signer.ts";
 import { type Posting, postNotifications, type ReplayCounts } from "../replay/post-notifications.ts";
-import { listEndpoints } from "../storage/endpoints.ts";
 import {
   appliedMessages,
   type OutcomeDelivery,
@@ -17,6 +16,7 @@ import {
 } from "../storage/message-outcome.ts";
 import type { Project } from "../storage/projects.ts";
 import { insertTopic, listTopics } from "../storage/topics.ts";
+import { listEndpoints } from "../storage/webhooks/endpoints.ts";
 import { type ExampleType, exampleMessageId, exampleNotification } from "./notification.ts";
 
 export type TriggerOptions = {

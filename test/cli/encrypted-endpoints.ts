@@ -1,12 +1,11 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect } from "vitest";
 import { systemClock } from "../../src/clock.ts";
-import { addEndpoint } from "../../src/endpoints/add-endpoint.ts";
-import { openKeys } from "../../src/endpoints/endpoint-keys.ts";
 import type { Database } from "../../src/storage/database.ts";
-import { lockLane } from "../../src/storage/lanes.ts";
 import { defaultProjectId } from "../../src/storage/projects.ts";
-import { createSecretBox } from "../../src/webhooks/secret-box.ts";
+import { lockLane } from "../../src/storage/webhooks/lanes.ts";
+import { addEndpoint } from "../../src/webhooks/add-endpoint.ts";
+import { createSecretBox, openKeys } from "../../src/webhooks/secret-box.ts";
 import { type Ended, run } from "../support/fanmail-process.ts";
 
 export type KnownEndpoint = { id: string; secret: string; headers: Record<string, string> };

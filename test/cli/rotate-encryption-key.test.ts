@@ -1,11 +1,11 @@
 import { randomBytes } from "node:crypto";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { systemClock } from "../../src/clock.ts";
-import { giveNewSecret } from "../../src/endpoints/add-endpoint.ts";
-import { rotateToGivenKey } from "../../src/endpoints/rotate-key.ts";
 import type { Database } from "../../src/storage/database.ts";
 import { defaultProjectId } from "../../src/storage/projects.ts";
-import { countSealed } from "../../src/storage/sealed.ts";
+import { rotateToGivenKey } from "../../src/tools/keys/rotation.ts";
+import { countSealed } from "../../src/tools/keys/sealed.sql.ts";
+import { giveNewSecret } from "../../src/webhooks/add-endpoint.ts";
 import { createSecretBox, keyIdOf } from "../../src/webhooks/secret-box.ts";
 import { type TestDatabase, testDatabase } from "../support/database.ts";
 import { type Ended, fanmail, run } from "../support/fanmail-process.ts";

@@ -7,7 +7,7 @@ import { findPostmaster } from "../../src/embedded/pid-file.ts";
 import { migrationsDirectory } from "../../src/package-info.ts";
 import { type Database, openDatabase } from "../../src/storage/database.ts";
 import { migrate } from "../../src/storage/migrate.ts";
-import { countSealed } from "../../src/storage/sealed.ts";
+import { countSealed } from "../../src/tools/keys/sealed.sql.ts";
 import { keyIdOf } from "../../src/webhooks/secret-box.ts";
 import { dataDirectory, fanmail, terminate } from "../support/fanmail-process.ts";
 import { until } from "../support/wait.ts";

@@ -2,12 +2,12 @@ import { randomBytes, randomUUID } from "node:crypto";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { systemClock } from "../../src/clock.ts";
 import { timeOfId } from "../../src/domain/computed-id.ts";
-import { addEndpoint as add } from "../../src/endpoints/add-endpoint.ts";
 import { type EventToTrack, type TrackContext, trackEvents } from "../../src/people/track-events.ts";
 import type { DeliverJob } from "../../src/queue/jobs.ts";
 import { type Database, type DatabasePool, openDatabase } from "../../src/storage/database.ts";
 import { partitionsOf } from "../../src/storage/partitions.ts";
 import { defaultProjectId, insertProject } from "../../src/storage/projects.ts";
+import { addEndpoint as add } from "../../src/webhooks/add-endpoint.ts";
 import { createSecretBox } from "../../src/webhooks/secret-box.ts";
 import { type TestDatabase, testDatabase } from "../support/database.ts";
 

@@ -3,15 +3,15 @@ import { timeOfId } from "../../domain/computed-id.ts";
 import type { Cursor } from "../../domain/cursor.ts";
 import { erasedWebhookEnd } from "../../domain/erasure.ts";
 import { failureClasses } from "../../domain/webhooks/outcome.ts";
-import { resendDelivery } from "../../endpoints/post-by-hand.ts";
+import { rememberEstimates } from "../../storage/totals.ts";
 import {
   countDeliveries,
   type DeliveryFilter,
   deliveryStates,
   type ListedDelivery,
   listDeliveries,
-} from "../../storage/delivery-queries.ts";
-import { rememberEstimates } from "../../storage/totals.ts";
+} from "../../storage/webhooks/delivery-queries.ts";
+import { resendDelivery } from "../../webhooks/post-by-hand.ts";
 import type { ApiContext } from "../api-context.ts";
 import { ApiError } from "../errors.ts";
 import { pathText, time, untilTime } from "../fields.ts";

@@ -8,7 +8,7 @@ import {
   type ReadAttempt,
   type ReadDelivery,
   type WholeDelivery as StoredDelivery,
-} from "../../storage/delivery-queries.ts";
+} from "../../storage/webhooks/delivery-queries.ts";
 import type { ApiContext } from "../api-context.ts";
 import { ApiError } from "../errors.ts";
 

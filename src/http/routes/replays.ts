@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { uuidOrNull } from "../../domain/computed-id.ts";
-import { countReplayed } from "../../storage/replay-steps.ts";
+import type { Total } from "../../storage/totals.ts";
 import {
   cancelReplay,
   countReplays,
@@ -9,8 +9,8 @@ import {
   insertReplay,
   listReplays,
   type Replay as StoredReplay,
-} from "../../storage/replays.ts";
-import type { Total } from "../../storage/totals.ts";
+} from "../../webhooks/redelivery/redeliveries.sql.ts";
+import { countReplayed } from "../../webhooks/redelivery/redelivery-steps.sql.ts";
 import type { ApiContext } from "../api-context.ts";
 import { ApiError } from "../errors.ts";
 import { defaulted, optional, pathText, time, untilTime } from "../fields.ts";

@@ -1,9 +1,9 @@
 import { z } from "zod";
 import { timeOfId } from "../../domain/computed-id.ts";
-import { giveNewSecret } from "../../endpoints/add-endpoint.ts";
-import { testEndpoint } from "../../endpoints/post-by-hand.ts";
-import { disableEndpoint, enableEndpoint } from "../../endpoints/switch-endpoint.ts";
-import { heldDeliveries } from "../../storage/delivery-queries.ts";
+import { heldDeliveries } from "../../storage/webhooks/delivery-queries.ts";
+import { giveNewSecret } from "../../webhooks/add-endpoint.ts";
+import { testEndpoint } from "../../webhooks/post-by-hand.ts";
+import { disableEndpoint, enableEndpoint } from "../../webhooks/switch-endpoint.ts";
 import type { ApiContext } from "../api-context.ts";
 import { ApiError } from "../errors.ts";
 import { defaulted, pathText } from "../fields.ts";

@@ -2,7 +2,7 @@ import { z } from "zod";
 import { webhookEventTypes } from "../../domain/mail/event-names.ts";
 import { maxNameLength, maxValueLength, readEndpointHeaders } from "../../domain/webhooks/headers.ts";
 import { readEndpointUrl } from "../../domain/webhooks/url.ts";
-import type { EndpointInput } from "../../endpoints/add-endpoint.ts";
+import type { EndpointInput } from "../../webhooks/add-endpoint.ts";
 import { optional, storableText } from "../fields.ts";
 
 /*

@@ -2,7 +2,7 @@ import { z } from "zod";
 import { uuidOrNull } from "../../domain/computed-id.ts";
 import { hiddenValue } from "../../domain/webhooks/headers.ts";
 import { breakerOf, type LaneState } from "../../domain/webhooks/lane-state.ts";
-import { type Endpoint, findEndpoint } from "../../storage/endpoints.ts";
+import { type Endpoint, findEndpoint } from "../../storage/webhooks/endpoints.ts";
 import type { ApiContext } from "../api-context.ts";
 import { ApiError } from "../errors.ts";
 

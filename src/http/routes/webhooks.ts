@@ -1,9 +1,9 @@
 import { z } from "zod";
 import { freshLane } from "../../domain/webhooks/lane-state.ts";
-import { addEndpoint, changeEndpoint, maxEndpoints } from "../../endpoints/add-endpoint.ts";
-import { removeEndpoint } from "../../endpoints/switch-endpoint.ts";
-import { countEndpoints, pageOfEndpoints } from "../../storage/endpoints.ts";
-import { readLane } from "../../storage/lanes.ts";
+import { countEndpoints, pageOfEndpoints } from "../../storage/webhooks/endpoints.ts";
+import { readLane } from "../../storage/webhooks/lanes.ts";
+import { addEndpoint, changeEndpoint, maxEndpoints } from "../../webhooks/add-endpoint.ts";
+import { removeEndpoint } from "../../webhooks/switch-endpoint.ts";
 import type { ApiContext } from "../api-context.ts";
 import { ApiError } from "../errors.ts";
 import { optional, pathText } from "../fields.ts";

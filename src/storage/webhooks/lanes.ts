@@ -1,6 +1,6 @@
-import type { LaneState } from "../domain/webhooks/lane-state.ts";
-import type { RateAllowance } from "../domain/webhooks/rate-allowance.ts";
-import type { Database } from "./database.ts";
+import type { LaneState } from "../../domain/webhooks/lane-state.ts";
+import type { RateAllowance } from "../../domain/webhooks/rate-allowance.ts";
+import type { Database } from "../database.ts";
 import { type Endpoint, endpointColumns } from "./endpoints.ts";
 
 /** An endpoint in its turn. */

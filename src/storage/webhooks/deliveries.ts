@@ -1,6 +1,6 @@
-import type { OwedDelivery } from "../domain/webhooks/owed.ts";
-import { type Columns, columnList, rowSource } from "./columns.ts";
-import type { Database } from "./database.ts";
+import type { OwedDelivery } from "../../domain/webhooks/owed.ts";
+import { type Columns, columnList, rowSource } from "../columns.ts";
+import type { Database } from "../database.ts";
 
 export type NewDelivery = OwedDelivery & {
   project_id: string;

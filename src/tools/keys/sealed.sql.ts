@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Database } from "./database.ts";
+import type { Database } from "../../storage/database.ts";
 
 /** What an endpoint has that is encrypted. */
 type SealedKind = "secret" | "headers";

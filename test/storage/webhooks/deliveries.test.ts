@@ -1,23 +1,23 @@
 import { randomBytes, randomUUID } from "node:crypto";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { systemClock } from "../../src/clock.ts";
-import { addEndpoint } from "../../src/endpoints/add-endpoint.ts";
+import { systemClock } from "../../../src/clock.ts";
+import { defaultProjectId } from "../../../src/storage/projects.ts";
 import {
   cancelDeliveries,
   holdDeliveries,
   insertDeliveries,
   type NewDelivery,
-} from "../../src/storage/deliveries.ts";
+} from "../../../src/storage/webhooks/deliveries.ts";
+import { endpointsDue } from "../../../src/storage/webhooks/lanes.ts";
 import {
   type FinishedDelivery,
   finishLease,
   leaseDue,
   releaseExpiredLeases,
-} from "../../src/storage/delivery-leases.ts";
-import { endpointsDue } from "../../src/storage/lanes.ts";
-import { defaultProjectId } from "../../src/storage/projects.ts";
-import { createSecretBox } from "../../src/webhooks/secret-box.ts";
-import { type TestDatabase, testDatabase } from "../support/database.ts";
+} from "../../../src/storage/webhooks/leases.ts";
+import { addEndpoint } from "../../../src/webhooks/add-endpoint.ts";
+import { createSecretBox } from "../../../src/webhooks/secret-box.ts";
+import { type TestDatabase, testDatabase } from "../../support/database.ts";
 
 let database: TestDatabase;
 const endpoint = { project_id: defaultProjectId, id: "", ordered: false };

@@ -1,8 +1,8 @@
 import { hostname } from "node:os";
-import { type ToldWebhook, takeHeld } from "../storage/deliveries.ts";
-import { type Endpoint, listEndpoints, markDisabled } from "../storage/endpoints.ts";
-import { addEndpoint, type EndpointContext } from "./add-endpoint.ts";
-import { removeEndpoint } from "./switch-endpoint.ts";
+import { type ToldWebhook, takeHeld } from "../../storage/webhooks/deliveries.ts";
+import { type Endpoint, listEndpoints, markDisabled } from "../../storage/webhooks/endpoints.ts";
+import { addEndpoint, type EndpointContext } from "../../webhooks/add-endpoint.ts";
+import { removeEndpoint } from "../../webhooks/switch-endpoint.ts";
 
 /** Hears what webhooks tell, without an address that could be posted to. */
 export type Listener = {

@@ -1,16 +1,16 @@
 import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import type { Database } from "../../src/storage/database.ts";
-import { defaultProjectId } from "../../src/storage/projects.ts";
+import type { Database } from "../../../src/storage/database.ts";
+import { defaultProjectId } from "../../../src/storage/projects.ts";
 import {
   countSealed,
   hasOtherSessions,
   resealAll,
   type Sealed,
   tryResealAll,
-} from "../../src/storage/sealed.ts";
-import { type TestDatabase, testDatabase } from "../support/database.ts";
-import { until } from "../support/wait.ts";
+} from "../../../src/tools/keys/sealed.sql.ts";
+import { type TestDatabase, testDatabase } from "../../support/database.ts";
+import { until } from "../../support/wait.ts";
 
 let database: TestDatabase;
 let db: Database;

@@ -3,8 +3,8 @@ import { type Lane, lanesToWake, owedDeliveries } from "../domain/webhooks/owed.
 import { errorText, type Logger } from "../logger.ts";
 import type { Queues } from "../queue/queues.ts";
 import type { Database } from "../storage/database.ts";
-import { insertDeliveries } from "../storage/deliveries.ts";
-import { listEndpoints } from "../storage/endpoints.ts";
+import { insertDeliveries } from "../storage/webhooks/deliveries.ts";
+import { listEndpoints } from "../storage/webhooks/endpoints.ts";
 
 /**
  * Writes down what the endpoints of a project are owed for what happened.

@@ -1,8 +1,9 @@
 import { randomBytes } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
-import { readEncryptionKeys, writeEncryptionKeys } from "../data-dir.ts";
-import { errorText } from "../logger.ts";
-import type { Database } from "../storage/database.ts";
+import { readEncryptionKeys, writeEncryptionKeys } from "../../data-dir.ts";
+import { errorText } from "../../logger.ts";
+import type { Database } from "../../storage/database.ts";
+import { boundToHeadersOf, createSecretBox, keyIdOf, type SecretBox } from "../../webhooks/secret-box.ts";
 import {
   countSealed,
   hasOtherSessions,
@@ -11,8 +12,7 @@ import {
   resealAll,
   type Sealed,
   tryResealAll,
-} from "../storage/sealed.ts";
-import { boundToHeadersOf, createSecretBox, keyIdOf, type SecretBox } from "../webhooks/secret-box.ts";
+} from "./sealed.sql.ts";
 
 /**
  * `outcome`: `complete` when no older key is needed any more, `refused` when something opens with no key, `busy` when

@@ -9,18 +9,21 @@ import type { Metrics } from "../metrics.ts";
 import type { Queues } from "../queue/queues.ts";
 import type { Database } from "../storage/database.ts";
 import { retryConflicts } from "../storage/database-errors.ts";
-import { type AttemptRow, finishLease } from "../storage/delivery-leases.ts";
-import type { WholeDelivery } from "../storage/delivery-queries.ts";
-import { lockLane, type TurningEndpoint, writeLane } from "../storage/lanes.ts";
-import { insertLeasedDelivery, recordManualAttempt } from "../storage/manual-attempts.ts";
+import type { WholeDelivery } from "../storage/webhooks/delivery-queries.ts";
+import { lockLane, type TurningEndpoint, writeLane } from "../storage/webhooks/lanes.ts";
+import {
+  type AttemptRow,
+  finishLease,
+  insertLeasedDelivery,
+  recordManualAttempt,
+} from "../storage/webhooks/leases.ts";
 import type { Tracing } from "../tracing/tracing.ts";
-import type { WebhookConnections } from "../webhooks/connections.ts";
-import { attemptTimeoutMs } from "../webhooks/post.ts";
-import type { SecretBox } from "../webhooks/secret-box.ts";
-import { disableFailedEndpoint, reportDisabled } from "./disable-endpoint.ts";
-import { openKeys } from "./endpoint-keys.ts";
-import { makeAttempt } from "./make-attempt.ts";
+import { makeAttempt } from "./attempt.ts";
+import type { WebhookConnections } from "./connections.ts";
 import { wakeLanes } from "./owe-deliveries.ts";
+import { attemptTimeoutMs } from "./post.ts";
+import { openKeys, type SecretBox } from "./secret-box.ts";
+import { disableFailedEndpoint, reportDisabled } from "./switch-endpoint.ts";
 
 export type PostByHandContext = {
   db: Database;

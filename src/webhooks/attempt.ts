@@ -2,11 +2,11 @@ import type { Clock } from "../clock.ts";
 import type { AttemptResult, MadeAttempt } from "../domain/webhooks/outcome.ts";
 import type { Logger } from "../logger.ts";
 import { packageVersion } from "../package-info.ts";
-import type { AttemptRow } from "../storage/delivery-leases.ts";
+import type { AttemptRow } from "../storage/webhooks/leases.ts";
 import type { Tracing } from "../tracing/tracing.ts";
-import type { WebhookConnections } from "../webhooks/connections.ts";
-import { postWebhook } from "../webhooks/post.ts";
-import type { EndpointKeys } from "./endpoint-keys.ts";
+import type { WebhookConnections } from "./connections.ts";
+import { postWebhook } from "./post.ts";
+import type { EndpointKeys } from "./secret-box.ts";
 
 const userAgent = `Fanmail/${packageVersion}`;
 

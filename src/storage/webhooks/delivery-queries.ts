@@ -1,10 +1,10 @@
-import { firstIdAt } from "../domain/computed-id.ts";
-import type { Cursor } from "../domain/cursor.ts";
-import type { FailureClass } from "../domain/webhooks/outcome.ts";
-import { type Conditions, conditions } from "./conditions.ts";
-import type { Database } from "./database.ts";
-import type { AttemptRow } from "./delivery-leases.ts";
-import { countRows, type Total } from "./totals.ts";
+import { firstIdAt } from "../../domain/computed-id.ts";
+import type { Cursor } from "../../domain/cursor.ts";
+import type { FailureClass } from "../../domain/webhooks/outcome.ts";
+import { type Conditions, conditions } from "../conditions.ts";
+import type { Database } from "../database.ts";
+import { countRows, type Total } from "../totals.ts";
+import type { AttemptRow } from "./leases.ts";
 
 export const deliveryStates = [
   "pending",

@@ -6,11 +6,10 @@ import {
   type EndpointChange,
   type EndpointSettings,
   insertEndpoint,
+  rotateSecret,
   updateEndpoint,
-} from "../storage/endpoints.ts";
-import { rotateSecret } from "../storage/webhook-secrets.ts";
-import type { SecretBox } from "../webhooks/secret-box.ts";
-import { sealHeaders } from "./endpoint-keys.ts";
+} from "../storage/webhooks/endpoints.ts";
+import { type SecretBox, sealHeaders } from "./secret-box.ts";
 
 export type EndpointContext = { db: Database; clock: Clock; secretBox: SecretBox };
 

@@ -1,0 +1,86 @@
+import type { Clock } from "../clock.ts";
+import { endpointDisabledWebhook } from "../domain/webhooks/event.ts";
+import { freshLane } from "../domain/webhooks/lane-state.ts";
+import type { Lane } from "../domain/webhooks/owed.ts";
+import type { Logger } from "../logger.ts";
+import type { Metrics } from "../metrics.ts";
+import type { Database } from "../storage/database.ts";
+import { retryConflicts } from "../storage/database-errors.ts";
+import { cancelDeliveries, holdDeliveries } from "../storage/webhooks/deliveries.ts";
+import { type Endpoint, markDeleted, markDisabled, markEnabled } from "../storage/webhooks/endpoints.ts";
+import { writeLane } from "../storage/webhooks/lanes.ts";
+import { oweDeliveries } from "./owe-deliveries.ts";
+import { cancelReplaysOf } from "./redelivery/redeliveries.sql.ts";
+
+type EndpointKey = { project_id: string; id: string };
+
+/** Posts to an endpoint again; its failures are forgotten. What is held for it waits for a replay. */
+export async function enableEndpoint(db: Database, endpoint: EndpointKey): Promise<Endpoint | null> {
+  return retryConflicts(() =>
+    db.transaction(async (tx) => {
+      const enabled = await markEnabled(tx, endpoint);
+      if (enabled) await writeLane(tx, endpoint, freshLane);
+      return enabled;
+    }),
+  );
+}
+
+/** Posts to an endpoint no more, by its owner's wish. What it is owed is held. */
+export async function disableEndpoint(db: Database, endpoint: EndpointKey): Promise<void> {
+  await markDisabled(db, endpoint, "manual");
+  // What is left when we are stopped is held by the sweep.
+  await untilNone(() => holdDeliveries(db, endpoint, heldTogether));
+}
+
+/** @returns whether it was there, and how many deliveries were cancelled with it. */
+export async function removeEndpoint(
+  db: Database,
+  endpoint: EndpointKey,
+): Promise<{ isRemoved: boolean; cancelled: number }> {
+  const isRemoved = await db.transaction(async (tx) => {
+    await cancelReplaysOf(tx, endpoint);
+    return markDeleted(tx, endpoint);
+  });
+  if (!isRemoved) return { isRemoved, cancelled: 0 };
+  return { isRemoved, cancelled: await untilNone(() => cancelDeliveries(db, endpoint, heldTogether)) };
+}
+
+/** @returns the sum of what the steps did. */
+async function untilNone(step: () => Promise<number>): Promise<number> {
+  let sum = 0;
+  for (let count = await step(); count > 0; count = await step()) sum += count;
+  return sum;
+}
+
+/** So many deliveries are held at a time, for a transaction that stays short; the sweep holds the others. */
+export const heldTogether = 5_000;
+
+/**
+ * Disables an endpoint because of how it answers. What it is owed is held, and the other endpoints of the project that
+ * subscribe to it are told.
+ * @returns the lanes to wake; null when it was not enabled.
+ */
+export async function disableFailedEndpoint(
+  tx: Database,
+  clock: Clock,
+  endpoint: { project_id: string; id: string },
+  reason: "gone" | "failing",
+  failingSince: Date | null,
+): Promise<Lane[] | null> {
+  const disabled = await markDisabled(tx, endpoint, reason);
+  if (disabled === null) return null;
+  await holdDeliveries(tx, endpoint, heldTogether);
+  const disabledAt = disabled.disabled_at ?? clock.now();
+  const webhook = endpointDisabledWebhook(clock.newId(), disabled, reason, { failingSince, disabledAt });
+  return oweDeliveries(tx, endpoint.project_id, [webhook], endpoint.id);
+}
+
+/** Says so where operators look. */
+export function reportDisabled(
+  { log, metrics }: { log: Logger; metrics: Metrics },
+  endpointId: string,
+  reason: "gone" | "failing",
+): void {
+  metrics.countDisabled(reason);
+  log.warn({ endpoint_id: endpointId, reason }, "webhook endpoint disabled");
+}
