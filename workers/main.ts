@@ -1,7 +1,7 @@
 import { pause } from "../src/clock.ts";
 import type { Context } from "../src/context.ts";
+import { eraseStep } from "../src/erasure/erase-person.ts";
 import { errorText } from "../src/logger.ts";
-import { eraseStep } from "../src/people/erase-person.ts";
 import { wakeLanes } from "../src/webhooks/owe-deliveries.ts";
 import { replayStep } from "../src/webhooks/redelivery/redeliver.ts";
 import { applyBatch } from "./apply-batch.ts";

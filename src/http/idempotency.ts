@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { exactJson } from "../domain/exact-json.ts";
-import type { Guard, TrackedEvent } from "../people/track-events.ts";
+import type { Guard, TrackedEvent } from "../events/track-events.ts";
 import type { Database } from "../storage/database.ts";
 import { findAnswer, type KeyedRequest, keepAnswer, takeKey } from "../storage/idempotency-keys.ts";
 import { ApiError } from "./errors.ts";

@@ -1,7 +1,7 @@
 import { pause } from "../clock.ts";
 import type { StoreContext } from "../context.ts";
+import { countOpenErasures } from "../erasure/erasures.sql.ts";
 import { packageVersion } from "../package-info.ts";
-import { countOpenErasures } from "../storage/erasures.ts";
 import {
   endRebuilds,
   findInterrupted,

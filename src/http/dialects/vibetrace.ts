@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { uuidOrNull } from "../../domain/computed-id.ts";
-import { trackEvents, trackOpen } from "../../people/track-events.ts";
+import { trackEvents, trackOpen } from "../../events/track-events.ts";
 import { findRecipient, type Recipient } from "../../storage/recipients.ts";
 import type { ApiContext } from "../api-context.ts";
 import { ApiError, type ErrorShape, parseInput } from "../errors.ts";

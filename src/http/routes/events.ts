@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { uuidOrNull } from "../../domain/computed-id.ts";
 import { orderIdOf } from "../../domain/custom-event.ts";
-import { type EventToTrack, type Guard, type TrackedEvent, trackEvents } from "../../people/track-events.ts";
+import { type EventToTrack, type Guard, type TrackedEvent, trackEvents } from "../../events/track-events.ts";
 import {
   type CustomEventFilter,
   countCustomEvents,

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { isPseudonym } from "../../domain/erasure.ts";
-import { erasePerson } from "../../people/erase-person.ts";
+import { erasePerson } from "../../erasure/erase-person.ts";
 import { findRecipient } from "../../storage/recipients.ts";
 import type { ApiContext } from "../api-context.ts";
 import { ApiError } from "../errors.ts";

@@ -1,13 +1,13 @@
 import { z } from "zod";
 import { isTestAddress } from "../../domain/address.ts";
-import { liftSuppression, suppressByHand } from "../../people/suppression-list.ts";
+import { rememberEstimates } from "../../storage/totals.ts";
 import {
   countListed,
   type ListedSuppression,
   listSuppressions,
   type SuppressionFilter,
-} from "../../storage/suppression-list.ts";
-import { rememberEstimates } from "../../storage/totals.ts";
+} from "../../suppressions/suppression-list.sql.ts";
+import { liftSuppression, suppressByHand } from "../../suppressions/suppression-list.ts";
 import type { ApiContext } from "../api-context.ts";
 import { csvOf, csvQuery } from "../csv.ts";
 import { ApiError } from "../errors.ts";

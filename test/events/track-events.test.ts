@@ -2,7 +2,7 @@ import { randomBytes, randomUUID } from "node:crypto";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { systemClock } from "../../src/clock.ts";
 import { timeOfId } from "../../src/domain/computed-id.ts";
-import { type EventToTrack, type TrackContext, trackEvents } from "../../src/people/track-events.ts";
+import { type EventToTrack, type TrackContext, trackEvents } from "../../src/events/track-events.ts";
 import type { DeliverJob } from "../../src/queue/jobs.ts";
 import { type Database, type DatabasePool, openDatabase } from "../../src/storage/database.ts";
 import { partitionsOf } from "../../src/storage/partitions.ts";

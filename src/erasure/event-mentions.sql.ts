@@ -1,6 +1,6 @@
 import { type ErasedPerson, impersonalDetail } from "../domain/erasure.ts";
-import type { Database } from "./database.ts";
-import { impersonalPart } from "./erasures.ts";
+import type { Database } from "../storage/database.ts";
+import { impersonalPart } from "./erasures.sql.ts";
 
 /** Where a walk over the events of a project stands. */
 export type EventPlace = { owner_id: string; time: string; id: string };

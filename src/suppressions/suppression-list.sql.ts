@@ -1,9 +1,9 @@
 import type { Cursor } from "../domain/cursor.ts";
 import type { SuppressionReason } from "../domain/mail/suppression.ts";
-import { type Columns, columnList, rowSource } from "./columns.ts";
-import { type Conditions, conditions } from "./conditions.ts";
-import type { Database } from "./database.ts";
-import { countRows, type Total } from "./totals.ts";
+import { type Columns, columnList, rowSource } from "../storage/columns.ts";
+import { type Conditions, conditions } from "../storage/conditions.ts";
+import type { Database } from "../storage/database.ts";
+import { countRows, type Total } from "../storage/totals.ts";
 
 /** Why an address is on the list: an event, or somebody put it there. */
 export type ListedReason = SuppressionReason | "manual";

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { eraseStep } from "../../src/people/erase-person.ts";
+import { eraseStep } from "../../src/erasure/erase-person.ts";
 import { openRebuild, runRebuild } from "../../src/rebuild/rebuild.ts";
 import { storeBatch } from "../../src/storage/journal.ts";
 import { applyBatch } from "../../workers/apply-batch.ts";

@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { confirmOrders } from "../../src/storage/orders.ts";
+import { confirmOrders } from "../../src/events/custom-events.sql.ts";
 import { type TestDatabase, testDatabase } from "../support/database.ts";
 import { until } from "../support/wait.ts";
 

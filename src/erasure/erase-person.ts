@@ -2,6 +2,9 @@ import type { Clock } from "../clock.ts";
 import { type ErasedPerson, erasedNotification, erasedWebhook, pseudonymOf } from "../domain/erasure.ts";
 import type { Database } from "../storage/database.ts";
 import { retryConflicts } from "../storage/database-errors.ts";
+import type { AcceptedNotification } from "../storage/journal.ts";
+import { firstPlace, type JournalPlace, placeAfter, walkFrom, walkJournal } from "../storage/journal-walk.ts";
+import { journalDays } from "../storage/partitions.ts";
 import {
   type DeliveryBody,
   type ErasedRows,
@@ -17,11 +20,8 @@ import {
   takeErasure,
   waitingDeliveries,
   walkDeliveries,
-} from "../storage/erasures.ts";
-import { type EventPlace, eraseMentions } from "../storage/event-mentions.ts";
-import type { AcceptedNotification } from "../storage/journal.ts";
-import { firstPlace, type JournalPlace, placeAfter, walkFrom, walkJournal } from "../storage/journal-walk.ts";
-import { journalDays } from "../storage/partitions.ts";
+} from "./erasures.sql.ts";
+import { type EventPlace, eraseMentions } from "./event-mentions.sql.ts";
 
 export type ErasedFromRows = ErasedRows & { cancelledWebhooks: number };
 

@@ -14,14 +14,12 @@ import { trackedWebhook } from "../domain/webhooks/event.ts";
 import type { Lane } from "../domain/webhooks/owed.ts";
 import type { Logger } from "../logger.ts";
 import type { Queues } from "../queue/queues.ts";
-import { eventInWindow, insertCustomEvents } from "../storage/custom-events.ts";
 import type { Database } from "../storage/database.ts";
-import { confirmOrders } from "../storage/orders.ts";
 import { inPartitions, type Partitions } from "../storage/partitions.ts";
 import { projectRules } from "../storage/projects.ts";
-import { mergeAttributes } from "../storage/recipient-attributes.ts";
 import { findOrMakeRecipients, type RecipientRow } from "../storage/recipients.ts";
 import { oweDeliveries, wakeLanes } from "../webhooks/owe-deliveries.ts";
+import { confirmOrders, eventInWindow, insertCustomEvents, mergeAttributes } from "./custom-events.sql.ts";
 
 export type TrackContext = {
   db: Database;

@@ -1,7 +1,7 @@
 import { type ErasedPerson, impersonalDetail } from "../domain/erasure.ts";
-import { type Columns, rowSource } from "./columns.ts";
-import type { Database } from "./database.ts";
-import type { AcceptedNotification } from "./journal.ts";
+import { type Columns, rowSource } from "../storage/columns.ts";
+import type { Database } from "../storage/database.ts";
+import type { AcceptedNotification } from "../storage/journal.ts";
 
 export type Erasure = ErasedPerson & {
   project_id: string;
