@@ -11,7 +11,7 @@ import {
   expiredJournalDays,
   returnPass,
   takePass,
-} from "../src/storage/retention.ts";
+} from "./retention.sql.ts";
 
 type RetainContext = Pick<Context, "db" | "clock" | "config" | "log">;
 

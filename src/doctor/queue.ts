@@ -1,6 +1,6 @@
 import { firstIdAt } from "../domain/computed-id.ts";
 import { errorText } from "../logger.ts";
-import { type RedisHealth, redisHealth } from "../queue/redis-health.ts";
+import { type RedisHealth, redisHealth } from "../queue/redis.ts";
 import type { Database } from "../storage/database.ts";
 import { type Backlog, batchBacklog, waitingWakeUps } from "../storage/health.ts";
 import { fail, type Observation, ok, warn } from "./finding.ts";

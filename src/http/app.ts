@@ -1,6 +1,6 @@
 import express, { type Express } from "express";
+import { countInDatabase } from "../queue/request-windows.sql.ts";
 import { findApiKeys } from "../storage/api-keys.ts";
-import { countInDatabase } from "../storage/request-windows.ts";
 import type { ApiContext } from "./api-context.ts";
 import { createAuthenticate } from "./auth.ts";
 import { emailitRoutes } from "./dialects/emailit.ts";

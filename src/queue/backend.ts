@@ -4,8 +4,8 @@ import { within } from "../clock.ts";
 import type { CountRequests } from "../domain/request-window.ts";
 import { poolSettings } from "../storage/connection.ts";
 import { keyPrefix } from "./jobs.ts";
-import { lastingPostgresBackend } from "./postgres-backend.ts";
-import { countInRedis } from "./request-windows.ts";
+import { lastingPostgresBackend } from "./postgres.ts";
+import { countInRedis } from "./redis.ts";
 
 export type QueueConnection =
   | { kind: "postgres"; url: string }

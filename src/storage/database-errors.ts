@@ -1,5 +1,5 @@
 import pg from "pg";
-import { SilentServerError } from "./silence.ts";
+import { SilentServerError } from "./database.ts";
 
 /** No connection could be had; the cause says why. */
 export class UnreachableError extends Error {

@@ -4,7 +4,7 @@ import {
   secondsUntilMore,
   windowSeconds,
 } from "../domain/request-window.ts";
-import type { Database } from "./database.ts";
+import type { Database } from "../storage/database.ts";
 
 const currentSecond = "floor(extract(epoch from clock_timestamp()))::bigint";
 

@@ -1,7 +1,7 @@
-import { firstIdAt } from "../domain/computed-id.ts";
-import type { Database } from "./database.ts";
-import { sqlState } from "./database-errors.ts";
-import { journalDays, partitionOfDay } from "./partitions.ts";
+import { firstIdAt } from "../src/domain/computed-id.ts";
+import type { Database } from "../src/storage/database.ts";
+import { sqlState } from "../src/storage/database-errors.ts";
+import { journalDays, partitionOfDay } from "../src/storage/partitions.ts";
 
 /**
  * Takes a pass that is due, for this process alone.
