@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { print, table } from "../src/cli/command.ts";
 import { encodeCursor } from "../src/domain/cursor.ts";
-import { listActivity } from "../src/storage/activity-queries.ts";
+import { listActivity } from "../src/http/routes/activity.sql.ts";
 import type { Database } from "../src/storage/database.ts";
 import type { ApiClient } from "./api-client.ts";
 import type { Mailing } from "./emails.ts";

@@ -1,5 +1,5 @@
 import { print, table } from "../src/cli/command.ts";
-import { listActivity } from "../src/storage/activity-queries.ts";
+import { listActivity } from "../src/http/routes/activity.sql.ts";
 import type { Database } from "../src/storage/database.ts";
 import type { ApiClient } from "./api-client.ts";
 import type { Mailing } from "./emails.ts";

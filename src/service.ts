@@ -4,7 +4,7 @@ import type { Context } from "./context.ts";
 import { apiKeyHash, apiKeyPrefix } from "./domain/api-key.ts";
 import { queueOf } from "./domain/arn.ts";
 import { rawTokenSource } from "./domain/mail/raw-notification.ts";
-import { startFront, startHealth } from "./front.ts";
+import { startFront, startHealth } from "./http/server.ts";
 import { type Intake, openIntake } from "./receive/intake.ts";
 import { consumeQueue, type SqsConsumer } from "./receive/sqs-consumer.ts";
 import { insertApiKey } from "./storage/api-keys.ts";

@@ -1,14 +1,15 @@
+import type { RequestHandler } from "express";
 import express, { type Express } from "express";
+import { type Metrics, measureRequest } from "../metrics.ts";
 import { countInDatabase } from "../queue/request-windows.sql.ts";
 import { findApiKeys } from "../storage/api-keys.ts";
 import type { ApiContext } from "./api-context.ts";
 import { createAuthenticate } from "./auth.ts";
-import { emailitRoutes } from "./dialects/emailit.ts";
-import { smartcqRoutes } from "./dialects/smartcq.ts";
-import { vibetraceRoutes } from "./dialects/vibetrace.ts";
-import { registerDocumentation } from "./documentation.ts";
+import { emailitRoutes } from "./dialects/emailit/events.ts";
+import { smartcqRoutes } from "./dialects/smartcq/sends.ts";
+import { vibetraceRoutes } from "./dialects/vibetrace/events.ts";
+import { registerDocumentation, registerWelcome } from "./documentation.ts";
 import { errorHandler, notFound } from "./errors.ts";
-import { measureRequests } from "./measure-requests.ts";
 import { createRateLimit } from "./rate-limit.ts";
 import { type AnyRoute, type Gate, vocabularyOf } from "./route.ts";
 import { activityRoutes } from "./routes/activity.ts";
@@ -22,7 +23,6 @@ import { replayRoutes } from "./routes/replays.ts";
 import { suppressionRoutes } from "./routes/suppressions.ts";
 import { webhookActionRoutes } from "./routes/webhook-actions.ts";
 import { webhookRoutes } from "./routes/webhooks.ts";
-import { registerWelcome } from "./welcome.ts";
 
 /** The API, and metrics where they have no port of their own. `POST /ingest/sns` is answered before it, see `front.ts`, and so is X-Request-Id set. */
 export function createApp(api: ApiContext): Express {
@@ -82,4 +82,14 @@ function routesOf(api: ApiContext): AnyRoute[] {
     ...emailitRoutes(api),
     ...vibetraceRoutes(api),
   ];
+}
+
+/** Measures every request, under the route as it is registered; those that no route takes are `none`. */
+export function measureRequests(metrics: Pick<Metrics, "observeRequest">): RequestHandler {
+  return (request, response, next) => {
+    // Express sets it when a route takes the request.
+    const route = () => (typeof request.route?.path === "string" ? request.route.path : "none");
+    measureRequest(metrics, request.method, route, response);
+    next();
+  };
 }

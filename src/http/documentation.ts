@@ -1,6 +1,6 @@
 import { fileURLToPath } from "node:url";
 import type { Express } from "express";
-import { packageRoot } from "../package-info.ts";
+import { packageRoot, packageVersion } from "../package-info.ts";
 import { openApiDocument } from "./openapi.ts";
 import type { AnyRoute } from "./route.ts";
 
@@ -8,7 +8,7 @@ import type { AnyRoute } from "./route.ts";
 const contentSecurityPolicy =
   "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; frame-ancestors 'none'";
 
-const page = `<!doctype html>
+const viewerPage = `<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
@@ -49,7 +49,7 @@ export function registerDocumentation(app: Express, routes: readonly AnyRoute[])
   app.get("/docs", (request, response) => {
     // The page's own links are relative, so that it works below a proxy's prefix.
     if (request.path.endsWith("/")) return response.redirect(308, "../docs");
-    response.set("content-security-policy", contentSecurityPolicy).type("html").send(page);
+    response.set("content-security-policy", contentSecurityPolicy).type("html").send(viewerPage);
   });
   app.get("/docs/start.js", (_request, response) => {
     response.type("js").send(startScript);
@@ -59,4 +59,37 @@ export function registerDocumentation(app: Express, routes: readonly AnyRoute[])
       response.sendFile(asset, { root, cacheControl: false, headers: cachedForADay }),
     );
   }
+}
+
+const description =
+  "Amazon SES events in, signed webhooks out, and a REST API over everything that happened.";
+
+/** Its links are relative, so that it works below a proxy's prefix. */
+const welcomePage = `<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>Fanmail</title>
+<h1>Fanmail ${packageVersion}</h1>
+<p>${description}</p>
+<ul>
+<li><a href="docs">API documentation</a></li>
+<li><a href="openapi.json">OpenAPI document</a></li>
+</ul>
+</html>
+`;
+const welcome = {
+  name: "Fanmail",
+  version: packageVersion,
+  description,
+  docs: "/docs",
+  openapi: "/openapi.json",
+};
+
+/** `/`: what answers here, and where to read on: a page for browsers, JSON for programs. */
+export function registerWelcome(app: Express): void {
+  app.get("/", (request, response) => {
+    if (request.accepts(["json", "html"]) === "html") response.type("html").send(welcomePage);
+    else response.json(welcome);
+  });
 }

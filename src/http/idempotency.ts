@@ -2,9 +2,9 @@ import { createHash } from "node:crypto";
 import { exactJson } from "../domain/exact-json.ts";
 import type { Guard, TrackedEvent } from "../events/track-events.ts";
 import type { Database } from "../storage/database.ts";
-import { findAnswer, type KeyedRequest, keepAnswer, takeKey } from "../storage/idempotency-keys.ts";
 import { ApiError } from "./errors.ts";
 import { storableText } from "./fields.ts";
+import { findAnswer, type KeyedRequest, keepAnswer, takeKey } from "./idempotency-keys.sql.ts";
 
 /** The request headers of a route that can be repeated safely. */
 export const idempotencyHeaders = {

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { packageVersion } from "../package-info.ts";
 import type { ErrorShape } from "./errors.ts";
-import { defaultMaxBodyBytes } from "./read-json.ts";
+import { defaultMaxBodyBytes } from "./read-request.ts";
 import type { RouteDescription } from "./route.ts";
 
 /** JSON as it is in a document of OpenAPI 3.1. */

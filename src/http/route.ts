@@ -7,8 +7,7 @@ import type { Scope } from "../domain/api-key.ts";
 import { exactJson } from "../domain/exact-json.ts";
 import type { Authenticate, Caller } from "./auth.ts";
 import { type ErrorShape, nativeErrors, parseInput, useErrorShape } from "./errors.ts";
-import { addToQuery, type Query, readQuery } from "./query.ts";
-import { readJson, readQueryBody, refuseBody } from "./read-json.ts";
+import { addToQuery, type Query, readJson, readQuery, readQueryBody, refuseBody } from "./read-request.ts";
 import { assertNoMisspelling, assertUnderstood, type Vocabulary } from "./understood-names.ts";
 
 /** What a handler is given: all of it checked. */

@@ -3,7 +3,7 @@ import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
-import { type Front, startFront } from "../../src/front.ts";
+import { type Front, startFront } from "../../src/http/server.ts";
 import type { Logger } from "../../src/logger.ts";
 import { type Intake, openIntake } from "../../src/receive/intake.ts";
 import { counted, readMetrics } from "../observability/read-metrics.ts";

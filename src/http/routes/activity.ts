@@ -3,13 +3,6 @@ import { uuidOrNull } from "../../domain/computed-id.ts";
 import { type ApiStatus, apiStatus, apiStatuses, storedStatuses } from "../../domain/mail/activity-status.ts";
 import { activityName } from "../../domain/mail/event-names.ts";
 import { timeOf } from "../../domain/mail/same-feedback.ts";
-import {
-  type ActivityFilter,
-  countActivity,
-  findActivity,
-  listActivity,
-  type ReadActivity,
-} from "../../storage/activity-queries.ts";
 import type { Database } from "../../storage/database.ts";
 import { eventsOfActivity, type StoredEvent } from "../../storage/events.ts";
 import { rememberEstimates } from "../../storage/totals.ts";
@@ -18,8 +11,15 @@ import { csvOf, csvQuery } from "../csv.ts";
 import { ApiError } from "../errors.ts";
 import { domainName, pathText, queriedAddress, tenantName, time, untilTime, uuid } from "../fields.ts";
 import { Pagination, pageAnswer, pageOf, pagingQuery, placeOfNewest } from "../paging.ts";
-import { eventDetailFields, presentDetail } from "../presented-event.ts";
 import { type AnyRoute, defineCsvRoute, defineRoute } from "../route.ts";
+import {
+  type ActivityFilter,
+  countActivity,
+  findActivity,
+  listActivity,
+  type ReadActivity,
+} from "./activity.sql.ts";
+import { eventDetailFields, presentDetail } from "./event-view.ts";
 
 const timestamp = z.string().nullable();
 const text = z.string().nullable();

@@ -1,8 +1,8 @@
 import { z } from "zod";
-import { type DomainStats, domainStats } from "../../storage/domain-stats.ts";
 import type { ApiContext } from "../api-context.ts";
 import { tenantName, time, untilTime } from "../fields.ts";
 import { type AnyRoute, defineRoute } from "../route.ts";
+import { type DomainStats, domainStats } from "./domain-stats.sql.ts";
 
 const usualDays = 30;
 const dayMs = 86_400_000;

@@ -2,12 +2,6 @@ import { z } from "zod";
 import { uuidOrNull } from "../../domain/computed-id.ts";
 import { orderIdOf } from "../../domain/custom-event.ts";
 import { type EventToTrack, type Guard, type TrackedEvent, trackEvents } from "../../events/track-events.ts";
-import {
-  type CustomEventFilter,
-  countCustomEvents,
-  findEvent,
-  listCustomEvents,
-} from "../../storage/event-queries.ts";
 import { rememberEstimates } from "../../storage/totals.ts";
 import type { ApiContext } from "../api-context.ts";
 import { ApiError } from "../errors.ts";
@@ -25,8 +19,9 @@ import {
 } from "../fields.ts";
 import { answerOnce, idempotencyHeaders } from "../idempotency.ts";
 import { Pagination, pageAnswer, pageOf, pagingQuery } from "../paging.ts";
-import { CustomEvent, EmailEvent, presentCustomEvent, presentEmailEvent } from "../presented-event.ts";
 import { type AnyRoute, defineRoute, type Input } from "../route.ts";
+import { CustomEvent, EmailEvent, presentCustomEvent, presentEmailEvent } from "./event-view.ts";
+import { type CustomEventFilter, countCustomEvents, findEvent, listCustomEvents } from "./events.sql.ts";
 
 const maxEvents = 1_000;
 const maxOrderIdLength = 255;

@@ -1,7 +1,14 @@
 import type { Express, Request } from "express";
+import { Gauge, Registry } from "prom-client";
+import { within } from "../../clock.ts";
+import { isSilent, silentSeconds } from "../../domain/topic-silence.ts";
+import { errorText, type Logger } from "../../logger.ts";
+import type { Database } from "../../storage/database.ts";
+import { journalTotals } from "../../storage/journal.ts";
+import { type HeardTopic, listHeardTopics } from "../../storage/topics.ts";
+import { endpointTotals, laneTotals } from "../../storage/webhooks/delivery-queries.ts";
 import type { ApiContext } from "../api-context.ts";
 import { ApiError } from "../errors.ts";
-import { storedMetrics } from "../stored-metrics.ts";
 
 /**
  * `/metrics` for Prometheus: what this process counted, and what the database says about all. They name accounts and
@@ -39,4 +46,92 @@ function isFromThisMachine({ socket, headers, httpVersion }: Request): boolean {
   const peer = socket.remoteAddress?.replace(/^::ffff:/, "") ?? "";
   if (peer !== "::1" && !peer.startsWith("127.")) return false;
   return httpVersion !== "1.0" && forwardingHeaders.every((name) => headers[name] === undefined);
+}
+
+/** Prometheus waits for 10 s unless told otherwise, and what this process counts is to be answered in any case. */
+const readWithinMs = 5_000;
+
+/**
+ * What the database says, in Prometheus' text format. While it cannot be read only `fanmail_database_up 0` is told: a gauge
+ * of before would be a lie.
+ */
+export async function storedMetrics(db: Database, log: Logger): Promise<string> {
+  const registry = new Registry();
+  const up = gauge(registry, "fanmail_database_up", "Whether this process reaches its database");
+  try {
+    const totals = await within(readWithinMs, readTotals(db), `No answer in ${readWithinMs} ms`);
+    up.set(1);
+    setGauges(registry, totals);
+  } catch (error) {
+    up.set(0);
+    log.warn({ cause: errorText(error) }, "metrics of the database not read");
+  }
+  return registry.metrics();
+}
+
+type Totals = Awaited<ReturnType<typeof readTotals>>;
+
+/** One after the other: who looks at metrics is to take no connections from those who work. */
+async function readTotals(db: Database) {
+  return {
+    journal: await journalTotals(db),
+    lanes: await laneTotals(db),
+    endpoints: await endpointTotals(db),
+    topics: await listHeardTopics(db),
+  };
+}
+
+function setGauges(registry: Registry, { journal, lanes, endpoints, topics }: Totals): void {
+  const single: [name: string, help: string, value: number][] = [
+    ["fanmail_batches_waiting", "Batches that are not applied yet", journal.batches_waiting],
+    [
+      "fanmail_oldest_batch_seconds",
+      "For how long the oldest of them has been waiting",
+      journal.oldest_seconds,
+    ],
+    [
+      "fanmail_quarantined_notifications",
+      "Notifications quarantined in the last seven days",
+      journal.quarantined,
+    ],
+    [
+      "fanmail_webhook_deliveries_due",
+      "Webhook deliveries that are due, over all enabled endpoints",
+      lanes.due,
+    ],
+    ["fanmail_webhook_deliveries_in_flight", "Webhook deliveries that are being posted", lanes.in_flight],
+    [
+      "fanmail_webhook_oldest_due_seconds",
+      "For how long the oldest delivery has been due",
+      lanes.oldest_due_seconds,
+    ],
+  ];
+  for (const [name, help, value] of single) gauge(registry, name, help).set(value);
+  const states = gauge(registry, "fanmail_webhook_endpoints", "Webhook endpoints", ["state"]);
+  for (const [state, count] of Object.entries(endpoints)) states.set({ state }, count);
+  setTopicGauges(registry, topics);
+}
+
+function setTopicGauges(registry: Registry, topics: readonly HeardTopic[]): void {
+  const last = gauge(
+    registry,
+    "fanmail_topic_last_notification_seconds",
+    "How long ago something new came from a topic",
+    ["topic"],
+  );
+  const silent = gauge(
+    registry,
+    "fanmail_topic_silent",
+    "1: a topic says nothing for longer than it is used to",
+    ["topic"],
+  );
+  for (const { arn: topic, now, ...hearing } of topics) {
+    const seconds = silentSeconds(hearing, now);
+    if (seconds !== null) last.set({ topic }, seconds);
+    silent.set({ topic }, isSilent(hearing, now) ? 1 : 0);
+  }
+}
+
+function gauge(registry: Registry, name: string, help: string, labelNames: string[] = []): Gauge {
+  return new Gauge({ name, help, labelNames, registers: [registry] });
 }

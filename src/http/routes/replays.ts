@@ -16,8 +16,7 @@ import { ApiError } from "../errors.ts";
 import { defaulted, optional, pathText, time, untilTime } from "../fields.ts";
 import { Pagination, pageAnswer, pageOf, pagingQuery, placeOfNewest } from "../paging.ts";
 import { type AnyRoute, defineRoute } from "../route.ts";
-import { eventTypes, ratePerSecond } from "./webhook-fields.ts";
-import { endpointOf, noSuchEndpoint } from "./webhook-view.ts";
+import { endpointOf, eventTypes, noSuchEndpoint, ratePerSecond } from "./webhook-view.ts";
 
 const tag = "Webhooks";
 const byId = z.object({ id: pathText });

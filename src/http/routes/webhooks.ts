@@ -9,8 +9,17 @@ import { ApiError } from "../errors.ts";
 import { optional, pathText } from "../fields.ts";
 import { Pagination, pageAnswer, pageOf, pagingQuery, placeOfNewest } from "../paging.ts";
 import { type AnyRoute, defineRoute } from "../route.ts";
-import { endpointSettings, endpointUrl, settingsOf } from "./webhook-fields.ts";
-import { endpointOf, Health, noSuchEndpoint, present, presentHealth, Webhook } from "./webhook-view.ts";
+import {
+  endpointOf,
+  endpointSettings,
+  endpointUrl,
+  Health,
+  noSuchEndpoint,
+  present,
+  presentHealth,
+  settingsOf,
+  Webhook,
+} from "./webhook-view.ts";
 
 const tag = "Webhooks";
 const maxBodyBytes = 128 * 1024;

@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { shortId } from "../../src/domain/short-id.ts";
-import { type TestDatabase, testDatabase } from "../support/database.ts";
-import { startTestService, type TestService } from "../support/service.ts";
-import { sesEvent } from "../support/ses.ts";
-import { ask, feed, newKey } from "./api.ts";
+import { shortId } from "../../../src/http/dialects/emailit/short-id.ts";
+import { type TestDatabase, testDatabase } from "../../support/database.ts";
+import { startTestService, type TestService } from "../../support/service.ts";
+import { sesEvent } from "../../support/ses.ts";
+import { ask, feed, newKey } from "../api.ts";
 
 let database: TestDatabase;
 let service: TestService;

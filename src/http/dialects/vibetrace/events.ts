@@ -1,12 +1,12 @@
 import { z } from "zod";
-import { uuidOrNull } from "../../domain/computed-id.ts";
-import { trackEvents, trackOpen } from "../../events/track-events.ts";
-import { findRecipient, type Recipient } from "../../storage/recipients.ts";
-import type { ApiContext } from "../api-context.ts";
-import { ApiError, type ErrorShape, parseInput } from "../errors.ts";
-import { eventProperties } from "../event-properties.ts";
-import { addressOrNull, defaulted, emailAddress, optional, pathText, storableText } from "../fields.ts";
-import { type AnyRoute, defineRoute } from "../route.ts";
+import { uuidOrNull } from "../../../domain/computed-id.ts";
+import { trackEvents, trackOpen } from "../../../events/track-events.ts";
+import { findRecipient, type Recipient } from "../../../storage/recipients.ts";
+import type { ApiContext } from "../../api-context.ts";
+import { ApiError, type ErrorShape, parseInput } from "../../errors.ts";
+import { eventProperties } from "../../event-properties.ts";
+import { addressOrNull, defaulted, emailAddress, optional, pathText, storableText } from "../../fields.ts";
+import { type AnyRoute, defineRoute } from "../../route.ts";
 
 const eventTypes = [
   "update",

@@ -1,7 +1,7 @@
-import type { SendCondition } from "../domain/send-status.ts";
-import type { ActivityRow } from "./activity.ts";
-import { type Conditions, conditions } from "./conditions.ts";
-import type { Database } from "./database.ts";
+import type { ActivityRow } from "../../../storage/activity.ts";
+import { type Conditions, conditions } from "../../../storage/conditions.ts";
+import type { Database } from "../../../storage/database.ts";
+import type { SendCondition } from "./send-status.ts";
 
 /** An activity as a poller reads it. */
 export type Send = Pick<

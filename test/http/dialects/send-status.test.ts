@@ -1,5 +1,9 @@
 import { describe, expect, test } from "vitest";
-import { activitiesOfSendStatus, sendStatus, sendStatuses } from "../../src/domain/send-status.ts";
+import {
+  activitiesOfSendStatus,
+  sendStatus,
+  sendStatuses,
+} from "../../../src/http/dialects/smartcq/send-status.ts";
 
 const at = new Date("2026-11-20T10:00:00Z");
 const stored = [

@@ -1,6 +1,6 @@
 import type { IncomingMessage, Server, ServerOptions, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
-import { descriptorLimit } from "./descriptors.ts";
+import { descriptorLimit } from "../descriptors.ts";
 
 /**
  * From accept, or from a request's first byte, to the last byte of its body. SNS waits for 15 s from its first byte to

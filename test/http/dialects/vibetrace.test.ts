@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { type TestDatabase, testDatabase } from "../support/database.ts";
-import { startTestService, type TestService } from "../support/service.ts";
-import { ask, newKey } from "./api.ts";
+import { type TestDatabase, testDatabase } from "../../support/database.ts";
+import { startTestService, type TestService } from "../../support/service.ts";
+import { ask, newKey } from "../api.ts";
 
 let database: TestDatabase;
 let service: TestService;

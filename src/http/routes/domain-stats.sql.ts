@@ -1,4 +1,4 @@
-import type { Database } from "./database.ts";
+import type { Database } from "../../storage/database.ts";
 
 /** What became of the emails of a sender's domain. */
 export type DomainStats = {

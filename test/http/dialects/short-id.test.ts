@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { computedId, timeOfId } from "../../src/domain/computed-id.ts";
-import { shortId, timeOfShortId } from "../../src/domain/short-id.ts";
+import { computedId, timeOfId } from "../../../src/domain/computed-id.ts";
+import { shortId, timeOfShortId } from "../../../src/http/dialects/emailit/short-id.ts";
 
 test("a short id has 16 letters and digits, and holds the time", () => {
   fc.assert(

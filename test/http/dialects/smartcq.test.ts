@@ -1,11 +1,11 @@
 import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { defaultProjectId } from "../../src/storage/projects.ts";
-import { type TestDatabase, testDatabase } from "../support/database.ts";
-import { startTestService, type TestService } from "../support/service.ts";
-import { sesEvent } from "../support/ses.ts";
-import { until } from "../support/wait.ts";
-import { ask, feed, newKey, seed } from "./api.ts";
+import { defaultProjectId } from "../../../src/storage/projects.ts";
+import { type TestDatabase, testDatabase } from "../../support/database.ts";
+import { startTestService, type TestService } from "../../support/service.ts";
+import { sesEvent } from "../../support/ses.ts";
+import { until } from "../../support/wait.ts";
+import { ask, feed, newKey, seed } from "../api.ts";
 
 let database: TestDatabase;
 let service: TestService;

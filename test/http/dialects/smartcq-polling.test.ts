@@ -1,11 +1,11 @@
 import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { type DatabasePool, openDatabase } from "../../src/storage/database.ts";
-import { partitionsOf } from "../../src/storage/partitions.ts";
-import { defaultProjectId } from "../../src/storage/projects.ts";
-import { type TestDatabase, testDatabase } from "../support/database.ts";
-import { startTestService, type TestService } from "../support/service.ts";
+import { type DatabasePool, openDatabase } from "../../../src/storage/database.ts";
+import { partitionsOf } from "../../../src/storage/partitions.ts";
+import { defaultProjectId } from "../../../src/storage/projects.ts";
+import { type TestDatabase, testDatabase } from "../../support/database.ts";
+import { startTestService, type TestService } from "../../support/service.ts";
 
 let database: TestDatabase;
 let service: TestService;

@@ -1,11 +1,11 @@
 import { z } from "zod";
-import { reasonsOf } from "../domain/mail/event-detail.ts";
-import { activityName } from "../domain/mail/event-names.ts";
-import { explain } from "../domain/mail/explanation.ts";
-import { signOfToday } from "../domain/mail/machine-traffic.ts";
-import { timeOf } from "../domain/mail/same-feedback.ts";
-import type { ReadCustomEvent, ReadEmailEvent } from "../storage/event-queries.ts";
-import type { StoredEvent } from "../storage/events.ts";
+import { reasonsOf } from "../../domain/mail/event-detail.ts";
+import { activityName } from "../../domain/mail/event-names.ts";
+import { explain } from "../../domain/mail/explanation.ts";
+import { signOfToday } from "../../domain/mail/machine-traffic.ts";
+import { timeOf } from "../../domain/mail/same-feedback.ts";
+import type { StoredEvent } from "../../storage/events.ts";
+import type { ReadCustomEvent, ReadEmailEvent } from "./events.sql.ts";
 
 const text = z.string().nullable();
 

@@ -1,4 +1,4 @@
-import type { ActivityState } from "./mail/activity.ts";
+import type { ActivityState } from "../../../domain/mail/activity.ts";
 
 /**
  * How far a send has come in the words of SmartCQ: one status in which opens and clicks have their rank. Lowest first.

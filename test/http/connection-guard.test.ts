@@ -2,12 +2,12 @@ import { once } from "node:events";
 import { createServer, type RequestListener, type Server } from "node:http";
 import { type AddressInfo, connect, type Socket } from "node:net";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import { connectionLimit, guardConnections } from "../src/connections.ts";
-import { counted, readMetrics } from "./observability/read-metrics.ts";
-import { type TestDatabase, testDatabase } from "./support/database.ts";
-import { startTestService, type TestService } from "./support/service.ts";
-import { asMessage, sesEvent } from "./support/ses.ts";
-import { until } from "./support/wait.ts";
+import { connectionLimit, guardConnections } from "../../src/http/connection-guard.ts";
+import { counted, readMetrics } from "../observability/read-metrics.ts";
+import { type TestDatabase, testDatabase } from "../support/database.ts";
+import { startTestService, type TestService } from "../support/service.ts";
+import { asMessage, sesEvent } from "../support/ses.ts";
+import { until } from "../support/wait.ts";
 
 type Client = { socket: Socket; received: () => string; ended: Promise<void> };
 

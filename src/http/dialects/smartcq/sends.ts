@@ -1,15 +1,10 @@
 import { z } from "zod";
-import {
-  activitiesOfSendStatus,
-  type SendStatus,
-  sendStatus,
-  sendStatuses,
-} from "../../domain/send-status.ts";
-import { type Send, sendsByChange, sendsByCreation } from "../../storage/sends.ts";
-import type { ApiContext } from "../api-context.ts";
-import type { ErrorShape } from "../errors.ts";
-import { exactTime, uuid } from "../fields.ts";
-import { type AnyRoute, defineRoute } from "../route.ts";
+import type { ApiContext } from "../../api-context.ts";
+import type { ErrorShape } from "../../errors.ts";
+import { exactTime, uuid } from "../../fields.ts";
+import { type AnyRoute, defineRoute } from "../../route.ts";
+import { activitiesOfSendStatus, type SendStatus, sendStatus, sendStatuses } from "./send-status.ts";
+import { type Send, sendsByChange, sendsByCreation } from "./sends.sql.ts";
 
 const codes: Readonly<Record<number, string>> = {
   400: "invalid_request",

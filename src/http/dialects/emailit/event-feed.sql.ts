@@ -1,7 +1,7 @@
-import type { EventDetail } from "../domain/mail/event-detail.ts";
-import type { EmailEventType } from "../domain/mail/event-names.ts";
-import { conditions } from "./conditions.ts";
-import type { Database } from "./database.ts";
+import type { EventDetail } from "../../../domain/mail/event-detail.ts";
+import type { EmailEventType } from "../../../domain/mail/event-names.ts";
+import { conditions } from "../../../storage/conditions.ts";
+import type { Database } from "../../../storage/database.ts";
 
 /** An event of an email, or a custom one, with what it belongs to. */
 export type FedEvent = {

@@ -1,9 +1,9 @@
-import type { Cursor } from "../domain/cursor.ts";
-import type { ActivityStatus } from "../domain/mail/activity-status.ts";
-import type { ActivityRow } from "./activity.ts";
-import { type Conditions, conditions } from "./conditions.ts";
-import type { Database } from "./database.ts";
-import { countRows, type Total } from "./totals.ts";
+import type { Cursor } from "../../domain/cursor.ts";
+import type { ActivityStatus } from "../../domain/mail/activity-status.ts";
+import type { ActivityRow } from "../../storage/activity.ts";
+import { type Conditions, conditions } from "../../storage/conditions.ts";
+import type { Database } from "../../storage/database.ts";
+import { countRows, type Total } from "../../storage/totals.ts";
 
 /** An activity as it is read: what is shown of it, with the time of its first record. */
 export type ReadActivity = Omit<

@@ -1,4 +1,4 @@
-import type { Database } from "./database.ts";
+import type { Database } from "../storage/database.ts";
 
 /** A request that is to be answered once. */
 export type KeyedRequest = { project_id: string; key: string; request_sha256: Buffer };

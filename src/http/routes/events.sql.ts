@@ -1,10 +1,10 @@
-import { timeOfId } from "../domain/computed-id.ts";
-import type { Cursor } from "../domain/cursor.ts";
-import type { EventDetail } from "../domain/mail/event-detail.ts";
-import type { EmailEventType } from "../domain/mail/event-names.ts";
-import { type Conditions, conditions } from "./conditions.ts";
-import type { Database } from "./database.ts";
-import { countRows, type Total } from "./totals.ts";
+import { timeOfId } from "../../domain/computed-id.ts";
+import type { Cursor } from "../../domain/cursor.ts";
+import type { EventDetail } from "../../domain/mail/event-detail.ts";
+import type { EmailEventType } from "../../domain/mail/event-names.ts";
+import { type Conditions, conditions } from "../../storage/conditions.ts";
+import type { Database } from "../../storage/database.ts";
+import { countRows, type Total } from "../../storage/totals.ts";
 
 /** A custom event as it is read. */
 export type ReadCustomEvent = {

@@ -1,10 +1,10 @@
 import { createServer, type IncomingMessage, type RequestListener, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
-import { connectionLimit, deadlines, guardConnections } from "./connections.ts";
-import type { Context } from "./context.ts";
-import { createApp, createHealthApp } from "./http/app.ts";
-import { createReceiver, isIngest } from "./receive/http-receiver.ts";
-import type { Intake } from "./receive/intake.ts";
+import type { Context } from "../context.ts";
+import { createReceiver, isIngest } from "../receive/http-receiver.ts";
+import type { Intake } from "../receive/intake.ts";
+import { createApp, createHealthApp } from "./app.ts";
+import { connectionLimit, deadlines, guardConnections } from "./connection-guard.ts";
 
 /** The HTTP side of a process. */
 export type Front = {

@@ -1,13 +1,13 @@
 import { STATUS_CODES } from "node:http";
 import { z } from "zod";
-import { emailEventTypes, emailitName, typesOfEmailitName } from "../../domain/mail/event-names.ts";
-import { shortId, timeOfShortId } from "../../domain/short-id.ts";
-import { type FedEvent, type FeedFilter, feedEvents } from "../../storage/event-feed.ts";
-import type { ApiContext } from "../api-context.ts";
-import { ApiError, type ErrorShape } from "../errors.ts";
-import { pathText, storableText } from "../fields.ts";
-import { pageNumber, pageSize } from "../paging.ts";
-import { type AnyRoute, defineRoute } from "../route.ts";
+import { emailEventTypes, emailitName, typesOfEmailitName } from "../../../domain/mail/event-names.ts";
+import type { ApiContext } from "../../api-context.ts";
+import { ApiError, type ErrorShape } from "../../errors.ts";
+import { pathText, storableText } from "../../fields.ts";
+import { pageNumber, pageSize } from "../../paging.ts";
+import { type AnyRoute, defineRoute } from "../../route.ts";
+import { type FedEvent, type FeedFilter, feedEvents } from "./event-feed.sql.ts";
+import { shortId, timeOfShortId } from "./short-id.ts";
 
 const errorShape: ErrorShape = {
   name: "EmailitError",

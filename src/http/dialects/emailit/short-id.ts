@@ -1,4 +1,4 @@
-import { timeOfId, uuidOrNull } from "./computed-id.ts";
+import { timeOfId, uuidOrNull } from "../../../domain/computed-id.ts";
 
 /*
  * Emailit's ids have 16 characters. Ours of an event are made from its uuid so that the way back is cheap: they hold the
