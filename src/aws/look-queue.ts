@@ -1,7 +1,7 @@
 import { GetQueueAttributesCommand, GetQueueUrlCommand, type SQSClient } from "@aws-sdk/client-sqs";
 import { z } from "zod";
 import { jsonOrNull } from "../domain/json.ts";
-import { looked } from "./look-failure.ts";
+import { looked } from "./failure.ts";
 
 export type QueueLook = {
   /** Messages that wait, and that somebody has received and not yet deleted. SQS counts them roughly. */

@@ -4,8 +4,8 @@ import {
   GetConfigurationSetEventDestinationsCommand,
   type SESv2Client,
 } from "@aws-sdk/client-sesv2";
+import { LookError, looked } from "./failure.ts";
 import { listConfigurationSets, listGlobalEndpoints } from "./lists.ts";
-import { LookError, looked } from "./look-failure.ts";
 
 export type AccountLook = {
   isSending: boolean;

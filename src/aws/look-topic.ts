@@ -3,8 +3,8 @@ import {
   GetTopicAttributesCommand,
   type SNSClient,
 } from "@aws-sdk/client-sns";
+import { looked } from "./failure.ts";
 import { listSubscriptions, type Subscription } from "./lists.ts";
-import { looked } from "./look-failure.ts";
 
 export type TopicLook = {
   /** JSON text; empty when there is none. */

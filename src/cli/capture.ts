@@ -1,9 +1,13 @@
 import { randomBytes } from "node:crypto";
-import { fileTarget, outputTarget } from "../capture/capture-file.ts";
-import { type CaptureOptions, type CaptureSummary, captureJournal } from "../capture/capture-journal.ts";
-import { pseudonymsOf } from "../domain/pseudonym.ts";
-import type { PseudonymOptions } from "../domain/pseudonym-notification.ts";
 import { estimateJournal } from "../storage/journal-walk.ts";
+import { fileTarget, outputTarget } from "../tools/captures/capture-file.ts";
+import {
+  type CaptureOptions,
+  type CaptureSummary,
+  captureJournal,
+} from "../tools/captures/capture-journal.ts";
+import { pseudonymsOf } from "../tools/captures/pseudonym.ts";
+import type { PseudonymOptions } from "../tools/captures/pseudonym-notification.ts";
 import { type Command, print, readOptions, readTimeOption, UsageError } from "./command.ts";
 import { eventTypeNames, readEventTypes } from "./event-types.ts";
 import { progressBar } from "./progress.ts";

@@ -3,14 +3,22 @@ import { systemClock } from "../clock.ts";
 import { type Config, ConfigError } from "../config.ts";
 import { databaseName } from "../context.ts";
 import { hasEncryptionKeys, readEncryptionKeys } from "../data-dir.ts";
-import { diagnose } from "../doctor/diagnose.ts";
-import { areas, type Finding, fail, next, type Observation, overall, skipped } from "../doctor/finding.ts";
-import type { Patient } from "../doctor/patient.ts";
-import { ended } from "../doctor/wording.ts";
 import { attachEmbeddedPostgres } from "../embedded/embedded-postgres.ts";
 import { isDatabaseIn } from "../embedded/place.ts";
 import { errorText } from "../logger.ts";
 import { awsDispatcher } from "../receive/get.ts";
+import {
+  areas,
+  type Finding,
+  fail,
+  next,
+  type Observation,
+  overall,
+  type Patient,
+  skipped,
+} from "../tools/doctor/check.ts";
+import { diagnose } from "../tools/doctor/diagnose.ts";
+import { ended } from "../tools/doctor/wording.ts";
 import { type Command, environmentConfig, print, printJson, readOptions, UsageError } from "./command.ts";
 import { demoDirectory, tellDatabase } from "./with-store.ts";
 

@@ -1,8 +1,8 @@
 import type { StoreContext } from "../context.ts";
-import type { ChangedActivity } from "../rebuild/compare-activities.ts";
-import { openRebuild, type RebuildOptions, runRebuild } from "../rebuild/rebuild.ts";
 import { estimateJournal } from "../storage/journal-walk.ts";
-import type { Rebuild } from "../storage/rebuilds.ts";
+import type { ChangedActivity } from "../tools/rebuild/compare-activities.ts";
+import { openRebuild, type RebuildOptions, runRebuild } from "../tools/rebuild/rebuild.ts";
+import type { Rebuild } from "../tools/rebuild/rebuilds.sql.ts";
 import { type Command, print, readOptions, readTimeOption, UsageError } from "./command.ts";
 import { progressBar } from "./progress.ts";
 import { stopRequest } from "./until-stopped.ts";

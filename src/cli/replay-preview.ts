@@ -1,15 +1,15 @@
 import type { Config } from "../config.ts";
 import { openStore } from "../context.ts";
 import { errorText } from "../logger.ts";
+import { listTopics } from "../storage/topics.ts";
+import { countKnown } from "../tools/captures/captures.sql.ts";
 import {
   type Journal,
   type Preview,
   type PreviewOptions,
   previewCapture,
-} from "../replay/preview-capture.ts";
-import { captureSize } from "../replay/read-capture.ts";
-import { countKnown } from "../storage/captures.ts";
-import { listTopics } from "../storage/topics.ts";
+} from "../tools/captures/preview-capture.ts";
+import { captureSize } from "../tools/captures/read-capture.ts";
 import { print, printJson, table } from "./command.ts";
 import { progressBar } from "./progress.ts";
 import { tellDatabase } from "./with-store.ts";

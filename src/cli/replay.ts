@@ -1,9 +1,9 @@
 import { isTopicArn } from "../domain/mail/sns-message.ts";
-import { type LocalSigner, localSigner } from "../replay/local-signer.ts";
-import type { EventFilter } from "../replay/prepare-capture.ts";
-import { captureSize } from "../replay/read-capture.ts";
-import { type ReplayOptions, type ReplaySummary, replayCapture } from "../replay/replay-capture.ts";
-import { type ReplayPlace, replayPlace } from "../replay/replay-place.ts";
+import { type LocalSigner, localSigner } from "../tools/captures/local-signer.ts";
+import { type ReplayOptions, type ReplaySummary, replayCapture } from "../tools/captures/post-capture.ts";
+import { type ReplayPlace, replayPlace } from "../tools/captures/post-place.ts";
+import type { EventFilter } from "../tools/captures/prepare-capture.ts";
+import { captureSize } from "../tools/captures/read-capture.ts";
 import {
   type Command,
   environmentConfig,

@@ -1,8 +1,8 @@
 import type { Config } from "../config.ts";
 import { databaseName, openContext } from "../context.ts";
 import { triggerTopic } from "../domain/mail/sns-message.ts";
-import { localSigner } from "../replay/local-signer.ts";
 import { type Roles, type Service, startService } from "../service.ts";
+import { localSigner } from "../tools/captures/local-signer.ts";
 import { type Command, environmentConfig, print, readOptions } from "./command.ts";
 import { startedUnlessStopped, stopRequest, untilStopped } from "./until-stopped.ts";
 

@@ -1,5 +1,5 @@
+import type { SesConnection, Target } from "../aws/ses-connection.ts";
 import { isRegion } from "../domain/arn.ts";
-import type { SesConnection, Target } from "../domain/ses-connection.ts";
 import { UsageError } from "./command.ts";
 
 /** What both of `fanmail ses connect` and `disconnect` take. */

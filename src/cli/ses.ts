@@ -1,20 +1,26 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { performer } from "../aws/calls.ts";
 import { type AwsClients, awsClients, hasCredentials, regionOf } from "../aws/clients.ts";
-import { cloudFormation } from "../aws/cloudformation.ts";
-import { waitForConfirmation } from "../aws/confirmation.ts";
-import { connectSteps, MissingConfigurationSetError } from "../aws/connect-steps.ts";
-import { disconnectSteps } from "../aws/disconnect-steps.ts";
+import { connectingPolicy, disconnectingPolicy, type Policy } from "../aws/policies.ts";
 import { awsReader, emptyAccount } from "../aws/reader.ts";
-import { carryOut, type Known, nothingKnown, type Outcome, type Step } from "../aws/steps.ts";
-import { terraform } from "../aws/terraform.ts";
+import { type AwsPlace, placeOf, type SesConnection } from "../aws/ses-connection.ts";
 import type { StoreContext } from "../context.ts";
 import { partitionOf } from "../domain/arn.ts";
-import { connectingPolicy, disconnectingPolicy, type Policy } from "../domain/aws-policies.ts";
-import { type AwsPlace, placeOf, type SesConnection } from "../domain/ses-connection.ts";
 import { errorText } from "../logger.ts";
 import type { Project } from "../storage/projects.ts";
 import { insertTopic, listTopics } from "../storage/topics.ts";
+import { cloudFormation } from "../tools/connect/cloudformation.ts";
+import { waitForConfirmation } from "../tools/connect/confirmation.ts";
+import { connectSteps, MissingConfigurationSetError } from "../tools/connect/connect-steps.ts";
+import { disconnectSteps } from "../tools/connect/disconnect-steps.ts";
+import {
+  carryOut,
+  type Known,
+  nothingKnown,
+  type Outcome,
+  performer,
+  type Step,
+} from "../tools/connect/steps.ts";
+import { terraform } from "../tools/connect/terraform.ts";
 import { type Command, environmentConfig, print, printJson, readOptions, UsageError } from "./command.ts";
 import { readAccount, readConnection, readRegions, readWaitSeconds, sharedOptions } from "./ses-options.ts";
 import { isAllowedFor } from "./topics.ts";

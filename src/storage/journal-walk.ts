@@ -1,6 +1,6 @@
+import type { NotificationKey } from "../tools/rebuild/rebuilds.sql.ts";
 import type { Database } from "./database.ts";
 import type { AcceptedNotification } from "./journal.ts";
-import type { NotificationKey } from "./rebuilds.ts";
 
 /** Until when retention has dropped days, or null. */
 export async function droppedBefore(db: Database): Promise<Date | null> {

@@ -5,11 +5,11 @@ import { gunzipSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { readConfig } from "../../src/config.ts";
 import { openStore, type StoreContext } from "../../src/context.ts";
-import { shopTopic } from "../../src/demo/shop.ts";
-import { localSigner } from "../../src/replay/local-signer.ts";
 import type { Database } from "../../src/storage/database.ts";
 import { insertProject, listProjects } from "../../src/storage/projects.ts";
 import { insertTopic } from "../../src/storage/topics.ts";
+import { localSigner } from "../../src/tools/captures/local-signer.ts";
+import { shopTopic } from "../../src/tools/demo/shop.ts";
 import { type TestDatabase, testDatabase } from "../support/database.ts";
 import {
   dataDirectory,

@@ -1,6 +1,8 @@
 import { writeFile } from "node:fs/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { areas } from "../../src/doctor/finding.ts";
+import { areas } from "../../src/tools/doctor/check.ts";
+import type { AwsStub } from "../support/aws-stub.ts";
+import { dataDirectory, fanmail, run, terminate } from "../support/fanmail-process.ts";
 import {
   certificateHost,
   encryptionKey,
@@ -8,9 +10,7 @@ import {
   healthyGround,
   healthyWorld,
   type World,
-} from "../doctor/patient.ts";
-import type { AwsStub } from "../support/aws-stub.ts";
-import { dataDirectory, fanmail, run, terminate } from "../support/fanmail-process.ts";
+} from "../tools/doctor/patient.ts";
 
 let ground: Ground;
 let certificates: AwsStub;

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { localSigner } from "../../src/replay/local-signer.ts";
+import { localSigner } from "../../src/tools/captures/local-signer.ts";
 import { type TestDatabase, testDatabase } from "../support/database.ts";
 import { dataDirectory, type Ended, fanmail, run } from "../support/fanmail-process.ts";
 import { startTestService, type TestService } from "../support/service.ts";

@@ -7,7 +7,7 @@ import {
   exampleMessageId,
   exampleNotification,
   exampleTypes,
-} from "../../src/trigger/notification.ts";
+} from "../../src/tools/trigger/notification.ts";
 import { testDatabase } from "../support/database.ts";
 import { dataDirectory, type FanmailProcess, fanmail, run, terminate } from "../support/fanmail-process.ts";
 import { startTestService } from "../support/service.ts";

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { eraseStep } from "../../src/erasure/erase-person.ts";
-import { openRebuild, runRebuild } from "../../src/rebuild/rebuild.ts";
 import { storeBatch } from "../../src/storage/journal.ts";
+import { openRebuild, runRebuild } from "../../src/tools/rebuild/rebuild.ts";
 import { applyBatch } from "../../workers/apply-batch.ts";
 import { newKey } from "../http/api.ts";
 import { apply } from "../support/apply.ts";

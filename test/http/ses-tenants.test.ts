@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { z } from "zod";
-import { openRebuild, runRebuild } from "../../src/rebuild/rebuild.ts";
+import { openRebuild, runRebuild } from "../../src/tools/rebuild/rebuild.ts";
 import { type TestDatabase, testDatabase } from "../support/database.ts";
 import { startTestService, type TestService } from "../support/service.ts";
 import { type SesOptions, type SesPayload, sesEvent } from "../support/ses.ts";

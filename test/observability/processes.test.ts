@@ -3,7 +3,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import { localSigner } from "../../src/replay/local-signer.ts";
+import { localSigner } from "../../src/tools/captures/local-signer.ts";
 import { type TestDatabase, testDatabase } from "../support/database.ts";
 import { type FanmailProcess, fanmail, terminate } from "../support/fanmail-process.ts";
 import { asMessage, sesEvent } from "../support/ses.ts";

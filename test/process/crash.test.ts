@@ -3,8 +3,8 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { attachEmbeddedPostgres, startEmbeddedPostgres } from "../../src/embedded/embedded-postgres.ts";
-import { localSigner } from "../../src/replay/local-signer.ts";
 import { type DatabasePool, openDatabase } from "../../src/storage/database.ts";
+import { localSigner } from "../../src/tools/captures/local-signer.ts";
 import {
   dataDirectory,
   type Ended,

@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { localSigner } from "../../src/replay/local-signer.ts";
+import { localSigner } from "../../src/tools/captures/local-signer.ts";
 import { dataDirectory, fanmail, terminate } from "../support/fanmail-process.ts";
 import { asMessage, sesEvent } from "../support/ses.ts";
 import { until } from "../support/wait.ts";

@@ -1,0 +1,71 @@
+import { createHash, createPrivateKey, sign } from "node:crypto";
+import { join } from "node:path";
+import { generate } from "selfsigned";
+import { readOrMake } from "../../data-dir.ts";
+import { type SnsMessage, signatureDigest, snsHost, stringToSign } from "../../domain/mail/sns-message.ts";
+
+/** Signs as SNS does, with a key of our own, for receivers that are told to trust its certificate. */
+export type LocalSigner = {
+  /** The address that stands for the certificate in messages of a topic; nothing is fetched from it. */
+  certificateUrl(topicArn: string): string;
+  /** The file to name in SNS_LOCAL_CERTS beside that address. */
+  certificatePath: string;
+  /** Makes an SNS message, as JSON. */
+  sign(message: ToSign): string;
+};
+
+/** `message` is the text of `Message`, to the letter. */
+type ToSign = { topicArn: string; messageId: string; publishedAt: Date; message: string; subject?: string };
+
+const usualSubject = "Amazon SES Email Event Notification";
+
+const pairFile = "sns-signing.pem";
+const certificateFile = "sns-signing-certificate.pem";
+
+/** Reads the key and certificate of a data directory, making them at first. */
+export async function localSigner(dataDir: string): Promise<LocalSigner> {
+  const pair = await readOrMake(dataDir, pairFile, makePair);
+  const key = createPrivateKey(pair);
+  const certificate = pair.slice(pair.indexOf("-----BEGIN CERTIFICATE-----"));
+  await readOrMake(dataDir, certificateFile, () => certificate);
+  const name = createHash("sha256").update(certificate).digest("hex").slice(0, 32);
+  const certificateUrl = (topicArn: string) =>
+    `https://${snsHost(topicArn)}/SimpleNotificationService-${name}.pem`;
+  const signed = ({ topicArn, messageId, publishedAt, message, subject = usualSubject }: ToSign) => {
+    const unsigned: SnsMessage = {
+      Type: "Notification",
+      MessageId: messageId,
+      TopicArn: topicArn,
+      Subject: withoutControls(subject),
+      Message: message,
+      Timestamp: publishedAt.toISOString(),
+      SignatureVersion: "2",
+      Signature: "",
+      SigningCertURL: certificateUrl(topicArn),
+    };
+    const signature = sign(signatureDigest(unsigned), Buffer.from(stringToSign(unsigned)), key);
+    return JSON.stringify({ ...unsigned, Signature: signature.toString("base64") });
+  };
+  return {
+    certificateUrl,
+    certificatePath: join(dataDir, certificateFile),
+    sign: signed,
+  };
+}
+
+/** Receivers refuse them, and halves of surrogate pairs, in everything but the message. */
+function withoutControls(text: string): string {
+  return text.toWellFormed().replaceAll(/\p{Cc}/gu, " ");
+}
+
+/** The private key and the self-signed certificate, in one file, so that they always belong together. */
+async function makePair(): Promise<string> {
+  const { private: key, cert } = await generate([{ name: "commonName", value: "fanmail local replay" }], {
+    keySize: 2048,
+    algorithm: "sha256",
+    // Captures are replayed with the times at which they were published.
+    notBeforeDate: new Date("2000-01-01T00:00:00Z"),
+    notAfterDate: new Date("2100-01-01T00:00:00Z"),
+  });
+  return `${key.trim()}\n${cert.trim()}\n`;
+}

@@ -1,0 +1,265 @@
+import { readdir } from "node:fs/promises";
+import { triggerConfigurationSet, triggerTopic } from "../../domain/mail/sns-message.ts";
+import type { Database } from "../../storage/database.ts";
+import type { DisabledReason } from "../../storage/webhooks/endpoints.ts";
+
+/** @throws an error of the server unless the database answers and takes changes. */
+export async function assertWritable(db: Database): Promise<void> {
+  await db.query(
+    `do $$ begin
+       if current_setting('transaction_read_only')::boolean then
+         raise exception 'the database is read-only' using errcode = 'read_only_sql_transaction';
+       end if;
+     end $$`,
+  );
+}
+
+/*
+ * What `fanmail doctor` asks the database. It reads what migrations, workers and settings have left, and changes nothing.
+ */
+
+/** The same database for reading alone: a statement that writes, or takes longer than `statementMs`, fails. */
+export function readOnly(db: Database, statementMs: number): Database {
+  function transaction<Result>(work: (tx: Database) => Promise<Result>): Promise<Result> {
+    return db.transaction(async (tx) => {
+      await tx.query(`set local statement_timeout = ${Math.max(1, Math.trunc(statementMs))}`);
+      await tx.query("set transaction read only");
+      return work(tx);
+    });
+  }
+  return { transaction, query: (sql, params) => transaction((tx) => tx.query(sql, params)) };
+}
+
+export type ServerFacts = {
+  /** 150004 for 15.4. */
+  version_number: number;
+  version: string;
+  time_zone: string;
+  fsync: string;
+  synchronous_commit: string;
+  is_standby: boolean;
+  is_read_only: boolean;
+  size_bytes: number;
+  /** That we may open: the least of what the server, the database and the role allow. */
+  connection_limit: number;
+  /** Of all users of the server. */
+  connections: number;
+  transaction_age: number;
+  now: Date;
+};
+
+export async function serverFacts(db: Database): Promise<ServerFacts | null> {
+  const [facts] = await db.query<ServerFacts>(
+    `select current_setting('server_version_num')::integer as version_number,
+       split_part(current_setting('server_version'), ' ', 1) as version,
+       current_setting('TimeZone') as time_zone, current_setting('fsync') as fsync,
+       current_setting('synchronous_commit') as synchronous_commit,
+       pg_is_in_recovery() as is_standby, current_setting('default_transaction_read_only') = 'on' as is_read_only,
+       pg_database_size(datname)::float as size_bytes,
+       least(current_setting('max_connections')::integer - current_setting('superuser_reserved_connections')::integer,
+         nullif(datconnlimit, -1), nullif(rolconnlimit, -1)) as connection_limit,
+       (select count(*)::integer from pg_stat_activity where backend_type = 'client backend') as connections,
+       age(datfrozenxid)::float as transaction_age, clock_timestamp() as now
+     from pg_database, pg_roles where datname = current_database() and rolname = current_user`,
+  );
+  return facts ?? null;
+}
+
+/** @returns names of files of `directory` that were not applied, and names that were applied and are not in it. */
+export async function migrationGap(
+  db: Database,
+  directory: URL,
+): Promise<{ pending: string[]; unknown: string[]; applied: number }> {
+  const files = (await readdir(directory)).filter((name) => /^\d{4}_\w+\.sql$/.test(name)).sort();
+  const [table] = await db.query<{ found: boolean }>("select to_regclass('migrations') is not null as found");
+  const rows = table?.found
+    ? await db.query<{ name: string }>("select name from migrations order by name")
+    : [];
+  const applied = rows.map(({ name }) => name);
+  return {
+    pending: files.filter((name) => !applied.includes(name)),
+    unknown: applied.filter((name) => !files.includes(name)),
+    applied: applied.length,
+  };
+}
+
+/** True when nothing has ever arrived but what `fanmail trigger` has posted, and nobody waits for it. */
+export async function isUnused(db: Database): Promise<boolean> {
+  const [row] = await db.query<{ is_unused: boolean }>(
+    `select not exists (select from notifications where topic_id not in (select id from topics where arn = $1))
+       and not exists (select from activity where tags -> 'ses:configuration-set' is distinct from $2::jsonb)
+       and not exists (select from webhook_endpoints) as is_unused`,
+    [triggerTopic, JSON.stringify([triggerConfigurationSet])],
+  );
+  return row?.is_unused === true;
+}
+
+const tables = [
+  "account_statuses",
+  "activity",
+  "api_keys",
+  "attempts",
+  "batches",
+  "deliveries",
+  "events",
+  "notifications",
+  "projects",
+  "recipients",
+  "suppressions",
+  "tenant_suppressions",
+  "topics",
+  "webhook_endpoints",
+  "webhook_lanes",
+  "webhook_secrets",
+];
+
+/** What the role lacks on tables, as `notifications: insert, update`. */
+export async function missingPrivileges(db: Database): Promise<string[]> {
+  const rows = await db.query<{ lacking: string }>(
+    `select format('%s: %s', name, string_agg(privilege, ', ' order by place)) as lacking
+     from unnest($1::text[]) as name,
+       unnest(array['select', 'insert', 'update', 'delete']) with ordinality as needed(privilege, place)
+     where to_regclass(name) is not null and not has_table_privilege(to_regclass(name)::oid, privilege)
+     group by name order by name`,
+    [tables],
+  );
+  return rows.map(({ lacking }) => lacking);
+}
+
+/** Whether the role can make partitions: it must be one with the tables' owner, and may create in their schema. */
+export async function canMakePartitions(db: Database): Promise<boolean> {
+  const [row] = await db.query<{ can: boolean }>(
+    `select bool_and(pg_has_role(relowner, 'usage') and has_schema_privilege(relnamespace, 'create')) as can
+     from pg_class where oid in (to_regclass('notifications'), to_regclass('events'))`,
+  );
+  return row?.can ?? false;
+}
+
+/** Names such as `notifications_2026_11_25` and `events_2026_11`. */
+export async function partitionNames(db: Database): Promise<string[]> {
+  const rows = await db.query<{ name: string }>(
+    `select relname as name from pg_inherits join pg_class on pg_class.oid = inhrelid
+     where inhparent in (to_regclass('notifications'), to_regclass('events'))`,
+  );
+  return rows.map(({ name }) => name);
+}
+
+export type Backlog = {
+  /** Batches that nobody has tried to apply for more than a minute. */
+  waiting: number;
+  oldest_seconds: number;
+  /** Whether a batch was applied in the last minute. */
+  is_moving: boolean;
+  /** Batches that were tried in vain. */
+  failing: number;
+  attempts: number;
+  last_error: string | null;
+};
+
+/** @param yesterdayId no batch of the last day has a smaller id. */
+export async function batchBacklog(db: Database, yesterdayId: string): Promise<Backlog | null> {
+  const [backlog] = await db.query<Backlog>(
+    `select (count(*) filter (where is_late))::integer as waiting,
+       coalesce(extract(epoch from now() - min(received_at) filter (where is_late)), 0)::float as oldest_seconds,
+       exists (select from batches where id >= $1::uuid and applied_at > now() - interval '1 minute') as is_moving,
+       (count(*) filter (where attempts > 0))::integer as failing, coalesce(max(attempts), 0) as attempts,
+       (array_agg(last_error order by attempts desc) filter (where last_error is not null))[1] as last_error
+     from (select attempts, last_error, received_at,
+             attempts = 0 and received_at < now() - interval '1 minute' as is_late
+           from batches where applied_at is null) as unapplied`,
+    [yesterdayId],
+  );
+  return backlog ?? null;
+}
+
+/**
+ * Quarantined notifications, by reason. The count of several batches that were applied together is with one of them.
+ * @param sinceId no batch of the time that is asked for has a smaller id.
+ */
+export async function quarantinedSince(
+  db: Database,
+  sinceId: string,
+): Promise<{ reason: string; count: number }[]> {
+  return db.query(
+    `select quarantine_reason as reason, count(*)::integer as count
+     from batches join notifications
+       on batch_id = batches.id and sns_timestamp between first_timestamp and last_timestamp
+     where batches.id >= $1::uuid and quarantine_reason is not null
+       and applied_at in (select applied_at from batches where id >= $1::uuid and quarantined_count > 0)
+     group by 1 order by 2 desc, 1 limit 10`,
+    [sinceId],
+  );
+}
+
+export type LaneHealth = {
+  id: string;
+  url: string;
+  due: number;
+  oldest_due_seconds: number;
+  failing_since: Date | null;
+};
+
+/** Enabled endpoints that are owed something that is due, or that fail; those that are behind most come first. */
+export async function lanesBehind(db: Database, limit: number): Promise<LaneHealth[]> {
+  return db.query<LaneHealth>(
+    `select endpoint.id, url, due.count as due, failing_since,
+       coalesce(extract(epoch from now() - due.oldest), 0)::float as oldest_due_seconds
+     from webhook_endpoints endpoint
+     join webhook_lanes lane on lane.project_id = endpoint.project_id and lane.endpoint_id = endpoint.id,
+     lateral (
+       select count(*)::integer as count, min(greatest(due_at, created_at)) as oldest from deliveries
+       where project_id = endpoint.project_id and endpoint_id = endpoint.id
+         and deliveries.state in ('pending', 'retrying') and due_at <= now()) as due
+     where endpoint.state = 'enabled' and (due.count > 0 or failing_since is not null)
+     order by due.oldest nulls last, endpoint.id limit $1::integer`,
+    [limit],
+  );
+}
+
+export type DisabledHealth = {
+  id: string;
+  url: string;
+  disabled_reason: DisabledReason;
+  disabled_at: Date;
+  held: number;
+};
+
+export async function disabledEndpoints(db: Database, limit: number): Promise<DisabledHealth[]> {
+  return db.query<DisabledHealth>(
+    `select id, url, disabled_reason, disabled_at,
+       (select count(*)::integer from deliveries
+        where project_id = endpoint.project_id and endpoint_id = endpoint.id and state = 'held') as held
+     from webhook_endpoints endpoint where state = 'disabled' order by disabled_at desc, id limit $1::integer`,
+    [limit],
+  );
+}
+
+export type SealedHealth = {
+  endpoint_id: string;
+  url: string;
+  kind: "secret" | "headers";
+  sealed: Buffer;
+};
+
+/** What endpoints have that is encrypted and in use. */
+export async function sealedInUse(db: Database, limit: number): Promise<SealedHealth[]> {
+  return db.query<SealedHealth>(
+    `select endpoint.id as endpoint_id, url, kind, sealed from webhook_endpoints endpoint, lateral (
+       select 'secret' as kind, sealed from webhook_secrets
+       where project_id = endpoint.project_id and endpoint_id = endpoint.id
+         and (expires_at is null or expires_at > now())
+       union all select 'headers', sealed_headers where sealed_headers is not null) as part
+     where state <> 'deleted' order by endpoint.id limit $1::integer`,
+    [limit],
+  );
+}
+
+/** How many wake-ups wait on Postgres; null when BullMQ's tables are not there. */
+export async function waitingWakeUps(db: Database): Promise<number | null> {
+  const [table] = await db.query<{ found: boolean }>("select to_regclass('bullmq.job') is not null as found");
+  if (!table?.found) return null;
+  const [row] = await db.query<{ count: number }>(
+    "select count(*)::integer as count from bullmq.job where state = 'waiting' and queue like 'fanmail-%'",
+  );
+  return row?.count ?? 0;
+}

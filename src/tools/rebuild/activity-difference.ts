@@ -1,0 +1,204 @@
+import { canonicalJson } from "../../domain/json.ts";
+import type { ActivityRules, ActivityState } from "../../domain/mail/activity.ts";
+import { type ActivityChange, type KnownEvent, refold } from "../../domain/mail/activity-change.ts";
+import type { EmailEvent } from "../../domain/mail/email-event.ts";
+import { type EventDetail, mergeDetails } from "../../domain/mail/event-detail.ts";
+import { type MailFacts, mergeFacts } from "../../domain/mail/mail-facts.ts";
+import { adoptStored } from "../../domain/mail/same-feedback.ts";
+
+type StoredEvent = KnownEvent & { created_at: Date };
+
+/** What is stored of an activity. */
+export type StoredActivity = { row: MailFacts & ActivityState; events: readonly StoredEvent[] };
+
+/** What the journal tells of it now. */
+export type ToldByJournal = {
+  /** Of notifications that are applied; null when there are none. */
+  facts: MailFacts | null;
+  events: readonly EmailEvent[];
+  /** Of notifications that wait for a worker: not ours to add, and no reason to remove anything. */
+  waitingIds: ReadonlySet<string>;
+};
+
+/** A value that differs. */
+type Difference = { field: string; stored: unknown; rebuilt: unknown };
+
+export type RebuiltActivity = {
+  row: MailFacts & ActivityState;
+  change: ActivityChange;
+  /** Told by the journal, and not stored. */
+  missing: EmailEvent[];
+  /** Stored, and told by the journal no more. */
+  stale: KnownEvent[];
+  /** Stored with another detail. */
+  corrected: EmailEvent[];
+  /** Empty when everything is as it is to be. */
+  differences: Difference[];
+};
+
+/**
+ * Works out what an activity is by the rules of today from what the journal tells and from those stored events that are
+ * older than the journal.
+ */
+export function rebuildActivity(
+  stored: StoredActivity | null,
+  told: ToldByJournal,
+  rules: ActivityRules,
+  reach: JournalReach,
+): RebuiltActivity | null {
+  if (stored === null && told.facts === null) return null;
+  const sorted = sortEvents(stored?.events ?? [], told, reach);
+  const missingIds = new Set(sorted.missing.map(({ id }) => id));
+  const history = [...sorted.kept, ...sorted.missing.map((event) => ({ ...event, discarded: null }))];
+  const before = sorted.isAllTold && sorted.kept.length > 0 ? null : (stored?.row ?? null);
+  const change = refold(history, ({ id }) => missingIds.has(id), rules, before);
+  const row = { ...change.state, ...rebuiltFacts(stored?.row ?? null, told.facts, sorted.isAllTold) };
+  const differences = [...rowDifferences(stored?.row ?? null, row), ...eventDifferences(sorted, change)];
+  return { row, change, ...sorted, differences };
+}
+
+type SortedEvents = ChangedEvents & {
+  /** Stored, and true; with the detail of today. */
+  kept: KnownEvent[];
+  /** Whether the journal holds the whole history. */
+  isAllTold: boolean;
+};
+
+/** Sets what is stored against what the journal tells. */
+function sortEvents(
+  stored: StoredActivity["events"],
+  told: ToldByJournal,
+  reach: JournalReach,
+): SortedEvents {
+  const toldEvents = adoptStored(told.events, stored);
+  const toldById = new Map(toldEvents.map((event) => [event.id, event]));
+  const storedIds = new Set(stored.map(({ id }) => id));
+  const isStale = (event: StoredEvent) =>
+    !toldById.has(event.id) && !told.waitingIds.has(event.id) && isJournals(event, reach);
+  const compared = stored
+    .filter((event) => !isStale(event))
+    .map((event) => ({ before: event, now: withDetail(event, toldById.get(event.id), reach) }));
+  const kept = compared.map(({ now }) => now);
+  return {
+    kept,
+    stale: stored.filter(isStale),
+    missing: toldEvents.filter(({ id }) => !storedIds.has(id)),
+    corrected: compared
+      .filter(({ before, now }) => isCorrected(before.detail, now.detail))
+      .map(({ now }) => now),
+    isAllTold: kept.every(({ id, occurred_at }) => toldById.has(id) && reachesTo(reach, occurred_at)),
+  };
+}
+
+/** Whether the journal would tell of an event if it were true. One that was recorded since it was read, may be. */
+function isJournals(event: StoredEvent, reach: JournalReach): boolean {
+  return reachesTo(reach, event.occurred_at) && event.created_at < reach.readAt;
+}
+
+function withDetail<Event extends KnownEvent>(
+  event: Event,
+  told: EmailEvent | undefined,
+  reach: JournalReach,
+): Event {
+  if (told === undefined) return event;
+  if (!reachesTo(reach, event.occurred_at))
+    return { ...event, detail: mergeDetails(event.detail, told.detail) };
+  const { kept, machine, reclassified, auto_reply } = event.detail;
+  const decided = {
+    ...(kept && { kept }),
+    ...(machine && { machine }),
+    ...(reclassified && { reclassified }),
+    ...(auto_reply && { auto_reply }),
+  };
+  return { ...event, detail: { ...told.detail, ...decided } };
+}
+
+/** An event from before fields without a name were kept is as good without them. */
+function isCorrected(before: EventDetail, now: EventDetail): boolean {
+  const { more, ...named } = now;
+  return !isSame(before, now) && !(before.more === undefined && isSame(before, named));
+}
+
+/** Facts that only older notifications told cannot be told from wrong ones, and stay. */
+function rebuiltFacts(stored: MailFacts | null, told: MailFacts | null, isAllTold: boolean): MailFacts {
+  if (told === null || stored === null) {
+    const only = told ?? stored;
+    if (only === null) throw new Error("unreachable: an activity of which nothing is known");
+    return mergeFacts(only, only);
+  }
+  return isAllTold ? mergeFacts(told, told) : mergeFacts(stored, told);
+}
+
+function rowDifferences(
+  stored: (MailFacts & ActivityState) | null,
+  rebuilt: MailFacts & ActivityState,
+): Difference[] {
+  const values = new Map<string, unknown>(Object.entries(stored ?? {}));
+  return Object.entries(rebuilt)
+    .map(([field, value]) => ({ field, stored: values.get(field) ?? null, rebuilt: value as unknown }))
+    .filter((difference) => !isSame(difference.stored, difference.rebuilt) && !isUnnoted(difference));
+}
+
+/** A row from before this was noted is as good without it. */
+function isUnnoted({ field, stored }: Difference): boolean {
+  return field === "last_counted_click_at" && stored === null;
+}
+
+type ChangedEvents = Pick<RebuiltActivity, "missing" | "stale" | "corrected">;
+
+function eventDifferences(
+  { missing, stale, corrected }: ChangedEvents,
+  change: ActivityChange,
+): Difference[] {
+  const missingIds = new Set(missing.map(({ id }) => id));
+  return [
+    ...missing.map((event) => ({ field: nameOf(event), stored: "missing", rebuilt: "told by the journal" })),
+    ...stale.map((event) => ({ field: nameOf(event), stored: "there", rebuilt: "not told by the journal" })),
+    ...corrected.map((event) => ({
+      field: nameOf(event),
+      stored: "another detail",
+      rebuilt: "as the journal tells",
+    })),
+    ...change.decisions
+      .filter(({ event }) => !missingIds.has(event.id))
+      .map(({ event, decision }) => ({
+        field: nameOf(event),
+        stored: "decided otherwise",
+        rebuilt: decision.discarded ?? "counts",
+      })),
+  ];
+}
+
+function nameOf({ type, occurred_at, id }: EmailEvent): string {
+  return `event ${type} of ${occurred_at.toISOString()} (${id})`;
+}
+
+function isSame(one: unknown, other: unknown): boolean {
+  return canonicalJson(one) === canonicalJson(other);
+}
+
+const dayMs = 86_400_000;
+
+/** How far the journal reaches back, and when it was read. */
+export type JournalReach = {
+  /** Days that it has a partition for, as `2026-11-24`. */
+  days: ReadonlySet<string>;
+  /** Retention has dropped days before this time. One may be there again, in part, after a replay. */
+  droppedBefore: Date | null;
+  readAt: Date;
+};
+
+/**
+ * Whether the journal holds everything that was published about a time: its whole day and, because SES publishes
+ * an event some time after it happens, the day after.
+ */
+export function reachesTo({ days, droppedBefore, readAt }: JournalReach, time: Date): boolean {
+  const isDropped = droppedBefore !== null && time < droppedBefore;
+  const dayAfter = new Date(time.getTime() + dayMs);
+  const hasDayAfter = days.has(isoDay(dayAfter)) || dayAfter > readAt;
+  return !isDropped && days.has(isoDay(time)) && hasDayAfter;
+}
+
+function isoDay(time: Date): string {
+  return time.toISOString().slice(0, 10);
+}

@@ -1,0 +1,97 @@
+import { afterEach, describe, expect, test } from "vitest";
+import type { Observation } from "../../../src/tools/doctor/check.ts";
+import { lookAtRedis } from "../../../src/tools/doctor/queue.ts";
+import { hasRedis, type RedisServer, redisServer } from "../../support/redis-server.ts";
+
+let redis: RedisServer | undefined;
+
+afterEach(async () => {
+  await redis?.close();
+  redis = undefined;
+});
+
+const look = (url: string) => lookAtRedis(url, 4_000);
+const unwell = (seen: Observation[]) => seen.filter(({ status }) => status !== "ok");
+
+describe.skipIf(!hasRedis)("with redis-server", () => {
+  test("a Redis that keeps its jobs is well, and its backlog is told", async () => {
+    redis = await redisServer();
+    await redis.client.lpush("{fanmail}:fanmail-apply:wait", "1", "2", "3");
+
+    const seen = await look(redis.url);
+
+    expect(unwell(seen)).toEqual([]);
+    expect(seen[0]?.what).toMatch(/^Redis \d+\.\d+\S* at 127\.0\.0\.1:\d+ answers; wake-ups that wait: 3\.$/);
+  });
+
+  test.each([
+    {
+      fault: "drops jobs when it is full",
+      settings: [["maxmemory-policy", "allkeys-lru"]],
+      status: "fail",
+      what: /maxmemory-policy is allkeys-lru/,
+      remedy: /config set maxmemory-policy noeviction/,
+    },
+    {
+      fault: "forgets when it restarts",
+      settings: [["appendonly", "no"]],
+      status: "warn",
+      what: /appendonly is off/,
+      remedy: /config set appendonly yes/,
+    },
+    {
+      fault: "is almost full",
+      settings: [["maxmemory", "1mb"]],
+      status: "warn",
+      what: /of its 1 MB are used/,
+      remedy: /Raise maxmemory/,
+    },
+    {
+      fault: "wants a password",
+      settings: [["requirepass", "secret"]],
+      status: "fail",
+      what: /NOAUTH/,
+      remedy: /user and password into REDIS_URL/,
+    },
+  ])("a Redis that $fault", async ({ settings, status, what, remedy }) => {
+    redis = await redisServer();
+    for (const [name = "", value = ""] of settings) await redis.client.config("SET", name, value);
+
+    const seen = await look(redis.url);
+
+    expect(unwell(seen)).toEqual([
+      { status, what: expect.stringMatching(what), remedy: expect.stringMatching(remedy) },
+    ]);
+  });
+
+  test("a Redis that is away", async () => {
+    redis = await redisServer();
+    await redis.kill();
+
+    const seen = await look(redis.url.replace("redis://", "redis://:secret@"));
+    await redis.start();
+
+    expect(seen).toEqual([
+      {
+        status: "fail",
+        what: expect.stringMatching(/^Redis at 127\.0\.0\.1:\d+ cannot be used: .*ECONNREFUSED/),
+        remedy: expect.stringMatching(/^Start Redis/),
+      },
+    ]);
+  });
+
+  test("a Redis Cluster, and one of which slots are assigned to nobody", async () => {
+    redis = await redisServer({ isCluster: true });
+    expect(unwell(await look(redis.url))).toEqual([]);
+
+    await redis.client.call("CLUSTER", "DELSLOTSRANGE", "0", "99");
+
+    expect(unwell(await look(redis.url))).toEqual([
+      {
+        status: "fail",
+        what: expect.stringMatching(/^The Redis Cluster is in the state fail/),
+        remedy: expect.stringMatching(/assign slots/),
+      },
+    ]);
+  });
+});
