@@ -5,7 +5,7 @@ import type { ActivityRow } from "../src/storage/activity.ts";
 import type { Database } from "../src/storage/database.ts";
 import { eventsOfActivities } from "../src/storage/events.ts";
 import { suppress, suppressForTenants } from "../src/storage/suppressions.ts";
-import type { ChangedActivity } from "./changed-activity.ts";
+import type { ChangedActivity } from "./apply-activities.ts";
 
 /** An address that was not suppressed before, and the event that says so. */
 export type SuppressionAdded = { row: ActivityRow; event: EmailEvent; suppression: Suppression };

@@ -1,10 +1,9 @@
 import { readFile } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Client } from "pg";
-import { codeOf } from "./failure.ts";
 import { superuser } from "./initialise.ts";
 import { findPostmaster, type Postmaster } from "./pid-file.ts";
-import type { ServerPlan } from "./plan.ts";
+import { codeOf, type ServerPlan } from "./place.ts";
 
 declare module "pg" {
   // The driver has them; its type declarations do not.

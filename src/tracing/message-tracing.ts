@@ -1,19 +1,26 @@
 import {
   type Attributes,
+  type Context,
   context,
   type Link,
   ROOT_CONTEXT,
   type Span,
+  type SpanContext,
   SpanKind,
   SpanStatusCode,
+  TraceFlags,
   type Tracer,
   trace,
 } from "@opentelemetry/api";
-import type { MessageIds } from "./message-ids.ts";
-import { type MessageName, messageTrace, readTraceparent, traceparentOf } from "./message-trace.ts";
-import { startPost } from "./post-span.ts";
-import { below, isSampled } from "./remote-parent.ts";
-import type { AppliedNotification, Receipt, Tracing } from "./tracing.ts";
+import { type IdGenerator, RandomIdGenerator } from "@opentelemetry/sdk-trace-node";
+import {
+  type MessageName,
+  type MessageTrace,
+  messageTrace,
+  readTraceparent,
+  traceparentOf,
+} from "./message-trace.ts";
+import type { AppliedNotification, PostOfDelivery, Receipt, TracedPost, Tracing } from "./tracing.ts";
 
 /** What OpenTelemetry keeps of links unless told otherwise. */
 const maxLinks = 128;
@@ -136,4 +143,62 @@ function linksTo(traceparents: readonly (string | null)[]): Link[] {
       return of ? [{ context: of }] : [];
     })
     .slice(0, maxLinks);
+}
+
+/** An attempt, below the message that it tells of. Its address is left out: that may hold a token. */
+export function startPost(
+  tracer: Tracer,
+  { traceparent, endpointId, deliveryId, attempt }: PostOfDelivery,
+): TracedPost | null {
+  if (traceparent === null) return null;
+  const attributes = {
+    "fanmail.endpoint.id": endpointId,
+    "fanmail.delivery.id": deliveryId,
+    "fanmail.attempt": attempt,
+  };
+  const span = tracer.startSpan("post webhook", { kind: SpanKind.CLIENT, attributes }, below(traceparent));
+  if (!isSampled(span.spanContext())) return null;
+  return {
+    traceparent: traceparentOf(span.spanContext()),
+    end(result) {
+      const failure = result.kind === "made" ? result.failure : result.kind;
+      const status = result.kind === "made" ? result.status : null;
+      if (status !== null) span.setAttribute("http.response.status_code", status);
+      if (failure !== null) {
+        span.setAttribute("error.type", failure);
+        span.setStatus({ code: SpanStatusCode.ERROR });
+      }
+      span.end();
+    },
+  };
+}
+
+/** Gives spans random ids, but the first span of a message those that are computed from its name. */
+export class MessageIds implements IdGenerator {
+  readonly #random = new RandomIdGenerator();
+  #computed: MessageTrace | null = null;
+
+  /** @param start starts one span, at once: ids are asked for before it returns. */
+  use<Result>(ids: MessageTrace, start: () => Result): Result {
+    this.#computed = ids;
+    try {
+      return start();
+    } finally {
+      this.#computed = null;
+    }
+  }
+
+  generateTraceId = (): string => this.#computed?.traceId ?? this.#random.generateTraceId();
+  generateSpanId = (): string => this.#computed?.spanId ?? this.#random.generateSpanId();
+}
+
+/** The context in which spans are children of a message's first one, which another process may have made. */
+export function below(traceparent: string): Context {
+  const parent = readTraceparent(traceparent);
+  if (parent === null) return ROOT_CONTEXT;
+  return trace.setSpanContext(ROOT_CONTEXT, { ...parent, traceFlags: TraceFlags.SAMPLED, isRemote: true });
+}
+
+export function isSampled({ traceFlags }: SpanContext): boolean {
+  return (traceFlags & TraceFlags.SAMPLED) !== 0;
 }

@@ -12,8 +12,7 @@ import { BatchSpanProcessor, NodeTracerProvider, type SpanExporter } from "@open
 import { within } from "../clock.ts";
 import { type Logger, sparseWarning } from "../logger.ts";
 import { packageVersion } from "../package-info.ts";
-import { MessageIds } from "./message-ids.ts";
-import { messageTracing } from "./message-tracing.ts";
+import { MessageIds, messageTracing } from "./message-tracing.ts";
 import type { Tracing } from "./tracing.ts";
 
 /** What collects traces may be away for days, and nobody's work depends on it. */
