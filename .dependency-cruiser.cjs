@@ -17,10 +17,12 @@ const only = (module, allowed) => ({
 
 const domain = "^src/domain/";
 const values = [
-  "^src/(logger|clock|config|package-info|data-dir|descriptors|metrics)\\.ts$",
+  "^src/(logger|clock|config|connection-url|package-info|data-dir|descriptors|metrics)\\.ts$",
   "^src/tracing/",
 ];
-const adapters = ["^src/(storage|queue|sns|webhooks|aws)/"];
+const adapters = ["^src/(storage|queue|aws|embedded)/"];
+const wings = ["^src/(receive|webhooks|events|suppressions|erasure)/"];
+const context = "^src/context\\.ts$";
 
 module.exports = {
   forbidden: [
@@ -32,54 +34,38 @@ module.exports = {
       to: { pathNot: [domain, "^node_modules/(zod|isbot)/", "^node:crypto$", "^crypto$"] },
     },
     layer("storage", "^src/storage/", [domain]),
-    layer("queue", "^src/queue/", [domain, "^src/clock\\.ts$", "^src/storage/connection\\.ts$"]),
-    layer("sns", "^src/sns/", [domain]),
-    layer("webhooks", "^src/webhooks/", [domain]),
-    layer("tracing", "^src/tracing/", [domain, ...values]),
+    layer("queue", "^src/queue/", [domain, "^src/clock\\.ts$", "^src/storage/(connection|database)\\.ts$"]),
     layer("aws", "^src/aws/", [domain, ...values]),
-    layer("capture", "^src/capture/", [domain, ...values, ...adapters]),
-    layer("doctor", "^src/doctor/", [domain, "^src/context\\.ts$", ...values, ...adapters]),
     layer("embedded", "^src/embedded/", []),
-    layer("ingest", "^src/ingest/", [domain, ...values, ...adapters]),
-    layer("endpoints", "^src/endpoints/", [domain, ...values, ...adapters]),
-    layer("people", "^src/people/", [
-      domain,
-      "^src/endpoints/",
-      "^src/context\\.ts$",
-      ...values,
-      ...adapters,
-    ]),
-    layer("rebuild", "^src/rebuild/", [domain, "^src/context\\.ts$", ...values, ...adapters]),
-    layer("trigger", "^src/trigger/", [domain, "^src/replay/", "^src/context\\.ts$", ...values, ...adapters]),
-    layer("replay", "^src/replay/", [domain, ...values]),
-    layer("http", "^src/http/", [
-      domain,
-      "^src/people/",
-      "^src/endpoints/",
-      "^src/context\\.ts$",
-      ...values,
-      ...adapters,
-    ]),
-    layer("workers", "^workers/", [
-      domain,
-      "^src/people/",
-      "^src/endpoints/",
-      "^src/context\\.ts$",
-      ...values,
-      ...adapters,
-    ]),
-    layer("context", "^src/context\\.ts$", [...values, ...adapters, "^src/embedded/"]),
+    layer("tracing", "^src/tracing/", [domain, ...values]),
+    layer("wings", wings[0], [domain, ...values, ...adapters]),
+    layer("http", "^src/http/", [domain, context, ...values, ...adapters, ...wings]),
+    layer("workers", "^workers/", [domain, context, ...values, ...adapters, ...wings]),
+    layer("tools", "^src/tools/", [domain, context, ...values, ...adapters, ...wings]),
+    layer("context", context, [domain, ...values, ...adapters, ...wings]),
+    {
+      name: "only-the-cli-knows-tools",
+      severity: "error",
+      from: { path: "^(src|workers)/", pathNot: ["^src/(cli|tools)/"] },
+      to: { path: "^src/tools/" },
+    },
     {
       name: "cli-reaches-http-and-workers-through-the-service",
       severity: "error",
-      from: { path: "^src/(cli|demo)/" },
-      to: { path: ["^src/http/", "^workers/", "^src/ingest/"] },
+      from: { path: "^src/cli/" },
+      to: { path: ["^src/http/", "^workers/", "^src/receive/(?!get)"] },
+    },
+    {
+      name: "sql-is-for-its-own-folder",
+      severity: "error",
+      from: { path: "^(.+)/[^/]+$" },
+      to: { path: "\\.sql\\.ts$", pathNot: "^$1/[^/]+$" },
     },
     only("pg", ["^src/storage/", "^src/embedded/"]),
     only("express", ["^src/http/"]),
     only("@opentelemetry", ["^src/(tracing|queue)/"]),
     only("(bullmq|ioredis)", ["^src/queue/"]),
-    only("@aws-sdk", ["^src/(ingest|aws)/"]),
+    only("@aws-sdk", ["^src/(receive|aws|tools/connect)/"]),
   ],
   options: {
     doNotFollow: { path: "node_modules" },

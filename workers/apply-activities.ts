@@ -1,7 +1,6 @@
 import type { Context } from "../src/context.ts";
 import { nothingKnown } from "../src/domain/mail/activity.ts";
 import {
-  type ActivityChange,
   addEvents,
   naturalKey,
   needsHistory,
@@ -11,7 +10,7 @@ import {
 import type { EmailEvent } from "../src/domain/mail/email-event.ts";
 import { mergeDetails } from "../src/domain/mail/event-detail.ts";
 import type { EmailEventType } from "../src/domain/mail/event-names.ts";
-import { activityId, addsFacts, type MailFacts, mergeFacts } from "../src/domain/mail/mail-facts.ts";
+import { activityId, addsFacts, mergeFacts } from "../src/domain/mail/mail-facts.ts";
 import { adoptStored } from "../src/domain/mail/same-feedback.ts";
 import type { DeliverJob } from "../src/queue/jobs.ts";
 import { type ActivityRow, lockActivities, updateActivities } from "../src/storage/activity.ts";
@@ -27,7 +26,12 @@ import {
 } from "../src/storage/events.ts";
 import { projectRules } from "../src/storage/projects.ts";
 import { makeRecipients } from "../src/storage/recipients.ts";
-import { suppressRecipients } from "./suppress-recipients.ts";
+import {
+  type ChangedActivity,
+  type LockedActivity,
+  suppressRecipients,
+  type ToldActivity,
+} from "./suppress-recipients.ts";
 import { tellSubscribers } from "./tell-subscribers.ts";
 
 export type Applied = {
@@ -209,19 +213,3 @@ async function writeDecisions(tx: Database, changed: readonly ChangedActivity[])
   if (decisions.length > 0) await updateDecisions(tx, decisions);
   return decisions.flatMap(({ discarded }) => discarded ?? []);
 }
-
-/** An activity under lock, and what a batch tells of it. */
-export type LockedActivity = {
-  row: ActivityRow;
-  /** Those of the row and of the batch together. */
-  facts: MailFacts;
-  events: EmailEvent[];
-};
-
-/** Its `events` are the new ones. */
-export type ToldActivity = LockedActivity & {
-  /** Events that were known, and of which the batch tells more. */
-  enriched: EmailEvent[];
-};
-
-export type ChangedActivity = ToldActivity & { change: ActivityChange };

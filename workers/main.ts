@@ -3,7 +3,7 @@ import type { Context } from "../src/context.ts";
 import { eraseStep } from "../src/erasure/erase-person.ts";
 import { errorText } from "../src/logger.ts";
 import { wakeLanes } from "../src/webhooks/owe-deliveries.ts";
-import { replayStep } from "../src/webhooks/redelivery/redeliver.ts";
+import { replayStep } from "../src/webhooks/redeliver.ts";
 import { applyBatch } from "./apply-batch.ts";
 import { deliverLane } from "./deliver-lane.ts";
 import { retain } from "./retain.ts";

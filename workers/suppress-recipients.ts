@@ -1,11 +1,28 @@
 import { nothingKnown } from "../src/domain/mail/activity.ts";
+import type { ActivityChange } from "../src/domain/mail/activity-change.ts";
 import type { EmailEvent } from "../src/domain/mail/email-event.ts";
+import type { MailFacts } from "../src/domain/mail/mail-facts.ts";
 import { type Suppression, suppressionOf, tenantSuppressionOf } from "../src/domain/mail/suppression.ts";
 import type { ActivityRow } from "../src/storage/activity.ts";
 import type { Database } from "../src/storage/database.ts";
 import { eventsOfActivities } from "../src/storage/events.ts";
 import { suppress, suppressForTenants } from "../src/storage/suppressions.ts";
-import type { ChangedActivity } from "./apply-activities.ts";
+
+/** An activity under lock, and what a batch tells of it. */
+export type LockedActivity = {
+  row: ActivityRow;
+  /** Those of the row and of the batch together. */
+  facts: MailFacts;
+  events: EmailEvent[];
+};
+
+/** Its `events` are the new ones. */
+export type ToldActivity = LockedActivity & {
+  /** Events that were known, and of which the batch tells more. */
+  enriched: EmailEvent[];
+};
+
+export type ChangedActivity = ToldActivity & { change: ActivityChange };
 
 /** An address that was not suppressed before, and the event that says so. */
 export type SuppressionAdded = { row: ActivityRow; event: EmailEvent; suppression: Suppression };

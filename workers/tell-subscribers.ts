@@ -5,8 +5,7 @@ import type { DeliverJob } from "../src/queue/jobs.ts";
 import type { Database } from "../src/storage/database.ts";
 import { insertDeliveries } from "../src/storage/webhooks/deliveries.ts";
 import { listEndpoints } from "../src/storage/webhooks/endpoints.ts";
-import type { ChangedActivity } from "./apply-activities.ts";
-import type { SuppressionAdded } from "./suppress-recipients.ts";
+import type { ChangedActivity, SuppressionAdded } from "./suppress-recipients.ts";
 
 /** What a batch came to. @property traceparents by the ids of events whose notification is traced. */
 type WhatHappened = {

@@ -86,7 +86,7 @@ export type AwsErrorKind =
   | "other";
 
 /** Why a call to AWS failed, as far as that tells what to do. @property reason one line, without what AWS signed. */
-export type AwsFailure = { kind: AwsErrorKind; name: string; reason: string };
+type AwsFailure = { kind: AwsErrorKind; name: string; reason: string };
 
 const AwsError = z.object({
   name: z.string(),
@@ -108,7 +108,7 @@ const kindsOfNames: readonly [AwsErrorKind, RegExp][] = [
   ["unreachable", /^(TimeoutError|AbortError)$/],
 ];
 
-export function awsFailure(error: unknown): AwsFailure {
+function awsFailure(error: unknown): AwsFailure {
   const parsed = AwsError.safeParse(error);
   const { name, message, code } = parsed.data ?? { name: "Error", message: String(error), code: undefined };
   // AWS puts the text that it signed, and more, below its first line.

@@ -1,8 +1,7 @@
 import type { StoreContext } from "../context.ts";
 import { estimateJournal } from "../storage/journal-walk.ts";
 import type { ChangedActivity } from "../tools/rebuild/compare-activities.ts";
-import { openRebuild, type RebuildOptions, runRebuild } from "../tools/rebuild/rebuild.ts";
-import type { Rebuild } from "../tools/rebuild/rebuilds.sql.ts";
+import { openRebuild, type Rebuild, type RebuildOptions, runRebuild } from "../tools/rebuild/rebuild.ts";
 import { type Command, print, readOptions, readTimeOption, UsageError } from "./command.ts";
 import { progressBar } from "./progress.ts";
 import { stopRequest } from "./until-stopped.ts";

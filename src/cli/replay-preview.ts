@@ -1,8 +1,8 @@
 import type { Config } from "../config.ts";
 import { openStore } from "../context.ts";
 import { errorText } from "../logger.ts";
+import { countKnown } from "../storage/journal.ts";
 import { listTopics } from "../storage/topics.ts";
-import { countKnown } from "../tools/captures/captures.sql.ts";
 import {
   type Journal,
   type Preview,

@@ -8,7 +8,7 @@ import { nameOwner } from "./guardian.ts";
 import { initialise } from "./initialise.ts";
 import { DataDirInUseError, takeOwnership } from "./ownership.ts";
 import { findPostmaster, type Postmaster } from "./pid-file.ts";
-import type { ServerPlan } from "./place.ts";
+import type { ServerPlan } from "./plan.ts";
 import { spawnPostmaster, stopPostmaster } from "./postmaster.ts";
 import { DirectoryTakenError, PortTakenError } from "./start-error.ts";
 

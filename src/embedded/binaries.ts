@@ -4,7 +4,7 @@ import { createRequire } from "node:module";
 import path from "node:path";
 import { promisify } from "node:util";
 import { z } from "zod";
-import { codeOf, messageOf } from "./place.ts";
+import { codeOf, messageOf } from "./failure.ts";
 import type { RunAs } from "./run-as.ts";
 import { stageBinaries, stagingBases } from "./staging.ts";
 

@@ -1,9 +1,10 @@
 import { readFile } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Client } from "pg";
+import { codeOf } from "./failure.ts";
 import { superuser } from "./initialise.ts";
 import { findPostmaster, type Postmaster } from "./pid-file.ts";
-import { codeOf, type ServerPlan } from "./place.ts";
+import type { ServerPlan } from "./plan.ts";
 
 declare module "pg" {
   // The driver has them; its type declarations do not.

@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import { statSync } from "node:fs";
 import { readdir, rm } from "node:fs/promises";
 import path from "node:path";
-import { codeOf } from "./place.ts";
+import { codeOf } from "./failure.ts";
 
 /** A new name beside `target`, to be filled and then renamed to it; it tells which process works on it. */
 export function draftOf(target: string): string {

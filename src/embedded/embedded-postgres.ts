@@ -5,7 +5,8 @@ import { startGuardian } from "./guardian.ts";
 import { superuser } from "./initialise.ts";
 import { DataDirInUseError } from "./ownership.ts";
 import { findPostmaster } from "./pid-file.ts";
-import { hasDatabase, locate, type Place, type ServerPlan } from "./place.ts";
+import { hasDatabase, locate, type Place } from "./place.ts";
+import type { ServerPlan } from "./plan.ts";
 import { supervise } from "./supervise.ts";
 
 export { DataDirInUseError };

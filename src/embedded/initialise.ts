@@ -4,7 +4,8 @@ import { chmod, chown, mkdir, rename, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { promisify } from "node:util";
 import { draftOf, removeAbandonedDrafts } from "./draft.ts";
-import { codeOf, hasDatabase, messageOf, type Place, placeAt } from "./place.ts";
+import { codeOf, messageOf } from "./failure.ts";
+import { hasDatabase, type Place, placeAt } from "./place.ts";
 
 export const superuser = "fanmail";
 

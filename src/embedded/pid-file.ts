@@ -4,7 +4,7 @@ import { open, readFile, rm } from "node:fs/promises";
 import path from "node:path";
 import { promisify } from "node:util";
 import { isAlive } from "./draft.ts";
-import { codeOf } from "./place.ts";
+import { codeOf } from "./failure.ts";
 
 const unreadableMs = 2_000;
 

@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { statSync } from "node:fs";
 import { mkdir, realpath } from "node:fs/promises";
 import path from "node:path";
+import { messageOf } from "./failure.ts";
 import { privateDirectory } from "./private-directory.ts";
 import { canEnter, type RunAs, serverUser } from "./run-as.ts";
 import { stagingBases } from "./staging.ts";
@@ -114,24 +115,4 @@ async function firstUsable(places: readonly Place[]): Promise<Place> {
   throw new Error(
     `Found no directory for the database that PostgreSQL's user can enter: ${problems.join("; ")}`,
   );
-}
-
-/** What is needed to run the server of one place. */
-export type ServerPlan = {
-  place: Place;
-  settings: Readonly<Record<string, string>>;
-  log: (line: string) => void;
-  /** Ends the attempts to get the server up. */
-  signal: AbortSignal;
-};
-
-/** The `code` of a system error or the SQLSTATE of a database error. */
-export function codeOf(error: unknown): string | undefined {
-  const code = error instanceof Error && "code" in error ? error.code : undefined;
-  return typeof code === "string" ? code : undefined;
-}
-
-/** What an error says, in one line. */
-export function messageOf(error: unknown): string {
-  return (error instanceof Error ? error.message : String(error)).trim().replaceAll(/\s*\n\s*/g, " | ");
 }

@@ -6,7 +6,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
 import { serverEnvironment } from "./initialise.ts";
 import { disarmPidFile, findPostmaster, isPostmaster, type Postmaster } from "./pid-file.ts";
-import type { Place, ServerPlan } from "./place.ts";
+import type { Place } from "./place.ts";
+import type { ServerPlan } from "./plan.ts";
 import { logTail, openServerLog } from "./server-log.ts";
 import { startError } from "./start-error.ts";
 

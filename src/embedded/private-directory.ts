@@ -1,6 +1,6 @@
 import { chmod, lstat, mkdir, realpath, stat } from "node:fs/promises";
 import path from "node:path";
-import { codeOf } from "./place.ts";
+import { codeOf } from "./failure.ts";
 
 /**
  * Makes a directory that others may enter but only we may change, or checks that the existing one is so.

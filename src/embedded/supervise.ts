@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { acquire, type OwnedServer } from "./acquire.ts";
+import { messageOf } from "./failure.ts";
 import type { Guardian } from "./guardian.ts";
-import { messageOf, type ServerPlan } from "./place.ts";
+import type { ServerPlan } from "./plan.ts";
 import { stopPostmaster } from "./postmaster.ts";
 
 const firstDelayMs = 100;

@@ -135,16 +135,6 @@ export async function openErasure(tx: Database, erasure: Erasure): Promise<void>
   );
 }
 
-/** How many people of a project, or of all, are being erased. */
-export async function countOpenErasures(db: Database, projectId: string | null): Promise<number> {
-  const [open] = await db.query<{ count: number }>(
-    `select count(*)::integer as count from erasures
-     where finished_at is null and ($1::uuid is null or project_id = $1)`,
-    [projectId],
-  );
-  return open?.count ?? 0;
-}
-
 /** The erasure that is open for longest and that nobody works at, for the length of the transaction; or null. */
 export async function takeErasure(tx: Database): Promise<OpenErasure | null> {
   const [taken] = await tx.query<OpenErasure>(

@@ -1,7 +1,7 @@
 import type { RequestHandler } from "express";
 import express, { type Express } from "express";
 import { type Metrics, measureRequest } from "../metrics.ts";
-import { countInDatabase } from "../queue/request-windows.sql.ts";
+import { countInPostgres } from "../queue/postgres.ts";
 import { findApiKeys } from "../storage/api-keys.ts";
 import type { ApiContext } from "./api-context.ts";
 import { createAuthenticate } from "./auth.ts";
@@ -34,7 +34,7 @@ export function createApp(api: ApiContext): Express {
   const gate: Gate = {
     authenticate: createAuthenticate((sha256s) => findApiKeys(api.db, sha256s), api.clock.now),
     admit: createRateLimit({
-      count: api.queues.countRequests ?? ((keyId, requests) => countInDatabase(api.db, keyId, requests)),
+      count: api.queues.countRequests ?? countInPostgres(api.db),
       limit: api.config.rateLimitPerMinute,
       clock: api.clock,
       log: api.log,
@@ -85,7 +85,7 @@ function routesOf(api: ApiContext): AnyRoute[] {
 }
 
 /** Measures every request, under the route as it is registered; those that no route takes are `none`. */
-export function measureRequests(metrics: Pick<Metrics, "observeRequest">): RequestHandler {
+function measureRequests(metrics: Pick<Metrics, "observeRequest">): RequestHandler {
   return (request, response, next) => {
     // Express sets it when a route takes the request.
     const route = () => (typeof request.route?.path === "string" ? request.route.path : "none");

@@ -5,6 +5,9 @@ import {
   PostgresConnection,
   PostgresQueueBackend,
 } from "bullmq";
+import type { CountRequests } from "../domain/request-window.ts";
+import type { Database } from "../storage/database.ts";
+import { countInDatabase } from "./request-windows.sql.ts";
 
 const pauseAfterErrorMs = 1_000;
 
@@ -48,3 +51,8 @@ class PatientBackend extends PostgresQueueBackend {
 /** BullMQ on PostgreSQL, for queues and workers that outlive troubles of the database. */
 export const lastingPostgresBackend: typeof createPostgresBackend = (name, options) =>
   new PatientBackend(new LastingConnection(options.connection), name, options);
+
+/** Counts requests in the database, where there is no Redis to do it. */
+export function countInPostgres(db: Database): CountRequests {
+  return (keyId, requests) => countInDatabase(db, keyId, requests);
+}

@@ -196,7 +196,7 @@ function answer(response: ServerResponse, status: number, body: object): void {
  * Reads a request's body as text, whatever its content type says: SNS sends JSON as `text/plain`.
  * @throws RefusedError 413 beyond `maxBytes`, as soon as that is known; 400 when it is not UTF-8 or never ends.
  */
-export async function readBody(request: IncomingMessage, maxBytes: number): Promise<string> {
+async function readBody(request: IncomingMessage, maxBytes: number): Promise<string> {
   return textOf(await readBytes(request, maxBytes));
 }
 

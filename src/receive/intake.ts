@@ -154,12 +154,12 @@ async function wake({ queues, log }: IntakeContext, batchId: string): Promise<vo
 export type Accepted = Stored | "confirmed" | "unsubscribed";
 
 /** By which way a message came, and when all of it was here. */
-export type Arrival = { source: NotificationSource; at: Date };
+type Arrival = { source: NotificationSource; at: Date };
 
 /** What the batcher collects. @property traceparent null where the message is not traced. */
-export type IncomingNotification = AcceptedNotification & { traceparent: string | null };
+type IncomingNotification = AcceptedNotification & { traceparent: string | null };
 
-export type AcceptOptions = {
+type AcceptOptions = {
   topics: TopicDirectory;
   certificates: Certificates;
   batcher: Batcher<IncomingNotification>;
@@ -174,11 +174,7 @@ export type AcceptOptions = {
  * @throws RefusedError when it will never be accepted.
  * @throws UnavailableError when it may be accepted later.
  */
-export async function acceptSnsMessage(
-  body: string,
-  arrival: Arrival,
-  options: AcceptOptions,
-): Promise<Accepted> {
+async function acceptSnsMessage(body: string, arrival: Arrival, options: AcceptOptions): Promise<Accepted> {
   const message = parseSnsMessage(body);
   const topic = await proven(message, options);
   switch (message.Type) {
@@ -199,7 +195,7 @@ export async function acceptSnsMessage(
  * Takes one raw notification in. Nothing in it proves where it comes from: the caller answers for that.
  * @throws RefusedError, UnavailableError as `acceptSnsMessage` does.
  */
-export async function acceptRawNotification(
+async function acceptRawNotification(
   raw: RawNotification,
   arrival: Arrival,
   options: AcceptOptions,

@@ -1,5 +1,5 @@
 import pg from "pg";
-import { SilentServerError } from "./database.ts";
+import { SilentServerError } from "./silence.ts";
 
 /** No connection could be had; the cause says why. */
 export class UnreachableError extends Error {

@@ -1,6 +1,5 @@
-import type { NotificationKey } from "../tools/rebuild/rebuilds.sql.ts";
 import type { Database } from "./database.ts";
-import type { AcceptedNotification } from "./journal.ts";
+import type { AcceptedNotification, NotificationKey } from "./journal.ts";
 
 /** Until when retention has dropped days, or null. */
 export async function droppedBefore(db: Database): Promise<Date | null> {
@@ -88,4 +87,14 @@ export async function estimateJournal(db: Database, since: Date | null): Promise
     [since],
   );
   return sum?.count ?? 0;
+}
+
+/** How many people of a project, or of all, are being erased. */
+export async function countOpenErasures(db: Database, projectId: string | null): Promise<number> {
+  const [open] = await db.query<{ count: number }>(
+    `select count(*)::integer as count from erasures
+     where finished_at is null and ($1::uuid is null or project_id = $1)`,
+    [projectId],
+  );
+  return open?.count ?? 0;
 }

@@ -11,6 +11,12 @@ export type AcceptedNotification = {
   body: string;
 };
 
+/** What a notification of the journal is known by. */
+export type NotificationKey = Pick<
+  AcceptedNotification,
+  "project_id" | "topic_id" | "sns_message_id" | "sns_timestamp"
+>;
+
 /** Separates the bodies of a batch in one parameter. JSON text cannot hold it: control characters are escaped. */
 const separator = "\u001e";
 
@@ -232,4 +238,25 @@ export async function wakeSoon(db: Database, batchIds: readonly string[]): Promi
   await db.query("update batches set wake_at = now() where id = any($1::uuid[]) and applied_at is null", [
     batchIds,
   ]);
+}
+
+/** What a notification is found by: its topic, and what SNS calls it. */
+export type NotificationName = { arn: string; messageId: string; timestamp: Date };
+
+/** How many of some notifications, each of another name, the journal holds. */
+export async function countKnown(db: Database, names: readonly NotificationName[]): Promise<number> {
+  const [row] = await db.query<{ count: number }>(
+    `select count(*)::int as count from unnest($1::text[], $2::uuid[], $3::timestamptz[])
+       as names(arn, sns_message_id, sns_timestamp)
+     join topics using (arn)
+     join notifications on notifications.project_id = topics.project_id and topic_id = topics.id
+       and notifications.sns_message_id = names.sns_message_id
+       and notifications.sns_timestamp = names.sns_timestamp`,
+    [
+      names.map(({ arn }) => arn),
+      names.map(({ messageId }) => messageId),
+      names.map(({ timestamp }) => timestamp),
+    ],
+  );
+  return row?.count ?? 0;
 }

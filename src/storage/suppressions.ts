@@ -1,6 +1,9 @@
+import type { Cursor } from "../domain/cursor.ts";
 import type { SuppressionReason } from "../domain/mail/suppression.ts";
 import { type Columns, columnList, type RowSource, rowSource } from "./columns.ts";
+import { type Conditions, conditions } from "./conditions.ts";
 import type { Database } from "./database.ts";
+import { countRows, type Total } from "./totals.ts";
 
 /** An address that an event says is not to be written to any more. */
 export type NewSuppression = {
@@ -61,4 +64,137 @@ async function insert(
     source.params,
   );
   return new Set(changed.filter(({ is_new }) => is_new).map(({ source_event_id }) => source_event_id));
+}
+
+/** Why an address is on the list: an event, or somebody put it there. */
+export type ListedReason = SuppressionReason | "manual";
+
+/** An address as the list shows it. */
+export type ListedSuppression = {
+  id: string;
+  address: string;
+  reason: ListedReason;
+  /** The tenant of SES whose list it is on; null: that of the project. */
+  tenant_name: string | null;
+  /** The event that says so; null when somebody put it there. */
+  source_event_id: string | null;
+  since: Date;
+  created_at: Date;
+  /** `created_at` with all its microseconds, for cursors. */
+  created_at_exact: string;
+};
+
+export type SuppressionFilter = {
+  projectId: string;
+  address?: string | undefined;
+  reason?: ListedReason | undefined;
+  /** Of the list of a tenant; `*`: of all lists. The list of the project unless given. */
+  tenantName?: string | undefined;
+};
+
+const columns = `id, address, reason, tenant_name, source_event_id, since, created_at,
+  to_char(created_at, 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as created_at_exact`;
+
+/** Newest first, by `created_at` and id. */
+export async function listSuppressions(
+  db: Database,
+  filter: SuppressionFilter,
+  page: { limit: number; offset: number; after?: Cursor | undefined },
+): Promise<ListedSuppression[]> {
+  const { where, params } = matching(filter, page.after);
+  return db.query<ListedSuppression>(
+    `select ${columns} from ${listOf(filter)} where ${where()} order by created_at desc, id desc
+     limit ${Math.trunc(page.limit)} offset ${Math.trunc(page.offset)}`,
+    params,
+  );
+}
+
+export async function countListed(db: Database, filter: SuppressionFilter): Promise<Total> {
+  const { where, params } = matching(filter);
+  return countRows(db, `from ${listOf(filter)} where ${where()}`, params);
+}
+
+const shared = "project_id, id, address, reason, source_event_id, since, created_at";
+const ofProject = `select ${shared}, null::text as tenant_name from suppressions`;
+const ofTenants = `select ${shared}, tenant_name from tenant_suppressions`;
+
+function listOf({ tenantName }: SuppressionFilter): string {
+  if (tenantName === undefined) return `(${ofProject}) as listed`;
+  return tenantName === "*" ? `(${ofProject} union all ${ofTenants}) as listed` : `(${ofTenants}) as listed`;
+}
+
+function matching({ projectId, address, reason, tenantName }: SuppressionFilter, after?: Cursor): Conditions {
+  const matched = conditions();
+  matched.add("project_id = ?", projectId);
+  matched.add("address = ?", address);
+  matched.add("reason = ?", reason);
+  matched.add("tenant_name = ?", tenantName === "*" ? undefined : tenantName);
+  matched.add("(created_at, id) < (?::timestamptz, ?::uuid)", after?.time, after?.id);
+  return matched;
+}
+
+/** An address that somebody puts on the list of a tenant, or of the project. */
+export type NewListed = {
+  project_id: string;
+  address: string;
+  tenant_name: string | null;
+  reason: ListedReason;
+  since: Date;
+};
+
+type ListedName = Pick<NewListed, "address" | "tenant_name">;
+
+const listedColumns: Columns<Omit<NewListed, "tenant_name">> = {
+  project_id: "uuid",
+  address: "text",
+  reason: "text",
+  since: "timestamptz",
+};
+
+/** Puts addresses on lists; those that are on them stay as they are. @returns what was not on them. */
+export async function addToList(tx: Database, rows: readonly NewListed[]): Promise<ListedName[]> {
+  const ofProject = rows.filter(({ tenant_name }) => tenant_name === null);
+  const ofTenants = rows.filter(({ tenant_name }) => tenant_name !== null);
+  const source = rowSource(listedColumns, ofProject);
+  const added = await tx.query<ListedName>(
+    `insert into suppressions (${columnList(listedColumns)})
+     select distinct on (project_id, address) ${columnList(listedColumns)} from ${source.sql}
+     order by project_id, address
+     on conflict (project_id, address) do nothing returning address, null::text as tenant_name`,
+    source.params,
+  );
+  return ofTenants.length > 0 ? [...added, ...(await addToTenants(tx, ofTenants))] : added;
+}
+
+async function addToTenants(tx: Database, rows: readonly NewListed[]): Promise<ListedName[]> {
+  const columns = { ...listedColumns, tenant_name: "text" };
+  const source = rowSource(columns, rows);
+  return tx.query<ListedName>(
+    `insert into tenant_suppressions (${columnList(columns)})
+     select distinct on (project_id, address, tenant_name) ${columnList(columns)} from ${source.sql}
+     order by project_id, address, tenant_name
+     on conflict do nothing returning address, tenant_name`,
+    source.params,
+  );
+}
+
+/**
+ * Takes an address off a list.
+ * @param tenantName null: that of the project.
+ * @returns why it was on it, or null when it was not.
+ */
+export async function removeFromList(
+  tx: Database,
+  projectId: string,
+  address: string,
+  tenantName: string | null,
+): Promise<{ reason: ListedReason; source_event_id: string | null } | null> {
+  const [removed] = await tx.query<{ reason: ListedReason; source_event_id: string | null }>(
+    tenantName === null
+      ? "delete from suppressions where project_id = $1 and address = $2 returning reason, source_event_id"
+      : `delete from tenant_suppressions where project_id = $1 and address = $2 and tenant_name = $3
+         returning reason, source_event_id`,
+    tenantName === null ? [projectId, address] : [projectId, address, tenantName],
+  );
+  return removed ?? null;
 }

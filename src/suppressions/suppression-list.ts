@@ -3,8 +3,8 @@ import { listChangeWebhook } from "../domain/webhooks/event.ts";
 import type { Logger } from "../logger.ts";
 import type { Queues } from "../queue/queues.ts";
 import type { Database } from "../storage/database.ts";
+import { addToList, type ListedReason, removeFromList } from "../storage/suppressions.ts";
 import { oweDeliveries, wakeLanes } from "../webhooks/owe-deliveries.ts";
-import { addToList, type ListedReason, removeFromList } from "./suppression-list.sql.ts";
 
 export type ListContext = {
   db: Database;

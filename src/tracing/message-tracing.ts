@@ -146,7 +146,7 @@ function linksTo(traceparents: readonly (string | null)[]): Link[] {
 }
 
 /** An attempt, below the message that it tells of. Its address is left out: that may hold a token. */
-export function startPost(
+function startPost(
   tracer: Tracer,
   { traceparent, endpointId, deliveryId, attempt }: PostOfDelivery,
 ): TracedPost | null {
@@ -193,12 +193,12 @@ export class MessageIds implements IdGenerator {
 }
 
 /** The context in which spans are children of a message's first one, which another process may have made. */
-export function below(traceparent: string): Context {
+function below(traceparent: string): Context {
   const parent = readTraceparent(traceparent);
   if (parent === null) return ROOT_CONTEXT;
   return trace.setSpanContext(ROOT_CONTEXT, { ...parent, traceFlags: TraceFlags.SAMPLED, isRemote: true });
 }
 
-export function isSampled({ traceFlags }: SpanContext): boolean {
+function isSampled({ traceFlags }: SpanContext): boolean {
   return (traceFlags & TraceFlags.SAMPLED) !== 0;
 }

@@ -1,5 +1,4 @@
 import type { AttemptResult } from "../domain/webhooks/outcome.ts";
-import type { Logger } from "../logger.ts";
 import type { MessageName } from "./message-trace.ts";
 
 /** One time that a message came, from its arrival until it was answered for. */
@@ -69,10 +68,3 @@ export const noTracing: Tracing = {
   startPost: () => null,
   close: async () => {},
 };
-
-/** @param otlpEndpoint where traces go; null: there are none, and OpenTelemetry is not even loaded. */
-export async function openTracing(otlpEndpoint: string | null, log: Logger): Promise<Tracing> {
-  if (otlpEndpoint === null) return noTracing;
-  const { startTracing } = await import("./provider.ts");
-  return startTracing(otlpEndpoint, log);
-}

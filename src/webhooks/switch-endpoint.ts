@@ -9,8 +9,8 @@ import { retryConflicts } from "../storage/database-errors.ts";
 import { cancelDeliveries, holdDeliveries } from "../storage/webhooks/deliveries.ts";
 import { type Endpoint, markDeleted, markDisabled, markEnabled } from "../storage/webhooks/endpoints.ts";
 import { writeLane } from "../storage/webhooks/lanes.ts";
+import { cancelReplaysOf } from "../storage/webhooks/redeliveries.ts";
 import { oweDeliveries } from "./owe-deliveries.ts";
-import { cancelReplaysOf } from "./redelivery/redeliveries.sql.ts";
 
 type EndpointKey = { project_id: string; id: string };
 

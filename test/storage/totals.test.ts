@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import { insertProject } from "../../src/storage/projects.ts";
+import { countListed, type SuppressionFilter } from "../../src/storage/suppressions.ts";
 import { rememberEstimates, type Total } from "../../src/storage/totals.ts";
-import { countListed, type SuppressionFilter } from "../../src/suppressions/suppression-list.sql.ts";
 import { type TestDatabase, testDatabase } from "../support/database.ts";
 
 const projectId = "00000000-0000-8000-8000-000000000aaa";

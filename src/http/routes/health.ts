@@ -1,8 +1,8 @@
 import type { Express } from "express";
 import { within } from "../../clock.ts";
 import type { Database } from "../../storage/database.ts";
+import { assertWritable } from "../../storage/database.ts";
 import { isReadOnly } from "../../storage/database-errors.ts";
-import { assertWritable } from "../../tools/doctor/health.sql.ts";
 
 /** Whoever asks for readiness does not wait for long. */
 const answerWithinMs = 4_000;

@@ -55,7 +55,7 @@ const readWithinMs = 5_000;
  * What the database says, in Prometheus' text format. While it cannot be read only `fanmail_database_up 0` is told: a gauge
  * of before would be a lie.
  */
-export async function storedMetrics(db: Database, log: Logger): Promise<string> {
+async function storedMetrics(db: Database, log: Logger): Promise<string> {
   const registry = new Registry();
   const up = gauge(registry, "fanmail_database_up", "Whether this process reaches its database");
   try {

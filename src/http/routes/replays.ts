@@ -9,8 +9,8 @@ import {
   insertReplay,
   listReplays,
   type Replay as StoredReplay,
-} from "../../webhooks/redelivery/redeliveries.sql.ts";
-import { countReplayed } from "../../webhooks/redelivery/redelivery-steps.sql.ts";
+} from "../../storage/webhooks/redeliveries.ts";
+import { countReplayed } from "../../storage/webhooks/redelivery-steps.ts";
 import type { ApiContext } from "../api-context.ts";
 import { ApiError } from "../errors.ts";
 import { defaulted, optional, pathText, time, untilTime } from "../fields.ts";

@@ -1,12 +1,12 @@
 import { z } from "zod";
 import { isTestAddress } from "../../domain/address.ts";
-import { rememberEstimates } from "../../storage/totals.ts";
 import {
   countListed,
   type ListedSuppression,
   listSuppressions,
   type SuppressionFilter,
-} from "../../suppressions/suppression-list.sql.ts";
+} from "../../storage/suppressions.ts";
+import { rememberEstimates } from "../../storage/totals.ts";
 import { liftSuppression, suppressByHand } from "../../suppressions/suppression-list.ts";
 import type { ApiContext } from "../api-context.ts";
 import { csvOf, csvQuery } from "../csv.ts";

@@ -141,7 +141,7 @@ const attemptColumns: Columns<ListedAttempt> = {
   is_manual: "boolean",
 };
 
-export async function insertAttempts(
+async function insertAttempts(
   tx: Database,
   projectId: string,
   attempts: readonly ListedAttempt[],

@@ -44,24 +44,3 @@ export async function readJournalDay(
     }
   });
 }
-
-/** What a notification is found by: its topic, and what SNS calls it. */
-export type NotificationName = { arn: string; messageId: string; timestamp: Date };
-
-/** How many of some notifications, each of another name, the journal holds. */
-export async function countKnown(db: Database, names: readonly NotificationName[]): Promise<number> {
-  const [row] = await db.query<{ count: number }>(
-    `select count(*)::int as count from unnest($1::text[], $2::uuid[], $3::timestamptz[])
-       as names(arn, sns_message_id, sns_timestamp)
-     join topics using (arn)
-     join notifications on notifications.project_id = topics.project_id and topic_id = topics.id
-       and notifications.sns_message_id = names.sns_message_id
-       and notifications.sns_timestamp = names.sns_timestamp`,
-    [
-      names.map(({ arn }) => arn),
-      names.map(({ messageId }) => messageId),
-      names.map(({ timestamp }) => timestamp),
-    ],
-  );
-  return row?.count ?? 0;
-}

@@ -98,7 +98,7 @@ export type Captured = { kind: "json"; value: unknown; text: string } | { kind: 
  * Reads one JSON value a line. One that is printed over several lines, as the AWS CLI does, begins with a line that is
  * `{` or `[` alone, and ends with one that is `}` or `]` alone.
  */
-export async function* jsonLines(content: AsyncIterable<Uint8Array>, name: string): AsyncGenerator<Captured> {
+async function* jsonLines(content: AsyncIterable<Uint8Array>, name: string): AsyncGenerator<Captured> {
   let number = 0;
   let printed: { place: string; lines: string[] } | null = null;
   for await (const line of linesOf(content)) {
@@ -153,12 +153,12 @@ function textOf(parts: readonly Uint8Array[]): string | null {
 }
 
 /** The text of bytes, without a byte order mark; null where a decoder would have to put U+FFFD in place of something. */
-export function utf8OrNull(bytes: Buffer): string | null {
+function utf8OrNull(bytes: Buffer): string | null {
   return isUtf8(bytes) ? new TextDecoder().decode(bytes) : null;
 }
 
 /** Uncompresses what begins as gzip does, whatever its name; all else passes as it is. */
-export async function* uncompressed(content: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+async function* uncompressed(content: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
   const chunks = content[Symbol.asyncIterator]();
   let head: Buffer = Buffer.alloc(0);
   while (head.length < 2) {

@@ -141,7 +141,7 @@ type AwsCall = { [Action in keyof Inputs]: { action: Action; input: Inputs[Actio
 type AllowTopic = { action: "fanmail:AllowTopic"; input: { TopicArn: string; Project: string } };
 
 /** A call as a value, so that it can be shown before it is made. */
-export type Call = AwsCall | AllowTopic;
+type Call = AwsCall | AllowTopic;
 
 /** Makes a call. @returns what it made: an ARN or a URL; null when it made nothing that has one. */
 export type Perform = (call: Call) => Promise<string | null>;

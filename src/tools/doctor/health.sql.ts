@@ -3,17 +3,6 @@ import { triggerConfigurationSet, triggerTopic } from "../../domain/mail/sns-mes
 import type { Database } from "../../storage/database.ts";
 import type { DisabledReason } from "../../storage/webhooks/endpoints.ts";
 
-/** @throws an error of the server unless the database answers and takes changes. */
-export async function assertWritable(db: Database): Promise<void> {
-  await db.query(
-    `do $$ begin
-       if current_setting('transaction_read_only')::boolean then
-         raise exception 'the database is read-only' using errcode = 'read_only_sql_transaction';
-       end if;
-     end $$`,
-  );
-}
-
 /*
  * What `fanmail doctor` asks the database. It reads what migrations, workers and settings have left, and changes nothing.
  */

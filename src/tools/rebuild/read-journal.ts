@@ -1,7 +1,7 @@
 import { type Interpretation, interpretNotification } from "../../domain/mail/interpret-notification.ts";
 import { insertStatuses } from "../../storage/account-statuses.ts";
 import type { Database } from "../../storage/database.ts";
-import type { AcceptedNotification } from "../../storage/journal.ts";
+import type { AcceptedNotification, NotificationKey } from "../../storage/journal.ts";
 import {
   firstPlace,
   type JournalPlace,
@@ -10,7 +10,7 @@ import {
   walkJournal,
 } from "../../storage/journal-walk.ts";
 import { journalDays } from "../../storage/partitions.ts";
-import { addSources, type NotificationKey, type Rebuild, recordStep } from "./rebuilds.sql.ts";
+import { addSources, type Rebuild, recordStep } from "./rebuilds.sql.ts";
 
 /**
  * The first phase, one step of it: notes of the next notifications which activities they tell of.

@@ -1,7 +1,7 @@
 import { pause } from "../../clock.ts";
 import type { StoreContext } from "../../context.ts";
-import { countOpenErasures } from "../../erasure/erasures.sql.ts";
 import { packageVersion } from "../../package-info.ts";
+import { countOpenErasures } from "../../storage/journal-walk.ts";
 import { type ChangedActivity, compareActivitiesStep } from "./compare-activities.ts";
 import { readJournalStep } from "./read-journal.ts";
 import {
@@ -11,6 +11,8 @@ import {
   type RebuildScope,
   startRebuild,
 } from "./rebuilds.sql.ts";
+
+export type { Rebuild } from "./rebuilds.sql.ts";
 
 /** Small enough that a worker which waits for a lock does not notice. */
 const itemsPerStep = { notifications: 500, activities: 100 };

@@ -2,13 +2,7 @@ import { erasedDomain } from "../../domain/erasure.ts";
 import { type ActivityName, nameColumns } from "../../storage/activity.ts";
 import { type Columns, columnList, rowSource } from "../../storage/columns.ts";
 import type { Database } from "../../storage/database.ts";
-import type { AcceptedNotification } from "../../storage/journal.ts";
-
-/** A notification of the journal; what a rebuild knows it by. */
-export type NotificationKey = Pick<
-  AcceptedNotification,
-  "project_id" | "topic_id" | "sns_message_id" | "sns_timestamp"
->;
+import type { AcceptedNotification, NotificationKey } from "../../storage/journal.ts";
 
 /** What is rebuilt. */
 export type RebuildScope = {

@@ -5,11 +5,11 @@ import type { EventDetail } from "../../domain/mail/event-detail.ts";
 import { type EmailEventType, typesOfWebhookNames } from "../../domain/mail/event-names.ts";
 import type { WebhookActivity } from "../../domain/webhooks/event.ts";
 import { isSubscribed } from "../../domain/webhooks/owed.ts";
-import { type Conditions, conditions } from "../../storage/conditions.ts";
-import type { Database } from "../../storage/database.ts";
-import { countRowsInTime, type Total } from "../../storage/totals.ts";
-import type { Endpoint } from "../../storage/webhooks/endpoints.ts";
-import type { ReplayRequest, ReplayScope } from "./redeliveries.sql.ts";
+import { type Conditions, conditions } from "../conditions.ts";
+import type { Database } from "../database.ts";
+import { countRowsInTime, type Total } from "../totals.ts";
+import type { Endpoint } from "./endpoints.ts";
+import type { ReplayRequest, ReplayScope } from "./redeliveries.ts";
 
 /** A replay and the endpoint that it is for. */
 export type EndpointReplay = { endpoint: Endpoint; replay: ReplayRequest };

@@ -1,18 +1,18 @@
-import { isTestAddress } from "../../domain/address.ts";
-import type { Cursor } from "../../domain/cursor.ts";
-import { emailWebhook, trackedWebhook, type WebhookEvent } from "../../domain/webhooks/event.ts";
-import { type Lane, owedDeliveries } from "../../domain/webhooks/owed.ts";
-import type { Database } from "../../storage/database.ts";
-import { insertDeliveries } from "../../storage/webhooks/deliveries.ts";
-import { findEndpoint } from "../../storage/webhooks/endpoints.ts";
-import { type Replay, recordReplayStep, takeReplay } from "./redeliveries.sql.ts";
+import { isTestAddress } from "../domain/address.ts";
+import type { Cursor } from "../domain/cursor.ts";
+import { emailWebhook, trackedWebhook, type WebhookEvent } from "../domain/webhooks/event.ts";
+import { type Lane, owedDeliveries } from "../domain/webhooks/owed.ts";
+import type { Database } from "../storage/database.ts";
+import { insertDeliveries } from "../storage/webhooks/deliveries.ts";
+import { findEndpoint } from "../storage/webhooks/endpoints.ts";
+import { type Replay, recordReplayStep, takeReplay } from "../storage/webhooks/redeliveries.ts";
 import {
   type EndpointReplay,
   hasBacklog,
   type MissedEvent,
   nextMissedEvents,
   requeueDeliveries,
-} from "./redelivery-steps.sql.ts";
+} from "../storage/webhooks/redelivery-steps.ts";
 
 /** How far a replay has come: first deliveries that there are, then events that were never owed. */
 type ReplayPlace = { kind: "deliveries"; after: string | null } | { kind: "events"; after: Cursor | null };

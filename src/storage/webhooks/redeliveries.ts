@@ -1,7 +1,7 @@
 import type { Cursor } from "../../domain/cursor.ts";
-import { conditions } from "../../storage/conditions.ts";
-import type { Database } from "../../storage/database.ts";
-import { countRows, type Total } from "../../storage/totals.ts";
+import { conditions } from "../conditions.ts";
+import type { Database } from "../database.ts";
+import { countRows, type Total } from "../totals.ts";
 
 export type ReplayScope = "failed" | "undelivered" | "all";
 
