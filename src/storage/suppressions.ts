@@ -3,6 +3,7 @@ import type { SuppressionReason } from "../domain/mail/suppression.ts";
 import { type Columns, columnList, type RowSource, rowSource } from "./columns.ts";
 import { type Conditions, conditions } from "./conditions.ts";
 import type { Database } from "./database.ts";
+import { addCursor, exactTime, limitOf, type Page } from "./pages.ts";
 import { countRows, type Total } from "./totals.ts";
 
 /** An address that an event says is not to be written to any more. */
@@ -93,18 +94,18 @@ export type SuppressionFilter = {
 };
 
 const columns = `id, address, reason, tenant_name, source_event_id, since, created_at,
-  to_char(created_at, 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as created_at_exact`;
+  ${exactTime("created_at")} as created_at_exact`;
 
 /** Newest first, by `created_at` and id. */
 export async function listSuppressions(
   db: Database,
   filter: SuppressionFilter,
-  page: { limit: number; offset: number; after?: Cursor | undefined },
+  page: Page,
 ): Promise<ListedSuppression[]> {
   const { where, params } = matching(filter, page.after);
   return db.query<ListedSuppression>(
     `select ${columns} from ${listOf(filter)} where ${where()} order by created_at desc, id desc
-     limit ${Math.trunc(page.limit)} offset ${Math.trunc(page.offset)}`,
+     ${limitOf(page)}`,
     params,
   );
 }
@@ -129,7 +130,7 @@ function matching({ projectId, address, reason, tenantName }: SuppressionFilter,
   matched.add("address = ?", address);
   matched.add("reason = ?", reason);
   matched.add("tenant_name = ?", tenantName === "*" ? undefined : tenantName);
-  matched.add("(created_at, id) < (?::timestamptz, ?::uuid)", after?.time, after?.id);
+  addCursor(matched, "created_at, id", after);
   return matched;
 }
 

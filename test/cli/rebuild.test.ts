@@ -70,6 +70,7 @@ describe("fanmail rebuild", () => {
       '--since must be a day or a time in UTC such as 2026-11-21 or 2026-11-21T12:00Z, not "yesterday"',
     ],
     [["--since", "2026-13-01"], "--since must be"],
+    [["--since", "2026-02-30"], "--since must be"],
     [["--rate", "fast"], '--rate must be a whole number, not "fast"'],
     [["--project", "nobody"], 'There is no project "nobody"'],
     [["everything"], "Unknown argument: everything"],

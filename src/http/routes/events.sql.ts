@@ -4,6 +4,7 @@ import type { EventDetail } from "../../domain/mail/event-detail.ts";
 import type { EmailEventType } from "../../domain/mail/event-names.ts";
 import { type Conditions, conditions } from "../../storage/conditions.ts";
 import type { Database } from "../../storage/database.ts";
+import { addCursor, exactTime, limitOf, type Page } from "../../storage/pages.ts";
 import { countRows, type Total } from "../../storage/totals.ts";
 
 /** A custom event as it is read. */
@@ -31,10 +32,9 @@ export type CustomEventFilter = {
   withDiscarded: boolean;
 };
 
-const exactTime = `to_char(events.occurred_at, 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')`;
 const columns = `events.id, events.name, recipients.address as email, events.owner_id as recipient_id,
   events.detail -> 'properties' as properties, events.detail ->> 'kept' as kept, events.discarded, events.occurred_at,
-  ${exactTime} as occurred_at_exact, events.created_at`;
+  ${exactTime("events.occurred_at")} as occurred_at_exact, events.created_at`;
 const ofRecipients = `from events join recipients
   on recipients.project_id = events.project_id and recipients.id = events.owner_id`;
 
@@ -42,13 +42,13 @@ const ofRecipients = `from events join recipients
 export async function listCustomEvents(
   db: Database,
   filter: CustomEventFilter,
-  page: { limit: number; offset: number; after?: Cursor | undefined },
+  page: Page,
 ): Promise<ReadCustomEvent[]> {
   const { params, where } = matching(filter, page.after);
   return db.query<ReadCustomEvent>(
     `select ${columns} ${ofRecipients} where ${where()}
      order by events.occurred_at desc, events.id desc
-     limit ${Math.trunc(page.limit)} offset ${Math.trunc(page.offset)}`,
+     ${limitOf(page)}`,
     params,
   );
 }
@@ -71,7 +71,7 @@ function matching(filter: CustomEventFilter, after?: Cursor): Conditions {
   add("events.occurred_at >= ?", filter.since);
   // Answers show milliseconds; a time that they show includes its event.
   add("events.occurred_at < ?::timestamptz + interval '1 millisecond'", filter.until);
-  add("(events.occurred_at, events.id) < (?::timestamptz, ?::uuid)", after?.time, after?.id);
+  addCursor(matched, "events.occurred_at, events.id", after);
   return matched;
 }
 

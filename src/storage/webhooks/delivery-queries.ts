@@ -1,8 +1,8 @@
 import { firstIdAt } from "../../domain/computed-id.ts";
-import type { Cursor } from "../../domain/cursor.ts";
 import type { FailureClass } from "../../domain/webhooks/outcome.ts";
 import { type Conditions, conditions } from "../conditions.ts";
 import type { Database } from "../database.ts";
+import { addCursor, exactTime, limitOf, type Page } from "../pages.ts";
 import { countRows, type Total } from "../totals.ts";
 import type { AttemptRow } from "./leases.ts";
 
@@ -66,18 +66,17 @@ export type ListedDelivery = ReadDelivery & { attempted_at_exact: string | null 
 export async function listDeliveries(
   db: Database,
   filter: DeliveryFilter,
-  page: { limit: number; offset: number; after?: Cursor | undefined },
+  page: Page,
 ): Promise<ListedDelivery[]> {
   const { add, where, params } = matching(filter);
   const { after } = page;
-  if (filter.isAttempted)
-    add("(last_attempt_at, delivery.id) < (?::timestamptz, ?::uuid)", after?.time, after?.id);
+  if (filter.isAttempted) addCursor({ add }, "last_attempt_at, delivery.id", after);
   else add("delivery.id < ?", after?.id);
   return db.query<ListedDelivery>(
-    `select ${columns}, to_char(last_attempt_at, 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as attempted_at_exact
+    `select ${columns}, ${exactTime("last_attempt_at")} as attempted_at_exact
      ${ofDeliveries} where ${where()}
      order by ${filter.isAttempted ? "last_attempt_at desc, " : ""}delivery.id desc
-     limit ${Math.trunc(page.limit)} offset ${Math.trunc(page.offset)}`,
+     ${limitOf(page)}`,
     params,
   );
 }

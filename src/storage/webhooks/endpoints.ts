@@ -1,6 +1,6 @@
-import type { Cursor } from "../../domain/cursor.ts";
 import { conditions } from "../conditions.ts";
 import type { Database } from "../database.ts";
+import { addCursor, exactTime, limitOf, type Page } from "../pages.ts";
 import { countRows, type Total } from "../totals.ts";
 
 export type DisabledReason = "manual" | "gone" | "failing";
@@ -134,16 +134,16 @@ export type ListedEndpoint = Endpoint & { created_at_exact: string };
 export async function pageOfEndpoints(
   db: Database,
   projectId: string,
-  page: { limit: number; offset: number; after?: Cursor | undefined },
+  page: Page,
 ): Promise<ListedEndpoint[]> {
   const { add, where, params } = conditions();
   add("project_id = ?", projectId);
   add("state <> 'deleted'");
-  add("(created_at, id) < (?::timestamptz, ?::uuid)", page.after?.time, page.after?.id);
+  addCursor({ add }, "created_at, id", page.after);
   return db.query<ListedEndpoint>(
-    `select ${endpointColumns}, to_char(created_at, 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as created_at_exact
+    `select ${endpointColumns}, ${exactTime("created_at")} as created_at_exact
      from webhook_endpoints endpoint where ${where()} order by created_at desc, id desc
-     limit ${Math.trunc(page.limit)} offset ${Math.trunc(page.offset)}`,
+     ${limitOf(page)}`,
     params,
   );
 }

@@ -1,6 +1,6 @@
-import type { Cursor } from "../../domain/cursor.ts";
 import { conditions } from "../conditions.ts";
 import type { Database } from "../database.ts";
+import { addCursor, exactTime, limitOf, type Page } from "../pages.ts";
 import { countRows, type Total } from "../totals.ts";
 
 export type ReplayScope = "failed" | "undelivered" | "all";
@@ -76,16 +76,16 @@ export type ListedReplay = Replay & { created_at_exact: string };
 export async function listReplays(
   db: Database,
   endpoint: { project_id: string; id: string },
-  page: { limit: number; offset: number; after?: Cursor | undefined },
+  page: Page,
 ): Promise<ListedReplay[]> {
   const { add, where, params } = conditions();
   add("project_id = ?", endpoint.project_id);
   add("endpoint_id = ?", endpoint.id);
-  add("(created_at, id) < (?::timestamptz, ?::uuid)", page.after?.time, page.after?.id);
+  addCursor({ add }, "created_at, id", page.after);
   return db.query<ListedReplay>(
-    `select ${columns}, to_char(created_at, 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as created_at_exact
+    `select ${columns}, ${exactTime("created_at")} as created_at_exact
      from replays where ${where()} order by created_at desc, id desc
-     limit ${Math.trunc(page.limit)} offset ${Math.trunc(page.offset)}`,
+     ${limitOf(page)}`,
     params,
   );
 }

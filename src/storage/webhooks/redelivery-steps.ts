@@ -7,6 +7,7 @@ import type { WebhookActivity } from "../../domain/webhooks/event.ts";
 import { isSubscribed } from "../../domain/webhooks/owed.ts";
 import { type Conditions, conditions } from "../conditions.ts";
 import type { Database } from "../database.ts";
+import { addCursor, exactTime } from "../pages.ts";
 import { countRowsInTime, type Total } from "../totals.ts";
 import type { Endpoint } from "./endpoints.ts";
 import type { ReplayRequest, ReplayScope } from "./redeliveries.ts";
@@ -115,11 +116,11 @@ export async function nextMissedEvents(
   const matched = missedEvents(replay);
   if (matched === null) return { events: [], place: null };
   const end = await endOfLook(tx, replay, after);
-  matched.add("(events.occurred_at, events.id) > (?::timestamptz, ?::uuid)", after?.time, after?.id);
-  matched.add("(events.occurred_at, events.id) <= (?::timestamptz, ?::uuid)", end?.time, end?.id);
+  addCursor(matched, "events.occurred_at, events.id", after, ">");
+  addCursor(matched, "events.occurred_at, events.id", end, "<=");
   const rows = await tx.query<MissedRow>(
     `select events.id, events.type, events.name, events.occurred_at, events.detail,
-       ${exactTime} as occurred_at_exact,
+       ${exactTime("events.occurred_at")} as occurred_at_exact,
        events.created_at as recorded_at, events.detail -> 'properties' as properties, events.project_id,
        events.owner_id as activity_id, message_id, recipient_as_sent, tagged_id, campaign_id, automation_run_id,
        template_id, tenant_name, tags, is_test, recipients.id as recipient_id, recipients.address
@@ -138,8 +139,6 @@ export async function nextMissedEvents(
   };
 }
 
-const exactTime = `to_char(events.occurred_at, 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')`;
-
 /** @returns null when less than that is left. */
 async function endOfLook(
   tx: Database,
@@ -148,9 +147,9 @@ async function endOfLook(
 ): Promise<Cursor | null> {
   const { add, where, params } = conditions();
   addReach({ add }, { endpoint, replay });
-  add("(events.occurred_at, events.id) > (?::timestamptz, ?::uuid)", after?.time, after?.id);
+  addCursor({ add }, "events.occurred_at, events.id", after, ">");
   const [end] = await tx.query<Cursor>(
-    `select ${exactTime} as time, events.id from events where ${where()}
+    `select ${exactTime("events.occurred_at")} as time, events.id from events where ${where()}
      order by events.occurred_at, events.id limit 1 offset ${lookedAtTogether - 1}`,
     params,
   );

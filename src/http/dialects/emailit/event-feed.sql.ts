@@ -2,6 +2,7 @@ import type { EventDetail } from "../../../domain/mail/event-detail.ts";
 import type { EmailEventType } from "../../../domain/mail/event-names.ts";
 import { conditions } from "../../../storage/conditions.ts";
 import type { Database } from "../../../storage/database.ts";
+import { exactTime, limitOf, type Page } from "../../../storage/pages.ts";
 
 /** An event of an email, or a custom one, with what it belongs to. */
 export type FedEvent = {
@@ -38,13 +39,11 @@ export type FeedFilter = {
   occurredAt?: Date | undefined;
 };
 
-const exact = (time: string) => `to_char(${time}, 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')`;
-
 /** Events that count, newest first; automatic replies are left out. */
 export async function feedEvents(
   db: Database,
   filter: FeedFilter,
-  page: { limit: number; offset: number },
+  page: Omit<Page, "after">,
 ): Promise<FedEvent[]> {
   const { add, where, params } = conditions();
   add("project_id = ?", filter.projectId);
@@ -56,9 +55,9 @@ export async function feedEvents(
   return db.query<FedEvent>(
     `with page as materialized (
        select * from events where ${where()} order by occurred_at desc, id desc
-       limit ${Math.trunc(page.limit)} offset ${Math.trunc(page.offset)})
-     select page.id, page.type, page.name, ${exact("page.occurred_at")} as occurred_at,
-       ${exact("greatest(page.occurred_at, page.created_at)")} as recorded_at, page.detail,
+       ${limitOf(page)})
+     select page.id, page.type, page.name, ${exactTime("page.occurred_at")} as occurred_at,
+       ${exactTime("greatest(page.occurred_at, page.created_at)")} as recorded_at, page.detail,
        page.detail -> 'properties' as properties, coalesce(activity.tagged_id, activity.id) as activity_id,
        activity.message_id, activity.sender_email, activity.subject, recipients.id as recipient_id,
        coalesce(activity.recipient_as_sent, recipients.address) as recipient

@@ -1,0 +1,29 @@
+import type { Cursor } from "../domain/cursor.ts";
+import type { Conditions } from "./conditions.ts";
+
+/** A page of a list: by number, or what follows a cursor. */
+export type Page = { limit: number; offset: number; after?: Cursor | undefined };
+
+/** As SQL: a time as text in UTC with its microseconds, which a Date would lose. Cursors hold such texts. */
+export function exactTime(time: string): string {
+  return `to_char(${time}, 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')`;
+}
+
+/**
+ * Adds the condition for rows that follow a cursor; none without a cursor.
+ * @param columns of time and id, by which the list is sorted: `created_at, id`.
+ * @param direction `<` in a list with the newest first.
+ */
+export function addCursor(
+  { add }: Pick<Conditions, "add">,
+  columns: string,
+  cursor: Cursor | null | undefined,
+  direction: "<" | "<=" | ">" = "<",
+): void {
+  add(`(${columns}) ${direction} (?::timestamptz, ?::uuid)`, cursor?.time, cursor?.id);
+}
+
+/** As SQL: the `limit` and `offset` of a page. */
+export function limitOf({ limit, offset }: Pick<Page, "limit" | "offset">): string {
+  return `limit ${Math.trunc(limit)} offset ${Math.trunc(offset)}`;
+}
