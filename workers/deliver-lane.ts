@@ -7,7 +7,7 @@ import type { DeliverJob } from "../src/queue/jobs.ts";
 import { lockLane, type TurningEndpoint, writeAllowance } from "../src/storage/webhooks/lanes.ts";
 import { finishLease, leaseDue } from "../src/storage/webhooks/leases.ts";
 import { attemptTimeoutMs } from "../src/webhooks/post.ts";
-import { type EndpointKeys, openKeys } from "../src/webhooks/secret-box.ts";
+import { type EndpointSecrets, openEndpointSecrets } from "../src/webhooks/secret-box.ts";
 import type { Places } from "../src/webhooks/socket-room.ts";
 import {
   inOrderMs,
@@ -63,10 +63,10 @@ async function postDue(context: LaneContext, job: DeliverJob, stopping: AbortSig
     }
     const { endpoint, due } = taken;
     places.keep(endpoint.ordered ? 1 : due.length);
-    const keys = await openedKeys(context, taken);
-    if (keys === null) return false;
+    const secrets = await openedSecrets(context, taken);
+    if (secrets === null) return false;
     const onPosted = endpoint.ordered ? () => {} : places.leave;
-    return await postDeliveries(context, taken, { ...endpoint, ...keys }, { stopping, onPosted });
+    return await postDeliveries(context, taken, { ...endpoint, ...secrets }, { stopping, onPosted });
   } finally {
     places.keep(0);
   }
@@ -101,12 +101,12 @@ function placesFor({ ordered, lane, max_in_flight, now }: TurningEndpoint, place
 }
 
 /** Secrets that do not open are no fault of the receiver: nothing is used up, and the lane rests. */
-async function openedKeys(
+async function openedSecrets(
   { db, secretBox, log, metrics }: LaneContext,
   { endpoint, leaseId, due }: TakenDeliveries,
-): Promise<EndpointKeys | null> {
+): Promise<EndpointSecrets | null> {
   try {
-    return openKeys(secretBox, endpoint);
+    return openEndpointSecrets(secretBox, endpoint);
   } catch (error) {
     metrics.countAttempts("our_fault", due.length);
     log.error({ endpoint_id: endpoint.id, cause: errorText(error) }, "secrets of a webhook endpoint");

@@ -3,7 +3,7 @@ import type { Context } from "../src/context.ts";
 import { eraseStep } from "../src/erasure/erase-person.ts";
 import { errorText } from "../src/logger.ts";
 import { wakeLanes } from "../src/webhooks/owe-deliveries.ts";
-import { replayStep } from "../src/webhooks/redeliver.ts";
+import { redeliveryStep } from "../src/webhooks/redeliver.ts";
 import { applyBatch } from "./apply-batch.ts";
 import { deliverLane } from "./deliver-lane.ts";
 import { retain } from "./retain.ts";
@@ -15,7 +15,7 @@ const applyConcurrency = 2;
 const laneConcurrency = 500;
 const sweepEveryMs = 1_000;
 const lookForErasuresEveryMs = 5_000;
-const lookForReplaysEveryMs = 500;
+const lookForRedeliveriesEveryMs = 500;
 const lookAtTopicsEveryMs = 60_000;
 const lookForExpiredEveryMs = 60_000;
 /** For customers' systems that are about to answer; a post that is broken off may arrive twice. */
@@ -39,8 +39,8 @@ export function startWorkers(context: Context): Workers {
     repeat(context, { name: "erasing", everyMs: lookForErasuresEveryMs, stopping: signal }, () =>
       eraseStep(context.db),
     ),
-    repeat(context, { name: "replay", everyMs: lookForReplaysEveryMs, stopping: signal }, () =>
-      replayOnce(context),
+    repeat(context, { name: "redelivery", everyMs: lookForRedeliveriesEveryMs, stopping: signal }, () =>
+      redeliverOnce(context),
     ),
     repeat(context, { name: "watching topics", everyMs: lookAtTopicsEveryMs, stopping: signal }, () =>
       watchOnce(watchTopics),
@@ -89,8 +89,8 @@ async function watchOnce(watchTopics: TopicWatch): Promise<boolean> {
   return false;
 }
 
-async function replayOnce(context: Context): Promise<boolean> {
-  const step = await replayStep(context.db);
+async function redeliverOnce(context: Context): Promise<boolean> {
+  const step = await redeliveryStep(context.db);
   if (step === null) return false;
   await wakeLanes(context, step.lanes);
   return true;

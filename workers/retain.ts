@@ -6,7 +6,7 @@ import {
   deleteBatches,
   deleteDeliveries,
   deleteDiscards,
-  deleteReplays,
+  deleteRedeliveries,
   dropJournalDay,
   expiredJournalDays,
   returnPass,
@@ -20,7 +20,7 @@ type Pass = (context: RetainContext, stopping: AbortSignal) => Promise<void>;
 
 const everySeconds = 3_600;
 const dayMs = 86_400_000;
-/** Finished deliveries, their attempts, and replays. */
+/** Finished deliveries, their attempts, and redeliveries. */
 const deliveryDays = 30;
 const rowsInStep = 1_000;
 /** So that removing never takes more than a part of what the database can do. */
@@ -47,7 +47,7 @@ const passes: Readonly<Record<string, Pass>> = {
     for (const { id } of await listProjects(db)) await deliveriesOf(db, id, before, stopping);
   },
   replays: ({ db, clock }, stopping) =>
-    untilFew(stopping, () => deleteReplays(db, ago(clock.now(), deliveryDays), rowsInStep)),
+    untilFew(stopping, () => deleteRedeliveries(db, ago(clock.now(), deliveryDays), rowsInStep)),
 };
 
 /**

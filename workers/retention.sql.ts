@@ -146,8 +146,8 @@ export async function deleteDeliveries(
   return looked.length === limit ? (looked.at(-1)?.id ?? null) : null;
 }
 
-/** Removes replays that ended before a time. */
-export async function deleteReplays(db: Database, before: Date, limit: number): Promise<number> {
+/** Removes redeliveries that ended before a time. */
+export async function deleteRedeliveries(db: Database, before: Date, limit: number): Promise<number> {
   return countDeleted(
     db,
     `delete from replays where (project_id, id) in (

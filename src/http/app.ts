@@ -19,7 +19,7 @@ import { eventRoutes } from "./routes/events.ts";
 import { registerHealth } from "./routes/health.ts";
 import { registerMetrics } from "./routes/metrics.ts";
 import { recipientRoutes } from "./routes/recipients.ts";
-import { replayRoutes } from "./routes/replays.ts";
+import { redeliveryRoutes } from "./routes/redeliveries.ts";
 import { suppressionRoutes } from "./routes/suppressions.ts";
 import { webhookActionRoutes } from "./routes/webhook-actions.ts";
 import { webhookRoutes } from "./routes/webhooks.ts";
@@ -77,7 +77,7 @@ function routesOf(api: ApiContext): AnyRoute[] {
     ...webhookRoutes(api),
     ...webhookActionRoutes(api),
     ...deliveryRoutes(api),
-    ...replayRoutes(api),
+    ...redeliveryRoutes(api),
     ...smartcqRoutes(api),
     ...emailitRoutes(api),
     ...vibetraceRoutes(api),

@@ -4,7 +4,7 @@ import type { ApiKey } from "../storage/api-keys.ts";
 import { ApiError } from "./errors.ts";
 
 /** Who asks: the project of the key. */
-export type Caller = { projectId: string; keyId: string };
+export type Caller = { projectId: string; apiKeyId: string };
 
 export type Authenticate = (authorization: string | undefined, scope: Scope | "*") => Promise<Caller>;
 
@@ -45,7 +45,7 @@ export function createAuthenticate(find: FindKeys, now: () => Date): Authenticat
     if (key === null || key.revoked_at !== null)
       throw new ApiError(401, "This API key is unknown or revoked");
     if (!allows(key.scopes, scope)) throw new ApiError(403, `This API key lacks the scope ${scope}`);
-    return { projectId: key.project_id, keyId: key.id };
+    return { projectId: key.project_id, apiKeyId: key.id };
   };
 }
 

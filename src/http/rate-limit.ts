@@ -34,10 +34,13 @@ export function createRateLimit(rateLimit: RateLimit) {
   const windows = new Map<string, KeyWindow>();
 
   /** Counts a request. @throws ApiError 429 */
-  return async ({ keyId }: Pick<Caller, "keyId">, response: Pick<Response, "setHeader">): Promise<void> => {
-    const window = windows.get(keyId) ?? { ...unknown, waiting: [] };
-    windows.set(keyId, window);
-    const isGranted = await admit(rateLimit, keyId, window);
+  return async (
+    { apiKeyId }: Pick<Caller, "apiKeyId">,
+    response: Pick<Response, "setHeader">,
+  ): Promise<void> => {
+    const window = windows.get(apiKeyId) ?? { ...unknown, waiting: [] };
+    windows.set(apiKeyId, window);
+    const isGranted = await admit(rateLimit, apiKeyId, window);
     const { used, passed, secondsUntilMore } = window;
     response.setHeader("ratelimit-limit", rateLimit.limit);
     response.setHeader("ratelimit-remaining", Math.max(0, rateLimit.limit - used - passed));
@@ -51,14 +54,14 @@ export function createRateLimit(rateLimit: RateLimit) {
   };
 }
 
-async function admit(rateLimit: RateLimit, keyId: string, window: KeyWindow): Promise<boolean> {
+async function admit(rateLimit: RateLimit, apiKeyId: string, window: KeyWindow): Promise<boolean> {
   if (mayPassUncounted(rateLimit, window)) {
     window.passed++;
-    void countAll(rateLimit, keyId, window);
+    void countAll(rateLimit, apiKeyId, window);
     return true;
   }
   const isGranted = new Promise<boolean>((resolve) => window.waiting.push(resolve));
-  void countAll(rateLimit, keyId, window);
+  void countAll(rateLimit, apiKeyId, window);
   return isGranted;
 }
 
@@ -74,7 +77,7 @@ function mayPassUncounted({ limit, clock }: RateLimit, { used, passed, countedAt
 /** One count at a time, until nothing is left to count. */
 async function countAll(
   { count, limit, clock, log }: RateLimit,
-  keyId: string,
+  apiKeyId: string,
   window: KeyWindow,
 ): Promise<void> {
   if (window.isCounting) return;
@@ -84,7 +87,7 @@ async function countAll(
     const { passed } = window;
     window.passed = 0;
     try {
-      const { granted, ...known } = await count(keyId, { passed, waiting: waiting.length, limit });
+      const { granted, ...known } = await count(apiKeyId, { passed, waiting: waiting.length, limit });
       Object.assign(window, known, { countedAtMs: clock.now().getTime() });
       for (const [place, settle] of waiting.entries()) settle(place < granted);
     } catch (error) {

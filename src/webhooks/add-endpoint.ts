@@ -4,12 +4,13 @@ import { webhookSecret } from "../domain/webhooks/signature.ts";
 import type { Database } from "../storage/database.ts";
 import {
   type EndpointChange,
+  type EndpointRef,
   type EndpointSettings,
   insertEndpoint,
   rotateSecret,
   updateEndpoint,
 } from "../storage/webhooks/endpoints.ts";
-import { type SecretBox, sealHeaders } from "./secret-box.ts";
+import { type SecretBox, sealEndpointHeaders } from "./secret-box.ts";
 
 export type EndpointContext = { db: Database; clock: Clock; secretBox: SecretBox };
 
@@ -50,7 +51,7 @@ export async function addEndpoint(
     ...given,
     url,
     header_names: Object.keys(headers),
-    sealed_headers: sealHeaders(secretBox, id, headers),
+    sealed_headers: sealEndpointHeaders(secretBox, id, headers),
     project_id: projectId,
     id,
     secret: { id: clock.newId(), sealed: secretBox.seal(secret, id) },
@@ -61,12 +62,12 @@ export async function addEndpoint(
 /** Changes what is given, and leaves the rest. @param url checked, as in `addEndpoint`. */
 export async function changeEndpoint(
   { db, secretBox }: Pick<EndpointContext, "db" | "secretBox">,
-  endpoint: { project_id: string; id: string },
+  endpoint: EndpointRef,
   { headers, ...change }: EndpointInput & { url?: string | undefined },
 ): Promise<void> {
   const sealed = headers && {
     header_names: Object.keys(headers),
-    sealed_headers: sealHeaders(secretBox, endpoint.id, headers),
+    sealed_headers: sealEndpointHeaders(secretBox, endpoint.id, headers),
   };
   await updateEndpoint(db, endpoint, { ...change, ...sealed });
 }
@@ -78,7 +79,7 @@ export async function changeEndpoint(
  */
 export async function giveNewSecret(
   { db, clock, secretBox }: EndpointContext,
-  endpoint: { project_id: string; id: string },
+  endpoint: EndpointRef,
   overlapHours: number,
 ): Promise<string> {
   const secret = newSecret();

@@ -6,7 +6,7 @@ import type { AttemptRow } from "../storage/webhooks/leases.ts";
 import type { Tracing } from "../tracing/tracing.ts";
 import type { WebhookConnections } from "./connections.ts";
 import { postWebhook } from "./post.ts";
-import type { EndpointKeys } from "./secret-box.ts";
+import type { EndpointSecrets } from "./secret-box.ts";
 
 const userAgent = `Fanmail/${packageVersion}`;
 
@@ -18,7 +18,7 @@ export type PostContext = {
 };
 
 /** What an attempt is made to, with its secrets opened. */
-export type PostedEndpoint = { id: string; url: string; legacy_signature: boolean } & EndpointKeys;
+export type PostedEndpoint = { id: string; url: string; legacy_signature: boolean } & EndpointSecrets;
 
 type Posted = { id: string; event_id: string; body: string; attempts: number; traceparent: string | null };
 

@@ -10,6 +10,7 @@ import type { Queues } from "../queue/queues.ts";
 import type { Database } from "../storage/database.ts";
 import { retryConflicts } from "../storage/database-errors.ts";
 import type { WholeDelivery } from "../storage/webhooks/delivery-queries.ts";
+import type { EndpointRef } from "../storage/webhooks/endpoints.ts";
 import { lockLane, type TurningEndpoint, writeLane } from "../storage/webhooks/lanes.ts";
 import {
   type AttemptRow,
@@ -22,7 +23,7 @@ import { makeAttempt } from "./attempt.ts";
 import type { WebhookConnections } from "./connections.ts";
 import { wakeLanes } from "./owe-deliveries.ts";
 import { attemptTimeoutMs } from "./post.ts";
-import { openKeys, type SecretBox } from "./secret-box.ts";
+import { openEndpointSecrets, type SecretBox } from "./secret-box.ts";
 import { disableFailedEndpoint, reportDisabled } from "./switch-endpoint.ts";
 
 export type PostByHandContext = {
@@ -36,8 +37,6 @@ export type PostByHandContext = {
   queues: Pick<Queues, "wakeDeliver">;
 };
 
-type EndpointKey = { project_id: string; id: string };
-
 /** For a connection, where other posts use all of them. */
 const longestWaitMs = 5_000;
 const leaseSeconds = (longestWaitMs + attemptTimeoutMs) / 1000 + 5;
@@ -48,7 +47,7 @@ const leaseSeconds = (longestWaitMs + attemptTimeoutMs) / 1000 + 5;
  * @returns the delivery's id; null when there is no such endpoint.
  * @throws for faults of ours.
  */
-export async function testEndpoint(context: PostByHandContext, key: EndpointKey): Promise<string | null> {
+export async function testEndpoint(context: PostByHandContext, key: EndpointRef): Promise<string | null> {
   const { db, clock } = context;
   const endpoint = await readEndpoint(db, key);
   if (endpoint === null) return null;
@@ -80,7 +79,7 @@ export async function resendDelivery(context: PostByHandContext, delivery: Whole
   return true;
 }
 
-function readEndpoint(db: Database, { project_id, id }: EndpointKey): Promise<TurningEndpoint | null> {
+function readEndpoint(db: Database, { project_id, id }: EndpointRef): Promise<TurningEndpoint | null> {
   return db.transaction((tx) => lockLane(tx, { projectId: project_id, endpointId: id }));
 }
 
@@ -89,12 +88,15 @@ async function post(
   endpoint: TurningEndpoint,
   posted: Parameters<typeof makeAttempt>[2],
 ): Promise<{ made: MadeAttempt; row: AttemptRow }> {
-  const keys = openKeys(context.secretBox, endpoint);
+  const secrets = openEndpointSecrets(context.secretBox, endpoint);
   const places = await context.webhookConnections.room.take(AbortSignal.timeout(longestWaitMs));
   if (places === null) throw new UnavailableError("All connections for webhooks are in use");
-  const { result, row } = await makeAttempt(context, { ...endpoint, ...keys }, posted, neverStopping).finally(
-    places.leave,
-  );
+  const { result, row } = await makeAttempt(
+    context,
+    { ...endpoint, ...secrets },
+    posted,
+    neverStopping,
+  ).finally(places.leave);
   if (result.kind !== "made" || row === null) {
     context.metrics.countAttempts("our_fault");
     throw new Error(result.kind === "our-fault" ? result.message : "The webhook was not posted");
@@ -112,7 +114,7 @@ const neverStopping = new AbortController().signal;
  */
 async function learn(
   context: PostByHandContext,
-  { isWaitedFor, ...key }: EndpointKey & { isWaitedFor: boolean },
+  { isWaitedFor, ...key }: EndpointRef & { isWaitedFor: boolean },
   made: MadeAttempt,
   write: (tx: Database) => Promise<void>,
 ): Promise<void> {

@@ -5,17 +5,19 @@ import { type Lane, owedDeliveries } from "../domain/webhooks/owed.ts";
 import type { Database } from "../storage/database.ts";
 import { insertDeliveries } from "../storage/webhooks/deliveries.ts";
 import { findEndpoint } from "../storage/webhooks/endpoints.ts";
-import { type Replay, recordReplayStep, takeReplay } from "../storage/webhooks/redeliveries.ts";
+import { type Redelivery, recordRedeliveryStep, takeRedelivery } from "../storage/webhooks/redeliveries.ts";
 import {
-  type EndpointReplay,
+  type EndpointRedelivery,
   hasBacklog,
   type MissedEvent,
   nextMissedEvents,
   requeueDeliveries,
 } from "../storage/webhooks/redelivery-steps.ts";
 
-/** How far a replay has come: first deliveries that there are, then events that were never owed. */
-type ReplayPlace = { kind: "deliveries"; after: string | null } | { kind: "events"; after: Cursor | null };
+/** How far a redelivery has come: first existing deliveries, then events that were never owed. */
+type RedeliveryPlace =
+  | { kind: "deliveries"; after: string | null }
+  | { kind: "events"; after: Cursor | null };
 
 const perStep = 500;
 /** While so many wait, more would only make the endpoint's new events wait behind them. */
@@ -23,51 +25,51 @@ const backlog = 1_000;
 const backlogPauseMs = 500;
 
 /** @property lanes to wake once the step is durable. */
-export type ReplayStep = { lanes: Lane[] };
+export type RedeliveryStep = { lanes: Lane[] };
 
 /**
- * Makes the next deliveries of a replay due, one step in one transaction.
- * @returns null when no replay may go on now.
+ * Makes the next deliveries of a redelivery due: one step in one transaction.
+ * @returns null when no redelivery is due.
  */
-export async function replayStep(db: Database): Promise<ReplayStep | null> {
+export async function redeliveryStep(db: Database): Promise<RedeliveryStep | null> {
   return db.transaction(async (tx) => {
-    const taken = await takeReplay(tx);
+    const taken = await takeRedelivery(tx);
     const endpoint = taken && (await findEndpoint(tx, taken.project_id, taken.endpoint_id));
     if (!taken || !endpoint) return null;
     // Written below, and by nobody else.
-    const place = (taken.place as ReplayPlace | null) ?? { kind: "deliveries" as const, after: null };
+    const place = (taken.place as RedeliveryPlace | null) ?? { kind: "deliveries" as const, after: null };
     if (await hasBacklog(tx, endpoint, backlog)) {
-      await recordReplayStep(tx, taken, { place, queued: 0, pauseMs: backlogPauseMs });
+      await recordRedeliveryStep(tx, taken, { place, queued: 0, pauseMs: backlogPauseMs });
       return { lanes: [] };
     }
     const limit = stepSize(taken);
-    const replay = { endpoint, replay: taken };
+    const redelivery = { endpoint, request: taken };
     const step = await (place.kind === "deliveries"
-      ? againStep(tx, replay, place.after, limit)
-      : missedStep(tx, replay, place.after, limit));
-    await recordReplayStep(tx, taken, { ...step, pauseMs: pauseAfter(taken, step.queued) });
+      ? againStep(tx, redelivery, place.after, limit)
+      : missedStep(tx, redelivery, place.after, limit));
+    await recordRedeliveryStep(tx, taken, { ...step, pauseMs: pauseAfter(taken, step.queued) });
     return { lanes: step.queued > 0 ? [{ projectId: endpoint.project_id, endpointId: endpoint.id }] : [] };
   });
 }
 
-type Step = { place: ReplayPlace | null; queued: number };
+type Step = { place: RedeliveryPlace | null; queued: number };
 
 /** A second's worth where there is a rate. */
-function stepSize({ rate_per_second: rate }: Replay): number {
+function stepSize({ rate_per_second: rate }: Redelivery): number {
   return rate === null ? perStep : Math.max(1, Math.min(perStep, Math.floor(rate)));
 }
 
-function pauseAfter({ rate_per_second: rate }: Replay, queued: number): number {
+function pauseAfter({ rate_per_second: rate }: Redelivery, queued: number): number {
   return rate === null ? 0 : (queued / rate) * 1000;
 }
 
 async function againStep(
   tx: Database,
-  replay: EndpointReplay,
+  redelivery: EndpointRedelivery,
   after: string | null,
   limit: number,
 ): Promise<Step> {
-  const ids = await requeueDeliveries(tx, replay, after, limit);
+  const ids = await requeueDeliveries(tx, redelivery, after, limit);
   const last = ids.at(-1);
   const isMore = last !== undefined && ids.length === limit;
   return {
@@ -78,13 +80,13 @@ async function againStep(
 
 async function missedStep(
   tx: Database,
-  replay: EndpointReplay,
+  redelivery: EndpointRedelivery,
   after: Cursor | null,
   limit: number,
 ): Promise<Step> {
-  const { events, place } = await nextMissedEvents(tx, replay, after, limit);
-  const { project_id } = replay.endpoint;
-  const subscriber = { ...replay.endpoint, event_types: ["*"] };
+  const { events, place } = await nextMissedEvents(tx, redelivery, after, limit);
+  const { project_id } = redelivery.endpoint;
+  const subscriber = { ...redelivery.endpoint, event_types: ["*"] };
   const deliveries = events.flatMap((event) =>
     owedDeliveries(webhookOf(project_id, event), [subscriber]).map((owed) => ({ project_id, ...owed })),
   );

@@ -1,22 +1,22 @@
 import { createCipheriv, createDecipheriv, createHash, randomBytes } from "node:crypto";
 
-/** Encrypts secrets at rest. */
+/** Encrypts endpoint secrets and headers at rest, with encryption keys. */
 export type SecretBox = {
-  /** Of the key that seals. It follows the first byte of everything that was sealed with it. */
-  keyId: Buffer;
-  /** @param boundTo what the secret belongs to; it opens for nothing else. */
+  /** The id of the key that `seal` uses. It is written after the first byte of everything sealed. */
+  encryptionKeyId: Buffer;
+  /** @param boundTo what the secret belongs to; `open` must be given the same. */
   seal(secret: string, boundTo: string): Buffer;
   /**
    * Opens what was sealed with any of the keys.
-   * @throws UnknownKeyError when it was sealed with another one.
-   * @throws when it was sealed for something else, or was changed.
+   * @throws UnknownEncryptionKeyError if it was sealed with another key.
+   * @throws if it was sealed for another `boundTo`, or was changed.
    */
   open(sealed: Buffer, boundTo: string): string;
 };
 
-/** Something was sealed with a key that we do not have. */
-export class UnknownKeyError extends Error {
-  override readonly name = "UnknownKeyError";
+/** Something was sealed with an encryption key that this process does not have. */
+export class UnknownEncryptionKeyError extends Error {
+  override readonly name = "UnknownEncryptionKeyError";
 
   constructor() {
     super(
@@ -33,37 +33,37 @@ const headBytes = 1 + keyIdBytes + ivBytes + tagBytes;
 
 /**
  * AES-256-GCM. Layout: version, key id, IV, tag, ciphertext.
- * @param keys of 32 bytes. The first one seals; each opens what was sealed with it.
+ * @param keys 32 bytes each. The first one seals; each opens what was sealed with it.
  */
 export function createSecretBox(keys: readonly Buffer[]): SecretBox {
   const [sealingKey] = keys;
   if (sealingKey === undefined) throw new Error("A secret box needs a key");
-  const keyId = keyIdOf(sealingKey);
-  const known = keys.map((key) => ({ id: keyIdOf(key), key }));
+  const encryptionKeyId = idOfEncryptionKey(sealingKey);
+  const known = keys.map((key) => ({ id: idOfEncryptionKey(key), key }));
   return {
-    keyId,
+    encryptionKeyId,
     seal(secret, boundTo) {
       const iv = randomBytes(ivBytes);
       const cipher = createCipheriv("aes-256-gcm", sealingKey, iv).setAAD(Buffer.from(boundTo));
       const ciphertext = Buffer.concat([cipher.update(secret, "utf8"), cipher.final()]);
-      return Buffer.concat([Buffer.of(version), keyId, iv, cipher.getAuthTag(), ciphertext]);
+      return Buffer.concat([Buffer.of(version), encryptionKeyId, iv, cipher.getAuthTag(), ciphertext]);
     },
     open(sealed, boundTo) {
       if (sealed[0] !== version || sealed.length < headBytes) throw new Error("It is malformed");
       const idInside = sealed.subarray(1, 1 + keyIdBytes);
       const match = known.find(({ id }) => id.equals(idInside));
-      if (match === undefined) throw new UnknownKeyError();
+      if (match === undefined) throw new UnknownEncryptionKeyError();
       return decrypt(match.key, sealed, boundTo);
     },
   };
 }
 
-/** Tells keys apart without telling them. */
-export function keyIdOf(key: Buffer): Buffer {
+/** Identifies a key without revealing it: the first bytes of its SHA-256. */
+export function idOfEncryptionKey(key: Buffer): Buffer {
   return createHash("sha256").update(key).digest().subarray(0, keyIdBytes);
 }
 
-/** What the headers of an endpoint are bound to; its secrets are bound to its id. */
+/** The `boundTo` of an endpoint's headers; that of its secrets is the endpoint's id. */
 export function boundToHeadersOf(endpointId: string): string {
   return `${endpointId}/headers`;
 }
@@ -79,19 +79,19 @@ function decrypt(key: Buffer, sealed: Buffer, boundTo: string): string {
   }
 }
 
-/** What is sent with an endpoint's webhooks and nobody else may know. */
-export type EndpointKeys = {
+/** What an endpoint's webhooks are signed and sent with, decrypted. */
+export type EndpointSecrets = {
   /** `whsec_…`, the newest first. */
   secrets: string[];
   /** The customer's own headers. */
   headers: Record<string, string>;
 };
 
-/** @throws when they were encrypted with a key that we do not have. */
-export function openKeys(
+/** @throws UnknownEncryptionKeyError */
+export function openEndpointSecrets(
   secretBox: SecretBox,
   endpoint: { id: string; sealed_secrets: readonly Buffer[]; sealed_headers: Buffer | null },
-): EndpointKeys {
+): EndpointSecrets {
   const { id, sealed_secrets, sealed_headers } = endpoint;
   return {
     secrets: sealed_secrets.map((sealed) => secretBox.open(sealed, id)),
@@ -100,7 +100,7 @@ export function openKeys(
 }
 
 /** @returns null for no headers. */
-export function sealHeaders(
+export function sealEndpointHeaders(
   secretBox: SecretBox,
   endpointId: string,
   headers: Readonly<Record<string, string>>,

@@ -7,15 +7,19 @@ import type { Metrics } from "../metrics.ts";
 import type { Database } from "../storage/database.ts";
 import { retryConflicts } from "../storage/database-errors.ts";
 import { cancelDeliveries, holdDeliveries } from "../storage/webhooks/deliveries.ts";
-import { type Endpoint, markDeleted, markDisabled, markEnabled } from "../storage/webhooks/endpoints.ts";
+import {
+  type Endpoint,
+  type EndpointRef,
+  markDeleted,
+  markDisabled,
+  markEnabled,
+} from "../storage/webhooks/endpoints.ts";
 import { writeLane } from "../storage/webhooks/lanes.ts";
-import { cancelReplaysOf } from "../storage/webhooks/redeliveries.ts";
+import { cancelRedeliveriesOf } from "../storage/webhooks/redeliveries.ts";
 import { oweDeliveries } from "./owe-deliveries.ts";
 
-type EndpointKey = { project_id: string; id: string };
-
-/** Posts to an endpoint again; its failures are forgotten. What is held for it waits for a replay. */
-export async function enableEndpoint(db: Database, endpoint: EndpointKey): Promise<Endpoint | null> {
+/** Posts to an endpoint again; its failures are forgotten. What is held for it waits for a redelivery. */
+export async function enableEndpoint(db: Database, endpoint: EndpointRef): Promise<Endpoint | null> {
   return retryConflicts(() =>
     db.transaction(async (tx) => {
       const enabled = await markEnabled(tx, endpoint);
@@ -26,7 +30,7 @@ export async function enableEndpoint(db: Database, endpoint: EndpointKey): Promi
 }
 
 /** Posts to an endpoint no more, by its owner's wish. What it is owed is held. */
-export async function disableEndpoint(db: Database, endpoint: EndpointKey): Promise<void> {
+export async function disableEndpoint(db: Database, endpoint: EndpointRef): Promise<void> {
   await markDisabled(db, endpoint, "manual");
   // What is left when we are stopped is held by the sweep.
   await untilNone(() => holdDeliveries(db, endpoint, heldTogether));
@@ -35,10 +39,10 @@ export async function disableEndpoint(db: Database, endpoint: EndpointKey): Prom
 /** @returns whether it was there, and how many deliveries were cancelled with it. */
 export async function removeEndpoint(
   db: Database,
-  endpoint: EndpointKey,
+  endpoint: EndpointRef,
 ): Promise<{ isRemoved: boolean; cancelled: number }> {
   const isRemoved = await db.transaction(async (tx) => {
-    await cancelReplaysOf(tx, endpoint);
+    await cancelRedeliveriesOf(tx, endpoint);
     return markDeleted(tx, endpoint);
   });
   if (!isRemoved) return { isRemoved, cancelled: 0 };
@@ -63,7 +67,7 @@ export const heldTogether = 5_000;
 export async function disableFailedEndpoint(
   tx: Database,
   clock: Clock,
-  endpoint: { project_id: string; id: string },
+  endpoint: EndpointRef,
   reason: "gone" | "failing",
   failingSince: Date | null,
 ): Promise<Lane[] | null> {

@@ -5,7 +5,7 @@ import type { Database } from "../../src/storage/database.ts";
 import { defaultProjectId } from "../../src/storage/projects.ts";
 import { lockLane } from "../../src/storage/webhooks/lanes.ts";
 import { addEndpoint } from "../../src/webhooks/add-endpoint.ts";
-import { createSecretBox, openKeys } from "../../src/webhooks/secret-box.ts";
+import { createSecretBox, openEndpointSecrets } from "../../src/webhooks/secret-box.ts";
 import { type Ended, run } from "../support/fanmail-process.ts";
 
 export type KnownEndpoint = { id: string; secret: string; headers: Record<string, string> };
@@ -23,7 +23,7 @@ export async function opened(db: Database, keys: readonly Buffer[], id: string):
   const lane = { projectId: defaultProjectId, endpointId: id };
   const endpoint = await db.transaction((tx) => lockLane(tx, lane));
   if (endpoint === null) throw new Error(`There is no endpoint ${id}`);
-  const { secrets, headers } = openKeys(createSecretBox(keys), endpoint);
+  const { secrets, headers } = openEndpointSecrets(createSecretBox(keys), endpoint);
   return { id, secret: secrets.join(), headers };
 }
 

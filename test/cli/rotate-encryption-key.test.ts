@@ -6,7 +6,7 @@ import { defaultProjectId } from "../../src/storage/projects.ts";
 import { rotateToGivenKey } from "../../src/tools/keys/rotation.ts";
 import { countSealed } from "../../src/tools/keys/sealed.sql.ts";
 import { giveNewSecret } from "../../src/webhooks/add-endpoint.ts";
-import { createSecretBox, keyIdOf } from "../../src/webhooks/secret-box.ts";
+import { createSecretBox, idOfEncryptionKey } from "../../src/webhooks/secret-box.ts";
 import { type TestDatabase, testDatabase } from "../support/database.ts";
 import { type Ended, fanmail, run } from "../support/fanmail-process.ts";
 import { until } from "../support/wait.ts";
@@ -41,7 +41,7 @@ const rotated = (...args: string[]) => rotate(environment(), keyTexts, ...args);
 
 /** How many secrets and header sets are encrypted with a key. */
 async function countWith(key: Buffer): Promise<number> {
-  const counts = (await countSealed(db)).filter(({ key_id }) => key_id.equals(keyIdOf(key)));
+  const counts = (await countSealed(db)).filter(({ key_id }) => key_id.equals(idOfEncryptionKey(key)));
   return counts.reduce((sum, { count }) => sum + count, 0);
 }
 

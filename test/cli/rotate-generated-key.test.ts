@@ -8,7 +8,7 @@ import { migrationsDirectory } from "../../src/package-info.ts";
 import { type Database, openDatabase } from "../../src/storage/database.ts";
 import { migrate } from "../../src/storage/migrate.ts";
 import { countSealed } from "../../src/tools/keys/sealed.sql.ts";
-import { keyIdOf } from "../../src/webhooks/secret-box.ts";
+import { idOfEncryptionKey } from "../../src/webhooks/secret-box.ts";
 import { dataDirectory, fanmail, terminate } from "../support/fanmail-process.ts";
 import { until } from "../support/wait.ts";
 import { addEncrypted, holdSecret, type KnownEndpoint, openedAll, rotate } from "./encrypted-endpoints.ts";
@@ -115,7 +115,7 @@ test("is refused while a service runs, which would not know the new key", async 
 test("kill -9 in the middle: the file opens everything, and the next run ends it", async () => {
   const endpoints = await addSome(3);
   const [oldKey] = await keysNow();
-  const oldKeyId = keyIdOf(oldKey ?? Buffer.alloc(0));
+  const oldKeyId = idOfEncryptionKey(oldKey ?? Buffer.alloc(0));
   await killService();
   await withDatabase(async (db) => {
     const hold = await holdSecret(db, endpoints[0]?.id ?? "");

@@ -141,7 +141,7 @@ describe("the memory of keys", () => {
     const authenticate = createAuthenticate(find, () => new Date(world.nowMs));
     const ask = (key = testApiKey) =>
       authenticate(`Bearer ${key}`, "activity:read").then(
-        ({ projectId, keyId }) => [projectId, keyId],
+        ({ projectId, apiKeyId }) => [projectId, apiKeyId],
         (error: Error) => error.message,
       );
     return { world, ask };
@@ -241,7 +241,7 @@ describe("the memory of keys", () => {
     isAway = false;
     expect(await authenticate(testApiKey, "activity:read")).toEqual({
       projectId: row.project_id,
-      keyId: row.id,
+      apiKeyId: row.id,
     });
   });
 });

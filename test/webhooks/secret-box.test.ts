@@ -3,8 +3,8 @@ import { describe, expect, test } from "vitest";
 import {
   boundToHeadersOf,
   createSecretBox,
-  keyIdOf,
-  UnknownKeyError,
+  idOfEncryptionKey,
+  UnknownEncryptionKeyError,
 } from "../../src/webhooks/secret-box.ts";
 
 const key = randomBytes(32);
@@ -58,10 +58,10 @@ describe("with several keys", () => {
   test("the first one seals, and its id stands in what it sealed", () => {
     const sealed = box.seal(secret, endpointId);
 
-    expect(box.keyId).toEqual(keyIdOf(key));
-    expect(sealed.subarray(1, 5)).toEqual(box.keyId);
+    expect(box.encryptionKeyId).toEqual(idOfEncryptionKey(key));
+    expect(sealed.subarray(1, 5)).toEqual(box.encryptionKeyId);
     expect(createSecretBox([key]).open(sealed, endpointId)).toBe(secret);
-    expect(() => createSecretBox([olderKey]).open(sealed, endpointId)).toThrow(UnknownKeyError);
+    expect(() => createSecretBox([olderKey]).open(sealed, endpointId)).toThrow(UnknownEncryptionKeyError);
   });
 
   test("each opens what was sealed with it, in whatever order they are given", () => {
@@ -76,8 +76,8 @@ describe("with several keys", () => {
     const unknown = randomBytes(32);
     const sealed = createSecretBox([unknown]).seal(secret, endpointId);
 
-    expect(() => box.open(sealed, endpointId)).toThrow(UnknownKeyError);
-    expect(new UnknownKeyError().message).toContain(
+    expect(() => box.open(sealed, endpointId)).toThrow(UnknownEncryptionKeyError);
+    expect(new UnknownEncryptionKeyError().message).toContain(
       "a key that is neither ENCRYPTION_KEY nor among ENCRYPTION_KEY_PREVIOUS",
     );
   });

@@ -1,6 +1,7 @@
 import type { OwedDelivery } from "../../domain/webhooks/owed.ts";
 import { type Columns, columnList, rowSource } from "../columns.ts";
 import type { Database } from "../database.ts";
+import type { EndpointRef } from "./endpoints.ts";
 
 export type NewDelivery = OwedDelivery & {
   project_id: string;
@@ -39,12 +40,8 @@ export async function insertDeliveries(tx: Database, rows: readonly NewDelivery[
   return inserted.length;
 }
 
-/** Keeps the deliveries of an endpoint for when it is enabled and they are replayed. @returns how many, at most `limit`. */
-export async function holdDeliveries(
-  tx: Database,
-  endpoint: { project_id: string; id: string },
-  limit: number,
-): Promise<number> {
+/** Holds the unfinished deliveries of an endpoint until they are redelivered. @returns how many, at most `limit`. */
+export async function holdDeliveries(tx: Database, endpoint: EndpointRef, limit: number): Promise<number> {
   const held = await tx.query(
     `with open as (
        select id from deliveries where project_id = $1 and endpoint_id = $2 and state in ('pending', 'retrying')
@@ -58,11 +55,7 @@ export async function holdDeliveries(
 }
 
 /** Gives the deliveries of an endpoint up. @returns how many, at most `limit`. */
-export async function cancelDeliveries(
-  tx: Database,
-  endpoint: { project_id: string; id: string },
-  limit: number,
-): Promise<number> {
+export async function cancelDeliveries(tx: Database, endpoint: EndpointRef, limit: number): Promise<number> {
   const cancelled = await tx.query(
     `with open as (
        select id from deliveries
@@ -80,11 +73,7 @@ export async function cancelDeliveries(
 export type ToldWebhook = { id: string; event_id: string; event_type: string; body: string };
 
 /** Takes what is held for an endpoint, oldest event first; it is owed no more. @returns at most `limit`. */
-export async function takeHeld(
-  db: Database,
-  endpoint: { project_id: string; id: string },
-  limit: number,
-): Promise<ToldWebhook[]> {
+export async function takeHeld(db: Database, endpoint: EndpointRef, limit: number): Promise<ToldWebhook[]> {
   const taken = await db.query<ToldWebhook>(
     `with held as (
        select id from deliveries where project_id = $1 and endpoint_id = $2 and state = 'held'

@@ -4,6 +4,7 @@ import { type Conditions, conditions } from "../conditions.ts";
 import type { Database } from "../database.ts";
 import { addCursor, exactTime, limitOf, type Page } from "../pages.ts";
 import { countRows, type Total } from "../totals.ts";
+import type { EndpointRef } from "./endpoints.ts";
 import type { AttemptRow } from "./leases.ts";
 
 export const deliveryStates = [
@@ -138,7 +139,7 @@ export async function attemptsOf(
 /** How many deliveries are held for an endpoint, and the time of the oldest event among them. */
 export async function heldDeliveries(
   db: Database,
-  endpoint: { project_id: string; id: string },
+  endpoint: EndpointRef,
 ): Promise<{ count: number; oldest_id: string | null }> {
   const [held] = await db.query<{ count: number; oldest_id: string | null }>(
     `select count(*)::integer as count, (min(id::text))::uuid as oldest_id from deliveries

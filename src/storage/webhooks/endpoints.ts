@@ -20,15 +20,17 @@ export type EndpointSettings = {
   legacy_signature: boolean;
 };
 
-export type Endpoint = EndpointSettings & {
-  project_id: string;
-  id: string;
-  state: "enabled" | "disabled";
-  disabled_reason: DisabledReason | null;
-  disabled_at: Date | null;
-  created_at: Date;
-  updated_at: Date;
-};
+/** Which endpoint: its project and its id. */
+export type EndpointRef = { project_id: string; id: string };
+
+export type Endpoint = EndpointSettings &
+  EndpointRef & {
+    state: "enabled" | "disabled";
+    disabled_reason: DisabledReason | null;
+    disabled_at: Date | null;
+    created_at: Date;
+    updated_at: Date;
+  };
 
 /** Of the alias `endpoint`. */
 export const endpointColumns = [
@@ -106,7 +108,7 @@ export type EndpointChange = { [Name in (typeof changeable)[number]]?: NewEndpoi
 /** Changes what is given, and leaves the rest, which somebody else may be changing. */
 export async function updateEndpoint(
   db: Database,
-  { project_id, id }: { project_id: string; id: string },
+  { project_id, id }: EndpointRef,
   change: EndpointChange,
 ): Promise<void> {
   const given = changeable.filter((name) => change[name] !== undefined);
@@ -171,12 +173,10 @@ export async function findEndpointAnywhere(db: Database, id: string): Promise<En
   return endpoint ?? null;
 }
 
-type EndpointKey = { project_id: string; id: string };
-
 /** @returns null when it is not there or not enabled. */
 export async function markDisabled(
   tx: Database,
-  { project_id, id }: EndpointKey,
+  { project_id, id }: EndpointRef,
   reason: DisabledReason,
 ): Promise<Endpoint | null> {
   const [endpoint] = await tx.query<Endpoint>(
@@ -189,7 +189,7 @@ export async function markDisabled(
 }
 
 /** @returns null when it is not there. */
-export async function markEnabled(tx: Database, { project_id, id }: EndpointKey): Promise<Endpoint | null> {
+export async function markEnabled(tx: Database, { project_id, id }: EndpointRef): Promise<Endpoint | null> {
   const [endpoint] = await tx.query<Endpoint>(
     `update webhook_endpoints endpoint
      set state = 'enabled', disabled_reason = null, disabled_at = null, updated_at = now()
@@ -200,7 +200,7 @@ export async function markEnabled(tx: Database, { project_id, id }: EndpointKey)
 }
 
 /** It signs and receives nothing any more. @returns whether it was there. */
-export async function markDeleted(tx: Database, { project_id, id }: EndpointKey): Promise<boolean> {
+export async function markDeleted(tx: Database, { project_id, id }: EndpointRef): Promise<boolean> {
   const deleted = await tx.query(
     `update webhook_endpoints set state = 'deleted', disabled_at = now(), sealed_headers = null, updated_at = now()
      where project_id = $1 and id = $2 and state <> 'deleted' returning id`,
@@ -213,7 +213,7 @@ export async function markDeleted(tx: Database, { project_id, id }: EndpointKey)
 /** Endpoints that are not posted to though deliveries of theirs are due, or will be. */
 export async function restingEndpoints(
   db: Database,
-): Promise<(EndpointKey & { state: "disabled" | "deleted" })[]> {
+): Promise<(EndpointRef & { state: "disabled" | "deleted" })[]> {
   return db.query(
     `select project_id, id, state from webhook_endpoints endpoint
      where state <> 'enabled' and exists (
@@ -231,7 +231,7 @@ export async function forgetDeletedEndpoints(db: Database): Promise<void> {
 }
 
 /** The encrypted secrets that sign for an endpoint now, the newest first. */
-export async function activeSecrets(db: Database, { project_id, id }: EndpointKey): Promise<Buffer[]> {
+export async function activeSecrets(db: Database, { project_id, id }: EndpointRef): Promise<Buffer[]> {
   const rows = await db.query<{ sealed: Buffer }>(
     `select sealed from webhook_secrets
      where project_id = $1 and endpoint_id = $2 and (expires_at is null or expires_at > now())
@@ -247,7 +247,7 @@ export async function activeSecrets(db: Database, { project_id, id }: EndpointKe
  */
 export async function rotateSecret(
   tx: Database,
-  { project_id, id }: EndpointKey,
+  { project_id, id }: EndpointRef,
   secret: { id: string; sealed: Buffer },
   overlapSeconds: number,
 ): Promise<void> {

@@ -1,7 +1,7 @@
 import type { LaneState } from "../../domain/webhooks/lane-state.ts";
 import type { RateAllowance } from "../../domain/webhooks/rate-allowance.ts";
 import type { Database } from "../database.ts";
-import { type Endpoint, endpointColumns } from "./endpoints.ts";
+import { type Endpoint, type EndpointRef, endpointColumns } from "./endpoints.ts";
 
 /** An endpoint in its turn. */
 export type TurningEndpoint = Endpoint & {
@@ -53,7 +53,7 @@ export async function lockLane(
 /** How a lane is, without a lock. @returns null when there is no such endpoint. */
 export async function readLane(
   db: Database,
-  { project_id, id }: { project_id: string; id: string },
+  { project_id, id }: EndpointRef,
 ): Promise<(LaneState & { now: Date }) | null> {
   const [lane] = await db.query<LaneState & { now: Date }>(
     `select ${laneColumns}, now() as now from webhook_lanes where project_id = $1 and endpoint_id = $2`,
@@ -62,9 +62,11 @@ export async function readLane(
   return lane ?? null;
 }
 
-type LaneKey = { project_id: string; id: string };
-
-export async function writeLane(tx: Database, { project_id, id }: LaneKey, lane: LaneState): Promise<void> {
+export async function writeLane(
+  tx: Database,
+  { project_id, id }: EndpointRef,
+  lane: LaneState,
+): Promise<void> {
   await tx.query(
     `update webhook_lanes set paused_until = $3, breaker_openings = $4, slowdowns = $5, recent = $6,
        failing_since = $7, last_success_at = $8
@@ -84,7 +86,7 @@ export async function writeLane(tx: Database, { project_id, id }: LaneKey, lane:
 
 export async function writeAllowance(
   tx: Database,
-  { project_id, id }: LaneKey,
+  { project_id, id }: EndpointRef,
   { tokens, tokens_at }: RateAllowance,
 ): Promise<void> {
   await tx.query(
@@ -94,7 +96,11 @@ export async function writeAllowance(
 }
 
 /** Lets a lane rest: a fault of ours keeps it from posting. A pause that is longer stays. */
-export async function pauseLane(db: Database, { project_id, id }: LaneKey, seconds: number): Promise<void> {
+export async function pauseLane(
+  db: Database,
+  { project_id, id }: EndpointRef,
+  seconds: number,
+): Promise<void> {
   await db.query(
     `update webhook_lanes set paused_until = greatest(paused_until, now() + $3 * interval '1 second')
      where project_id = $1 and endpoint_id = $2`,

@@ -2,6 +2,7 @@ import type { WebhookEvent } from "../../domain/webhooks/event.ts";
 import type { DeliveryOutcome, MadeAttempt } from "../../domain/webhooks/outcome.ts";
 import { type Columns, columnList, rowSource } from "../columns.ts";
 import type { Database } from "../database.ts";
+import type { EndpointRef } from "./endpoints.ts";
 
 /** A delivery that is ours to post until its lease expires. */
 export type LeasedDelivery = {
@@ -30,7 +31,7 @@ export type Lease = {
  */
 export async function leaseDue(
   tx: Database,
-  endpoint: { project_id: string; id: string; ordered: boolean },
+  endpoint: EndpointRef & { ordered: boolean },
   lease: Lease,
 ): Promise<LeasedDelivery[]> {
   const { project_id, id, ordered } = endpoint;
@@ -174,7 +175,7 @@ export async function releaseExpiredLeases(db: Database): Promise<number> {
  */
 export async function insertLeasedDelivery(
   db: Database,
-  endpoint: { project_id: string; id: string },
+  endpoint: EndpointRef,
   event: WebhookEvent,
   delivery: { id: string; leaseId: string; leaseSeconds: number },
 ): Promise<void> {

@@ -2,13 +2,14 @@ import { conditions } from "../conditions.ts";
 import type { Database } from "../database.ts";
 import { addCursor, exactTime, limitOf, type Page } from "../pages.ts";
 import { countRows, type Total } from "../totals.ts";
+import type { EndpointRef } from "./endpoints.ts";
 
-export type ReplayScope = "failed" | "undelivered" | "all";
+export type RedeliveryScope = "failed" | "undelivered" | "all";
 
-/** What a replay makes again. */
-export type ReplayRequest = {
+/** Which of an endpoint's past events are delivered again. */
+export type RedeliveryRequest = {
   endpoint_id: string;
-  scope: ReplayScope;
+  scope: RedeliveryScope;
   /** Times of events, both inclusive. */
   since: Date;
   until: Date;
@@ -19,7 +20,7 @@ export type ReplayRequest = {
 };
 
 /** @property place how far it has come; null at the beginning. */
-export type Replay = ReplayRequest & {
+export type Redelivery = RedeliveryRequest & {
   project_id: string;
   id: string;
   state: "running" | "finished" | "cancelled";
@@ -36,24 +37,24 @@ export type Replay = ReplayRequest & {
 const columns = `project_id, id, endpoint_id, scope, since, until, event_types, rate_per_second, state, total, total_is_estimate, queued,
   place, created_at, finished_at`;
 
-export async function insertReplay(
+export async function insertRedelivery(
   db: Database,
-  replay: ReplayRequest & { project_id: string; id: string },
+  redelivery: RedeliveryRequest & { project_id: string; id: string },
   { total, isEstimate }: Total,
-): Promise<Replay> {
-  const [row] = await db.query<Replay>(
+): Promise<Redelivery> {
+  const [row] = await db.query<Redelivery>(
     `insert into replays (project_id, id, endpoint_id, scope, since, until, event_types, rate_per_second, total,
        total_is_estimate)
      values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) returning ${columns}`,
     [
-      replay.project_id,
-      replay.id,
-      replay.endpoint_id,
-      replay.scope,
-      replay.since,
-      replay.until,
-      replay.event_types,
-      replay.rate_per_second,
+      redelivery.project_id,
+      redelivery.id,
+      redelivery.endpoint_id,
+      redelivery.scope,
+      redelivery.since,
+      redelivery.until,
+      redelivery.event_types,
+      redelivery.rate_per_second,
       total,
       isEstimate,
     ],
@@ -62,27 +63,31 @@ export async function insertReplay(
   return row;
 }
 
-export async function findReplay(db: Database, projectId: string, id: string): Promise<Replay | null> {
-  const [replay] = await db.query<Replay>(
+export async function findRedelivery(
+  db: Database,
+  projectId: string,
+  id: string,
+): Promise<Redelivery | null> {
+  const [redelivery] = await db.query<Redelivery>(
     `select ${columns} from replays where project_id = $1 and id = $2`,
     [projectId, id],
   );
-  return replay ?? null;
+  return redelivery ?? null;
 }
 
-export type ListedReplay = Replay & { created_at_exact: string };
+export type ListedRedelivery = Redelivery & { created_at_exact: string };
 
-/** Replays of an endpoint, the newest first. */
-export async function listReplays(
+/** Redeliveries of an endpoint, the newest first. */
+export async function listRedeliveries(
   db: Database,
-  endpoint: { project_id: string; id: string },
+  endpoint: EndpointRef,
   page: Page,
-): Promise<ListedReplay[]> {
+): Promise<ListedRedelivery[]> {
   const { add, where, params } = conditions();
   add("project_id = ?", endpoint.project_id);
   add("endpoint_id = ?", endpoint.id);
   addCursor({ add }, "created_at, id", page.after);
-  return db.query<ListedReplay>(
+  return db.query<ListedRedelivery>(
     `select ${columns}, ${exactTime("created_at")} as created_at_exact
      from replays where ${where()} order by created_at desc, id desc
      ${limitOf(page)}`,
@@ -90,20 +95,14 @@ export async function listReplays(
   );
 }
 
-export async function countReplays(
-  db: Database,
-  endpoint: { project_id: string; id: string },
-): Promise<Total> {
+export async function countRedeliveries(db: Database, endpoint: EndpointRef): Promise<Total> {
   return countRows(db, "from replays where project_id = $1 and endpoint_id = $2", [
     endpoint.project_id,
     endpoint.id,
   ]);
 }
 
-export async function countRunningReplays(
-  db: Database,
-  endpoint: { project_id: string; id: string },
-): Promise<number> {
+export async function countRunningRedeliveries(db: Database, endpoint: EndpointRef): Promise<number> {
   const [row] = await db.query<{ count: number }>(
     `select count(*)::integer as count from replays
      where project_id = $1 and endpoint_id = $2 and state = 'running'`,
@@ -113,7 +112,7 @@ export async function countRunningReplays(
 }
 
 /** @returns whether it was running. */
-export async function cancelReplay(db: Database, projectId: string, id: string): Promise<boolean> {
+export async function cancelRedelivery(db: Database, projectId: string, id: string): Promise<boolean> {
   const cancelled = await db.query(
     `update replays set state = 'cancelled', finished_at = now()
      where project_id = $1 and id = $2 and state = 'running' returning id`,
@@ -122,10 +121,7 @@ export async function cancelReplay(db: Database, projectId: string, id: string):
   return cancelled.length > 0;
 }
 
-export async function cancelReplaysOf(
-  tx: Database,
-  endpoint: { project_id: string; id: string },
-): Promise<void> {
+export async function cancelRedeliveriesOf(tx: Database, endpoint: EndpointRef): Promise<void> {
   await tx.query(
     `update replays set state = 'cancelled', finished_at = now()
      where project_id = $1 and endpoint_id = $2 and state = 'running'`,
@@ -134,28 +130,28 @@ export async function cancelReplaysOf(
 }
 
 /**
- * A replay that may go on and that nobody works at, for the length of the transaction; the one that has waited longest.
- * That of an endpoint that is disabled waits until it is enabled.
+ * Locks a redelivery whose next step is due, for this transaction: the one that has waited longest. Those of disabled
+ * endpoints wait until these are enabled.
  */
-export async function takeReplay(tx: Database): Promise<Replay | null> {
-  const [taken] = await tx.query<Replay>(
-    `select ${columns} from replays replay
+export async function takeRedelivery(tx: Database): Promise<Redelivery | null> {
+  const [taken] = await tx.query<Redelivery>(
+    `select ${columns} from replays redelivery
      where state = 'running' and next_step_at <= now() and exists (
        select from webhook_endpoints
-       where project_id = replay.project_id and id = replay.endpoint_id and webhook_endpoints.state = 'enabled')
+       where project_id = redelivery.project_id and id = redelivery.endpoint_id and webhook_endpoints.state = 'enabled')
      order by next_step_at limit 1 for update skip locked`,
   );
   return taken ?? null;
 }
 
 /**
- * Notes how far a replay has come.
+ * Records how far a redelivery has come.
  * @param place null: it is finished.
  * @param pauseMs until its next step.
  */
-export async function recordReplayStep(
+export async function recordRedeliveryStep(
   tx: Database,
-  { project_id, id }: Pick<Replay, "project_id" | "id">,
+  { project_id, id }: Pick<Redelivery, "project_id" | "id">,
   { place, queued, pauseMs }: { place: object | null; queued: number; pauseMs: number },
 ): Promise<void> {
   await tx.query(

@@ -10,23 +10,23 @@ import type { Database } from "../database.ts";
 import { addCursor, exactTime } from "../pages.ts";
 import { countRowsInTime, type Total } from "../totals.ts";
 import type { Endpoint } from "./endpoints.ts";
-import type { ReplayRequest, ReplayScope } from "./redeliveries.ts";
+import type { RedeliveryRequest, RedeliveryScope } from "./redeliveries.ts";
 
-/** A replay and the endpoint that it is for. */
-export type EndpointReplay = { endpoint: Endpoint; replay: ReplayRequest };
+/** A redelivery and its endpoint. */
+export type EndpointRedelivery = { endpoint: Endpoint; request: RedeliveryRequest };
 
 /** As SQL, by which the planner knows the index of what was not delivered. */
-const isOfScope: Readonly<Record<ReplayScope, string>> = {
+const isOfScope: Readonly<Record<RedeliveryScope, string>> = {
   failed: "state = 'exhausted'",
   undelivered: "state in ('exhausted', 'held')",
   all: "state in ('exhausted', 'held', 'succeeded')",
 };
 
-/** How many deliveries a replay would make now. */
-export async function countReplayed(db: Database, replay: EndpointReplay): Promise<Total> {
-  const existing = matchingDeliveries(replay);
+/** How many deliveries a redelivery would make now. */
+export async function countToRedeliver(db: Database, redelivery: EndpointRedelivery): Promise<Total> {
+  const existing = matchingDeliveries(redelivery);
   const deliveries = await countRowsInTime(db, `from deliveries where ${existing.where()}`, existing.params);
-  const missed = missedEvents(replay);
+  const missed = missedEvents(redelivery);
   if (missed === null) return deliveries;
   const events = await countRowsInTime(db, `from events where ${missed.where()}`, missed.params);
   return {
@@ -42,18 +42,18 @@ export async function countReplayed(db: Database, replay: EndpointReplay): Promi
  */
 export async function requeueDeliveries(
   tx: Database,
-  replay: EndpointReplay,
+  redelivery: EndpointRedelivery,
   after: string | null,
   limit: number,
 ): Promise<string[]> {
-  const { add, where, params } = matchingDeliveries(replay);
+  const { add, where, params } = matchingDeliveries(redelivery);
   add("id > ?", after ?? undefined);
   const rows = await tx.query<{ id: string }>(
     `with again as (
        select id from deliveries where ${where()} order by id limit ${Math.trunc(limit)} for update
      )
      update deliveries set state = 'pending', schedule_step = 0, finished_at = null
-       ${replay.endpoint.ordered ? "" : ", due_at = now()"}
+       ${redelivery.endpoint.ordered ? "" : ", due_at = now()"}
      from again where deliveries.project_id = $1 and deliveries.id = again.id
      returning deliveries.id`,
     params,
@@ -61,18 +61,18 @@ export async function requeueDeliveries(
   return rows.map(({ id }) => id).toSorted();
 }
 
-function matchingDeliveries({ endpoint, replay }: EndpointReplay): Conditions {
+function matchingDeliveries({ endpoint, request }: EndpointRedelivery): Conditions {
   const matched = conditions();
   const { add } = matched;
   add("project_id = ?", endpoint.project_id);
   add("endpoint_id = ?", endpoint.id);
   // The id of a delivery holds the time of its event.
-  add("id >= ?::uuid", firstIdAt(replay.since.getTime()));
-  add("id < ?::uuid", firstIdAt(replay.until.getTime() + 1));
-  add(isOfScope[replay.scope]);
+  add("id >= ?::uuid", firstIdAt(request.since.getTime()));
+  add("id < ?::uuid", firstIdAt(request.until.getTime() + 1));
+  add(isOfScope[request.scope]);
   add("event_type <> 'webhook.test'");
   add("right(body, length(?)) <> ?", erasedWebhookEnd, erasedWebhookEnd);
-  add("event_type = any(?::text[])", replay.event_types ?? undefined);
+  add("event_type = any(?::text[])", request.event_types ?? undefined);
   return matched;
 }
 
@@ -109,13 +109,13 @@ export type MissedEvents = { events: MissedEvent[]; place: Cursor | null };
  */
 export async function nextMissedEvents(
   tx: Database,
-  replay: EndpointReplay,
+  redelivery: EndpointRedelivery,
   after: Cursor | null,
   limit: number,
 ): Promise<MissedEvents> {
-  const matched = missedEvents(replay);
+  const matched = missedEvents(redelivery);
   if (matched === null) return { events: [], place: null };
-  const end = await endOfLook(tx, replay, after);
+  const end = await endOfLook(tx, redelivery, after);
   addCursor(matched, "events.occurred_at, events.id", after, ">");
   addCursor(matched, "events.occurred_at, events.id", end, "<=");
   const rows = await tx.query<MissedRow>(
@@ -142,11 +142,11 @@ export async function nextMissedEvents(
 /** @returns null when less than that is left. */
 async function endOfLook(
   tx: Database,
-  { endpoint, replay }: EndpointReplay,
+  { endpoint, request }: EndpointRedelivery,
   after: Cursor | null,
 ): Promise<Cursor | null> {
   const { add, where, params } = conditions();
-  addReach({ add }, { endpoint, replay });
+  addReach({ add }, { endpoint, request });
   addCursor({ add }, "events.occurred_at, events.id", after, ">");
   const [end] = await tx.query<Cursor>(
     `select ${exactTime("events.occurred_at")} as time, events.id from events where ${where()}
@@ -165,15 +165,15 @@ function asMissedEvent(row: MissedRow): MissedEvent {
 const unseenFor = "interval '1 minute'";
 
 /** @returns null when no event can match. */
-function missedEvents({ endpoint, replay }: EndpointReplay): Conditions | null {
-  if (replay.scope === "failed") return null;
-  const wanted = replay.event_types ?? endpoint.event_types;
+function missedEvents({ endpoint, request }: EndpointRedelivery): Conditions | null {
+  if (request.scope === "failed") return null;
+  const wanted = request.event_types ?? endpoint.event_types;
   const types: string[] = isSubscribed(wanted, "event.tracked") ? ["custom"] : [];
   types.push(...typesOfWebhookNames(wanted));
   if (types.length === 0) return null;
   const matched = conditions();
   const { add } = matched;
-  addReach(matched, { endpoint, replay });
+  addReach(matched, { endpoint, request });
   add("events.type = any(?::text[])", types);
   add("events.discarded is null");
   add(`events.created_at < ?::timestamptz + ${unseenFor}`, endpoint.created_at);
@@ -196,10 +196,10 @@ function owedDeliveryId(endpointId: string, eventId: string): string {
 }
 
 /** What was recorded before the endpoint existed can lie ahead of that by a day at most. */
-function addReach({ add }: Pick<Conditions, "add">, { endpoint, replay }: EndpointReplay): void {
+function addReach({ add }: Pick<Conditions, "add">, { endpoint, request }: EndpointRedelivery): void {
   add("events.project_id = ?", endpoint.project_id);
-  add("events.occurred_at >= ?", replay.since);
-  add("events.occurred_at < ?::timestamptz + interval '1 millisecond'", replay.until);
+  add("events.occurred_at >= ?", request.since);
+  add("events.occurred_at < ?::timestamptz + interval '1 millisecond'", request.until);
   add(`events.occurred_at < ?::timestamptz + interval '1 day' + ${unseenFor}`, endpoint.created_at);
 }
 

@@ -3,7 +3,12 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { readEncryptionKeys, writeEncryptionKeys } from "../../data-dir.ts";
 import { errorText } from "../../logger.ts";
 import type { Database } from "../../storage/database.ts";
-import { boundToHeadersOf, createSecretBox, keyIdOf, type SecretBox } from "../../webhooks/secret-box.ts";
+import {
+  boundToHeadersOf,
+  createSecretBox,
+  idOfEncryptionKey,
+  type SecretBox,
+} from "../../webhooks/secret-box.ts";
 import {
   countSealed,
   hasOtherSessions,
@@ -30,16 +35,16 @@ type Store = { db: Database; secretBox: SecretBox };
  * @param isToNewKey to one that is yet to be made.
  */
 export async function tryRotation({ db, secretBox }: Store, isToNewKey: boolean): Promise<KeyRotation> {
-  const keyId = isToNewKey ? Buffer.alloc(0) : secretBox.keyId;
+  const keyId = isToNewKey ? Buffer.alloc(0) : secretBox.encryptionKeyId;
   const resealing = await tryResealAll(db, keyId, resealWith(secretBox));
   return { ...resealing, outcome: resealing.refused.length === 0 ? "complete" : "refused" };
 }
 
 /** Encrypts everything anew with the key of the secret box. */
 export async function rotateToGivenKey({ db, secretBox }: Store): Promise<KeyRotation> {
-  const resealing = await resealAll(db, secretBox.keyId, resealWith(secretBox));
+  const resealing = await resealAll(db, secretBox.encryptionKeyId, resealWith(secretBox));
   if (resealing.refused.length > 0) return { ...resealing, outcome: "refused" };
-  const isComplete = (await countSealed(db)).every(({ key_id }) => key_id.equals(secretBox.keyId));
+  const isComplete = (await countSealed(db)).every(({ key_id }) => key_id.equals(secretBox.encryptionKeyId));
   return { ...resealing, outcome: isComplete ? "complete" : "busy" };
 }
 
@@ -54,10 +59,10 @@ export async function rotateToNewKey(db: Database, dataDir: string): Promise<Key
   await writeEncryptionKeys(dataDir, [key, ...older]);
   const isAlone = await othersEnd(db);
   const secretBox = createSecretBox([key, ...older]);
-  const resealing = await resealAll(db, secretBox.keyId, resealWith(secretBox));
+  const resealing = await resealAll(db, secretBox.encryptionKeyId, resealWith(secretBox));
   if (!isAlone) return { ...resealing, outcome: "busy" };
   const counts = await countSealed(db);
-  const needed = older.filter((one) => counts.some(({ key_id }) => key_id.equals(keyIdOf(one))));
+  const needed = older.filter((one) => counts.some(({ key_id }) => key_id.equals(idOfEncryptionKey(one))));
   await writeEncryptionKeys(dataDir, [key, ...needed]);
   return { ...resealing, outcome: resealing.refused.length === 0 ? "complete" : "refused" };
 }

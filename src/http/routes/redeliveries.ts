@@ -2,15 +2,15 @@ import { z } from "zod";
 import { uuidOrNull } from "../../domain/computed-id.ts";
 import type { Total } from "../../storage/totals.ts";
 import {
-  cancelReplay,
-  countReplays,
-  countRunningReplays,
-  findReplay,
-  insertReplay,
-  listReplays,
-  type Replay as StoredReplay,
+  cancelRedelivery,
+  countRedeliveries,
+  countRunningRedeliveries,
+  findRedelivery,
+  insertRedelivery,
+  listRedeliveries,
+  type Redelivery as StoredRedelivery,
 } from "../../storage/webhooks/redeliveries.ts";
-import { countReplayed } from "../../storage/webhooks/redelivery-steps.ts";
+import { countToRedeliver } from "../../storage/webhooks/redelivery-steps.ts";
 import type { ApiContext } from "../api-context.ts";
 import { ApiError } from "../errors.ts";
 import { defaulted, optional, pathText, time, untilTime } from "../fields.ts";
@@ -22,14 +22,14 @@ const tag = "Webhooks";
 const byId = z.object({ id: pathText });
 const scopes = ["failed", "undelivered", "all"] as const;
 const maxRunning = 10;
-const noSuchReplay = { 404: "There is no such replay" };
+const noSuchRedelivery = { 404: "There is no such replay" };
 
 const total_estimated = z
   .literal(true)
   .optional()
   .meta({ description: "There are very many, and `total` is an estimate" });
 
-const Replay = z.object({
+const Redelivery = z.object({
   id: z.string(),
   webhook_id: z.string(),
   scope: z.enum(scopes),
@@ -45,12 +45,12 @@ const Replay = z.object({
   finished_at: z.string().nullable(),
 });
 
-/** Replays: deliveries that are made again. */
-export function replayRoutes(api: ApiContext): AnyRoute[] {
+/** Redeliveries; the API calls them replays. */
+export function redeliveryRoutes(api: ApiContext): AnyRoute[] {
   return [start(api), list(api), read(api), cancel(api)];
 }
 
-const NewReplay = z.object({
+const NewRedelivery = z.object({
   since: time,
   until: optional(untilTime).meta({ description: "Now unless given" }),
   events: optional(eventTypes).meta({ description: "Those of the endpoint, unless given" }),
@@ -78,18 +78,18 @@ function start(api: ApiContext): AnyRoute {
     },
     params: byId,
     query: z.object({}),
-    body: NewReplay,
+    body: NewRedelivery,
     refusesMisspelling: true,
     status: 202,
     answer: z.object({
       success: z.literal(true),
-      data: z.union([Replay, z.object({ dry_run: z.literal(true), total: z.number(), total_estimated })]),
+      data: z.union([Redelivery, z.object({ dry_run: z.literal(true), total: z.number(), total_estimated })]),
     }),
     async handle({ caller: { projectId }, params, body }) {
       const endpoint = await endpointOf(api, projectId, params.id);
       const { since, until = clock.now(), dry_run } = body;
       if (until < since) throw new ApiError(400, "until must not be before since");
-      const replay = {
+      const request = {
         endpoint_id: endpoint.id,
         scope: body.scope,
         since,
@@ -97,14 +97,14 @@ function start(api: ApiContext): AnyRoute {
         event_types: body.events === undefined || body.events.includes("*") ? null : body.events,
         rate_per_second: body.rate_per_second ?? null,
       };
-      const total = await countReplayed(db, { endpoint, replay });
+      const total = await countToRedeliver(db, { endpoint, request });
       if (dry_run)
         return { success: true as const, data: { dry_run: true as const, ...presentTotal(total) } };
       if (endpoint.state !== "enabled") throw new ApiError(409, "The endpoint is disabled; enable it first");
-      if ((await countRunningReplays(db, endpoint)) >= maxRunning) {
+      if ((await countRunningRedeliveries(db, endpoint)) >= maxRunning) {
         throw new ApiError(409, `${maxRunning} replays of this endpoint run already`);
       }
-      const row = await insertReplay(db, { ...replay, project_id: projectId, id: clock.newId() }, total);
+      const row = await insertRedelivery(db, { ...request, project_id: projectId, id: clock.newId() }, total);
       return { success: true as const, data: present(row) };
     },
   });
@@ -120,12 +120,12 @@ function list(api: ApiContext): AnyRoute {
     errors: noSuchEndpoint,
     params: byId,
     query: z.object(pagingQuery),
-    answer: z.object({ success: z.literal(true), data: z.array(Replay), pagination: Pagination }),
+    answer: z.object({ success: z.literal(true), data: z.array(Redelivery), pagination: Pagination }),
     async handle({ caller: { projectId }, params, query }) {
       const endpoint = await endpointOf(api, projectId, params.id);
       const page = await Promise.all([
-        listReplays(api.db, endpoint, pageOf(query)),
-        countReplays(api.db, endpoint),
+        listRedeliveries(api.db, endpoint, pageOf(query)),
+        countRedeliveries(api.db, endpoint),
       ]);
       return pageAnswer(query, page, present, placeOfNewest);
     },
@@ -139,12 +139,12 @@ function read({ db }: ApiContext): AnyRoute {
     scope: "webhooks:read",
     tag,
     summary: "How far a replay has come",
-    errors: noSuchReplay,
+    errors: noSuchRedelivery,
     params: byId,
     query: z.object({}),
-    answer: z.object({ success: z.literal(true), data: Replay }),
+    answer: z.object({ success: z.literal(true), data: Redelivery }),
     async handle({ caller, params }) {
-      return { success: true as const, data: present(await replayOf(db, caller.projectId, params.id)) };
+      return { success: true as const, data: present(await redeliveryOf(db, caller.projectId, params.id)) };
     },
   });
 }
@@ -158,33 +158,37 @@ function cancel({ db }: ApiContext): AnyRoute {
     summary: "Cancel a replay",
     description:
       "What is in the lane already is posted, at most about 1,500 deliveries; nothing more is added.",
-    errors: { ...noSuchReplay, 409: "The replay has ended" },
+    errors: { ...noSuchRedelivery, 409: "The replay has ended" },
     params: byId,
     query: z.object({}),
-    answer: z.object({ success: z.literal(true), data: Replay }),
+    answer: z.object({ success: z.literal(true), data: Redelivery }),
     async handle({ caller: { projectId }, params }) {
       const id = uuidOrNull(params.id);
-      const isCancelled = id !== null && (await cancelReplay(db, projectId, id));
-      const replay = await replayOf(db, projectId, params.id);
-      if (!isCancelled) throw new ApiError(409, `The replay is ${replay.state} already`);
-      return { success: true as const, data: present(replay) };
+      const isCancelled = id !== null && (await cancelRedelivery(db, projectId, id));
+      const redelivery = await redeliveryOf(db, projectId, params.id);
+      if (!isCancelled) throw new ApiError(409, `The replay is ${redelivery.state} already`);
+      return { success: true as const, data: present(redelivery) };
     },
   });
 }
 
 /** @throws ApiError 404 */
-async function replayOf(db: ApiContext["db"], projectId: string, givenId: string): Promise<StoredReplay> {
+async function redeliveryOf(
+  db: ApiContext["db"],
+  projectId: string,
+  givenId: string,
+): Promise<StoredRedelivery> {
   const id = uuidOrNull(givenId);
-  const replay = id && (await findReplay(db, projectId, id));
-  if (!replay) throw new ApiError(404, noSuchReplay[404]);
-  return replay;
+  const redelivery = id && (await findRedelivery(db, projectId, id));
+  if (!redelivery) throw new ApiError(404, noSuchRedelivery[404]);
+  return redelivery;
 }
 
 function presentTotal({ total, isEstimate }: Total) {
   return { total, ...(isEstimate && { total_estimated: true as const }) };
 }
 
-function present(row: StoredReplay): z.input<typeof Replay> {
+function present(row: StoredRedelivery): z.input<typeof Redelivery> {
   return {
     id: row.id,
     webhook_id: row.endpoint_id,
