@@ -31,7 +31,7 @@ export function awsClients(settings: AwsSettings): AwsClients {
 }
 
 /** The region that the clients use: as told, else of the environment or the AWS profile; null when none is named. */
-export async function regionOf({ sns }: AwsClients): Promise<string | null> {
+export async function configuredRegion({ sns }: AwsClients): Promise<string | null> {
   try {
     return await sns.config.region();
   } catch {

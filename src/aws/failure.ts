@@ -1,13 +1,19 @@
 import { z } from "zod";
 
-/** A call to AWS failed. The text tells which, why, and what to do about it. */
+/** A call to AWS failed. The text says which, why, and what to do about it. */
 export class AwsCallError extends Error {
   override readonly name = "AwsCallError";
   readonly kind: AwsErrorKind;
+  /** As in a policy: `sns:CreateTopic`. */
+  readonly action: string;
+  /** Why, in one line, without what AWS signed. */
+  readonly reason: string;
 
-  constructor(kind: AwsErrorKind, message: string) {
+  constructor(message: string, { kind, action, reason }: Failure) {
     super(message);
     this.kind = kind;
+    this.action = action;
+    this.reason = reason;
   }
 }
 
@@ -16,77 +22,142 @@ export class AwsCallError extends Error {
  * @param subject what it was about: `the topic ses-events`.
  */
 export function awsCallError(action: string, subject: string, error: unknown): AwsCallError {
-  const failure = awsFailure(error);
-  const [why, remedy] = explain(action, failure);
+  const failure = failureOf(action, error);
+  const { why, remedy } = awsFailures[failure.kind].call(failure);
   const stop = /[.!?]$/.test(why) ? "" : ".";
-  return new AwsCallError(failure.kind, `${action}, for ${subject}: ${why}${stop} ${remedy}`);
-}
-
-/** Whether AWS said that there is no such thing. */
-export function isMissing(error: unknown): boolean {
-  return awsFailure(error).kind === "missing";
-}
-
-/** @returns why, and what to do. */
-function explain(action: string, { kind, name, reason }: AwsFailure): [string, string] {
-  switch (kind) {
-    case "no-credentials":
-      return [
-        `there are no AWS credentials (${reason})`,
-        "Set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or run it where a role gives them. --dry-run works without.",
-      ];
-    case "refused-credentials":
-      return [
-        `AWS refuses the credentials (${name}: ${reason})`,
-        "Check the access key, its secret and session token, and this machine's clock.",
-      ];
-    case "denied":
-      return [
-        `AWS does not allow it (${reason})`,
-        `The caller needs ${action}; --dry-run prints the whole policy that it needs.`,
-      ];
-    case "missing":
-      return [reason, "Check its name, the account and the region."];
-    case "throttled":
-      return [`too many calls (${reason})`, "Run it again in a minute: what is done stays done."];
-    case "not-in-region":
-      return [
-        `this account has no such service in this region (${reason})`,
-        "Name the region that you send from: --region, AWS_REGION.",
-      ];
-    case "unknown-host":
-      return [
-        `the host of the API cannot be found (${reason})`,
-        "Check the region (--region, AWS_REGION), AWS_ENDPOINT_URL, and that names are resolved here.",
-      ];
-    case "unreachable":
-      return [
-        `AWS cannot be reached (${reason})`,
-        "Check the network, proxies and AWS_ENDPOINT_URL, then run it again: what is done stays done.",
-      ];
-    case "other":
-      return [`${name}: ${reason}`, "What was done before stays done; --dry-run shows what is left."];
-    default:
-      throw new Error(`unreachable: ${kind satisfies never}`);
-  }
+  return new AwsCallError(`${action}, for ${subject}: ${why}${stop} ${remedy}`, failure);
 }
 
 export type AwsErrorKind =
   /** The SDK finds no credentials. */
   | "no-credentials"
   | "refused-credentials"
-  | "denied"
   | "missing"
-  | "throttled"
+  | "denied"
   /** The account has no such service in the region. */
   | "not-in-region"
-  /** The name of the API's host cannot be found, as with a region that there is not. */
+  | "throttled"
+  /** The name of the API's host cannot be found, as with a region that does not exist. */
   | "unknown-host"
   | "unreachable"
   | "other";
 
-/** Why a call to AWS failed, as far as that tells what to do. @property reason one line, without what AWS signed. */
-type AwsFailure = { kind: AwsErrorKind; name: string; reason: string };
+type Failure = { kind: AwsErrorKind; action: string; name: string; reason: string };
+
+/** What could not be read. @property reason a sentence. */
+type Unread = { subject: string; action: string; reason: string };
+
+type FailureKind = {
+  /** The names that the three APIs and the SDK give to it. */
+  names?: RegExp;
+  /** For the sentence about a call that `fanmail ses` makes. */
+  call(failure: Failure): { why: string; remedy: string };
+  /** For the finding about what `fanmail doctor` could not read. */
+  read: { level: "warn" | "fail"; say(unread: Unread): string; remedy(unread: Unread): string };
+};
+
+const credentialsRefused: FailureKind["read"] = {
+  level: "fail",
+  say: ({ subject, reason }) => `AWS refuses the credentials when asked for ${subject}: ${reason}`,
+  remedy: () => "Check the access key, its secret and session token, and this machine's clock.",
+};
+
+const awayFromAws: FailureKind["read"] = {
+  level: "fail",
+  say: ({ subject, reason }) => `AWS could not be reached to look at ${subject}: ${reason}`,
+  remedy: () => "Check the network, the region's name and AWS_ENDPOINT_URL.",
+};
+
+/** Why calls to AWS fail, and what to do about it. The first kind with the name of an error is the error's. */
+export const awsFailures: Readonly<Record<AwsErrorKind, FailureKind>> = {
+  "no-credentials": {
+    names: /^(CredentialsProviderError|TokenProviderError)$/,
+    call: ({ reason }) => ({
+      why: `there are no AWS credentials (${reason})`,
+      remedy:
+        "Set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or run it where a role gives them. --dry-run works without.",
+    }),
+    read: credentialsRefused,
+  },
+  "refused-credentials": {
+    names:
+      /^(InvalidClientTokenId|UnrecognizedClient|SignatureDoesNotMatch|InvalidSignature|IncompleteSignature|ExpiredToken|InvalidAccessKeyId|MissingAuthenticationToken|RequestExpired|InvalidSecurity|AuthFailure)/,
+    call: ({ name, reason }) => ({
+      why: `AWS refuses the credentials (${name}: ${reason})`,
+      remedy: "Check the access key, its secret and session token, and this machine's clock.",
+    }),
+    read: credentialsRefused,
+  },
+  missing: {
+    names: /^(NotFound|QueueDoesNotExist|ResourceNotFound)|NonExistentQueue$/,
+    call: ({ reason }) => ({ why: reason, remedy: "Check its name, the account and the region." }),
+    read: {
+      level: "fail",
+      say: ({ subject, reason }) => `There is no such thing as ${subject}: ${reason}`,
+      remedy: () => "Check name, account and region.",
+    },
+  },
+  denied: {
+    names: /^(AccessDenied|AuthorizationError|UnauthorizedOperation|KMSAccessDenied|KmsAccessDenied)/,
+    call: ({ action, reason }) => ({
+      why: `AWS does not allow it (${reason})`,
+      remedy: `The caller needs ${action}; --dry-run prints the whole policy that it needs.`,
+    }),
+    read: {
+      level: "warn",
+      say: ({ subject, action }) =>
+        `AWS denies access to ${subject} (${action}), so that doctor could not look at it.`,
+      remedy: ({ action }) => `Allow ${action} to these credentials, or look at it in the AWS console.`,
+    },
+  },
+  "not-in-region": {
+    names: /^(OptInRequired|SubscriptionRequiredException)$/,
+    call: ({ reason }) => ({
+      why: `this account has no such service in this region (${reason})`,
+      remedy: "Name the region that you send from: --region, AWS_REGION.",
+    }),
+    read: awayFromAws,
+  },
+  throttled: {
+    names: /Throttl|TooManyRequests|RequestLimit|SlowDown/,
+    call: ({ reason }) => ({
+      why: `too many calls (${reason})`,
+      remedy: "Run it again in a minute: what is done stays done.",
+    }),
+    read: {
+      level: "warn",
+      say: ({ subject }) => `AWS answers too many calls when asked for ${subject}.`,
+      remedy: () =>
+        "Run npx fanmail doctor again in a minute, for one configuration set: --configuration-set <name>.",
+    },
+  },
+  "unknown-host": {
+    call: ({ reason }) => ({
+      why: `the host of the API cannot be found (${reason})`,
+      remedy: "Check the region (--region, AWS_REGION), AWS_ENDPOINT_URL, and that names are resolved here.",
+    }),
+    read: awayFromAws,
+  },
+  unreachable: {
+    names: /^(TimeoutError|AbortError)$/,
+    call: ({ reason }) => ({
+      why: `AWS cannot be reached (${reason})`,
+      remedy: "Check the network, proxies and AWS_ENDPOINT_URL, then run it again: what is done stays done.",
+    }),
+    read: awayFromAws,
+  },
+  other: {
+    call: ({ name, reason }) => ({
+      why: `${name}: ${reason}`,
+      remedy: "What was done before stays done; --dry-run shows what is left.",
+    }),
+    read: {
+      level: "fail",
+      say: ({ subject, reason }) => `AWS could not tell of ${subject}: ${reason}`,
+      remedy: () => "Mend what it names, and run it again.",
+    },
+  },
+};
 
 const AwsError = z.object({
   name: z.string(),
@@ -94,62 +165,25 @@ const AwsError = z.object({
   code: z.string().optional().catch(undefined),
 });
 
-/** The names by which the three APIs say one thing. */
-const kindsOfNames: readonly [AwsErrorKind, RegExp][] = [
-  ["no-credentials", /^(CredentialsProviderError|TokenProviderError)$/],
-  [
-    "refused-credentials",
-    /^(InvalidClientTokenId|UnrecognizedClient|SignatureDoesNotMatch|InvalidSignature|IncompleteSignature|ExpiredToken|InvalidAccessKeyId|MissingAuthenticationToken|RequestExpired|InvalidSecurity|AuthFailure)/,
-  ],
-  ["missing", /^(NotFound|QueueDoesNotExist|ResourceNotFound)|NonExistentQueue$/],
-  ["denied", /^(AccessDenied|AuthorizationError|UnauthorizedOperation|KMSAccessDenied|KmsAccessDenied)/],
-  ["not-in-region", /^(OptInRequired|SubscriptionRequiredException)$/],
-  ["throttled", /Throttl|TooManyRequests|RequestLimit|SlowDown/],
-  ["unreachable", /^(TimeoutError|AbortError)$/],
-];
-
-function awsFailure(error: unknown): AwsFailure {
+function failureOf(action: string, error: unknown): Failure {
   const parsed = AwsError.safeParse(error);
   const { name, message, code } = parsed.data ?? { name: "Error", message: String(error), code: undefined };
   // AWS puts the text that it signed, and more, below its first line.
   const text = message.split("\n")[0] || code || name;
-  return { kind: kindOf(name, text, code), name, reason: name === "AbortError" ? "no answer in time" : text };
+  const reason = name === "AbortError" ? "no answer in time" : text;
+  return { kind: kindOf(name, text, code), action, name, reason };
 }
 
 function kindOf(name: string, text: string, code: string | undefined): AwsErrorKind {
   // SQS says it in the text when a queue of another account is asked for.
   if (/is not authorized to perform|no identity-based policy allows/.test(text)) return "denied";
-  const named = kindsOfNames.find(([, pattern]) => pattern.test(name));
-  if (named) return named[0];
+  const kind = kinds.find((one) => awsFailures[one].names?.test(name));
+  if (kind !== undefined) return kind;
   if (code === "ENOTFOUND" || code === "EAI_AGAIN") return "unknown-host";
   const isOfNetwork =
     code !== undefined && /^(E[A-Z_]+|UND_ERR_.+|CERT_.+|DEPTH_ZERO_.+|SELF_SIGNED_.+)$/.test(code);
   return isOfNetwork ? "unreachable" : "other";
 }
 
-/** A look at AWS that came to nothing. */
-export class LookError extends Error {
-  override readonly name = "LookError";
-  readonly kind: AwsErrorKind;
-  /** What the caller needs to be allowed, as a policy writes it: `sns:GetTopicAttributes`. */
-  readonly action: string;
-
-  constructor(action: string, cause: unknown) {
-    const { kind, reason } = awsFailure(cause);
-    super(reason, { cause });
-    this.kind = kind;
-    this.action = action;
-  }
-}
-
-/**
- * Waits for an answer of AWS.
- * @throws LookError
- */
-export async function looked<Answer>(action: string, answer: Promise<Answer>): Promise<Answer> {
-  try {
-    return await answer;
-  } catch (error) {
-    throw new LookError(action, error);
-  }
-}
+/** In the order of the table. */
+const kinds = Object.keys(awsFailures) as AwsErrorKind[];

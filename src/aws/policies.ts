@@ -1,13 +1,7 @@
 import { z } from "zod";
+import { type AwsPlace, configurationSetArn, queueArn, topicArn } from "../domain/arn.ts";
 import { canonicalJson } from "../domain/json.ts";
-import {
-  type AwsPlace,
-  configurationSetArn,
-  deadLetterName,
-  type SesConnection,
-  sqsArn,
-  topicArn,
-} from "./ses-connection.ts";
+import { deadLetterName, type SesConnection } from "./ses-connection.ts";
 
 const Statement = z.looseObject({ Sid: z.string().optional() });
 const Policy = z.looseObject({
@@ -190,6 +184,6 @@ function queueMaker(queue: string, place: AwsPlace): Statement {
       "sqs:GetQueueAttributes",
       "sqs:SetQueueAttributes",
     ],
-    Resource: [sqsArn(place, queue), sqsArn(place, deadLetterName(queue))],
+    Resource: [queueArn(place, queue), queueArn(place, deadLetterName(queue))],
   };
 }

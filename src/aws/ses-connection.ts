@@ -1,3 +1,5 @@
+import { type AwsPlace, queueArn } from "../domain/arn.ts";
+
 /*
  * What has to be there in AWS for events of a configuration set to reach Fanmail: a topic, an event destination that
  * publishes to it, and a subscription, of an https endpoint or of a queue.
@@ -13,9 +15,6 @@ export type SesConnection = {
   /** null: only what is before the subscription. */
   target: Target | null;
 };
-
-/** Where in AWS it is. */
-export type AwsPlace = { partition: string; region: string; account: string };
 
 export const eventDestinationName = "fanmail";
 
@@ -45,28 +44,11 @@ export function deadLetterName(queue: string): string {
   return `${queue}-dead`;
 }
 
-export function placeOf(arn: string): AwsPlace {
-  const [, partition = "", , region = "", account = ""] = arn.split(":");
-  return { partition, region, account };
-}
-
-export function topicArn({ partition, region, account }: AwsPlace, topic: string): string {
-  return `arn:${partition}:sns:${region}:${account}:${topic}`;
-}
-
-export function configurationSetArn({ partition, region, account }: AwsPlace, name: string): string {
-  return `arn:${partition}:ses:${region}:${account}:configuration-set/${name}`;
-}
-
-export function sqsArn({ partition, region, account }: AwsPlace, queue: string): string {
-  return `arn:${partition}:sqs:${region}:${account}:${queue}`;
-}
-
 /** What SNS calls the receiver of a subscription. */
 export function subscriptionOf(
   target: Target,
   place: AwsPlace,
 ): { protocol: "https" | "sqs"; endpoint: string } {
   if (target.kind === "https") return { protocol: "https", endpoint: target.url };
-  return { protocol: "sqs", endpoint: sqsArn(place, target.name) };
+  return { protocol: "sqs", endpoint: queueArn(place, target.name) };
 }

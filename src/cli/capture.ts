@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import { parseArn } from "../domain/arn.ts";
 import { estimateJournal } from "../storage/journal-walk.ts";
 import { fileTarget, outputTarget } from "../tools/captures/capture-file.ts";
 import {
@@ -107,7 +108,7 @@ function report({ captured, read, first, last }: CaptureSummary, out: string | u
 
 /** Of a topic, or of the queue that stands for it where messages came without an envelope. */
 function readTopic(text: string | undefined): string | null {
-  if (text === undefined || /^arn:[a-z-]+:(sns|sqs):/.test(text)) return text ?? null;
+  if (text === undefined || ["sns", "sqs"].includes(parseArn(text).service)) return text ?? null;
   throw new UsageError(`--topic: "${text}" is not the ARN of an SNS topic`);
 }
 

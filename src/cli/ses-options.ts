@@ -67,11 +67,11 @@ function readEndpoint(text: string): string {
 export function readRegions(one: string | undefined, several: string | undefined): (string | null)[] {
   if (one !== undefined && several !== undefined) throw new UsageError("Give one of --region and --regions");
   if (several !== undefined)
-    return [...new Set(several.split(",").map((text) => regionOf(text.trim(), "--regions")))];
-  return [one === undefined ? null : regionOf(one, "--region")];
+    return [...new Set(several.split(",").map((text) => readRegion(text.trim(), "--regions")))];
+  return [one === undefined ? null : readRegion(one, "--region")];
 }
 
-function regionOf(text: string, option: string): string {
+function readRegion(text: string, option: string): string {
   if (isRegion(text)) return text;
   const form = option === "--regions" ? "regions such as eu-west-1,us-east-1" : "a region such as eu-west-1";
   throw new UsageError(`${option} takes ${form}, not "${text}"`);

@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { type AwsClients, awsClients, hasCredentials, regionOf } from "../aws/clients.ts";
+import { type AwsClients, awsClients, configuredRegion, hasCredentials } from "../aws/clients.ts";
 import { connectingPolicy, disconnectingPolicy, type Policy } from "../aws/policies.ts";
 import { awsReader, emptyAccount } from "../aws/reader.ts";
-import { type AwsPlace, placeOf, type SesConnection } from "../aws/ses-connection.ts";
+import type { SesConnection } from "../aws/ses-connection.ts";
 import type { StoreContext } from "../context.ts";
-import { partitionOf } from "../domain/arn.ts";
+import { type AwsPlace, parseArn, partitionOf } from "../domain/arn.ts";
 import { errorText } from "../logger.ts";
 import type { Project } from "../storage/projects.ts";
 import { insertTopic, listTopics } from "../storage/topics.ts";
@@ -146,7 +146,7 @@ type Aws = { clients: AwsClients; place: AwsPlace; store?: { store: StoreContext
 async function openAws(given: string | null, account: string | undefined): Promise<Aws> {
   const { awsRegion, awsEndpointUrl } = environmentConfig();
   const clients = awsClients({ region: given ?? awsRegion, endpointUrl: awsEndpointUrl });
-  const region = await regionOf(clients);
+  const region = await configuredRegion(clients);
   if (region === null)
     throw new UsageError("Name the region that you send from: --region eu-west-1, or AWS_REGION");
   return { clients, place: { partition: partitionOf(region), region, account: readAccount(account) } };
@@ -170,7 +170,7 @@ async function rehearse(
     print();
   }
   const { known, outcomes } = await run(aws, connection, steps, manner, canLook);
-  const policy = policyFor(placeOf(known.topicArn));
+  const policy = policyFor(parseArn(known.topicArn));
   if (!manner.asJson) {
     print("\nThe caller needs this policy:");
     printJson(policy);

@@ -1,4 +1,76 @@
 /*
+ * ARNs, URLs of SQS queues and names of hosts: the one place that reads and builds them.
+ */
+
+/** Where in AWS something is. */
+export type AwsPlace = { partition: string; region: string; account: string };
+
+/** @property resource what follows the account: `ses-events`, `configuration-set/my-set`. */
+export type Arn = AwsPlace & { service: string; resource: string };
+
+/** The parts of an ARN, each empty where the text has none, or is no ARN. */
+export function parseArn(text: string): Arn {
+  const [, partition = "", service = "", region = "", account = "", ...resource] = text.startsWith("arn:")
+    ? text.split(":")
+    : [];
+  return { partition, service, region, account, resource: resource.join(":") };
+}
+
+export function topicArn(place: AwsPlace, topic: string): string {
+  return arnOf(place, "sns", topic);
+}
+
+export function queueArn(place: AwsPlace, queue: string): string {
+  return arnOf(place, "sqs", queue);
+}
+
+/** Without a name: what the ARNs of all of the account's SES resources in the region begin with. */
+export function sesArn(place: AwsPlace, resource = ""): string {
+  return arnOf(place, "ses", resource);
+}
+
+export function configurationSetArn(place: AwsPlace, name: string): string {
+  return sesArn(place, `configuration-set/${name}`);
+}
+
+function arnOf({ partition, region, account }: AwsPlace, service: string, resource: string): string {
+  return `arn:${partition}:${service}:${region}:${account}:${resource}`;
+}
+
+/** Whether a text is an ARN of a service whose region is in its partition. @param name what the resource must be. */
+export function isArn(text: string, service: string, name: RegExp): boolean {
+  const arn = parseArn(text);
+  return (
+    arn.service === service &&
+    /^[a-z0-9-]+$/.test(arn.region) &&
+    arn.partition === partitionOf(arn.region) &&
+    /^\d{12}$/.test(arn.account) &&
+    name.test(arn.resource)
+  );
+}
+
+/** Raw notifications that arrive through a queue belong to the queue, as others belong to a topic. */
+export function isQueueArn(text: string): boolean {
+  return isArn(text, "sqs", /^[A-Za-z0-9_-]{1,80}(\.fifo)?$/);
+}
+
+/** The region of a queue, from its URL; null where the URL does not tell, as with an emulator. */
+export function queueRegion(queueUrl: string): string | null {
+  // https://sqs.<region>.amazonaws.com/…, its FIPS spelling, and the older https://<region>.queue.amazonaws.com/…
+  const [, modern, older, suffix = ""] =
+    /^(?:(?:sqs|sqs-fips)\.([a-z0-9-]+)|([a-z0-9-]+)\.queue)\.(.+)$/.exec(new URL(queueUrl).hostname) ?? [];
+  const region = modern ?? older;
+  return region !== undefined && isSuffixOf(region, suffix) ? region : null;
+}
+
+/** Where a queue is, and its ARN, from its URL. @param usualRegion where the URL does not tell the region. */
+export function queueOf(queueUrl: string, usualRegion: string | null): { region: string; arn: string } {
+  const [account = "", name = ""] = new URL(queueUrl).pathname.split("/").filter(Boolean).slice(-2);
+  const region = queueRegion(queueUrl) ?? usualRegion ?? "us-east-1";
+  return { region, arn: queueArn({ partition: partitionOf(region), region, account }, name) };
+}
+
+/*
  * The partitions of AWS. Each has accounts, ARNs and host names of its own, and none reaches another.
  * Source: the table of partitions in the AWS SDK (`partitions.json`).
  */
@@ -75,41 +147,6 @@ export function isSuffixOf(region: string, text: string): boolean {
   return text === suffix || text === dualStackSuffix;
 }
 
-/** Whether a text is an ARN of a service whose region is one of its partition. @param name what the last part must be. */
-export function isArn(text: string, service: string, name: RegExp): boolean {
-  const [prefix, partition, ofService, region = "", account = "", resource = "", ...more] = text.split(":");
-  return (
-    prefix === "arn" &&
-    ofService === service &&
-    /^[a-z0-9-]+$/.test(region) &&
-    partition === partitionOf(region) &&
-    /^\d{12}$/.test(account) &&
-    name.test(resource) &&
-    more.length === 0
-  );
-}
-
 function partitionWith(region: string): Partition {
   return others.find(({ regionPrefix }) => region.startsWith(regionPrefix)) ?? commercial;
-}
-
-/** The region of a queue, from its URL; null where the URL does not tell, as with an emulator. */
-export function queueRegion(queueUrl: string): string | null {
-  // https://sqs.<region>.amazonaws.com/…, its FIPS spelling, and the older https://<region>.queue.amazonaws.com/…
-  const [, modern, older, suffix = ""] =
-    /^(?:(?:sqs|sqs-fips)\.([a-z0-9-]+)|([a-z0-9-]+)\.queue)\.(.+)$/.exec(new URL(queueUrl).hostname) ?? [];
-  const region = modern ?? older;
-  return region !== undefined && isSuffixOf(region, suffix) ? region : null;
-}
-
-/** Where a queue is, and its ARN, from its URL. @param usualRegion where the URL does not tell the region. */
-export function queueOf(queueUrl: string, usualRegion: string | null): { region: string; arn: string } {
-  const [account, name] = new URL(queueUrl).pathname.split("/").filter(Boolean).slice(-2);
-  const region = queueRegion(queueUrl) ?? usualRegion ?? "us-east-1";
-  return { region, arn: `arn:${partitionOf(region)}:sqs:${region}:${account}:${name}` };
-}
-
-/** Raw notifications that come through a queue belong to it as others do to a topic. */
-export function isQueueArn(text: string): boolean {
-  return isArn(text, "sqs", /^[A-Za-z0-9_-]{1,80}(\.fifo)?$/);
 }

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { parseArn } from "../arn.ts";
 import { computedId } from "../computed-id.ts";
 import { canonicalJson } from "../json.ts";
 import type { EventBridgeEvent } from "./eventbridge.ts";
@@ -93,5 +94,6 @@ function isTold(detailType: string): detailType is keyof typeof told {
 
 /** `arn:aws:ses:us-east-1:123456789012:tenant/<name>/<id>` */
 function tenantIn(arn: string): string | null {
-  return /^arn:[^:]*:ses:[^:]*:[^:]*:tenant\/([^/]+)/.exec(arn)?.[1] ?? null;
+  const { service, resource } = parseArn(arn);
+  return service === "ses" ? (/^tenant\/([^/]+)/.exec(resource)?.[1] ?? null) : null;
 }

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { awsHost, isArn } from "../arn.ts";
+import { awsHost, isArn, parseArn } from "../arn.ts";
 import { RefusedError } from "../errors.ts";
 import { hasRepeatedKeys } from "../json.ts";
 
@@ -134,7 +134,7 @@ export function signatureDigest(message: Pick<SnsMessage, "SignatureVersion">): 
  * against a pattern (an S3 bucket can be named so that it fits the usual one).
  */
 export function snsHost(topicArn: string): string {
-  return awsHost("sns", topicArn.split(":")[3] ?? "");
+  return awsHost("sns", parseArn(topicArn).region);
 }
 
 /**

@@ -1,4 +1,4 @@
-import type { Reader } from "../../aws/reader.ts";
+import { ifPresent, type Reader } from "../../aws/reader.ts";
 
 const askEveryMs = 1_000;
 
@@ -16,7 +16,7 @@ export async function waitForConfirmation(
   onWait: (seconds: number) => void,
 ): Promise<boolean> {
   for (let waitedMs = 0; ; waitedMs += askEveryMs) {
-    const attributes = await reader.subscriptionAttributes(subscriptionArn);
+    const attributes = await ifPresent(reader.subscriptionAttributes(subscriptionArn));
     if (attributes !== null && attributes["PendingConfirmation"] !== "true") return true;
     if (waitedMs >= waitSeconds * 1000) return false;
     onWait(waitedMs / 1000);

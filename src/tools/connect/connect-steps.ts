@@ -1,15 +1,15 @@
 import type { EventDestination } from "@aws-sdk/client-sesv2";
 import { policyOf, publisherStatement, readPolicy, withStatement } from "../../aws/policies.ts";
-import type { Attributes, Reader } from "../../aws/reader.ts";
+import { type Attributes, ifPresent, type Reader } from "../../aws/reader.ts";
 import {
   eventDestinationName,
   managedTag,
-  placeOf,
   type SesConnection,
   sesEventTypes,
   subscriptionOf,
   type Target,
 } from "../../aws/ses-connection.ts";
+import { parseArn } from "../../domain/arn.ts";
 import { canonicalJson } from "../../domain/json.ts";
 import { queueSteps } from "./queue-steps.ts";
 import { type Finding, findTopic, type Known, type Planned, type Step } from "./steps.ts";
@@ -45,7 +45,7 @@ function configurationSet({ configurationSet: name, createsConfigurationSet }: S
   return {
     subject: `configuration set ${name}`,
     async look(reader) {
-      const eventDestinations = await reader.eventDestinations(name);
+      const eventDestinations = await ifPresent(reader.eventDestinations(name));
       if (eventDestinations !== null) return { calls: [], learnt: { eventDestinations } };
       if (!createsConfigurationSet) throw await missingConfigurationSet(name, reader);
       const tags = [{ Key: managedTag.key, Value: managedTag.value }];
@@ -89,8 +89,8 @@ function topicAttributes({ topic: name, configurationSet }: SesConnection): Step
     subject: `access policy and signature of ${name}`,
     async look(reader, { topicArn, isTopicNew }) {
       // The policy that AWS gives a new topic lets its account do what it may do anyway.
-      const attributes = isTopicNew ? {} : ((await reader.topicAttributes(topicArn)) ?? {});
-      const statement = publisherStatement(topicArn, placeOf(topicArn), configurationSet);
+      const attributes = isTopicNew ? {} : ((await ifPresent(reader.topicAttributes(topicArn))) ?? {});
+      const statement = publisherStatement(topicArn, parseArn(topicArn), configurationSet);
       const policy = isTopicNew
         ? policyOf(statement)
         : withStatement(readPolicy(attributes["Policy"]), statement);
@@ -169,7 +169,7 @@ function subscription(target: Target): Step {
   return {
     subject: `subscription of ${name}`,
     async look(reader, known) {
-      const { protocol, endpoint } = subscriptionOf(target, placeOf(known.topicArn));
+      const { protocol, endpoint } = subscriptionOf(target, parseArn(known.topicArn));
       const all = known.isTopicNew ? [] : await reader.subscriptions(known.topicArn);
       const present = all.find((one) => one.protocol === protocol && one.endpoint === endpoint);
       if (present?.arn) return { calls: [], learnt: { subscriptionArn: present.arn } };
@@ -192,7 +192,7 @@ function subscription(target: Target): Step {
 const rawDelivery: Step = {
   subject: "raw message delivery: off",
   async look(reader, { subscriptionArn: arn }: Known): Promise<Finding> {
-    const attributes = arn === null ? null : await reader.subscriptionAttributes(arn);
+    const attributes = arn === null ? null : await ifPresent(reader.subscriptionAttributes(arn));
     if (arn === null || attributes === null) return { calls: [] };
     const notes = attributes["FilterPolicy"]
       ? ["The subscription has a filter policy: events that it holds back never arrive."]

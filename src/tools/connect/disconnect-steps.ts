@@ -1,4 +1,3 @@
-import type { Subscription } from "../../aws/lists.ts";
 import {
   type Policy,
   publisherStatement,
@@ -6,13 +5,9 @@ import {
   readPolicy,
   withoutStatement,
 } from "../../aws/policies.ts";
-import type { Reader } from "../../aws/reader.ts";
-import {
-  eventDestinationName,
-  placeOf,
-  type SesConnection,
-  subscriptionOf,
-} from "../../aws/ses-connection.ts";
+import { ifPresent, type Reader, type Subscription } from "../../aws/reader.ts";
+import { eventDestinationName, type SesConnection, subscriptionOf } from "../../aws/ses-connection.ts";
+import { parseArn } from "../../domain/arn.ts";
 import { findTopic, type Known, type Step } from "./steps.ts";
 
 /** What was found of the topic before anything was removed. */
@@ -49,7 +44,7 @@ function lookAround(connection: SesConnection, deletesTopic: boolean, found: Fou
       const { arn, isThere } = await findTopic(reader, known);
       if (!isThere) return { calls: [], learnt: { topicArn: arn }, notes: ["There is no such topic."] };
       const { policy, subscriptions } = await topicState(reader, arn);
-      const own = target && subscriptionOf(target, placeOf(arn));
+      const own = target && subscriptionOf(target, parseArn(arn));
       Object.assign(found, {
         arn,
         policy,
@@ -66,7 +61,7 @@ function lookAround(connection: SesConnection, deletesTopic: boolean, found: Fou
 }
 
 async function topicState(reader: Reader, arn: string) {
-  const attributes = (await reader.topicAttributes(arn)) ?? {};
+  const attributes = (await ifPresent(reader.topicAttributes(arn))) ?? {};
   return { policy: readPolicy(attributes["Policy"]), subscriptions: await reader.subscriptions(arn) };
 }
 
@@ -91,7 +86,7 @@ function eventDestination({ configurationSet: name }: SesConnection, found: Foun
   return {
     subject: `event destination ${eventDestinationName} of ${name}`,
     async look(reader) {
-      const destinations = await reader.eventDestinations(name);
+      const destinations = await ifPresent(reader.eventDestinations(name));
       if (destinations === null) return { calls: [], notes: ["There is no such configuration set."] };
       const present = destinations.find((one) => one.Name === eventDestinationName);
       if (present === undefined) return { calls: [], notes: ["There is none."] };
@@ -108,7 +103,7 @@ function publisher({ topic, configurationSet }: SesConnection, found: Found): St
     subject: `access policy of ${topic}`,
     async look() {
       if (found.arn === null) return { calls: [] };
-      const { Sid } = publisherStatement(found.arn, placeOf(found.arn), configurationSet);
+      const { Sid } = publisherStatement(found.arn, parseArn(found.arn), configurationSet);
       const policy = withoutStatement(found.policy, Sid);
       if (policy === null) return { calls: [] };
       if (policy.Statement.length === 0)

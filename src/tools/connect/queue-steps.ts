@@ -1,14 +1,13 @@
 import { queueStatement, readPolicy, withStatement } from "../../aws/policies.ts";
-import type { Attributes, Reader } from "../../aws/reader.ts";
+import { type Attributes, ifPresent, type Reader } from "../../aws/reader.ts";
 import {
   deadLetterName,
   managedTag,
-  placeOf,
   queueMaxReceives,
   queueRetentionSeconds,
   queueVisibilitySeconds,
-  sqsArn,
 } from "../../aws/ses-connection.ts";
+import { parseArn, queueArn } from "../../domain/arn.ts";
 import type { Finding, Known, Step } from "./steps.ts";
 
 const tags = { [managedTag.key]: managedTag.value };
@@ -26,20 +25,20 @@ export function queueSteps(name: string, topic: string): Step[] {
 }
 
 async function deadLetterQueue(name: string, reader: Reader, { topicArn }: Known): Promise<Finding> {
-  const url = await reader.queueUrl(name);
-  const attributes = url === null ? null : await reader.queueAttributes(url);
+  const url = await ifPresent(reader.queueUrl(name));
+  const attributes = url === null ? null : await ifPresent(reader.queueAttributes(url));
   const present = url === null || attributes === null ? null : { url, attributes };
   if (present?.attributes["RedrivePolicy"]) return { calls: [], learnt: { queue: present, queueUrl: url } };
   const deadName = deadLetterName(name);
-  const learnt = { queue: present, queueUrl: url, deadLetterArn: sqsArn(placeOf(topicArn), deadName) };
-  if ((await reader.queueUrl(deadName)) !== null) return { calls: [], learnt };
+  const learnt = { queue: present, queueUrl: url, deadLetterArn: queueArn(parseArn(topicArn), deadName) };
+  if ((await ifPresent(reader.queueUrl(deadName))) !== null) return { calls: [], learnt };
   const input = { QueueName: deadName, Attributes: retention, tags };
   return { calls: [{ action: "sqs:CreateQueue", input }], learnt };
 }
 
 function queue(name: string, topic: string, { topicArn, queue: present, deadLetterArn }: Known): Finding {
   const attributes = present?.attributes ?? {};
-  const arn = attributes["QueueArn"] ?? sqsArn(placeOf(topicArn), name);
+  const arn = attributes["QueueArn"] ?? queueArn(parseArn(topicArn), name);
   const policy = withStatement(readPolicy(attributes["Policy"]), queueStatement(arn, topicArn, topic));
   const wanted: Record<string, string> = {
     ...atLeast(attributes, "VisibilityTimeout", queueVisibilitySeconds),

@@ -32,7 +32,7 @@ import {
 import type { AwsClients } from "../../aws/clients.ts";
 import { awsCallError } from "../../aws/failure.ts";
 import type { Attributes, Reader } from "../../aws/reader.ts";
-import { type AwsPlace, placeOf, topicArn } from "../../aws/ses-connection.ts";
+import { type AwsPlace, parseArn, topicArn } from "../../domain/arn.ts";
 
 /** What the steps have learnt. An ARN that is not known yet is the one that AWS would give. */
 export type Known = {
@@ -111,12 +111,12 @@ export function nothingKnown(place: AwsPlace, topic: string): Known {
 
 /** Finds the topic by name, and by any topic the account. */
 export async function findTopic(reader: Reader, known: Known): Promise<{ arn: string; isThere: boolean }> {
-  const name = known.topicArn.split(":").at(-1) ?? "";
+  const name = parseArn(known.topicArn).resource;
   const arns = await reader.topics();
-  const arn = arns.find((one) => one.split(":").at(-1) === name);
+  const arn = arns.find((one) => parseArn(one).resource === name);
   if (arn !== undefined) return { arn, isThere: true };
   const [other] = arns;
-  return { arn: other === undefined ? known.topicArn : topicArn(placeOf(other), name), isThere: false };
+  return { arn: other === undefined ? known.topicArn : topicArn(parseArn(other), name), isThere: false };
 }
 
 /** Every call that changes something in AWS, named as a policy names it. */

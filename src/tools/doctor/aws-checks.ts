@@ -1,5 +1,6 @@
 import type { AwsClients } from "../../aws/clients.ts";
-import { queueOf } from "../../domain/arn.ts";
+import { awsReader } from "../../aws/reader.ts";
+import { parseArn, queueOf } from "../../domain/arn.ts";
 import { snsHost } from "../../domain/mail/sns-message.ts";
 import { credentialsRemedy } from "./aws-trouble.ts";
 import { lookAtCertificateHost } from "./certificate.ts";
@@ -86,7 +87,7 @@ function topicChecks({ config, configurationSet }: Patient, arns: string[], clie
     area: "topics",
     subject: `the topic ${arn} in AWS`,
     look: (signal) =>
-      lookAtTopicInAws(clientsOf(regionOf(arn)).sns, arn, { ...config, configurationSet }, signal),
+      lookAtTopicInAws(awsReader(clientsOf(regionOf(arn)), signal), arn, { ...config, configurationSet }),
   }));
 }
 
@@ -102,24 +103,24 @@ function sesChecks(patient: Patient, stored: Stored, arns: string[], clientsOf: 
   const queueRegions = config.sqsQueueUrls.map((url) => queueOf(url, config.awsRegion).region);
   const heard = new Set([...arns.map(regionOf), ...queueRegions]);
   return regions.flatMap((region): Check[] => {
-    const { ses } = clientsOf(region);
+    const clients = clientsOf(region);
     const ours = arns.filter((arn) => regionOf(arn) === region);
     const question = { region, topicArns: ours, configurationSet, isHeard: isHeard(patient, stored, ours) };
     return [
       {
         area: "ses",
         subject: `the SES account in ${region}`,
-        look: (signal) => lookAtSesAccount(ses, region, signal),
+        look: (signal) => lookAtSesAccount(awsReader(clients, signal), region),
       },
       {
         area: "ses",
         subject: `the global endpoints in ${region}`,
-        look: () => lookAtReachOfEndpoints(ses, { region, asked: regions, heard }),
+        look: () => lookAtReachOfEndpoints(awsReader(clients), { region, asked: regions, heard }),
       },
       {
         area: "ses",
         subject: `the configuration sets in ${region}`,
-        look: (signal) => lookAtEventDestinations(ses, question, signal),
+        look: (signal) => lookAtEventDestinations(awsReader(clients, signal), question, signal),
       },
     ];
   });
@@ -140,11 +141,11 @@ function queueChecks({ config }: Patient, arns: string[], clientsOf: ClientsOf):
     return {
       area: "sqs",
       subject: `the queue ${question.arn}`,
-      look: (signal) => lookAtSqs(clientsOf(question.region).sqs, question, signal),
+      look: (signal) => lookAtSqs(awsReader(clientsOf(question.region), signal), question),
     };
   });
 }
 
 function regionOf(arn: string): string {
-  return arn.split(":")[3] ?? "";
+  return parseArn(arn).region;
 }

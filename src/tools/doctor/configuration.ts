@@ -1,6 +1,6 @@
 import type { Config } from "../../config.ts";
 import { apiKeyHash } from "../../domain/api-key.ts";
-import { queueRegion } from "../../domain/arn.ts";
+import { parseArn, queueRegion } from "../../domain/arn.ts";
 import { findApiKeys, listApiKeys } from "../../storage/api-keys.ts";
 import type { Database } from "../../storage/database.ts";
 import { fail, next, type Observation, ok, type Store, warn } from "./check.ts";
@@ -41,12 +41,14 @@ async function sources(
 /** Topics of several regions are as they should be with a global endpoint of SES. */
 function regions({ awsRegion, sqsQueueUrls }: Config, topicArns: readonly string[]): Observation[] {
   if (awsRegion === null) return [];
-  const topics = topicArns.map((arn) => [`the topic ${arn}`, arn.split(":")[3] ?? null] as const);
-  const queues = sqsQueueUrls.map((url) => [`the queue ${url}`, queueRegion(url)] as const);
+  const topics = topicArns.map((arn) => [`the topic ${arn}`, parseArn(arn).region] as const);
+  const queues: (readonly [string, string | null])[] = sqsQueueUrls.map(
+    (url) => [`the queue ${url}`, queueRegion(url)] as const,
+  );
   const topicRegions = topics.map(([, region]) => region);
   const odd = [
     ...(topicRegions.includes(awsRegion) ? [] : topics),
-    ...queues.filter(([, region]) => !topicRegions.includes(region)),
+    ...queues.filter(([, region]) => region !== null && !topicRegions.includes(region)),
   ].filter(([, region]) => region !== null && region !== awsRegion);
   return odd.map(([what, region]) =>
     warn(

@@ -1,31 +1,19 @@
-import type { AwsClients } from "../../aws/clients.ts";
-import { LookError } from "../../aws/failure.ts";
-import {
-  type DestinationLook,
-  type DestinationsLook,
-  isSetSending,
-  lookAtAccount,
-  lookAtDestinations,
-  lookAtGlobalEndpoints,
-} from "../../aws/look-ses.ts";
+import { AwsCallError } from "../../aws/failure.ts";
+import type { Reader } from "../../aws/reader.ts";
 import { eventDestinationName, sesEventTypes } from "../../aws/ses-connection.ts";
 import { awsTrouble } from "./aws-trouble.ts";
 import { fail, type Observation, ok, warn } from "./check.ts";
+import { type DestinationFacts, type DestinationsFacts, readDestinations } from "./facts-aws.ts";
 import { topicName } from "./topics.ts";
 
-type Ses = AwsClients["ses"];
-
 /** Whether the account sends to everybody, in a region. */
-export async function lookAtSesAccount(
-  ses: Ses,
-  region: string,
-  signal: AbortSignal,
-): Promise<Observation[]> {
+export async function lookAtSesAccount(ses: Reader, region: string): Promise<Observation[]> {
   try {
-    const { isSending, isInSandbox, enforcement } = await lookAtAccount(ses, signal);
+    const account = await ses.account();
+    const enforcement = account.EnforcementStatus ?? "";
     const found = [
-      ...(isSending ? [] : [paused(region)]),
-      ...(isInSandbox ? [sandbox(region)] : []),
+      ...(account.SendingEnabled !== false ? [] : [paused(region)]),
+      ...(account.ProductionAccessEnabled === false ? [sandbox(region)] : []),
       ...(["", "HEALTHY"].includes(enforcement) ? [] : [underReview(region, enforcement)]),
     ];
     return found.length > 0 ? found : [ok(`SES may send from ${region}, to everybody.`)];
@@ -60,21 +48,22 @@ export type ReachQuestion = { region: string; asked: readonly string[]; heard: R
 
 /** Whether what is sent through a global endpoint is told of from each of its regions: topics stay regional. */
 export async function lookAtReachOfEndpoints(
-  ses: Ses,
+  ses: Reader,
   { region, asked, heard }: ReachQuestion,
 ): Promise<Observation[]> {
   try {
     // Each of its regions lists an endpoint; the first that is asked reports it.
-    const endpoints = (await lookAtGlobalEndpoints(ses)).filter(
-      ({ regions }) => (asked.find((one) => regions.includes(one)) ?? region) === region,
-    );
+    const endpoints = (await ses.globalEndpoints())
+      .filter(({ Status }) => Status === "READY" || Status === "CREATING")
+      .map(({ EndpointName = "", Regions = [] }) => ({ name: EndpointName, regions: [...Regions] }))
+      .filter(({ regions }) => (asked.find((one) => regions.includes(one)) ?? region) === region);
     return endpoints.map(({ name, regions }) => {
       const silent = regions.filter((one) => !heard.has(one));
       return silent.length > 0 ? unheard(name, regions, silent) : endpointIsHeard(name, regions);
     });
   } catch (error) {
     // A region may be without global endpoints.
-    const isNotThere = error instanceof LookError && ["missing", "not-in-region"].includes(error.kind);
+    const isNotThere = error instanceof AwsCallError && ["missing", "not-in-region"].includes(error.kind);
     return isNotThere ? [] : [awsTrouble(`global endpoints in ${region}`, error)];
   }
 }
@@ -102,16 +91,16 @@ export type SesQuestion = {
 
 /** Whether configuration sets publish what happens to topics that we listen to. */
 export async function lookAtEventDestinations(
-  ses: Ses,
+  ses: Reader,
   question: SesQuestion,
   signal: AbortSignal,
 ): Promise<Observation[]> {
   const { region, topicArns, configurationSet } = question;
   try {
-    const look = await lookAtDestinations(ses, configurationSet, signal);
+    const look = await readDestinations(ses, configurationSet, signal);
     const ours = look.destinations.filter(({ topicArn }) => topicArns.includes(topicArn));
     const found = [...noDestination(look, ours, question), ...unfinished(look, region)];
-    const seen = await Promise.all(ours.map((one) => lookAtDestination(ses, one, signal)));
+    const seen = await Promise.all(ours.map((one) => lookAtDestination(ses, one)));
     return [...found, ...seen.flat()];
   } catch (error) {
     const subject =
@@ -121,8 +110,8 @@ export async function lookAtEventDestinations(
 }
 
 function noDestination(
-  look: DestinationsLook,
-  ours: readonly DestinationLook[],
+  look: DestinationsFacts,
+  ours: readonly DestinationFacts[],
   { region, configurationSet, isHeard }: SesQuestion,
 ): Observation[] {
   if (ours.length > 0 || look.looked < look.total) return [];
@@ -136,7 +125,7 @@ function noDestination(
   return [isHeard ? warn(what, remedy) : fail(what, remedy)];
 }
 
-function unfinished({ looked, total }: DestinationsLook, region: string): Observation[] {
+function unfinished({ looked, total }: DestinationsFacts, region: string): Observation[] {
   if (looked === total) return [];
   return [
     warn(
@@ -147,12 +136,11 @@ function unfinished({ looked, total }: DestinationsLook, region: string): Observ
 }
 
 async function lookAtDestination(
-  ses: Ses,
-  { configurationSet, name, isEnabled, eventTypes, topicArn }: DestinationLook,
-  signal: AbortSignal,
+  ses: Reader,
+  { configurationSet, name, isEnabled, eventTypes, topicArn }: DestinationFacts,
 ): Promise<Observation[]> {
   const subject = `The event destination ${name} of the configuration set ${configurationSet}`;
-  const sending = await lookAtSet(ses, configurationSet, signal);
+  const sending = await lookAtSet(ses, configurationSet);
   if (!isEnabled) {
     return [fail(`${subject} is disabled.`, `Enable it: ${mend(configurationSet, name)}.`), ...sending];
   }
@@ -175,9 +163,9 @@ function mend(configurationSet: string, name: string): string {
     : `aws sesv2 update-configuration-set-event-destination --configuration-set-name ${configurationSet} --event-destination-name ${name} --event-destination …`;
 }
 
-async function lookAtSet(ses: Ses, name: string, signal: AbortSignal): Promise<Observation[]> {
+async function lookAtSet(ses: Reader, name: string): Promise<Observation[]> {
   try {
-    if (await isSetSending(ses, name, signal)) return [];
+    if (await ses.isSending(name)) return [];
     return [
       warn(
         `Sending is paused for the configuration set ${name}.`,

@@ -1,13 +1,12 @@
-import type { AwsClients } from "../../aws/clients.ts";
-import { LookError } from "../../aws/failure.ts";
-import { countMessages, lookAtQueue, type QueueLook } from "../../aws/look-queue.ts";
+import { AwsCallError } from "../../aws/failure.ts";
+import type { Reader } from "../../aws/reader.ts";
+import { parseArn } from "../../domain/arn.ts";
 import { awsTrouble } from "./aws-trouble.ts";
 import { fail, type Observation, ok, warn } from "./check.ts";
+import { countMessages, type SqsQueueFacts, sqsQueueFacts } from "./facts-aws.ts";
 import { covers, judgePolicy } from "./policy.ts";
 import { topicName } from "./topics.ts";
 import { counted, spanText } from "./wording.ts";
-
-type Sqs = AwsClients["sqs"];
 
 export type QueueQuestion = {
   url: string;
@@ -21,18 +20,14 @@ const shortestRetentionSeconds = 4 * 86_400;
 const manyWaiting = 1_000;
 
 /** A queue that we take notifications from. */
-export async function lookAtSqs(
-  sqs: Sqs,
-  question: QueueQuestion,
-  signal: AbortSignal,
-): Promise<Observation[]> {
+export async function lookAtSqs(sqs: Reader, question: QueueQuestion): Promise<Observation[]> {
   const { url, arn, region } = question;
   const name = `the queue ${topicName(arn)}`;
-  let queue: QueueLook;
+  let queue: SqsQueueFacts;
   try {
-    queue = await lookAtQueue(sqs, url, signal);
+    queue = sqsQueueFacts(await sqs.queueAttributes(url));
   } catch (error) {
-    const isMissing = error instanceof LookError && error.kind === "missing";
+    const isMissing = error instanceof AwsCallError && error.kind === "missing";
     return [isMissing ? missing(name, region) : awsTrouble(name, error)];
   }
   const { waiting, inFlight, visibilitySeconds } = queue;
@@ -42,7 +37,7 @@ export async function lookAtSqs(
     ...backlog(name, queue),
     ...retention(name, url, queue),
     ...sending(name, question, queue),
-    ...(await deadLetters(sqs, name, url, queue, signal)),
+    ...(await deadLetters(sqs, name, url, queue)),
   ];
 }
 
@@ -53,7 +48,7 @@ function missing(name: string, region: string): Observation {
   );
 }
 
-function backlog(name: string, { waiting }: QueueLook): Observation[] {
+function backlog(name: string, { waiting }: SqsQueueFacts): Observation[] {
   if (waiting < manyWaiting) return [];
   return [
     warn(
@@ -63,7 +58,7 @@ function backlog(name: string, { waiting }: QueueLook): Observation[] {
   ];
 }
 
-function retention(name: string, url: string, { retentionSeconds }: QueueLook): Observation[] {
+function retention(name: string, url: string, { retentionSeconds }: SqsQueueFacts): Observation[] {
   if (retentionSeconds >= shortestRetentionSeconds) return [];
   return [
     warn(
@@ -73,14 +68,14 @@ function retention(name: string, url: string, { retentionSeconds }: QueueLook): 
   ];
 }
 
-function sending(name: string, { arn, topicArns }: QueueQuestion, { policy }: QueueLook): Observation[] {
+function sending(name: string, { arn, topicArns }: QueueQuestion, { policy }: SqsQueueFacts): Observation[] {
   if (topicArns.length === 0) return [];
   const verdicts = topicArns.map((topic) =>
     judgePolicy(policy, {
       service: "sns.amazonaws.com",
       action: "sqs:SendMessage",
       resource: arn,
-      account: topic.split(":")[4] ?? "",
+      account: parseArn(topic).account,
       isSource: (pattern) => covers(pattern, topic),
     }),
   );
@@ -98,11 +93,10 @@ function sending(name: string, { arn, topicArns }: QueueQuestion, { policy }: Qu
 }
 
 async function deadLetters(
-  sqs: Sqs,
+  sqs: Reader,
   name: string,
   url: string,
-  { deadLetters: letters }: QueueLook,
-  signal: AbortSignal,
+  { deadLetters: letters }: SqsQueueFacts,
 ): Promise<Observation[]> {
   if (letters === null) {
     return [
@@ -112,10 +106,7 @@ async function deadLetters(
       ),
     ];
   }
-  return [
-    ...receives(name, letters.maxReceives),
-    ...(await lookIntoDeadLetters(sqs, name, letters.arn, signal)),
-  ];
+  return [...receives(name, letters.maxReceives), ...(await lookIntoDeadLetters(sqs, name, letters.arn))];
 }
 
 function receives(name: string, maxReceives: number): Observation[] {
@@ -128,14 +119,9 @@ function receives(name: string, maxReceives: number): Observation[] {
   ];
 }
 
-async function lookIntoDeadLetters(
-  sqs: Sqs,
-  name: string,
-  arn: string,
-  signal: AbortSignal,
-): Promise<Observation[]> {
+async function lookIntoDeadLetters(sqs: Reader, name: string, arn: string): Promise<Observation[]> {
   try {
-    const count = await countMessages(sqs, arn, signal);
+    const count = await countMessages(sqs, arn);
     if (count === 0) return [ok(`The dead-letter queue of ${name} is empty.`)];
     return [
       warn(

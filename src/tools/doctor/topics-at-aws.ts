@@ -1,43 +1,34 @@
-import type { AwsClients } from "../../aws/clients.ts";
-import type { Subscription } from "../../aws/lists.ts";
-import {
-  lookAtSubscription,
-  lookAtSubscriptions,
-  lookAtTopic,
-  type SubscriptionDetails,
-  type TopicLook,
-} from "../../aws/look-topic.ts";
+import type { Reader, Subscription } from "../../aws/reader.ts";
 import type { Config } from "../../config.ts";
-import { queueOf } from "../../domain/arn.ts";
+import { parseArn, queueOf, sesArn } from "../../domain/arn.ts";
 import { awsTrouble } from "./aws-trouble.ts";
 import { fail, type Observation, ok, warn } from "./check.ts";
+import { type SubscriptionFacts, subscriptionFacts, type TopicFacts, topicFacts } from "./facts-aws.ts";
 import { covers, judgePolicy } from "./policy.ts";
 import { topicName } from "./topics.ts";
 
-type Sns = AwsClients["sns"];
 type Settings = Pick<Config, "snsRawTokens" | "sqsQueueUrls" | "awsRegion">;
 
 /** A topic as AWS has it: whether SES may publish to it, and whether it leads to us. */
 export async function lookAtTopicInAws(
-  sns: Sns,
+  sns: Reader,
   arn: string,
   settings: Settings & { configurationSet: string | null },
-  signal: AbortSignal,
 ): Promise<Observation[]> {
-  let topic: TopicLook;
+  let topic: TopicFacts;
   try {
-    topic = await lookAtTopic(sns, arn, signal);
+    topic = topicFacts(await sns.topicAttributes(arn));
   } catch (error) {
     const seen = awsTrouble(`the topic ${topicName(arn)}`, error);
     // Without the topic there is nothing to subscribe to.
     if (seen.status === "fail") return [seen];
-    return [seen, ...(await lookAtRoads(sns, arn, settings, signal))];
+    return [seen, ...(await lookAtRoads(sns, arn, settings))];
   }
   const found = [
     ...kind(arn),
     ...publishing(arn, topic, settings.configurationSet),
     ...encryption(arn, topic),
-    ...(await lookAtRoads(sns, arn, settings, signal)),
+    ...(await lookAtRoads(sns, arn, settings)),
   ];
   const summary = `The topic ${topicName(arn)} is there; it signs with SignatureVersion ${topic.signatureVersion}.`;
   return [ok(summary), ...found];
@@ -54,9 +45,9 @@ function kind(arn: string): Observation[] {
 }
 
 /** SES names the configuration set as its source. */
-function publishing(arn: string, { policy }: TopicLook, configurationSet: string | null): Observation[] {
-  const [, partition, , region, account = ""] = arn.split(":");
-  const source = `arn:${partition}:ses:${region}:${account}:`;
+function publishing(arn: string, { policy }: TopicFacts, configurationSet: string | null): Observation[] {
+  const { account } = parseArn(arn);
+  const source = sesArn(parseArn(arn));
   const permission = judgePolicy(policy, {
     service: "ses.amazonaws.com",
     action: "sns:Publish",
@@ -87,7 +78,7 @@ function headOf(pattern: string): string {
   return `${pattern.split(":").slice(0, 5).join(":")}:`;
 }
 
-function encryption(arn: string, { kmsKey }: TopicLook): Observation[] {
+function encryption(arn: string, { kmsKey }: TopicFacts): Observation[] {
   if (kmsKey === null) return [];
   const remedy =
     "Encrypt it with a key of your own whose policy lets ses.amazonaws.com use kms:GenerateDataKey* and kms:Decrypt, or do not encrypt it.";
@@ -108,18 +99,13 @@ function encryption(arn: string, { kmsKey }: TopicLook): Observation[] {
 }
 
 /** Subscriptions that lead to Fanmail. */
-async function lookAtRoads(
-  sns: Sns,
-  arn: string,
-  settings: Settings,
-  signal: AbortSignal,
-): Promise<Observation[]> {
+async function lookAtRoads(sns: Reader, arn: string, settings: Settings): Promise<Observation[]> {
   try {
-    const all = await lookAtSubscriptions(sns, arn);
+    const all = await sns.subscriptions(arn);
     const queues = queueArns(settings);
     const ours = all.filter((one) => isIngest(one) || queues.includes(one.endpoint));
     if (ours.length === 0) return [noRoad(arn, all)];
-    const seen = await Promise.all(ours.map((one) => lookAtRoad(sns, arn, one, settings, signal)));
+    const seen = await Promise.all(ours.map((one) => lookAtRoad(sns, arn, one, settings)));
     return seen.flat();
   } catch (error) {
     return [awsTrouble(`the subscriptions of ${topicName(arn)}`, error)];
@@ -150,15 +136,14 @@ function roadName({ protocol, endpoint }: Subscription): string {
 }
 
 async function lookAtRoad(
-  sns: Sns,
+  sns: Reader,
   topic: string,
   road: Subscription,
   settings: Settings,
-  signal: AbortSignal,
 ): Promise<Observation[]> {
   const subject = `The subscription of ${roadName(road)} to ${topicName(topic)}`;
   if (road.arn === null) return [pending(subject, topic)];
-  const details = await lookAtSubscription(sns, road.arn, signal);
+  const details = subscriptionFacts(await sns.subscriptionAttributes(road.arn));
   if (details.isPending) return [pending(subject, topic)];
   const found = [
     ...raw(subject, road, road.arn, details, settings),
@@ -179,7 +164,7 @@ function raw(
   subject: string,
   { protocol, endpoint }: Subscription,
   arn: string,
-  { isRaw }: SubscriptionDetails,
+  { isRaw }: SubscriptionFacts,
   { snsRawTokens }: Settings,
 ): Observation[] {
   if (!isRaw) return [];
@@ -205,7 +190,7 @@ function raw(
   ];
 }
 
-function filter(subject: string, arn: string, { hasFilter }: SubscriptionDetails): Observation[] {
+function filter(subject: string, arn: string, { hasFilter }: SubscriptionFacts): Observation[] {
   if (!hasFilter) return [];
   return [
     warn(
@@ -215,11 +200,7 @@ function filter(subject: string, arn: string, { hasFilter }: SubscriptionDetails
   ];
 }
 
-function deadLetters(
-  subject: string,
-  arn: string,
-  { hasDeadLetterQueue }: SubscriptionDetails,
-): Observation[] {
+function deadLetters(subject: string, arn: string, { hasDeadLetterQueue }: SubscriptionFacts): Observation[] {
   if (hasDeadLetterQueue) return [];
   return [
     warn(

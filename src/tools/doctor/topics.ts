@@ -1,3 +1,4 @@
+import { parseArn } from "../../domain/arn.ts";
 import { isSilent, silentSeconds } from "../../domain/topic-silence.ts";
 import type { HeardTopic } from "../../storage/topics.ts";
 import { fail, type Observation, ok, warn } from "./check.ts";
@@ -10,8 +11,8 @@ export function lookAtTopic(topic: HeardTopic): Observation[] {
 
 /** What a name reads like in a line: the ARN without what all of them begin with. */
 export function topicName(arn: string): string {
-  const [, , , region, , name] = arn.split(":");
-  return `${name} (${region})`;
+  const { resource, region } = parseArn(arn);
+  return `${resource} (${region})`;
 }
 
 function subscription(topic: HeardTopic): Observation[] {
