@@ -12,7 +12,7 @@ export const worker: Command = serve({ receiver: false, workers: true });
 
 function serve(roles: Roles): Command {
   return {
-    help: "It is configured by the environment (see the README). SIGTERM or Ctrl-C ends it: it finishes what it accepted.",
+    help: "It is configured by the environment (see docs/configuration.md). SIGTERM or Ctrl-C ends it: it finishes what it accepted.",
     async run(args) {
       readOptions(args, {});
       const stop = stopRequest();
