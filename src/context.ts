@@ -14,8 +14,7 @@ import { forgetSessionVariables } from "./storage/connection.ts";
 import { connectionsOfProcess, type DatabasePool, openDatabase } from "./storage/database.ts";
 import { hasSchema, migrate } from "./storage/migrate.ts";
 import { type Partitions, partitionsOf } from "./storage/partitions.ts";
-import { openTracing } from "./tracing/open-tracing.ts";
-import type { Tracing } from "./tracing/tracing.ts";
+import { noTracing, type Tracing } from "./tracing/tracing.ts";
 import { type AddressGuard, createAddressGuard } from "./webhooks/address-guard.ts";
 import { type WebhookConnections, webhookConnections } from "./webhooks/connections.ts";
 import type { ResolveHost } from "./webhooks/resolve-host.ts";
@@ -117,12 +116,12 @@ export async function openStore(config: Config, options: ContextOptions = {}): P
 /** Opens everything that the service uses. `close` lets running jobs finish, then disconnects. */
 export async function openContext(config: Config, options: ContextOptions = {}): Promise<Context> {
   const store = await openStore(config, options);
-  const tracing = await openTracing(config.otlpEndpoint, store.log);
+  const tracing = await openTracing(config, store.log);
   try {
     // These take longer to load than most commands to run, and they do without them.
     const { openQueues } = await import("./queue/queues.ts");
     const { createMetrics } = await import("./metrics.ts");
-    const { awsDispatcher } = await import("./receive/get.ts");
+    const { awsDispatcher } = await import("./receive/aws-documents.ts");
     const warn = sparseWarning(store.log, "queue", queueWarningEveryMs);
     let isClosing = false;
     const onError = (error: Error) => {
@@ -154,6 +153,13 @@ export async function openContext(config: Config, options: ContextOptions = {}):
     await store.close();
     throw error;
   }
+}
+
+/** Without a collector OpenTelemetry is not even loaded. */
+async function openTracing({ otlpEndpoint }: Config, log: Logger): Promise<Tracing> {
+  if (otlpEndpoint === null) return noTracing;
+  const { startTracing } = await import("./tracing/provider.ts");
+  return startTracing(otlpEndpoint, log);
 }
 
 function queueConnection({ queue }: Config, databaseUrl: string): QueueConnection {

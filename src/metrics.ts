@@ -5,9 +5,11 @@ import type { Discard } from "./domain/mail/activity.ts";
 import { type EmailEventType, emailEventTypes } from "./domain/mail/event-names.ts";
 import { type FailureClass, failureClasses } from "./domain/webhooks/outcome.ts";
 
-/** The ways by which notifications come. */
+/** How notifications reach a process. */
 const sources = ["http", "sqs"] as const;
 export type NotificationSource = (typeof sources)[number];
+/** Whether a notification was new in the journal. */
+export type StoreOutcome = "stored" | "duplicate";
 
 /** What came of a POST, or of what should have been one. */
 type AttemptOutcome = "succeeded" | FailureClass | "our_fault";
@@ -48,7 +50,7 @@ type AppliedCounts = {
 /** What this process counts, for `/metrics`: always after the commit that makes it true. */
 export type Metrics = {
   registry: Registry;
-  countReceived(source: NotificationSource, stored: "stored" | "duplicate"): void;
+  countReceived(source: NotificationSource, outcome: StoreOutcome): void;
   /** @param cause the `causeCode` of a RefusedError or UnverifiedError. */
   countRefused(source: NotificationSource, cause: string): void;
   countUnavailable(source: NotificationSource): void;
@@ -128,8 +130,7 @@ function intakeMetrics(registry: Registry) {
     unavailable: unavailable.labels(source),
   }));
   return {
-    countReceived: (source: NotificationSource, stored: "stored" | "duplicate") =>
-      counters[source][stored].inc(),
+    countReceived: (source: NotificationSource, outcome: StoreOutcome) => counters[source][outcome].inc(),
     countUnavailable: (source: NotificationSource) => counters[source].unavailable.inc(),
     countRefused: (source: NotificationSource, cause: string) => refused.inc({ source, cause }),
     observeCommit(notifications: number, seconds: number) {

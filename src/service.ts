@@ -5,7 +5,7 @@ import { apiKeyHash, apiKeyPrefix } from "./domain/api-key.ts";
 import { queueOf } from "./domain/arn.ts";
 import { rawTokenSource } from "./domain/mail/raw-notification.ts";
 import { startFront, startHealth } from "./http/server.ts";
-import { type Intake, openIntake } from "./receive/intake.ts";
+import { Intake } from "./receive/intake.ts";
 import { consumeQueue, type SqsConsumer } from "./receive/sqs-consumer.ts";
 import { insertApiKey } from "./storage/api-keys.ts";
 import { defaultProjectId } from "./storage/projects.ts";
@@ -37,7 +37,7 @@ export async function startService(context: Context, roles: Roles): Promise<Serv
     // Closed last: what is stopping can be watched.
     if (health) parts.push(health);
     if (roles.workers) parts.push(startWorkers(context));
-    const intake = openIntake(context);
+    const intake = new Intake(context);
     parts.push(intake);
     const front = roles.receiver ? await startFront(context, intake) : null;
     if (front) parts.push(front);

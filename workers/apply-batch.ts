@@ -22,12 +22,7 @@ import type { AppliedNotification } from "../src/tracing/tracing.ts";
 import { wakeLanes } from "../src/webhooks/owe-deliveries.ts";
 import { type Applied, applyActivities, nothingApplied } from "./apply-activities.ts";
 import { noteAccountStatuses } from "./note-account-statuses.ts";
-import {
-  type ReadEntry,
-  tracedNotification,
-  traceparentOf,
-  traceparentsOfEvents,
-} from "./traced-notifications.ts";
+import { appliedNotifications, type ReadEntry, traceparentsOfEvents } from "./traced-notifications.ts";
 
 type BatchContext = Pick<
   Context,
@@ -138,7 +133,6 @@ async function applyTogether(
   const read: ReadEntry[] = entries.map((entry) => ({
     entry,
     interpretation: interpretNotification(entry.project_id, entry.body, entry.sns_timestamp),
-    traceparent: traceparentOf(tracing, entry),
   }));
   const told = read.flatMap(({ entry, interpretation }) =>
     interpretation.kind === "events"
@@ -153,7 +147,12 @@ async function applyTogether(
   }
   const countOf = (kind: Interpretation["kind"]) =>
     read.filter(({ interpretation }) => interpretation.kind === kind).length;
-  const applied = await applyActivities(context, tx, touchedActivities(told), traceparentsOfEvents(read));
+  const applied = await applyActivities(
+    context,
+    tx,
+    touchedActivities(told),
+    traceparentsOfEvents(tracing, read),
+  );
   if (applied.erased.length > 0) await eraseLate(tx, read, applied.erased);
   const noted = await noteAccountStatuses(tx, statuses, context.clock.now());
   const events = applied.events + noted.added;
@@ -168,7 +167,7 @@ async function applyTogether(
       (sum, { interpretation }) => sum + (interpretation.kind === "events" ? interpretation.unreadable : 0),
       0,
     ),
-    notifications: tracing.isOn ? read.map(tracedNotification) : [],
+    notifications: appliedNotifications(tracing, read),
   };
 }
 
@@ -227,21 +226,17 @@ async function applyOrQuarantine(
   } catch (error) {
     if (!isDataError(error)) throw error;
     // The server's own message may quote the value.
-    await quarantine(tx, entry, `The database cannot store it (SQLSTATE ${sqlState(error)})`);
-    const { tracing } = context;
-    const refused = {
-      traceparent: traceparentOf(tracing, entry),
-      outcome: "invalid" as const,
-      eventType: null,
-      recipients: 0,
-    };
+    const reason = `The database cannot store it (SQLSTATE ${sqlState(error)})`;
+    await quarantine(tx, entry, reason);
     return {
       ...nothingApplied,
       repeated: 0,
       ignored: 0,
       quarantined: 1,
       unreadable: 0,
-      notifications: tracing.isOn ? [refused] : [],
+      notifications: appliedNotifications(context.tracing, [
+        { entry, interpretation: { kind: "invalid", reason } },
+      ]),
     };
   }
 }

@@ -6,7 +6,7 @@ import { hasEncryptionKeys, readEncryptionKeys } from "../data-dir.ts";
 import { attachEmbeddedPostgres } from "../embedded/embedded-postgres.ts";
 import { isDatabaseIn } from "../embedded/place.ts";
 import { errorText } from "../logger.ts";
-import { awsDispatcher } from "../receive/get.ts";
+import { awsDispatcher } from "../receive/aws-documents.ts";
 import {
   areas,
   type Finding,

@@ -8,7 +8,7 @@ import { type RawNotification, rawTokenSource } from "../domain/mail/raw-notific
 import { claimedOrigin } from "../domain/mail/sns-message.ts";
 import { boundedLog, errorText, type Logger } from "../logger.ts";
 import { type Metrics, measureRequest } from "../metrics.ts";
-import type { Accepted, Intake } from "./intake.ts";
+import type { Intake, IntakeOutcome } from "./intake.ts";
 
 /** SNS carries 256 KiB, and escaping can make a multiple of that. */
 const maxBodyBytes = 1024 * 1024;
@@ -75,12 +75,12 @@ function routeOf({ url = "" }: IncomingMessage): string {
 
 type Incoming = { body: string } | { raw: readonly RawNotification[] };
 
-function accept(message: Incoming, intake: Intake): Promise<Accepted> {
+function accept(message: Incoming, intake: Intake): Promise<IntakeOutcome> {
   return "raw" in message ? acceptAll(message.raw, intake) : intake.accept(message.body, "http");
 }
 
 /** A pipe of EventBridge posts several at once. All must be durable: those that are known by then are found as repeats. */
-async function acceptAll(raw: readonly RawNotification[], intake: Intake): Promise<Accepted> {
+async function acceptAll(raw: readonly RawNotification[], intake: Intake): Promise<IntakeOutcome> {
   const accepted = await Promise.all(raw.map((one) => intake.acceptRaw(one, "http")));
   return accepted.includes("stored") ? "stored" : "duplicate";
 }

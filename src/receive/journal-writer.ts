@@ -1,20 +1,106 @@
+import type { Clock } from "../clock.ts";
 import { UnavailableError } from "../domain/errors.ts";
+import { triggerTopic } from "../domain/mail/sns-message.ts";
+import { afterHearing, type Hearing } from "../domain/topic-silence.ts";
+import { errorText, type Logger } from "../logger.ts";
+import type { Metrics, StoreOutcome } from "../metrics.ts";
+import type { Queues } from "../queue/queues.ts";
+import type { Database } from "../storage/database.ts";
+import { type AcceptedNotification, storeBatch } from "../storage/journal.ts";
+import type { Partitions } from "../storage/partitions.ts";
+import { type HeardTopic, listHeardTopics, writeHearing } from "../storage/topics.ts";
+import type { Tracing } from "../tracing/tracing.ts";
 
-export type Stored = "stored" | "duplicate";
+/** @property topic_arn names the message in traces, together with its id. */
+export type IncomingNotification = AcceptedNotification & { topic_arn: string };
 
-/** Collects what callers bring and commits it in batches; each caller is answered after the commit. */
-export type Batcher<Item> = {
+/** Writes notifications to the journal, in batches. */
+export type JournalWriter = Batcher<IncomingNotification>;
+
+export type WriterContext = {
+  log: Logger;
+  clock: Clock;
+  db: Database;
+  partitions: Partitions;
+  queues: Pick<Queues, "wakeApply">;
+  metrics: Metrics;
+  tracing: Tracing;
+};
+
+/** After each commit with something new it wakes a worker, and notes which topics were heard. */
+export function openJournalWriter(context: WriterContext): JournalWriter {
+  const { clock, db, log, metrics, partitions, tracing } = context;
+  const background = createBackground();
+  const hear = createTopicHearing(db, clock.now, log);
+  const commit = async (items: readonly IncomingNotification[]) => {
+    const batchId = clock.newId();
+    const startedMs = performance.now();
+    const isNew = await storeBatch(db, partitions, batchId, items);
+    metrics.observeCommit(items.length, (performance.now() - startedMs) / 1000);
+    if (isNew.includes(true)) {
+      const topicIds = items.filter((_item, place) => isNew[place]).map(({ topic_id }) => topic_id);
+      background.add(wake(context, batchId));
+      background.add(hear(new Set(topicIds)));
+    }
+    return isNew;
+  };
+  const batcher = createBatcher({
+    commit: (items: readonly IncomingNotification[]) =>
+      tracing.commit(items.map(messageName), () => commit(items)),
+    maxBatch: 256,
+    maxWaitMs: 5,
+    maxCommits: 4,
+    maxWaiting: 4_096,
+  });
+  return {
+    add: batcher.add,
+    async close() {
+      await batcher.close();
+      await background.settled();
+    },
+  };
+}
+
+function messageName({ topic_arn, sns_message_id }: IncomingNotification) {
+  return { topicArn: topic_arn, messageId: sns_message_id };
+}
+
+/** The notifications are durable: the sweep finds a batch whose wake-up is lost. */
+async function wake({ queues, log }: WriterContext, batchId: string): Promise<void> {
+  await queues
+    .wakeApply([{ batchId }])
+    .catch((error: unknown) => log.warn({ batch_id: batchId, cause: errorText(error) }, "worker not woken"));
+}
+
+/** Work after a commit; only `close()` waits for it. */
+type Background = { add(work: Promise<void>): void; settled(): Promise<void> };
+
+function createBackground(): Background {
+  const underWay = new Set<Promise<void>>();
+  return {
+    add(work) {
+      const settling = work.finally(() => underWay.delete(settling));
+      underWay.add(settling);
+    },
+    async settled() {
+      await Promise.all(underWay);
+    },
+  };
+}
+
+/** Collects items from many callers and commits them in batches; each caller is answered after the commit. */
+type Batcher<Item> = {
   /**
    * Resolves once the item is durable.
    * @throws UnavailableError when the batch cannot be committed or too much is waiting.
    */
-  add(item: Item): Promise<Stored>;
-  /** Commits what is waiting and takes no more. */
+  add(item: Item): Promise<StoreOutcome>;
+  /** Commits what is waiting and accepts no more. */
   close(): Promise<void>;
 };
 
-export type BatcherOptions<Item> = {
-  /** Commits a batch; says of each item, in order, whether it was new. */
+type BatcherOptions<Item> = {
+  /** Commits a batch; returns for each item, in order, whether it was new. */
   commit: (items: readonly Item[]) => Promise<boolean[]>;
   maxBatch: number;
   /** How long an item waits for company while a commit runs, before a further commit starts beside it. */
@@ -25,7 +111,11 @@ export type BatcherOptions<Item> = {
   maxWaiting: number;
 };
 
-type Waiting<Item> = { item: Item; resolve: (stored: Stored) => void; reject: (error: Error) => void };
+type Waiting<Item> = {
+  item: Item;
+  resolve: (outcome: StoreOutcome) => void;
+  reject: (error: Error) => void;
+};
 
 /**
  * Natural batching: when nothing is being committed an item is committed at once, alone; while a commit runs
@@ -90,4 +180,37 @@ async function commitBatch<Item>(
     const error = new UnavailableError("The notification cannot be stored now", { cause });
     for (const { reject } of batch) reject(error);
   }
+}
+
+/** Notes that topics were heard. Never rejects: the next note makes up for one that is lost. */
+type TopicHearing = (topicIds: Iterable<string>) => Promise<void>;
+
+/** Per topic and process. What is known about a topic is this old at most. */
+const noteEveryMs = 10_000;
+
+export function createTopicHearing(db: Database, now: () => Date, log: Logger): TopicHearing {
+  const notedAtMs = new Map<string, number>();
+  return async (topicIds) => {
+    const nowMs = now().getTime();
+    const due = [...topicIds].filter((id) => nowMs - (notedAtMs.get(id) ?? 0) >= noteEveryMs);
+    if (due.length === 0) return;
+    for (const id of due) notedAtMs.set(id, nowMs);
+    await note(db, due).catch((error: unknown) => {
+      log.warn({ cause: errorText(error) }, "topics not noted");
+    });
+  };
+}
+
+async function note(db: Database, topicIds: readonly string[]): Promise<void> {
+  const known = await listHeardTopics(db, topicIds);
+  await writeHearing(
+    db,
+    known.map((topic) => ({ id: topic.id, known: topic, heard: heardOf(topic) })),
+  );
+}
+
+/** The topic of `fanmail trigger` gets no habits, so it never counts as silent: its posts are made by hand. */
+function heardOf(topic: HeardTopic): Hearing {
+  const heard = afterHearing(topic, topic.now);
+  return topic.arn === triggerTopic ? { ...heard, heard_since: null } : heard;
 }

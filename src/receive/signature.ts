@@ -9,8 +9,7 @@ import {
   stringToSign,
 } from "../domain/mail/sns-message.ts";
 import { recentlyUsed } from "../domain/recently-used.ts";
-import { createFetchQueue, type FetchQueue } from "./fetch-queue.ts";
-import { get } from "./get.ts";
+import { createFetchQueue, type FetchQueue, get } from "./aws-documents.ts";
 
 /**
  * Makes sure that AWS signed this message for its topic. The topic must have been found in the allow-list

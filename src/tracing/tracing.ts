@@ -1,27 +1,30 @@
 import type { AttemptResult } from "../domain/webhooks/outcome.ts";
-import type { MessageName } from "./message-trace.ts";
+import type { NotificationSource, StoreOutcome } from "../metrics.ts";
 
-/** One time that a message came, from its arrival until it was answered for. */
+/** Identifies an SNS message everywhere, and with it the trace. */
+export type MessageName = { topicArn: string; messageId: string };
+
+/** One receipt of a message, from its arrival until it was answered. */
 export type Receipt = {
   message: MessageName;
-  traceparent: string | null;
-  source: "http" | "sqs";
+  source: NotificationSource;
   arrivedAt: Date;
-  outcome: "stored" | "duplicate" | "unavailable";
+  outcome: StoreOutcome | "unavailable";
 };
 
 /** What a worker's transaction made of one message. */
 export type AppliedNotification = {
-  traceparent: string | null;
+  /** null when its envelope names none; then it is not traced. */
+  message: MessageName | null;
   outcome: "events" | "account_status" | "ignored" | "invalid";
-  /** null where it tells of no event. */
+  /** null when it reports no event. */
   eventType: string | null;
-  /** How many people it tells of. */
+  /** How many people it is about. */
   recipients: number;
 };
 
 export type PostOfDelivery = {
-  /** That of the message which it tells of; null: nothing is traced. */
+  /** Of the message that the delivery is about; null: it is not traced. */
   traceparent: string | null;
   endpointId: string;
   deliveryId: string;
@@ -29,32 +32,32 @@ export type PostOfDelivery = {
   attempt: number;
 };
 
-/** An attempt on its way. */
+/** An attempt under way. */
 export type TracedPost = {
-  /** What the receiver is told, so that its own spans can be part of the trace. */
+  /** Sent to the endpoint, so that its own spans can be part of the trace. */
   traceparent: string;
   end(result: AttemptResult): void;
 };
 
 /**
- * Traces the way of notifications. Attributes are ids, counts and classes: no address, subject, link or payload. Nothing
- * here throws, and nothing waits for what collects the traces.
+ * Traces notifications on their way. Attributes are ids, counts and classes: no address, subject, link or payload. Nothing
+ * here throws, and nothing waits for the collector of the traces.
  */
 export type Tracing = {
-  /** false: what only traces need can be left out. */
+  /** false: whatever only traces need can be left out. */
   isOn: boolean;
-  /** W3C traceparent of what a message leads to; null: it is not sampled. Every process decides alike. */
+  /** W3C traceparent of a message's first span; null: it is not sampled. Every process decides alike. */
   traceparentOf(message: MessageName): string | null;
   received(receipt: Receipt): void;
-  /** Traces a commit of the receiver, and what `work` asks queues to do. */
-  commit<Result>(traceparents: readonly (string | null)[], work: () => Promise<Result>): Promise<Result>;
+  /** Traces a commit of the receiver, and the jobs that `work` adds. */
+  commit<Result>(messages: readonly MessageName[], work: () => Promise<Result>): Promise<Result>;
   /** A worker's transaction, once it is committed. */
   applied(startedAt: Date, batchIds: readonly string[], notifications: readonly AppliedNotification[]): void;
   /** One that was rolled back. */
   notApplied(startedAt: Date, batchId: string): void;
   /** @returns null when it is not traced. */
   startPost(post: PostOfDelivery): TracedPost | null;
-  /** Sends what is left; after two seconds it is given up. */
+  /** Sends what is left, for two seconds at most. */
   close(): Promise<void>;
 };
 
@@ -62,7 +65,7 @@ export const noTracing: Tracing = {
   isOn: false,
   traceparentOf: () => null,
   received: () => {},
-  commit: (_traceparents, work) => work(),
+  commit: (_messages, work) => work(),
   applied: () => {},
   notApplied: () => {},
   startPost: () => null,

@@ -1,7 +1,7 @@
 import { connect } from "node:net";
 import { text as readText } from "node:stream/consumers";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { openIntake } from "../../src/receive/intake.ts";
+import { Intake } from "../../src/receive/intake.ts";
 import { defaultProjectId } from "../../src/storage/projects.ts";
 import { feed } from "../http/api.ts";
 import { type TestDatabase, testDatabase } from "../support/database.ts";
@@ -65,7 +65,7 @@ describe("what a process counts", () => {
   });
 
   test("what comes through SQS, apart", async () => {
-    const intake = openIntake(service.context);
+    const intake = new Intake(service.context);
     await intake.accept(JSON.stringify(service.signer.notification(asMessage(sesEvent("Reject")))), "sqs");
     await intake.accept("no JSON", "sqs").catch(() => {});
     await intake.close();

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import { triggerTopic } from "../../src/domain/mail/sns-message.ts";
 import { isSilent } from "../../src/domain/topic-silence.ts";
 import type { Logger } from "../../src/logger.ts";
-import { createTopicHearing } from "../../src/receive/topic-hearing.ts";
+import { createTopicHearing } from "../../src/receive/journal-writer.ts";
 import { type HeardTopic, listHeardTopics, writeHearing } from "../../src/storage/topics.ts";
 import { createTopicWatch } from "../../workers/watch-topics.ts";
 import { type TestDatabase, testDatabase } from "../support/database.ts";

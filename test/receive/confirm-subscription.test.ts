@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { parseSnsMessage, type SnsConfirmation } from "../../src/domain/mail/sns-message.ts";
-import { confirmSubscription } from "../../src/receive/get.ts";
+import { confirmSubscription } from "../../src/receive/aws-documents.ts";
 import { type AwsStub, awsStub } from "../support/aws-stub.ts";
 import { snsSigner, testTopic } from "../support/sns-signer.ts";
 

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import { type Front, startFront } from "../../src/http/server.ts";
 import type { Logger } from "../../src/logger.ts";
-import { type Intake, openIntake } from "../../src/receive/intake.ts";
+import { Intake } from "../../src/receive/intake.ts";
 import { counted, readMetrics } from "../observability/read-metrics.ts";
 import { type AwsStub, awsStub } from "../support/aws-stub.ts";
 import { type TestDatabase, testDatabase } from "../support/database.ts";
@@ -60,7 +60,7 @@ beforeAll(async () => {
     environment: { SNS_LOCAL_CERTS: "", SNS_RAW_TOKEN: token },
     context: { awsDispatcher: aws.dispatcher },
   });
-  intake = openIntake(service.context);
+  intake = new Intake(service.context);
 });
 beforeEach(async () => {
   lines = [];

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { awsHost, isArn, parseArn } from "../arn.ts";
 import { RefusedError } from "../errors.ts";
-import { hasRepeatedKeys } from "../json.ts";
+import { hasRepeatedKeys, jsonOrNull } from "../json.ts";
 
 /*
  * The SNS envelope and the text that AWS signs. Every field is held to its exact form, because the signed text
@@ -94,6 +94,13 @@ function describe(issue: z.core.$ZodIssue | undefined): string {
   if (issue?.code === "invalid_format" || issue?.code === "custom") return issue.message;
   if (issue?.code === "invalid_type") return `must be of type ${issue.expected}`;
   return "is not accepted";
+}
+
+const Claim = z.object({ Type: z.string(), TopicArn: z.string(), Signature: z.string() });
+
+/** Whether a body claims to be an SNS message, valid or not; otherwise an SQS queue holds a raw notification. */
+export function claimsToBeSnsMessage(body: string): boolean {
+  return Claim.safeParse(jsonOrNull(body)).success;
 }
 
 /** What a message says about itself, for the log: not proven, but held to the form of such names. */

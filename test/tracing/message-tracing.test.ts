@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { messageTrace, readTraceparent, traceparentOf } from "../../src/tracing/message-trace.ts";
+import { formatTraceparent, parseTraceparent, traceOfMessage } from "../../src/tracing/message-tracing.ts";
 
 const message = {
   topicArn: "arn:aws:sns:eu-west-1:123456789012:ses-events",
@@ -9,18 +9,18 @@ const message = {
 const trace = { traceId: "2b4190159f4dd8c0b37dbb9ee68e08f1", spanId: "0b5090270b39c3e4" };
 
 test("the trace of a message is the beginning of the SHA-256 of its topic and id, however the id is spelled", () => {
-  expect(messageTrace(message)).toEqual(trace);
-  expect(messageTrace({ ...message, messageId: message.messageId.toUpperCase() })).toEqual(trace);
+  expect(traceOfMessage(message)).toEqual(trace);
+  expect(traceOfMessage({ ...message, messageId: message.messageId.toUpperCase() })).toEqual(trace);
 });
 
 describe("a traceparent", () => {
   test("is read as it was written", () => {
-    expect(traceparentOf(trace)).toBe(`00-${trace.traceId}-${trace.spanId}-01`);
-    expect(readTraceparent(traceparentOf(trace))).toEqual(trace);
+    expect(formatTraceparent(trace)).toBe(`00-${trace.traceId}-${trace.spanId}-01`);
+    expect(parseTraceparent(formatTraceparent(trace))).toEqual(trace);
   });
 
-  test.each(["", "00", `00-${trace.traceId}-${trace.spanId}-00`, `${traceparentOf(trace)}\r\nx: y`])(
+  test.each(["", "00", `00-${trace.traceId}-${trace.spanId}-00`, `${formatTraceparent(trace)}\r\nx: y`])(
     "%j is none of ours",
-    (text) => expect(readTraceparent(text)).toBeNull(),
+    (text) => expect(parseTraceparent(text)).toBeNull(),
   );
 });
