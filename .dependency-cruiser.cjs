@@ -56,6 +56,12 @@ module.exports = {
       to: { path: ["^src/http/", "^workers/", "^src/receive/(?!aws-documents)"] },
     },
     {
+      name: "embedded-has-one-entry",
+      severity: "error",
+      from: { path: "^(src|workers)/", pathNot: "^src/embedded/" },
+      to: { path: "^src/embedded/", pathNot: "^src/embedded/embedded-postgres\\.ts$" },
+    },
+    {
       name: "sql-is-for-its-own-folder",
       severity: "error",
       from: { path: "^(.+)/[^/]+$" },

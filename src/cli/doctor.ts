@@ -3,8 +3,7 @@ import { systemClock } from "../clock.ts";
 import { type Config, ConfigError } from "../config.ts";
 import { databaseName } from "../context.ts";
 import { hasEncryptionKeys, readEncryptionKeys } from "../data-dir.ts";
-import { attachEmbeddedPostgres } from "../embedded/embedded-postgres.ts";
-import { isDatabaseIn } from "../embedded/place.ts";
+import { attachEmbeddedPostgres, isDatabaseIn } from "../embedded/embedded-postgres.ts";
 import { errorText } from "../logger.ts";
 import { awsDispatcher } from "../receive/aws-documents.ts";
 import {

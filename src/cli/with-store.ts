@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import type { Config } from "../config.ts";
 import { NoDatabaseError, openStore, type StoreContext } from "../context.ts";
-import { isDatabaseIn } from "../embedded/place.ts";
+import { isDatabaseIn } from "../embedded/embedded-postgres.ts";
 import { findProject, type Project } from "../storage/projects.ts";
 import { environmentConfig, UsageError } from "./command.ts";
 

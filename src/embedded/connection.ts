@@ -1,34 +1,29 @@
 import { readFile } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Client } from "pg";
-import { codeOf } from "./failure.ts";
+import type { ServerPlan } from "./directory.ts";
+import { codeOf, ServerGoneError } from "./failure.ts";
 import { superuser } from "./initialise.ts";
-import { findPostmaster, type Postmaster } from "./pid-file.ts";
-import type { ServerPlan } from "./plan.ts";
+import { findPostmaster, type Postmaster } from "./postmaster.ts";
 
 declare module "pg" {
-  // The driver has them; its type declarations do not.
+  // The driver has these methods; its type declarations do not.
   interface Client {
     ref(): void;
     unref(): void;
   }
 }
 
-/** Stands before the pid of the client's process in `application_name`. */
+/** Precedes the pid of the client's process in `application_name`. */
 export const clientNamePrefix = "fanmail ";
 
 const connectTimeoutMs = 5_000;
 const patienceMs = 60_000;
 const pollMs = 50;
 
-/** The server ended before we could use it. */
-export class ServerGoneError extends Error {
-  override name = "ServerGoneError";
-}
-
 /**
- * Connects to a server as soon as it takes connections; while it lives and recovers from a crash, that may be long.
- * @throws ServerGoneError when it ends before.
+ * Connects to a server as soon as it accepts connections. While it recovers from a crash, that may take long.
+ * @throws ServerGoneError when the server ends first.
  */
 export async function connectWhenReady({ place, signal }: ServerPlan, server: Postmaster): Promise<Client> {
   const password = await readFile(place.passwordFile, "utf8");
@@ -51,14 +46,14 @@ export async function connectWhenReady({ place, signal }: ServerPlan, server: Po
   }
 }
 
-/** True when the server closed the connection or did not take it. */
+/** True when the server closed or refused the connection. */
 export function isConnectionLoss(error: unknown): boolean {
   const code = codeOf(error);
   if (code !== undefined) return code.startsWith("57P") || code === "ECONNRESET" || code === "ECONNREFUSED";
   return error instanceof Error && /Connection terminated|not queryable/.test(error.message);
 }
 
-/** Makes the service's database unless it is there. */
+/** Creates the service's database unless it exists. */
 export async function ensureDatabase(client: Client): Promise<void> {
   const { rowCount } = await client.query("select 1 from pg_database where datname = 'fanmail'");
   if (rowCount !== 0) return;
@@ -77,20 +72,20 @@ async function connectTo(port: number, password: string): Promise<Client> {
     user: superuser,
     password,
     database: "postgres",
-    // Whatever is left out the driver takes from the environment, which means another server.
+    // The driver takes what is left out from the environment, which means another server.
     ssl: false,
     sslnegotiation: "postgres",
     options: "-c default_transaction_read_only=off",
     application_name: `${clientNamePrefix}${process.pid}`,
     connectionTimeoutMillis: connectTimeoutMs,
   });
-  // Whoever uses the client learns of a loss from "end" or from its query.
+  // Users of the client learn about a lost connection from "end" or from their query.
   client.on("error", () => {});
   await client.connect();
   return client;
 }
 
-// Class 28: the password is wrong, and stays so.
+// Class 28: the password is wrong, so another try would fail too.
 function isHopeless(error: unknown): boolean {
   return codeOf(error)?.startsWith("28") === true;
 }

@@ -1,15 +1,13 @@
 import { readFile } from "node:fs/promises";
-import { acquire } from "./acquire.ts";
-import { connectWhenReady, ensureDatabase, ServerGoneError } from "./connection.ts";
-import { startGuardian } from "./guardian.ts";
+import { acquire } from "./adopt.ts";
+import { connectWhenReady, ensureDatabase } from "./connection.ts";
+import { hasDatabase, isDatabaseIn, locate, type Place, type ServerPlan } from "./directory.ts";
+import { DataDirInUseError, ServerGoneError } from "./failure.ts";
 import { superuser } from "./initialise.ts";
-import { DataDirInUseError } from "./ownership.ts";
-import { findPostmaster } from "./pid-file.ts";
-import { hasDatabase, locate, type Place } from "./place.ts";
-import type { ServerPlan } from "./plan.ts";
-import { supervise } from "./supervise.ts";
+import { findPostmaster } from "./postmaster.ts";
+import { startGuardian, supervise } from "./supervise.ts";
 
-export { DataDirInUseError };
+export { DataDirInUseError, isDatabaseIn };
 
 /** A running server. */
 export type EmbeddedPostgres = {
@@ -19,20 +17,20 @@ export type EmbeddedPostgres = {
 };
 
 export type EmbeddedPostgresOptions = {
-  /** Its `postgres` directory holds the database. */
+  /** Its `postgres` subdirectory contains the database. */
   dataDir: string;
-  /** Absent: one that the system chooses. */
+  /** Absent: the system chooses one. */
   port?: number;
   log?: (line: string) => void;
-  /** Server settings (`-c name=value`), in effect whenever the server is really started. */
+  /** Server settings (`-c name=value`); a running server that is adopted keeps its own. */
   settings?: Record<string, string>;
-  /** Ends a start that is under way; one that is complete takes no notice. */
+  /** Aborts a start that is in progress; has no effect afterwards. */
   signal?: AbortSignal | undefined;
 };
 
 /**
  * Starts the PostgreSQL of a data directory, or adopts the one that a killed process left running, and keeps it
- * up until stop(). The first start makes the database.
+ * running until stop(). The first start creates the database.
  * @throws DataDirInUseError when another live process owns it.
  */
 export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): Promise<EmbeddedPostgres> {
@@ -55,8 +53,8 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
 }
 
 /**
- * For short commands: uses the running server of the data directory, which stop() then leaves running, else starts
- * it until stop().
+ * For short commands: uses the data directory's running server, and leaves it running at stop(); otherwise starts one
+ * until stop().
  */
 export async function attachEmbeddedPostgres(options: EmbeddedPostgresOptions): Promise<EmbeddedPostgres> {
   const plan = await planFor(options, new AbortController().signal);
@@ -65,7 +63,7 @@ export async function attachEmbeddedPostgres(options: EmbeddedPostgresOptions): 
   try {
     return await startEmbeddedPostgres(options);
   } catch (error) {
-    // Its owner may have come up in between.
+    // Its owner may have started in between.
     const started = error instanceof DataDirInUseError ? await useRunning(plan) : null;
     if (started === null) throw error;
     return started;

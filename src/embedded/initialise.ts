@@ -3,13 +3,12 @@ import { randomBytes } from "node:crypto";
 import { chmod, chown, mkdir, rename, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { promisify } from "node:util";
-import { draftOf, removeAbandonedDrafts } from "./draft.ts";
+import { draftOf, hasDatabase, type Place, placeAt, removeAbandonedDrafts } from "./directory.ts";
 import { codeOf, messageOf } from "./failure.ts";
-import { hasDatabase, type Place, placeAt } from "./place.ts";
 
 export const superuser = "fanmail";
 
-/** Makes the database directory unless it is there. One that is killed in the middle leaves only a draft. */
+/** Makes the database directory unless it exists. An interrupted initialisation leaves only a draft. */
 export async function initialise(place: Place, bin: string): Promise<void> {
   if (hasDatabase(place)) return;
   const draft = placeAt(place.dataDir, draftOf(place.home));
@@ -28,7 +27,7 @@ export async function initialise(place: Place, bin: string): Promise<void> {
 
 async function makeDirectories({ home, pgdata, passwordFile, user }: Place): Promise<void> {
   await mkdir(home);
-  // The server's user passes through a directory of root, so that it cannot plant links where root writes.
+  // root owns the directory, so the server's user can enter it but cannot plant links where root writes.
   await chmod(home, user === null ? 0o700 : 0o711);
   await mkdir(pgdata, { mode: 0o700 });
   await writeFile(passwordFile, randomBytes(24).toString("hex"), { mode: 0o600 });
@@ -54,14 +53,14 @@ async function publish(draft: Place, place: Place): Promise<void> {
   try {
     await rename(draft.home, place.home);
   } catch (error) {
-    // Another process may have been first; then its database counts.
+    // Another process may have been first; then its database is used.
     if (hasDatabase(place)) return;
     if (codeOf(error) !== "ENOTEMPTY" && codeOf(error) !== "EEXIST") throw error;
     throw new Error(`${place.home} holds files but no database; move it away`, { cause: error });
   }
 }
 
-/** PostgreSQL gets none of our secrets, and speaks English, so that its messages can be recognised. */
+/** The environment of PostgreSQL: none of our secrets, and English messages, so that they can be recognised. */
 export function serverEnvironment(): NodeJS.ProcessEnv {
   const needed = ["PATH", "SystemRoot", "TEMP", "TMP", "TMPDIR", "LD_LIBRARY_PATH"];
   const kept = needed.flatMap((name) => {

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { readEncryptionKeys, writeEncryptionKeys } from "../../src/data-dir.ts";
 import { attachEmbeddedPostgres } from "../../src/embedded/embedded-postgres.ts";
-import { findPostmaster } from "../../src/embedded/pid-file.ts";
+import { findPostmaster } from "../../src/embedded/postmaster.ts";
 import { migrationsDirectory } from "../../src/package-info.ts";
 import { type Database, openDatabase } from "../../src/storage/database.ts";
 import { migrate } from "../../src/storage/migrate.ts";

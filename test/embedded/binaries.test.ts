@@ -3,8 +3,7 @@ import { chmod, cp, lstat, readdir, rm, stat } from "node:fs/promises";
 import path from "node:path";
 import { promisify } from "node:util";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { findPackage, prepareBinaries } from "../../src/embedded/binaries.ts";
-import { stageBinaries } from "../../src/embedded/staging.ts";
+import { findPackage, prepareBinaries, stageBinaries } from "../../src/embedded/binaries.ts";
 import { Sandbox } from "./sandbox.ts";
 
 const isRoot = process.getuid?.() === 0;

@@ -4,7 +4,7 @@ import path from "node:path";
 import { Client } from "pg";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { attachEmbeddedPostgres, DataDirInUseError } from "../../src/embedded/embedded-postgres.ts";
-import { findPostmaster } from "../../src/embedded/pid-file.ts";
+import { findPostmaster } from "../../src/embedded/postmaster.ts";
 import { pgdataOf, query, Sandbox } from "./sandbox.ts";
 
 let sandbox: Sandbox;

@@ -1,7 +1,7 @@
 import { mkdir, readdir, rm, stat } from "node:fs/promises";
 import path from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { locate } from "../../src/embedded/place.ts";
+import { locate } from "../../src/embedded/directory.ts";
 import { query, Sandbox } from "./sandbox.ts";
 
 describe.skipIf(process.getuid?.() !== 0)("as root", () => {

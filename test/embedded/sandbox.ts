@@ -6,7 +6,11 @@ import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Client } from "pg";
 import { type EmbeddedPostgres, startEmbeddedPostgres } from "../../src/embedded/embedded-postgres.ts";
-import { findPostmaster } from "../../src/embedded/pid-file.ts";
+import { findPostmaster } from "../../src/embedded/postmaster.ts";
+import { freshBuild } from "../support/fresh-build.ts";
+
+// owner.mjs runs from `dist/`.
+freshBuild();
 
 type OwnerReport = { url?: string; error?: string; message?: string };
 

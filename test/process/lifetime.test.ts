@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { findPostmaster } from "../../src/embedded/pid-file.ts";
+import { findPostmaster } from "../../src/embedded/postmaster.ts";
 import { type TestDatabase, testDatabase } from "../support/database.ts";
 import { dataDirectory, type Ended, type FanmailProcess, fanmail, run } from "../support/fanmail-process.ts";
 import { until } from "../support/wait.ts";

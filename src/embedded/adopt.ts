@@ -1,25 +1,26 @@
 import { once } from "node:events";
+import { writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Client } from "pg";
 import { findPackage, prepareBinaries } from "./binaries.ts";
-import { connectWhenReady, ensureDatabase, isConnectionLoss, ServerGoneError } from "./connection.ts";
-import { nameOwner } from "./guardian.ts";
+import { clientNamePrefix, connectWhenReady, ensureDatabase, isConnectionLoss } from "./connection.ts";
+import type { Place, ServerPlan } from "./directory.ts";
+import { DataDirInUseError, DirectoryTakenError, PortTakenError, ServerGoneError } from "./failure.ts";
 import { initialise } from "./initialise.ts";
-import { DataDirInUseError, takeOwnership } from "./ownership.ts";
-import { findPostmaster, type Postmaster } from "./pid-file.ts";
-import type { ServerPlan } from "./plan.ts";
-import { spawnPostmaster, stopPostmaster } from "./postmaster.ts";
-import { DirectoryTakenError, PortTakenError } from "./start-error.ts";
+import { findPostmaster, type Postmaster, spawnPostmaster, stopPostmaster } from "./postmaster.ts";
 
 const patienceMs = 60_000;
 const pollMs = 50;
+/** Any constant would do; nothing else takes advisory locks in the database `postgres`. */
+const ownerLock = 72_616_913;
+const lockPatienceMs = 1_500;
 
 /** A server that is ours while `client` is connected. */
 export type OwnedServer = { pid: number; port: number; client: Client; bin: string };
 
 /**
- * Makes this process the owner of a running server, whichever state the directory is in.
+ * Makes this process the owner of a running server, whatever state the directory is in.
  * @param port the port to serve on; undefined takes that of a running server, else a free one.
  * @throws DataDirInUseError when another live process owns it.
  */
@@ -47,7 +48,7 @@ async function attempt(plan: ServerPlan, port: number | undefined, bin: string):
   try {
     return await own(plan, server, bin);
   } catch (error) {
-    // Nobody else would stop it, unless another process has become its owner.
+    // No other process would stop it, unless one has become its owner.
     if (!(error instanceof DataDirInUseError)) await stopPostmaster(place, server.pid, bin);
     throw error;
   }
@@ -79,16 +80,57 @@ async function own(plan: ServerPlan, server: Postmaster, bin: string): Promise<O
     await client.end();
     throw error;
   }
-  // A server alone is no reason for this process to live.
+  // The server alone must not keep this process running.
   client.unref();
   return { pid: server.pid, port: server.port, client, bin };
 }
 
-// What passes by itself: a port that was free a moment ago, a server that another process just starts or stops.
+/**
+ * Takes the lock that makes this connection's process the owner while the connection is open.
+ * @throws DataDirInUseError when another process holds it.
+ */
+async function takeOwnership(client: Client, place: Place): Promise<void> {
+  const deadline = Date.now() + lockPatienceMs;
+  while (!(await tryLock(client))) {
+    // The server may need a moment to notice that the previous owner was killed.
+    if (Date.now() > deadline) throw new DataDirInUseError(inUseMessage(place, await ownerOf(client)));
+    await sleep(100);
+  }
+}
+
+async function tryLock(client: Client): Promise<boolean> {
+  const result = await client.query<{ locked: boolean }>(
+    "select pg_try_advisory_lock($1::bigint) as locked",
+    [ownerLock],
+  );
+  return result.rows[0]?.locked === true;
+}
+
+async function ownerOf(client: Client): Promise<string | null> {
+  const result = await client.query<{ name: string }>(
+    `select a.application_name as name
+       from pg_locks l join pg_stat_activity a using (pid)
+      where l.locktype = 'advisory' and l.granted and l.objid = $1::bigint::oid`,
+    [ownerLock],
+  );
+  return result.rows[0]?.name.replace(clientNamePrefix, "") ?? null;
+}
+
+function inUseMessage(place: Place, pid: string | null): string {
+  const owner = pid === null ? "another process" : `process ${pid}`;
+  return `The data directory ${place.dataDir} is in use by ${owner}: stop that one, or choose another data directory with DATA_DIR`;
+}
+
+// Temporary errors: a port that was free a moment ago, a server that another process is starting or stopping.
 function isPassing(error: unknown, port: number | undefined): boolean {
   if (error instanceof ServerGoneError) return true;
   if (error instanceof PortTakenError) return port === undefined;
   return error instanceof DirectoryTakenError || isConnectionLoss(error);
+}
+
+/** Makes the guardians of earlier owners leave the server alone, and ours look after it. */
+async function nameOwner({ ownerFile }: Place): Promise<void> {
+  await writeFile(ownerFile, String(process.pid), { mode: 0o600 });
 }
 
 async function freePort(): Promise<number> {
