@@ -1,4 +1,4 @@
-# The program with its production dependencies, for `docker run <image> start|receiver|worker|…`.
+# Fanmail with its production dependencies, for `docker run <image> start|receiver|worker|…`.
 
 FROM node:24.21.0-bookworm-slim AS build
 WORKDIR /app
@@ -10,7 +10,7 @@ COPY src src
 COPY workers workers
 RUN npm run build
 
-# The embedded PostgreSQL is an optional dependency, and of no use beside DATABASE_URL.
+# The embedded PostgreSQL is an optional dependency; containers use DATABASE_URL instead.
 FROM node:24.21.0-bookworm-slim AS dependencies
 WORKDIR /app
 COPY package.json package-lock.json .npmrc ./
@@ -24,7 +24,7 @@ LABEL org.opencontainers.image.title="Fanmail" \
       org.opencontainers.image.licenses="MIT" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}"
-# Node as process 1 gets no default action of signals and reaps no orphans.
+# As process 1, Node has no default signal handlers and does not reap orphans.
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends tini \
     && rm -rf /var/lib/apt/lists/*
@@ -38,10 +38,10 @@ COPY migrations migrations
 COPY --from=dependencies /app/node_modules node_modules
 COPY --from=build /app/dist dist
 USER node
-# What is for the outside; and health and metrics, which every process serves and which are not.
+# 3000 is public; 9464 is internal: every process serves health and metrics on it.
 EXPOSE 3000 9464
 STOPSIGNAL SIGTERM
-# Whichever of the two ports the process listens on answers.
+# A process listens on one or both of these ports.
 HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --retries=3 \
     CMD ["node", "-e", "const ask = async (port) => { if (!(await fetch('http://127.0.0.1:' + port + '/healthz')).ok) throw new Error('unhealthy') }; Promise.any([process.env.PORT, process.env.METRICS_PORT].filter(Boolean).map(ask)).then(() => process.exit(0), () => process.exit(1))"]
 ENTRYPOINT ["tini", "--", "node", "dist/src/cli/main.js"]

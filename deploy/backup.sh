@@ -1,13 +1,13 @@
 #!/bin/sh
-# Writes a dump of the database to /backups once a day, and removes those that are older than BACKUP_DAYS. Where the
-# database is comes from PGHOST, PGUSER, PGPASSWORD and PGDATABASE. BullMQ's wake-ups are not worth keeping.
+# Writes a database dump to /backups once a day, and deletes dumps older than BACKUP_DAYS. PGHOST, PGUSER, PGPASSWORD and
+# PGDATABASE name the database. BullMQ's wake-ups need no backup.
 set -eu
 
 directory=${BACKUP_DIRECTORY:-/backups}
 
 while true; do
   name="$directory/fanmail-$(date -u +%Y-%m-%dT%H%M%SZ).dump"
-  # It has its name when it is whole.
+  # A dump gets its final name only when it is complete.
   if pg_dump --format=custom --exclude-schema=bullmq --file="$name.part"; then
     mv "$name.part" "$name"
     echo "wrote $name"
