@@ -1,9 +1,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { Client } from "undici";
 import { z } from "zod";
-import type { QueueConnection } from "../src/queue/backend.ts";
 import type { DeliverJob } from "../src/queue/jobs.ts";
-import { openQueues, type Queues } from "../src/queue/queues.ts";
+import { chooseBackend, openQueues, type Queues } from "../src/queue/queues.ts";
 import type { Database } from "../src/storage/database.ts";
 import { defaultProjectId as projectId } from "../src/storage/projects.ts";
 import { type LaneSink, laneSink } from "./lane-sink.ts";
@@ -42,10 +41,9 @@ export async function onLaneScene<Result>(
   const sink = await laneSink();
   try {
     const endpoints = await makeEndpoints(service, sink.origin, endpointCount);
-    const connection: QueueConnection =
-      redisUrl === undefined ? { kind: "postgres", url: databaseUrl } : { kind: "redis", url: redisUrl };
+    const backend = chooseBackend(redisUrl === undefined ? [] : [redisUrl]);
     // What fails here fails the calls, too.
-    const queues = await openQueues(connection, () => {});
+    const queues = await openQueues(backend, { database: { url: databaseUrl, db }, onError: () => {} });
     try {
       return await work({ db, databaseUrl, queues, sink, endpoints });
     } finally {

@@ -6,19 +6,14 @@ import { isRegion } from "./domain/arn.ts";
 import { isTopicArn } from "./domain/mail/sns-message.ts";
 import { type LogLevel, logLevels } from "./logger.ts";
 
-/** Where BullMQ keeps its jobs. */
-type QueueBackend =
-  | { kind: "postgres" }
-  | { kind: "redis"; url: string }
-  | { kind: "redis-cluster"; nodes: string[] };
-
 export type Config = {
   host: string;
   port: number;
   /** null: the embedded Postgres in `dataDir`. */
   databaseUrl: string | null;
   dataDir: string;
-  queue: QueueBackend;
+  /** Of one server or of the nodes of a cluster; none: the queue runs in the database. */
+  redisUrls: string[];
   topicArns: string[];
   /** Any of them will do; none: raw SNS deliveries, which carry no signature, are refused. */
   snsRawTokens: string[];
@@ -181,7 +176,7 @@ function toConfig(env: z.infer<typeof Environment>): Config {
     port: env.PORT,
     databaseUrl: env.DATABASE_URL ?? null,
     dataDir: resolve(env.DATA_DIR),
-    queue: queueBackend(env.REDIS_URL),
+    redisUrls: env.REDIS_URL,
     topicArns: env.SNS_TOPIC_ARNS,
     snsRawTokens: env.SNS_RAW_TOKEN,
     sqsQueueUrls: env.SQS_QUEUE_URLS,
@@ -201,12 +196,6 @@ function toConfig(env: z.infer<typeof Environment>): Config {
     metricsPort: env.METRICS_PORT ?? null,
     otlpEndpoint: env.OTEL_EXPORTER_OTLP_ENDPOINT ?? null,
   };
-}
-
-function queueBackend(urls: string[]): QueueBackend {
-  const [first, ...more] = urls;
-  if (first === undefined) return { kind: "postgres" };
-  return more.length === 0 ? { kind: "redis", url: first } : { kind: "redis-cluster", nodes: urls };
 }
 
 function splitPair(pair: string): [string, string] {

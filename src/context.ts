@@ -7,7 +7,6 @@ import { attachEmbeddedPostgres, isDatabaseIn, startEmbeddedPostgres } from "./e
 import { createLogger, errorText, type Logger, sparseWarning } from "./logger.ts";
 import type { Metrics } from "./metrics.ts";
 import { migrationsDirectory } from "./package-info.ts";
-import type { QueueConnection } from "./queue/backend.ts";
 import type { Queues } from "./queue/queues.ts";
 import { forgetSessionVariables } from "./storage/connection.ts";
 import { connectionsOfProcess, type DatabasePool, openDatabase } from "./storage/database.ts";
@@ -118,7 +117,7 @@ export async function openContext(config: Config, options: ContextOptions = {}):
   const tracing = await openTracing(config, store.log);
   try {
     // These take longer to load than most commands to run, and they do without them.
-    const { openQueues } = await import("./queue/queues.ts");
+    const { chooseBackend, openQueues } = await import("./queue/queues.ts");
     const { createMetrics } = await import("./metrics.ts");
     const { awsDispatcher } = await import("./receive/aws-documents.ts");
     const warn = sparseWarning(store.log, "queue", queueWarningEveryMs);
@@ -126,8 +125,12 @@ export async function openContext(config: Config, options: ContextOptions = {}):
     const onError = (error: Error) => {
       if (!isClosing) warn(error);
     };
-    const connection = queueConnection(config, store.databaseUrl);
-    const queues = await unlessStopped(openQueues(connection, onError, tracing.isOn), options.stop);
+    const opening = openQueues(chooseBackend(config.redisUrls), {
+      database: { url: store.databaseUrl, db: store.db },
+      onError,
+      isTraced: tracing.isOn,
+    });
+    const queues = await unlessStopped(opening, options.stop);
     const aws = options.awsDispatcher ?? awsDispatcher();
     const room = createSocketRoom(roomOf(descriptorLimit()));
     const customers = webhookConnections(store.addressGuard, room);
@@ -139,7 +142,7 @@ export async function openContext(config: Config, options: ContextOptions = {}):
       awsDispatcher: aws,
       webhookConnections: customers,
       async close() {
-        // Connections end in the order of their servers' liking; that is no trouble any more.
+        // Connection errors are expected while closing; don't log them.
         isClosing = true;
         await queues.close();
         customers.destroy();
@@ -159,10 +162,6 @@ async function openTracing({ otlpEndpoint }: Config, log: Logger): Promise<Traci
   if (otlpEndpoint === null) return noTracing;
   const { startTracing } = await import("./tracing/provider.ts");
   return startTracing(otlpEndpoint, log);
-}
-
-function queueConnection({ queue }: Config, databaseUrl: string): QueueConnection {
-  return queue.kind === "postgres" ? { kind: "postgres", url: databaseUrl } : queue;
 }
 
 type Server = { url: string; stop(): Promise<void> };

@@ -17,7 +17,7 @@ const defaults: Config = {
   port: 3000,
   databaseUrl: null,
   dataDir: resolve(".fanmail"),
-  queue: { kind: "postgres" },
+  redisUrls: [],
   topicArns: [],
   snsRawTokens: [],
   sqsQueueUrls: [],
@@ -84,7 +84,7 @@ describe("readConfig", () => {
       port: 8080,
       databaseUrl: database.DATABASE_URL,
       dataDir: "/var/lib/fanmail",
-      queue: { kind: "redis", url: "redis://127.0.0.1:6379" },
+      redisUrls: ["redis://127.0.0.1:6379"],
       topicArns: [topic, `${topic}.fifo`],
       snsRawTokens: ["t".repeat(32), "u".repeat(40)],
       sqsQueueUrls: ["https://sqs.eu-west-1.amazonaws.com/123456789012/ses-events"],
@@ -121,11 +121,11 @@ describe("readConfig", () => {
 
 describe("the queue", () => {
   test.each([
-    ["rediss://user:password@host:6380/2", { kind: "redis", url: "rediss://user:password@host:6380/2" }],
-    ["redis://a:1,redis://b:2", { kind: "redis-cluster", nodes: ["redis://a:1", "redis://b:2"] }],
-    [" redis://a:1 , ", { kind: "redis", url: "redis://a:1" }],
-  ])("of REDIS_URL %s", (url, queue) => {
-    expect(readConfig({ REDIS_URL: url }).queue).toEqual(queue);
+    ["rediss://user:password@host:6380/2", ["rediss://user:password@host:6380/2"]],
+    ["redis://a:1,redis://b:2", ["redis://a:1", "redis://b:2"]],
+    [" redis://a:1 , ", ["redis://a:1"]],
+  ])("of REDIS_URL %s", (url, urls) => {
+    expect(readConfig({ REDIS_URL: url }).redisUrls).toEqual(urls);
   });
 });
 

@@ -1,4 +1,4 @@
-import { migrateQueues } from "../queue/backend.ts";
+import { chooseBackend } from "../queue/queues.ts";
 import { type Command, print, readOptions } from "./command.ts";
 import { making, withStore } from "./with-store.ts";
 
@@ -7,7 +7,7 @@ export const migrateCommand: Command = {
   async run(args) {
     readOptions(args, {});
     await withStore(async ({ migrated, config, databaseUrl }) => {
-      if (config.queue.kind === "postgres") await migrateQueues(databaseUrl);
+      await chooseBackend(config.redisUrls).migrate(databaseUrl);
       print(migrated.length === 0 ? "The schema is up to date." : `Applied: ${migrated.join(", ")}`);
     }, making);
     return 0;

@@ -1,7 +1,6 @@
 import type { RequestHandler } from "express";
 import express, { type Express } from "express";
 import { type Metrics, measureRequest } from "../metrics.ts";
-import { countInPostgres } from "../queue/postgres.ts";
 import { findApiKeys } from "../storage/api-keys.ts";
 import type { ApiContext } from "./api-context.ts";
 import { createAuthenticate } from "./auth.ts";
@@ -34,7 +33,7 @@ export function createApp(api: ApiContext): Express {
   const gate: Gate = {
     authenticate: createAuthenticate((sha256s) => findApiKeys(api.db, sha256s), api.clock.now),
     admit: createRateLimit({
-      count: api.queues.countRequests ?? countInPostgres(api.db),
+      count: api.queues.countRequests,
       limit: api.config.rateLimitPerMinute,
       clock: api.clock,
       log: api.log,

@@ -1,17 +1,68 @@
 import { setTimeout } from "node:timers/promises";
 import {
   assertSchemaCompatibility,
-  type createPostgresBackend,
+  createPostgresBackend,
   PostgresConnection,
   PostgresQueueBackend,
+  withBackend,
 } from "bullmq";
-import type { CountRequests } from "../domain/request-window.ts";
-import type { Database } from "../storage/database.ts";
-import { countInDatabase } from "./request-windows.sql.ts";
+import { poolSettings } from "../storage/connection.ts";
+import { type ConnectOptions, type QueueBackend, type QueueConnection, takeOver } from "./backend.ts";
+import { countInDatabase } from "./postgres.sql.ts";
 
-const pauseAfterErrorMs = 1_000;
+/** BullMQ in the service's own database, in the schema `bullmq`. */
+export const postgresBackend: QueueBackend = { migrate, connect };
 
-/** BullMQ's own keeps the first failure to connect for good, so that nothing would be worked off any more. */
+async function migrate(databaseUrl: string): Promise<void> {
+  const { Queue } = withBackend(createPostgresBackend);
+  const connection = { ...connectionSettings(databaseUrl), max: 1, migrate: true };
+  const queue = new Queue("fanmail-migrate", { connection });
+  // Without a listener an error event would end the process; waitUntilReady rejects with the same error.
+  queue.on("error", () => {});
+  try {
+    await queue.waitUntilReady();
+  } finally {
+    await queue.close();
+  }
+}
+
+/** BullMQ's statements are short; without a timeout a server that vanished silently would hold one for 15 minutes. */
+const statementWithinMs = 30_000;
+
+function connect({ database, onError, traced }: ConnectOptions): QueueConnection {
+  const { Queue, Worker } = withBackend(lastingBackend);
+  const connection = { ...connectionSettings(database.url), max: 4, query_timeout: statementWithinMs };
+  const queues: { waitUntilReady(): Promise<unknown> }[] = [];
+  return {
+    queue(name) {
+      const queue = new Queue(name, { connection, ...traced });
+      queues.push(queue);
+      return queue.on("error", onError);
+    },
+    async ready() {
+      await Promise.all(queues.map((queue) => queue.waitUntilReady()));
+    },
+    worker(name, concurrency, work) {
+      const options = { connection, concurrency, ...takeOver, ...traced };
+      const worker = new Worker(name, (job) => work(job.data), options);
+      return worker.on("error", onError).on("failed", (_job, error) => onError(error));
+    },
+    countRequests: (keyId, requests) => countInDatabase(database.db, keyId, requests),
+    disconnect: () => {},
+  };
+}
+
+/** BullMQ adds its schema's search path to the options, and opens its listening connections from them alone. */
+function connectionSettings(url: string) {
+  const { options = "", ...settings } = poolSettings(url, null);
+  return { ...settings, options: `${options} -c idle_session_timeout=0`.trim() };
+}
+
+/** BullMQ on PostgreSQL, for queues and workers that outlive database outages. */
+const lastingBackend: typeof createPostgresBackend = (name, options) =>
+  new PatientBackend(new LastingConnection(options.connection), name, options);
+
+/** BullMQ's own connection keeps its first failure to connect for good, so no job would ever run again. */
 class LastingConnection extends PostgresConnection {
   #ready: Promise<void> | undefined;
 
@@ -33,9 +84,11 @@ class LastingConnection extends PostgresConnection {
   }
 }
 
+const pauseAfterErrorMs = 1_000;
+
 /**
- * BullMQ's worker asks for the next job again at once after any error but a refused connection. Where errors come without
- * waiting for anything, as while file descriptors are short, nothing else in the process would run any more.
+ * After any error except a refused connection BullMQ's worker asks for the next job at once. When errors come without any
+ * wait, as while file descriptors are short, nothing else in the process would run.
  */
 class PatientBackend extends PostgresQueueBackend {
   override async moveToActive(...job: Parameters<PostgresQueueBackend["moveToActive"]>) {
@@ -46,13 +99,4 @@ class PatientBackend extends PostgresQueueBackend {
       throw error;
     }
   }
-}
-
-/** BullMQ on PostgreSQL, for queues and workers that outlive troubles of the database. */
-export const lastingPostgresBackend: typeof createPostgresBackend = (name, options) =>
-  new PatientBackend(new LastingConnection(options.connection), name, options);
-
-/** Counts requests in the database, where there is no Redis to do it. */
-export function countInPostgres(db: Database): CountRequests {
-  return (keyId, requests) => countInDatabase(db, keyId, requests);
 }

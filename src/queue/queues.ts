@@ -1,18 +1,18 @@
 import type { CountRequests } from "../domain/request-window.ts";
-import {
-  type JobQueue,
-  type JobWorker,
-  migrateQueues,
-  type QueueConnection,
-  queueDriver,
-  type Traced,
-} from "./backend.ts";
+import type { ConnectOptions, JobQueue, JobWorker, QueueBackend, Traced } from "./backend.ts";
 import { type ApplyJob, applyOptions, type DeliverJob, deliverOptions, queueNames } from "./jobs.ts";
+import { postgresBackend } from "./postgres.ts";
+import { redisBackend } from "./redis.ts";
+
+/** @param redisUrls of one server or of the nodes of a cluster; none: the queue runs in the service's database. */
+export function chooseBackend(redisUrls: readonly string[]): QueueBackend {
+  return redisUrls.length > 0 ? redisBackend(redisUrls) : postgresBackend;
+}
 
 /** Wakes workers, and lets workers be woken. */
 export type Queues = {
-  /** Counts the requests of API keys in Redis; null where the queues run on Postgres. */
-  countRequests: CountRequests | null;
+  /** Counts the requests of API keys, for all processes together. */
+  countRequests: CountRequests;
   wakeApply(jobs: readonly ApplyJob[]): Promise<void>;
   wakeDeliver(jobs: readonly DeliverJob[]): Promise<void>;
   /** Runs `work` for each job of a queue, `concurrency` at a time, until `close`. */
@@ -24,25 +24,23 @@ export type Queues = {
   close(): Promise<void>;
 };
 
-/**
- * Connects, and makes BullMQ's own tables where it runs on Postgres. Redis may be away: it is told, and used once it is there.
- * @param onError told of lost connections (BullMQ connects again by itself) and of jobs that failed.
- * @param isTraced whether there is an OpenTelemetry that takes BullMQ's spans.
- */
+/** @property isTraced whether there is an OpenTelemetry that takes BullMQ's spans. */
+export type QueuesOptions = Omit<ConnectOptions, "traced"> & { isTraced?: boolean };
+
+/** Migrates the backend and connects to it. Redis may be away: that is reported, and it is used once it is there. */
 export async function openQueues(
-  connection: QueueConnection,
-  onError: (error: Error) => void,
-  isTraced = false,
+  backend: QueueBackend,
+  { database, onError, isTraced = false }: QueuesOptions,
 ): Promise<Queues> {
-  if (connection.kind === "postgres") await migrateQueues(connection.url);
-  const driver = queueDriver(connection, onError, isTraced ? await telemetry() : {});
-  const apply: JobQueue<ApplyJob> = driver.queue(queueNames.apply);
-  const deliver: JobQueue<DeliverJob> = driver.queue(queueNames.deliver);
+  await backend.migrate(database.url);
+  const connection = backend.connect({ database, onError, traced: isTraced ? await telemetry() : {} });
+  const apply: JobQueue<ApplyJob> = connection.queue(queueNames.apply);
+  const deliver: JobQueue<DeliverJob> = connection.queue(queueNames.deliver);
   const workers: JobWorker[] = [];
-  await driver.ready();
+  await connection.ready();
 
   function work<Data>(name: string, concurrency: number, run: (data: Data) => Promise<void>): void {
-    workers.push(driver.worker(name, concurrency, run));
+    workers.push(connection.worker(name, concurrency, run));
   }
 
   const stopWorking = async () => {
@@ -50,7 +48,7 @@ export async function openQueues(
   };
 
   return {
-    countRequests: driver.countRequests,
+    countRequests: connection.countRequests,
     stopWorking,
     async wakeApply(jobs) {
       await apply.addBulk(jobs.map((data) => ({ name: "apply", data, opts: applyOptions })));
@@ -63,12 +61,12 @@ export async function openQueues(
     async close() {
       await stopWorking();
       await Promise.all([apply.close(), deliver.close()]);
-      driver.disconnect();
+      connection.disconnect();
     },
   };
 }
 
-/** Loads OpenTelemetry, which nobody needs who does not trace. */
+/** Loads OpenTelemetry, which only tracing needs. */
 async function telemetry(): Promise<Traced> {
   const { queueTelemetry } = await import("./telemetry.ts");
   return { telemetry: queueTelemetry() };

@@ -1,8 +1,134 @@
-import { type Cluster, Redis } from "ioredis";
+import { Queue, Worker } from "bullmq";
+import { Cluster, Redis } from "ioredis";
+import { within } from "../clock.ts";
 import { type CountRequests, secondsUntilMore, windowSeconds } from "../domain/request-window.ts";
+import {
+  type ConnectOptions,
+  type JobQueue,
+  type JobWorker,
+  type QueueBackend,
+  type QueueConnection,
+  takeOver,
+} from "./backend.ts";
 import { keyPrefix, queueNames } from "./jobs.ts";
 
-/** A hash for each key: epoch second → requests in it. The clock is that of Redis, one for all processes. */
+type Client = Redis | Cluster;
+type OnError = ConnectOptions["onError"];
+
+/** BullMQ on Redis. @param urls of one server, or of several nodes of a Redis Cluster. */
+export function redisBackend(urls: readonly string[]): QueueBackend {
+  return { migrate: async () => {}, connect: (options) => connect(urls, options) };
+}
+
+/** A wake-up that takes longer is left to the sweep, and an API request is not counted. */
+const addWithinMs = 2_500;
+
+function connect(urls: readonly string[], { onError, traced }: ConnectOptions): QueueConnection {
+  // A later wake-up is worth nothing, because the sweep repeats it, nor is a later count: fail at once while Redis is away.
+  const forAdding = openRedis(urls, {
+    enableOfflineQueue: false,
+    maxRetriesPerRequest: 1,
+    commandTimeout: addWithinMs,
+  });
+  const forWorking = openRedis(urls, { enableOfflineQueue: true, maxRetriesPerRequest: null });
+  for (const client of [forAdding, forWorking]) client.on("error", onError);
+  return {
+    queue: (name) =>
+      jobQueue(forAdding, new Queue(name, { connection: forAdding, prefix: keyPrefix, ...traced }), onError),
+    ready: () => readyInTime([forAdding, forWorking]).catch(onError),
+    worker<Data>(name: string, concurrency: number, work: (data: Data) => Promise<void>) {
+      const jobs = runningJobs(work);
+      const options = { connection: forWorking, concurrency, prefix: keyPrefix, ...takeOver, ...traced };
+      const worker = new Worker(name, (job) => jobs.run(job.data), options);
+      worker.on("error", onError).on("failed", (_job, error) => onError(error));
+      return jobWorker(forWorking, worker, jobs, onError);
+    },
+    countRequests: countIn(forAdding),
+    disconnect() {
+      forAdding.disconnect();
+      forWorking.disconnect();
+    },
+  };
+}
+
+type RedisOptions = {
+  enableOfflineQueue: boolean;
+  maxRetriesPerRequest: number | null;
+  /** In milliseconds. */
+  commandTimeout?: number;
+};
+
+function openRedis(urls: readonly string[], { enableOfflineQueue, ...redisOptions }: RedisOptions): Client {
+  const [first = "", ...more] = urls;
+  return more.length === 0
+    ? new Redis(first, { enableOfflineQueue, ...redisOptions })
+    : new Cluster([...urls], { enableOfflineQueue, redisOptions });
+}
+
+const redisReadyWithinMs = 2_000;
+
+/** Work goes on without Redis, so a start does not wait long for it. */
+async function readyInTime(clients: readonly Client[]): Promise<void> {
+  const ready = clients.map(
+    (client) =>
+      client.status === "ready" || new Promise((resolve) => client.once("ready", () => resolve(true))),
+  );
+  const message = "Redis does not answer yet; wake-ups wait until it does";
+  await within(redisReadyWithinMs, Promise.all(ready), message);
+}
+
+function jobQueue<Data>(client: Client, queue: Queue, onError: OnError): JobQueue<Data> {
+  queue.on("error", onError);
+  return {
+    async addBulk(jobs) {
+      // Before its first connection, BullMQ would wait for as long as that takes.
+      if (client.status !== "ready") throw new Error("Redis cannot be reached");
+      return queue.addBulk(jobs);
+    },
+    close: () => queue.close(),
+  };
+}
+
+type RunningJobs<Data> = { run(data: Data): Promise<void>; settled(): Promise<unknown> };
+
+function runningJobs<Data>(work: (data: Data) => Promise<void>): RunningJobs<Data> {
+  const running = new Set<Promise<void>>();
+  return {
+    run(data) {
+      const job = work(data).finally(() => running.delete(job));
+      running.add(job);
+      return job;
+    },
+    settled: () => Promise.allSettled(running),
+  };
+}
+
+/** For a Redis that is frozen; jobs take less, because their posts are aborted. */
+const closeWithinMs = 5_000;
+
+function jobWorker<Data>(
+  client: Client,
+  worker: Worker,
+  jobs: RunningJobs<Data>,
+  onError: OnError,
+): JobWorker {
+  const close = async () => {
+    const closing = worker.close().catch(onError);
+    // BullMQ waits for a Redis that is away to come back; running jobs do not need it.
+    const patienceMs = client.status === "ready" ? closeWithinMs : 0;
+    await within(patienceMs, closing, "Redis does not let go of a worker").catch(onError);
+    await jobs.settled();
+  };
+  let closed: Promise<void> | undefined;
+  return {
+    close() {
+      closed ??= close();
+      return closed;
+    },
+  };
+}
+
+/** A hash for each key: epoch second → requests in it. Redis's clock is the one for all processes. */
 const countScript = `
 local time = redis.call('TIME')
 local now = tonumber(time[1])
@@ -26,8 +152,7 @@ end
 return {granted, used + passed + granted, oldest, now, tonumber(time[2])}
 `;
 
-/** Counts requests in Redis. */
-export function countInRedis(redis: Redis | Cluster): CountRequests {
+function countIn(redis: Client): CountRequests {
   return async (keyId, { passed, waiting, limit }) => {
     const reply = await redis.eval(countScript, 1, `fanmail:requests:${keyId}`, passed, waiting, limit);
     // What the script above returns.
@@ -36,7 +161,7 @@ export function countInRedis(redis: Redis | Cluster): CountRequests {
   };
 }
 
-/** What a Redis server says of itself; null where it does not say. */
+/** What a Redis server reports about itself; null where it reports nothing. */
 export type RedisHealth = {
   version: string;
   /** What it does when its memory is full. */
@@ -47,7 +172,7 @@ export type RedisHealth = {
   limitBytes: number;
   /** `ok` or `fail`; null outside a cluster. */
   clusterState: string | null;
-  /** Wake-ups that wait; null on a node that does not hold their queues. */
+  /** Waiting wake-ups; null on a node that does not hold their queues. */
   waiting: number | null;
 };
 
@@ -71,7 +196,7 @@ export async function redisHealth(url: string, timeoutMs: number): Promise<Redis
     await redis.connect();
     return await examine(redis);
   } catch (error) {
-    // The call tells only that the connection was closed; the event before it tells why.
+    // The call reports only that the connection was closed; the event before it says why.
     throw reason ?? error;
   } finally {
     redis.disconnect();
@@ -99,7 +224,7 @@ async function waiting(redis: Redis, isCluster: boolean): Promise<number | null>
     const lengths = Object.values(queueNames).map((name) => redis.llen(`${keyPrefix}:${name}:wait`));
     return (await Promise.all(lengths)).reduce((sum, length) => sum + length, 0);
   } catch (error) {
-    // Another node has them, or the cluster is down, which its state tells.
+    // Another node has them, or the cluster is down, which its state says.
     if (isCluster) return null;
     throw error;
   }

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { queueDriver } from "../../src/queue/backend.ts";
+import { postgresBackend } from "../../src/queue/postgres.ts";
 import { testDatabase } from "../support/database.ts";
 import { until } from "../support/wait.ts";
 
@@ -7,10 +7,11 @@ test("a worker that begins while the database refuses it works when that is over
   const database = await testDatabase();
   const errors: Error[] = [];
   const done: number[] = [];
-  const driver = queueDriver({ kind: "postgres", url: database.url }, (error) => void errors.push(error), {});
-  const queue = driver.queue<number>("lasting");
+  const onError = (error: Error) => void errors.push(error);
+  const connection = postgresBackend.connect({ database, onError, traced: {} });
+  const queue = connection.queue<number>("lasting");
   await database.block();
-  const worker = driver.worker<number>("lasting", 1, async (job) => {
+  const worker = connection.worker<number>("lasting", 1, async (job) => {
     done.push(job);
   });
   try {

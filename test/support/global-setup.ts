@@ -4,7 +4,7 @@ import { join } from "node:path";
 import type { TestProject } from "vitest/node";
 import { startEmbeddedPostgres } from "../../src/embedded/embedded-postgres.ts";
 import { migrationsDirectory } from "../../src/package-info.ts";
-import { migrateQueues } from "../../src/queue/backend.ts";
+import { postgresBackend } from "../../src/queue/postgres.ts";
 import { openDatabase } from "../../src/storage/database.ts";
 import { migrate } from "../../src/storage/migrate.ts";
 
@@ -24,7 +24,7 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
   const db = openDatabase(server.url, { maxConnections: 1, onIdleError: () => {} });
   await migrate(db, migrationsDirectory);
   await db.close();
-  await migrateQueues(server.url);
+  await postgresBackend.migrate(server.url);
   project.provide("templateUrl", server.url);
   return async () => {
     await server.stop();

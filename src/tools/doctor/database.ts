@@ -74,7 +74,7 @@ export async function lookAtServer(
     ...writing(facts),
     ...durability(facts),
     ...timeZone(facts),
-    ...connections(facts, config.queue.kind === "postgres"),
+    ...connections(facts, config.redisUrls.length === 0),
     ...transactionAge(facts),
     ...(await room(config)),
   ];

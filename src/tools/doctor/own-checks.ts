@@ -57,12 +57,10 @@ export function ownChecks(patient: Patient, stored: Stored): Check[] {
 }
 
 function queueChecks({ config, timeoutMs }: Patient, { server }: Stored): Check[] {
-  const { queue } = config;
-  if (queue.kind === "postgres") {
+  if (config.redisUrls.length === 0) {
     return [reading(server, "queue", "BullMQ's tables", lookAtPostgresQueue)];
   }
-  const urls = queue.kind === "redis" ? [queue.url] : queue.nodes;
-  return urls.map((url) => ({
+  return config.redisUrls.map((url) => ({
     area: "queue",
     subject: `Redis at ${new URL(url).host}`,
     look: () => lookAtRedis(url, timeoutMs * 0.8),
