@@ -10,15 +10,9 @@ import { insertProject, listProjects } from "../../src/storage/projects.ts";
 import { insertTopic } from "../../src/storage/topics.ts";
 import { localSigner } from "../../src/tools/captures/local-signer.ts";
 import { shopTopic } from "../../src/tools/demo/shop.ts";
+import { type Ended, run } from "../support/command.ts";
 import { type TestDatabase, testDatabase } from "../support/database.ts";
-import {
-  dataDirectory,
-  type Ended,
-  type FanmailProcess,
-  fanmail,
-  run,
-  terminate,
-} from "../support/fanmail-process.ts";
+import { dataDirectory, type FanmailProcess, fanmail, terminate } from "../support/fanmail-process.ts";
 import { until } from "../support/wait.ts";
 
 /*

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { dataDirectory, type FanmailProcess, fanmail, run, terminate } from "../support/fanmail-process.ts";
+import { run, runVerbatim } from "../support/command.ts";
+import { dataDirectory, type FanmailProcess, fanmail, terminate } from "../support/fanmail-process.ts";
 import { until } from "../support/wait.ts";
 
 let directory: { path: string; remove(): Promise<void> };
@@ -43,9 +44,8 @@ const isoTime = expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/
 test.each(["keys list", "projects list --json", "migrate", "rebuild --dry-run", "capture", "doctor"])(
   "fanmail %s says on standard error which database it uses",
   async (line) => {
-    const command = fanmail(line.split(" "), environment());
-    await command.ended;
-    expect(command.stderr().split("\n")[0]).toBe(`Database: embedded, in ${directory.path}`);
+    const { stderr } = await runVerbatim(line.split(" "), environment());
+    expect(stderr.split("\n")[0]).toBe(`Database: embedded, in ${directory.path}`);
   },
 );
 

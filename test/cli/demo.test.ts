@@ -1,7 +1,8 @@
 import { once } from "node:events";
 import { type AddressInfo, createServer } from "node:net";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { dataDirectory, type Ended, fanmail, run } from "../support/fanmail-process.ts";
+import { type Ended, run } from "../support/command.ts";
+import { dataDirectory, fanmail } from "../support/fanmail-process.ts";
 import { countWeek } from "./week.ts";
 
 let directory: { path: string; remove(): Promise<void> };

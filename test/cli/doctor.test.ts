@@ -2,7 +2,8 @@ import { writeFile } from "node:fs/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { areas } from "../../src/tools/doctor/check.ts";
 import type { AwsStub } from "../support/aws-stub.ts";
-import { dataDirectory, fanmail, run, terminate } from "../support/fanmail-process.ts";
+import { run } from "../support/command.ts";
+import { dataDirectory, fanmail, terminate } from "../support/fanmail-process.ts";
 import {
   certificateHost,
   encryptionKey,

@@ -6,7 +6,7 @@ import { defaultProjectId } from "../../src/storage/projects.ts";
 import { lockLane } from "../../src/storage/webhooks/lanes.ts";
 import { addEndpoint } from "../../src/webhooks/add-endpoint.ts";
 import { createSecretBox, openEndpointSecrets } from "../../src/webhooks/secret-box.ts";
-import { type Ended, run } from "../support/fanmail-process.ts";
+import { type Ended, run } from "../support/command.ts";
 
 export type KnownEndpoint = { id: string; secret: string; headers: Record<string, string> };
 

@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { readConfig } from "../../src/config.ts";
 import { openStore } from "../../src/context.ts";
-import { dataDirectory, run } from "../support/fanmail-process.ts";
+import { run } from "../support/command.ts";
+import { dataDirectory } from "../support/fanmail-process.ts";
 
 /* The command on the data of the demonstration: a week of late, repeated and shuffled notifications. */
 

@@ -1,7 +1,8 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { dataDirectory, type Ended, fanmail, run } from "../support/fanmail-process.ts";
+import { type Ended, run } from "../support/command.ts";
+import { dataDirectory, fanmail } from "../support/fanmail-process.ts";
 import { asMessage, sesEvent } from "../support/ses.ts";
 import { until } from "../support/wait.ts";
 import { type Answer, type TestSink, webhookSink } from "../support/webhook-sink.ts";

@@ -1,8 +1,9 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { type Ended, run } from "../support/command.ts";
 import { type TestDatabase, testDatabase } from "../support/database.ts";
-import { dataDirectory, type Ended, run } from "../support/fanmail-process.ts";
+import { dataDirectory } from "../support/fanmail-process.ts";
 import { startTestService, type TestService } from "../support/service.ts";
 import { asMessage, sesEvent } from "../support/ses.ts";
 

@@ -7,8 +7,9 @@ import { rotateToGivenKey } from "../../src/tools/keys/rotation.ts";
 import { countSealed } from "../../src/tools/keys/sealed.sql.ts";
 import { giveNewSecret } from "../../src/webhooks/add-endpoint.ts";
 import { createSecretBox, idOfEncryptionKey } from "../../src/webhooks/secret-box.ts";
+import { type Ended, run } from "../support/command.ts";
 import { type TestDatabase, testDatabase } from "../support/database.ts";
-import { type Ended, fanmail, run } from "../support/fanmail-process.ts";
+import { fanmail, runProcess } from "../support/fanmail-process.ts";
 import { until } from "../support/wait.ts";
 import { addEncrypted, holdSecret, opened, openedAll, rotate } from "./encrypted-endpoints.ts";
 
@@ -83,7 +84,7 @@ test("secrets are used and changed meanwhile, by processes of both keys", async 
   const endpoints = await Promise.all(Array.from({ length: 60 }, () => addEncrypted(db, [oldKey])));
   const changing = { db, clock: systemClock, secretBox: createSecretBox([oldKey, newKey]) };
   let ended: Ended | undefined;
-  const rotation = rotated().then((result) => {
+  const rotation = runProcess(["rotate-encryption-key"], environment()).then((result) => {
     ended = result;
   });
 

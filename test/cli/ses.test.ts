@@ -4,8 +4,9 @@ import { z } from "zod";
 import { insertTopic, listTopics, setSubscriptionState } from "../../src/storage/topics.ts";
 import { type AwsApiStub, awsApiStub } from "../support/aws-api-stub.ts";
 import { ApiError } from "../support/aws-state.ts";
+import { run } from "../support/command.ts";
 import { type TestDatabase, testDatabase } from "../support/database.ts";
-import { dataDirectory, run } from "../support/fanmail-process.ts";
+import { dataDirectory } from "../support/fanmail-process.ts";
 
 /*
  * The built program against the three APIs of AWS, of which each request's signature is checked.

@@ -8,8 +8,9 @@ import {
   exampleNotification,
   exampleTypes,
 } from "../../src/tools/trigger/notification.ts";
+import { run } from "../support/command.ts";
 import { testDatabase } from "../support/database.ts";
-import { dataDirectory, type FanmailProcess, fanmail, run, terminate } from "../support/fanmail-process.ts";
+import { dataDirectory, type FanmailProcess, fanmail, terminate } from "../support/fanmail-process.ts";
 import { startTestService } from "../support/service.ts";
 import { until } from "../support/wait.ts";
 import { webhookSink } from "../support/webhook-sink.ts";

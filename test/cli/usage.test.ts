@@ -3,8 +3,9 @@ import { once } from "node:events";
 import { existsSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { run, runVerbatim } from "../support/command.ts";
 import { testDatabase } from "../support/database.ts";
-import { dataDirectory, fanmail, run } from "../support/fanmail-process.ts";
+import { dataDirectory } from "../support/fanmail-process.ts";
 
 let directory: { path: string; remove(): Promise<void> };
 
@@ -222,11 +223,10 @@ describe("a command that needs a database makes none", () => {
       ENCRYPTION_KEY: Buffer.alloc(32).toString("base64"),
     };
 
-    const command = fanmail(["keys", "list"], environment);
-    const { code } = await command.ended;
+    const { code, stderr } = await runVerbatim(["keys", "list"], environment);
 
     const name = `postgres://${username}@${host}${pathname}`;
-    expect([code, command.stderr().split("\n").slice(0, 2)]).toEqual([
+    expect([code, stderr.split("\n").slice(0, 2)]).toEqual([
       0,
       [
         `Database: ${name}`,

@@ -2,8 +2,8 @@ import { readFile } from "node:fs/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { parse } from "yaml";
 import { z } from "zod";
+import { run } from "../support/command.ts";
 import { type TestDatabase, testDatabase } from "../support/database.ts";
-import { run } from "../support/fanmail-process.ts";
 import { startTestService, type TestService } from "../support/service.ts";
 import { asMessage, sesEvent } from "../support/ses.ts";
 

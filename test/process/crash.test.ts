@@ -5,12 +5,12 @@ import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { attachEmbeddedPostgres, startEmbeddedPostgres } from "../../src/embedded/embedded-postgres.ts";
 import { type DatabasePool, openDatabase } from "../../src/storage/database.ts";
 import { localSigner } from "../../src/tools/captures/local-signer.ts";
+import type { Ended } from "../support/command.ts";
 import {
   dataDirectory,
-  type Ended,
   type FanmailProcess,
   fanmail,
-  run,
+  runProcess,
   terminate,
 } from "../support/fanmail-process.ts";
 import { until } from "../support/wait.ts";
@@ -60,7 +60,7 @@ async function urlOf(service: FanmailProcess): Promise<string> {
 }
 
 function replay(url: string, environment: Environment, ...options: string[]): Promise<Ended> {
-  return run(
+  return runProcess(
     ["replay", week, "--topic", topic, "--to", `${url}/ingest/sns`, "--json", ...options],
     environment,
   );
@@ -194,7 +194,7 @@ test("two services on one data directory: the second says so and exits 1", async
   const first = fanmail(["start"], environment);
   await urlOf(first);
 
-  const second = await run(["start"], environment);
+  const second = await runProcess(["start"], environment);
 
   expect(second.code).toBe(1);
   expect(second.stderr).toContain(environment.DATA_DIR);

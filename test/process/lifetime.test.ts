@@ -4,8 +4,9 @@ import { type AddressInfo, createServer, type Server, type Socket } from "node:n
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { findPostmaster } from "../../src/embedded/postmaster.ts";
+import type { Ended } from "../support/command.ts";
 import { type TestDatabase, testDatabase } from "../support/database.ts";
-import { dataDirectory, type Ended, type FanmailProcess, fanmail, run } from "../support/fanmail-process.ts";
+import { dataDirectory, type FanmailProcess, fanmail, runProcess } from "../support/fanmail-process.ts";
 import { until } from "../support/wait.ts";
 
 /*
@@ -70,7 +71,7 @@ describe("with the embedded PostgreSQL", () => {
       PGSSLROOTCERT: "/nowhere/root.crt",
       PGUSER: "other",
     };
-    const ended = await run(["migrate"], { DATA_DIR: directory.path, ...environment });
+    const ended = await runProcess(["migrate"], { DATA_DIR: directory.path, ...environment });
     expect(ended).toMatchObject({ code: 0, stderr: "" });
     expect(ended.stdout).toMatch(/^Applied: /);
   });
@@ -149,7 +150,11 @@ describe("with a PostgreSQL of one's own", () => {
   test.each(unusable)("a server %s: it ends, and says why", async (_what, change, reason) => {
     const url = new URL(database.url);
     change(url);
-    const { code, stderr } = await run(["start"], { ...environment, DATABASE_URL: url.href, PORT: "0" });
+    const { code, stderr } = await runProcess(["start"], {
+      ...environment,
+      DATABASE_URL: url.href,
+      PORT: "0",
+    });
     expect(code).toBe(1);
     expect(stderr).toMatch(reason);
     expect(stderr).not.toMatch(/guess|fanmail:[0-9a-f]{20}/);

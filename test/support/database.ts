@@ -9,6 +9,8 @@ export type TestDatabase = {
   /** Ends all connections and lets no new ones in. */
   block(): Promise<void>;
   unblock(): Promise<void>;
+  /** From the next connection on commits wait for the disk, unlike those of other tests. */
+  setDurable(): Promise<void>;
   drop(): Promise<void>;
 };
 
@@ -28,6 +30,7 @@ export async function testDatabase(): Promise<TestDatabase> {
       await administer(`select pg_terminate_backend(pid) from pg_stat_activity where datname = '${name}'`);
     },
     unblock: () => administer(`alter database ${name} allow_connections true`),
+    setDurable: () => administer(`alter database ${name} set synchronous_commit = on`),
     async drop() {
       await db.close();
       await administer(`drop database ${name} with (force)`);

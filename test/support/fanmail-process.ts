@@ -4,16 +4,11 @@ import { chmod, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { databaseLine, type Ended } from "./command.ts";
 import { freshBuild } from "./fresh-build.ts";
 
 freshBuild();
 const main = fileURLToPath(new URL("../../dist/src/cli/main.js", import.meta.url));
-
-/** Commands say which database they use; it has tests of its own, and the others do without. */
-const databaseLine = /^Database: .+\n/m;
-
-/** `code` is null when a signal ended the process. `stderr` is without the line about the database. */
-export type Ended = { code: number | null; stdout: string; stderr: string };
 
 export type FanmailProcess = {
   child: ChildProcess;
@@ -64,8 +59,8 @@ export function fanmail(
   };
 }
 
-/** Runs a command to its end. */
-export function run(
+/** Runs a command in a process of its own, to its end; `run` of command.ts is quicker. */
+export function runProcess(
   args: string[],
   environment: Record<string, string> = {},
   stdin: string | Buffer = "",

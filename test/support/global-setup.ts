@@ -15,12 +15,21 @@ declare module "vitest" {
   }
 }
 
+/** Tests about what survives a crash start a server of their own. */
+const settings = {
+  max_connections: "300",
+  synchronous_commit: "off",
+  full_page_writes: "off",
+  autovacuum: "off",
+  max_wal_size: "4GB",
+};
+
 /** One PostgreSQL for the whole run; each test file works in a clone of its migrated database. */
 export async function setup(project: TestProject): Promise<() => Promise<void>> {
   const dataDir = await mkdtemp(join(tmpdir(), "fanmail-test-"));
   // Root's PostgreSQL runs as another user, who must be able to enter.
   await chmod(dataDir, 0o755);
-  const server = await startEmbeddedPostgres({ dataDir, settings: { max_connections: "300" } });
+  const server = await startEmbeddedPostgres({ dataDir, settings });
   const db = openDatabase(server.url, { maxConnections: 1, onIdleError: () => {} });
   await migrate(db, migrationsDirectory);
   await db.close();

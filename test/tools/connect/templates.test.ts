@@ -7,7 +7,7 @@ import type { SesConnection } from "../../../src/aws/ses-connection.ts";
 import { connectSteps } from "../../../src/tools/connect/connect-steps.ts";
 import { carryOut, nothingKnown, performer } from "../../../src/tools/connect/steps.ts";
 import { type AwsApiStub, awsApiStub } from "../../support/aws-api-stub.ts";
-import { run } from "../../support/fanmail-process.ts";
+import { run } from "../../support/command.ts";
 
 /*
  * What `--print` prints is read as Terraform and CloudFormation read it, and held against what `connect` makes.
