@@ -1,7 +1,7 @@
 import type { ServerResponse } from "node:http";
 import { Counter, collectDefaultMetrics, Histogram, Registry } from "prom-client";
 import { unverifiedCauses } from "./domain/errors.ts";
-import type { Discard } from "./domain/mail/activity.ts";
+import { type DiscardReason, discardReasons } from "./domain/mail/decision.ts";
 import { type EmailEventType, emailEventTypes } from "./domain/mail/event-names.ts";
 import { type FailureClass, failureClasses } from "./domain/webhooks/outcome.ts";
 
@@ -15,7 +15,6 @@ export type StoreOutcome = "stored" | "duplicate";
 type AttemptOutcome = "succeeded" | FailureClass | "our_fault";
 const outcomes: readonly AttemptOutcome[] = ["succeeded", ...failureClasses, "our_fault"];
 const disabledReasons = ["gone", "failing"] as const;
-const discardReasons: readonly Discard["reason"][] = ["open_window", "repeat", "machine"];
 /** Those of RefusedError and UnverifiedError that a notification can have, by whichever way it comes. */
 const refusals = [
   "not_utf8",
@@ -39,7 +38,7 @@ type AppliedCounts = {
   /** The types of events that count now, and did not before. */
   counted: readonly EmailEventType[];
   /** Why events were discarded that were not before. */
-  discardedFor: readonly string[];
+  discardedFor: readonly DiscardReason[];
   repeated: number;
   ignored: number;
   quarantined: number;

@@ -7,6 +7,7 @@ import {
   refold,
   type TouchedActivity,
 } from "../src/domain/mail/activity-change.ts";
+import type { DiscardReason } from "../src/domain/mail/decision.ts";
 import type { EmailEvent } from "../src/domain/mail/email-event.ts";
 import { mergeDetails } from "../src/domain/mail/event-detail.ts";
 import type { EmailEventType } from "../src/domain/mail/event-names.ts";
@@ -41,7 +42,7 @@ export type Applied = {
   /** The types of events that count now, and did not before. */
   counted: EmailEventType[];
   /** The reason of each event that was discarded. */
-  discardedFor: string[];
+  discardedFor: DiscardReason[];
   /** Endpoints that are owed something. */
   owed: DeliverJob[];
   /** Of what was told, what is of people who were erased: it is not recorded. */
@@ -200,7 +201,7 @@ async function writeRows(tx: Database, changed: readonly ChangedActivity[]): Pro
 }
 
 /** @returns the reason of each event that was discarded now. */
-async function writeDecisions(tx: Database, changed: readonly ChangedActivity[]): Promise<string[]> {
+async function writeDecisions(tx: Database, changed: readonly ChangedActivity[]): Promise<DiscardReason[]> {
   const decisions = changed.flatMap(({ row, change }) =>
     change.decisions.map(({ event, decision }) => ({
       project_id: row.project_id,

@@ -1,5 +1,5 @@
 import { ExactNumber, plainDecimal } from "./exact-json.ts";
-import type { DecidedDetail } from "./mail/event-detail.ts";
+import type { DecidedDetail } from "./mail/decision.ts";
 
 type Properties = Readonly<Record<string, unknown>>;
 

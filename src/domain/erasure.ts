@@ -1,4 +1,5 @@
 import { parseAddress } from "./address.ts";
+import { decidedKeys } from "./mail/decision.ts";
 import { withReadDetail } from "./mail/eventbridge.ts";
 import { interpretNotification } from "./mail/interpret-notification.ts";
 import { erasedMessage } from "./mail/ses-notification.ts";
@@ -28,8 +29,8 @@ export function isPseudonym(address: string): boolean {
 
 /** What an event of an email keeps when its person is erased: what counts are made of. */
 export const impersonalDetail = [
+  ...decidedKeys,
   "action",
-  "auto_reply",
   "bounce_subtype",
   "bounce_type",
   "complaint_feedback_type",
@@ -37,12 +38,9 @@ export const impersonalDetail = [
   "delay_type",
   "earliest_at",
   "is_bot_event",
-  "kept",
-  "machine",
   "processing_time_ms",
   "recipient_certain",
   "recipient_listed",
-  "reclassified",
   "status_code",
 ];
 

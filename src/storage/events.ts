@@ -1,7 +1,8 @@
 import { groupBy } from "../domain/group-by.ts";
-import type { Decision } from "../domain/mail/activity-change.ts";
+import { type Decision, decidedKeys } from "../domain/mail/decision.ts";
 import type { EmailEvent } from "../domain/mail/email-event.ts";
 import type { EventDetail } from "../domain/mail/event-detail.ts";
+import { feedbackTypes } from "../domain/mail/same-feedback.ts";
 import { type Columns, columnList, rowSource } from "./columns.ts";
 import type { Database } from "./database.ts";
 
@@ -44,7 +45,7 @@ export async function insertEvents(tx: Database, rows: readonly EventRow[]): Pro
   return new Set(inserted.map(({ id }) => id));
 }
 
-/** Bounces, complaints and delays of activities, by activity id: those of which copies with other times may come. */
+/** Events of activities whose copies can have other times, by activity id; see `feedbackTypes`. */
 export async function feedbackOfActivities(
   tx: Database,
   keys: readonly { project_id: string; id: string }[],
@@ -53,8 +54,8 @@ export async function feedbackOfActivities(
   const events = await tx.query<{ owner_id: string; id: string; occurred_at: Date }>(
     `select events.owner_id, events.id, events.occurred_at
      from ${source.sql} join events on events.project_id = rows.project_id and events.owner_id = rows.id
-     where events.type in ('bounced', 'complained', 'delayed')`,
-    source.params,
+     where events.type = any($3::text[])`,
+    [...source.params, feedbackTypes],
   );
   return groupBy(events, ({ owner_id }) => owner_id);
 }
@@ -64,7 +65,7 @@ export async function updateDecisions(tx: Database, decisions: readonly EventDec
   const source = rowSource({ ...keyColumns, discarded: "text", detail: "jsonb" }, decisions);
   await tx.query(
     `update events set discarded = rows.discarded,
-       detail = events.detail - array['kept', 'machine', 'reclassified', 'auto_reply'] || rows.detail
+       detail = events.detail - array['${decidedKeys.join("', '")}'] || rows.detail
      from ${source.sql} where ${isRowsKey}`,
     source.params,
   );

@@ -86,7 +86,7 @@ describe("insertEvents", () => {
 describe("updateDecisions", () => {
   const decision = ({ project_id, owner_id, occurred_at, id }: EventRow, kept: string | null) => ({
     ...{ project_id, owner_id, occurred_at, id },
-    discarded: kept === null ? null : "open_window",
+    discarded: kept === null ? null : ("open_window" as const),
     detail: kept === null ? {} : { kept },
   });
 

@@ -4,22 +4,17 @@ import {
   type ActivityState,
   comesTooLate,
   continueFold,
-  type Discard,
   type Folded,
   foldActivity,
   withForgotten,
 } from "./activity.ts";
+import { type Decision, decisionOf, isChanged } from "./decision.ts";
 import type { EmailEvent } from "./email-event.ts";
-import type { DecidedDetail } from "./event-detail.ts";
-import { signOfToday } from "./machine-traffic.ts";
 import { type MailFacts, mergeFacts } from "./mail-facts.ts";
 import { identityOf, unitedCopies } from "./same-feedback.ts";
 
 /** An event as it is stored: `discarded` is the decision so far. */
 export type KnownEvent = EmailEvent & { discarded: string | null };
-
-/** What is decided about an event: null, or why it does not count. */
-export type Decision = { discarded: string | null; detail: DecidedDetail };
 
 /** A decision that differs from the stored one. */
 type ChangedDecision = { event: EmailEvent; decision: Decision };
@@ -68,7 +63,11 @@ function changeOf(
 ): ActivityChange {
   const decided = events.map((event) => ({
     event,
-    decision: replies.has(event.id) ? reply : decide(event, discards.get(event.id) ?? null, isNew(event)),
+    decision: decisionOf(event, {
+      discard: discards.get(event.id) ?? null,
+      isReply: replies.has(event.id),
+      isNew: isNew(event),
+    }),
   }));
   return {
     state,
@@ -79,27 +78,6 @@ function changeOf(
       )
       .map(({ event, decision }) => ({ ...event, detail: { ...event.detail, ...decision.detail } })),
   };
-}
-
-/** Counts as an event, and is no bounce. */
-const reply: Decision = { discarded: null, detail: { auto_reply: true } };
-
-/** An event that counted, and was told to webhooks, says so when it counts no more. */
-function decide(event: KnownEvent, discard: Discard | null, isNew: boolean): Decision {
-  if (discard === null) return { discarded: null, detail: {} };
-  const { reason, ...sign } = discard;
-  const isReclassified = event.discarded === null ? !isNew : event.detail.reclassified === true;
-  return { discarded: reason, detail: isReclassified ? { ...sign, reclassified: true } : sign };
-}
-
-function isChanged({ discarded, detail }: KnownEvent, decision: Decision): boolean {
-  return (
-    discarded !== decision.discarded ||
-    detail.kept !== decision.detail.kept ||
-    signOfToday(detail.machine) !== decision.detail.machine ||
-    detail.auto_reply !== decision.detail.auto_reply ||
-    detail.reclassified !== decision.detail.reclassified
-  );
 }
 
 /** What a batch tells of one email to one recipient. */

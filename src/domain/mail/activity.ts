@@ -1,6 +1,7 @@
 import { type ActivityStatus, higherStatus, statusOfEvent } from "./activity-status.ts";
+import type { Discard } from "./decision.ts";
 import type { EmailEvent } from "./email-event.ts";
-import { type MachineSign, machineSign } from "./machine-traffic.ts";
+import { machineSign } from "./machine-traffic.ts";
 import {
   type CountedClick,
   clickName,
@@ -40,11 +41,6 @@ export type ActivityRules = {
   /** Whether opens and clicks of machines are told apart from those of people. */
   machineFilter: boolean;
 };
-
-/** Why an event does not count: another one stands in its place, or it is no person's. */
-export type Discard =
-  | { reason: "open_window" | "repeat"; kept: string }
-  | { reason: "machine"; machine: MachineSign };
 
 export const nothingKnown: ActivityState = {
   current_status: "queued",

@@ -1,10 +1,10 @@
 import { canonicalJson } from "../json.ts";
+import type { DecidedDetail } from "./decision.ts";
 import type { EmailEventType } from "./event-names.ts";
-import type { MachineSign } from "./machine-traffic.ts";
-import { type UnnamedFields, unitedFields } from "./unnamed-fields.ts";
+import { isGreater, type UnnamedFields, unitedFields } from "./unnamed-fields.ts";
 
-/** What an event tells; a key that does not apply is absent. */
-type ToldDetail = {
+/** What SES reports about an event; a key that does not apply is absent. */
+type ReportedDetail = {
   user_agent?: string;
   ip_address?: string;
   url_clicked?: string;
@@ -29,45 +29,33 @@ type ToldDetail = {
   contact_list?: string;
   new_preferences?: unknown;
   old_preferences?: unknown;
-  /** What SES thinks of an open or click since August 2026: `Likely` or `Unlikely` a machine's. */
+  /** SES's own guess whether a machine opened or clicked, since August 2026: `Likely` or `Unlikely`. */
   is_bot_event?: string;
   /** Present and false when SES does not say which recipient it was. */
   recipient_certain?: false;
-  /** Present and false when SES says of none of several recipients that it was them: it is told with the primary one. */
+  /** Present and false when SES names none of several recipients; the event is recorded with the primary one. */
   recipient_listed?: false;
-  /** The mailbox that another server named where it is none that the mail was sent to, in the form that is matched. */
+  /** The mailbox that a server reported, in the form that is matched, if the mail was not sent to it. */
   reported_address?: string;
-  /** When it happened, where a copy that came later told an earlier time than the first. */
+  /** The event's time, if a later copy reported an earlier time than the first one. */
   earliest_at?: string;
-  /** What SES sent that has no name here. */
+  /** Fields of SES that have no name here. */
   more?: UnnamedFields;
 };
 
-/** What follows from what is told, and from other events; recomputed at will. */
-export type DecidedDetail = {
-  /** The id of the event that stood, on a discarded one. */
-  kept?: string;
-  /** What gave a machine away, on an event that is discarded for it. */
-  machine?: MachineSign;
-  /** Counted until an event that arrived later told otherwise; a webhook may have gone out. */
-  reclassified?: true;
-  /** A reply by the recipient's mail program, such as out of office; not a bounce to act on. */
-  auto_reply?: true;
-};
-
-/** What is particular to an event. Stored as it is, in jsonb. */
-export type EventDetail = ToldDetail & DecidedDetail;
+/** What is particular to an event. It is stored as it is, in jsonb. */
+export type EventDetail = ReportedDetail & DecidedDetail;
 
 type Nullable<Fields> = { [Key in keyof Fields]?: Fields[Key] | null | undefined };
 
-/** The detail that an account of SES comes to: without what is null. */
-export function eventDetail(fields: Nullable<ToldDetail & DecidedDetail>): EventDetail {
+/** Builds a detail; fields that are null or undefined are left out. */
+export function eventDetail(fields: Nullable<EventDetail>): EventDetail {
   const entries = Object.entries(fields).filter(([, value]) => value !== null && value !== undefined);
   // Object.fromEntries forgets which key had which type.
   return Object.fromEntries(entries) as EventDetail;
 }
 
-/** Why an event came about, as SES and other servers say; null where it does not apply. */
+/** The reasons that SES and other servers give for an event; null where they do not apply. */
 export function reasonsOf({ type, detail }: { type: EmailEventType; detail: EventDetail }) {
   const isRefused = type === "rejected" || type === "rendering_failed";
   return {
@@ -81,13 +69,13 @@ export function reasonsOf({ type, detail }: { type: EmailEventType; detail: Even
 }
 
 /**
- * Merges two accounts of the same event, since the two formats of SES leave out different fields. Order, grouping and
- * number of the accounts do not matter: what only one tells is taken over, and of two values that differ the greater
- * stands. An account that lists the recipient knows more than one that lists nobody.
- * @returns `known` itself when `more` tells nothing new.
+ * Merges two reports of the same event, because the two formats of SES leave out different fields. The order and number
+ * of reports do not matter: a field that only one has is added, and of two values that differ the greater stands. A
+ * report that lists the recipient overrides one that lists nobody.
+ * @returns `known` itself when `more` adds nothing.
  */
 export function mergeDetails(known: EventDetail, more: EventDetail): EventDetail {
-  const [one, other] = [accountOf(known, more), accountOf(more, known)];
+  const [one, other] = [reportBeside(known, more), reportBeside(more, known)];
   const united = { ...one, ...Object.fromEntries(addedTo(one, other)) };
   return canonicalJson(united) === canonicalJson(known) ? known : united;
 }
@@ -101,15 +89,11 @@ function addedTo(one: EventDetail, other: EventDetail): [string, unknown][] {
   });
 }
 
-/** What an account adds to another. */
-function accountOf(detail: EventDetail, other: EventDetail): EventDetail {
+/** A report without what the other one knows better. */
+function reportBeside(detail: EventDetail, other: EventDetail): EventDetail {
   if (detail.recipient_listed !== false || other.recipient_listed === false) return detail;
   const { recipient_listed: _, recipient_certain: __, ...rest } = detail;
   return rest;
-}
-
-function isGreater(value: unknown, than: unknown): boolean {
-  return than === undefined || canonicalJson(value) > canonicalJson(than);
 }
 
 function isEarlier(time: unknown, than: unknown): boolean {

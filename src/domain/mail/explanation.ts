@@ -1,7 +1,8 @@
 import { bounceCause } from "./bounce-cause.ts";
+import type { DiscardReason } from "./decision.ts";
 import type { EventDetail } from "./event-detail.ts";
 import type { EmailEventType } from "./event-names.ts";
-import { signOfToday } from "./machine-traffic.ts";
+import { type MachineSign, signOfToday } from "./machine-traffic.ts";
 import { isHeldBack, isNotSpam } from "./ses-subtypes.ts";
 
 type Explained = { type: EmailEventType; detail: EventDetail; discarded: string | null };
@@ -248,8 +249,7 @@ function explainDoubt({ recipient_certain }: EventDetail, did: string): string |
   return `SES does not say which of the several recipients ${did}; it is recorded with the first of them, so do not rely on who it was.`;
 }
 
-/** By the reason of a discard. */
-const discards: Sentences = {
+const discards: Readonly<Record<DiscardReason, string>> = {
   open_window:
     "This open does not count because another open of the same email within the open window does; there is nothing to do.",
   repeat:
@@ -260,8 +260,7 @@ const discards: Sentences = {
 
 const discardedAnyhow = "Fanmail has discarded this event, so it does not count; there is nothing to do.";
 
-/** By `detail.machine`. */
-const machines: Sentences = {
+const machines: Readonly<Record<MachineSign, string>> = {
   aws: "SES itself says that a machine did this and not a person, so it does not count; there is nothing to do.",
   prefetch:
     "Apple Mail Privacy Protection fetched the images, whether or not anybody read the email, so this does not count; there is nothing to do.",

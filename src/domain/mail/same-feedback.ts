@@ -1,5 +1,6 @@
 import type { EmailEvent } from "./email-event.ts";
 import { mergeDetails } from "./event-detail.ts";
+import type { EmailEventType } from "./event-names.ts";
 
 /*
  * A feedbackId and a recipient are one bounce or complaint, whatever time each copy of it has: the two formats of SES
@@ -7,7 +8,10 @@ import { mergeDetails } from "./event-detail.ts";
  * ends in a hash of what the event is, which copies share; so the first copy gives the id, and others adopt it.
  */
 
-type StoredEvent = Pick<EmailEvent, "id" | "occurred_at">;
+/** The types whose copies can have other times. A bounce notification also reports delays. */
+export const feedbackTypes: readonly EmailEventType[] = ["bounced", "complained", "delayed"];
+
+type StoredCopy = Pick<EmailEvent, "id" | "occurred_at">;
 
 /** What is the same in all copies of an event. */
 export function identityOf({ id, detail }: EmailEvent): string {
@@ -25,8 +29,8 @@ export function unitedCopies(one: EmailEvent, other: EmailEvent): EmailEvent {
  * the time of a stored event is part of its key.
  * @param stored of the same activity.
  */
-export function adoptStored(told: readonly EmailEvent[], stored: readonly StoredEvent[]): EmailEvent[] {
-  const byHash = new Map<string, StoredEvent>();
+export function adoptStored(told: readonly EmailEvent[], stored: readonly StoredCopy[]): EmailEvent[] {
+  const byHash = new Map<string, StoredCopy>();
   for (const event of stored.toSorted(({ id: one }, { id: other }) => (one < other ? 1 : -1)))
     byHash.set(hashOf(event.id), event);
   return told.map((event) => {
@@ -35,7 +39,7 @@ export function adoptStored(told: readonly EmailEvent[], stored: readonly Stored
   });
 }
 
-function asCopyOf({ id, occurred_at }: StoredEvent, event: EmailEvent): EmailEvent {
+function asCopyOf({ id, occurred_at }: StoredCopy, event: EmailEvent): EmailEvent {
   const isEarlier = event.occurred_at < occurred_at;
   const earliest = isEarlier ? { earliest_at: event.occurred_at.toISOString() } : {};
   return { ...event, id, occurred_at, detail: { ...event.detail, ...earliest } };

@@ -28,14 +28,18 @@ export function boundedFields(fields: UnnamedFields): UnnamedFields | null {
   return firstFields(bounded.map(([name, value]) => [name, name === cut ? true : value]));
 }
 
-/** Unites what two accounts of one event tell, in whatever order: of two values the greater stands. */
+/** Merges the fields of two reports of one event. The order of the reports does not matter. */
 export function unitedFields(one: UnnamedFields, other: UnnamedFields): UnnamedFields {
   const united = new Map(Object.entries(one));
   for (const [name, value] of Object.entries(other)) {
-    const known = united.get(name);
-    if (known === undefined || canonicalJson(value) > canonicalJson(known)) united.set(name, value);
+    if (isGreater(value, united.get(name))) united.set(name, value);
   }
   return firstFields([...united]) ?? {};
+}
+
+/** Of two values that differ the one with the greater text stands, whichever came first. */
+export function isGreater(value: unknown, than: unknown): boolean {
+  return than === undefined || canonicalJson(value) > canonicalJson(than);
 }
 
 function firstFields(entries: (readonly [string, unknown])[]): UnnamedFields | null {

@@ -1,3 +1,4 @@
+import type { DiscardReason } from "../../domain/mail/decision.ts";
 import type { ReplaySummary } from "../captures/post-capture.ts";
 import type { EventCount, JournalCount } from "./statistics.sql.ts";
 
@@ -30,11 +31,12 @@ export function faultsOf({ summary, batches, deliveries, refused }: DemoResult):
   ];
 }
 
-const discardNotes: Readonly<Record<string, string>> = {
+const discardNotes: Readonly<Record<DiscardReason, string>> = {
   repeat: "clicks within a second of another",
   machine: "of machines (prefetch, scanners)",
   open_window: "repeated opens within 20 min",
 };
+const noteOf = new Map<string, string>(Object.entries(discardNotes));
 
 /** The result as rows of a table. */
 export function reportRows(result: DemoResult): string[][] {
@@ -58,7 +60,7 @@ export function reportRows(result: DemoResult): string[][] {
       String(counted),
       out > 0 ? String(out) : "",
     ]),
-    ...[...discards].map(([reason, count]) => ["", "", `${count} ${discardNotes[reason] ?? reason}`]),
+    ...[...discards].map(([reason, count]) => ["", "", `${count} ${noteOf.get(reason) ?? reason}`]),
     [],
     row("Addresses suppressed", suppressions, "after hard bounces and complaints"),
     row("Webhooks delivered in this run", verified + refused),

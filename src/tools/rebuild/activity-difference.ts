@@ -1,6 +1,7 @@
 import { canonicalJson } from "../../domain/json.ts";
 import type { ActivityRules, ActivityState } from "../../domain/mail/activity.ts";
 import { type ActivityChange, type KnownEvent, refold } from "../../domain/mail/activity-change.ts";
+import { decidedPart } from "../../domain/mail/decision.ts";
 import type { EmailEvent } from "../../domain/mail/email-event.ts";
 import { type EventDetail, mergeDetails } from "../../domain/mail/event-detail.ts";
 import { type MailFacts, mergeFacts } from "../../domain/mail/mail-facts.ts";
@@ -103,14 +104,7 @@ function withDetail<Event extends KnownEvent>(
   if (told === undefined) return event;
   if (!reachesTo(reach, event.occurred_at))
     return { ...event, detail: mergeDetails(event.detail, told.detail) };
-  const { kept, machine, reclassified, auto_reply } = event.detail;
-  const decided = {
-    ...(kept && { kept }),
-    ...(machine && { machine }),
-    ...(reclassified && { reclassified }),
-    ...(auto_reply && { auto_reply }),
-  };
-  return { ...event, detail: { ...told.detail, ...decided } };
+  return { ...event, detail: { ...told.detail, ...decidedPart(event.detail) } };
 }
 
 /** An event from before fields without a name were kept is as good without them. */
