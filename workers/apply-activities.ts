@@ -13,6 +13,7 @@ import { mergeDetails } from "../src/domain/mail/event-detail.ts";
 import type { EmailEventType } from "../src/domain/mail/event-names.ts";
 import { activityId, addsFacts, mergeFacts } from "../src/domain/mail/mail-facts.ts";
 import { adoptStored } from "../src/domain/mail/same-feedback.ts";
+import { emailWebhook, suppressionWebhook } from "../src/domain/webhooks/event.ts";
 import type { DeliverJob } from "../src/queue/jobs.ts";
 import { type ActivityRow, lockActivities, updateActivities } from "../src/storage/activity.ts";
 import type { Database } from "../src/storage/database.ts";
@@ -27,13 +28,14 @@ import {
 } from "../src/storage/events.ts";
 import { projectRules } from "../src/storage/projects.ts";
 import { makeRecipients } from "../src/storage/recipients.ts";
+import { type OwedWebhook, oweDeliveries } from "../src/webhooks/owe-deliveries.ts";
 import {
   type ChangedActivity,
   type LockedActivity,
+  type SuppressionAdded,
   suppressRecipients,
   type ToldActivity,
 } from "./suppress-recipients.ts";
-import { tellSubscribers } from "./tell-subscribers.ts";
 
 export type Applied = {
   /** Events that were new. */
@@ -84,13 +86,12 @@ export async function applyActivities(
   await writeRows(tx, changed);
   const discardedFor = await writeDecisions(tx, changed);
   const suppressions = await suppressRecipients(tx, changed);
-  const told = { changed, suppressions, traceparents };
   return {
     events: newIds.size,
     discarded: discardedFor.length,
     counted: changed.flatMap(({ change }) => change.counted.map(({ type }) => type)),
     discardedFor,
-    owed: await tellSubscribers(tx, told, context.clock.now()),
+    owed: await oweDeliveries(tx, webhooksOf({ changed, suppressions, traceparents }, context.clock.now())),
     erased: erasedAmong(touched, locked),
   };
 }
@@ -179,7 +180,8 @@ async function foldAll(
     .filter(({ row, events, enriched }) => enriched.length > 0 || needsHistory(row, events))
     .map(({ row }) => row);
   const histories = late.length > 0 ? await eventsOfActivities(tx, late) : new Map<string, StoredEvent[]>();
-  const rulesOf = await projectRules(tx, config.openWindowSeconds);
+  const projectIds = [...new Set(told.map(({ row }) => row.project_id))];
+  const rulesOf = await projectRules(tx, projectIds, config.openWindowSeconds);
   return told.map((one) => {
     const rules = rulesOf.get(one.row.project_id);
     if (rules === undefined) throw new Error(`There is no project ${one.row.project_id}`);
@@ -213,4 +215,35 @@ async function writeDecisions(tx: Database, changed: readonly ChangedActivity[])
   );
   if (decisions.length > 0) await updateDecisions(tx, decisions);
   return decisions.flatMap(({ discarded }) => discarded ?? []);
+}
+
+/** What endpoints are told. @property traceparents by the ids of events whose notification is traced. */
+function webhooksOf(
+  {
+    changed,
+    suppressions,
+    traceparents,
+  }: {
+    changed: readonly ChangedActivity[];
+    suppressions: readonly SuppressionAdded[];
+    traceparents: ReadonlyMap<string, string>;
+  },
+  recordedAt: Date,
+): OwedWebhook[] {
+  const ofEvents = changed.flatMap(({ row, facts, change }) =>
+    change.counted.map((event) => ({
+      project_id: row.project_id,
+      webhook: emailWebhook({ ...row, ...facts }, event, recordedAt),
+      traceparent: traceparents.get(event.id) ?? null,
+    })),
+  );
+  const ofSuppressions = suppressions
+    // An echo is a suppression that SES knew before.
+    .filter(({ suppression }) => !suppression.isEcho)
+    .map(({ row, event, suppression }) => ({
+      project_id: row.project_id,
+      webhook: suppressionWebhook(row, event, suppression, recordedAt),
+      traceparent: traceparents.get(event.id) ?? null,
+    }));
+  return [...ofEvents, ...ofSuppressions];
 }

@@ -76,7 +76,7 @@ export async function trackOpen(
   projectId: string,
   open: EventToTrack,
 ): Promise<void> {
-  const rules = await projectRules(context.db, context.config.openWindowSeconds);
+  const rules = await projectRules(context.db, [projectId], context.config.openWindowSeconds);
   const windowSeconds = rules.get(projectId)?.openWindowSeconds ?? context.config.openWindowSeconds;
   await track(context, projectId, [open], { windowSeconds });
 }
@@ -139,7 +139,7 @@ async function storeEvents(
     owned.map(({ event, recipient }) => ({ ...event, project_id: projectId, owner_id: recipient.id })),
   );
   await updateProfiles(tx, projectId, owned);
-  return { tracked: outcomes(owned), lanes: await tellEndpoints(tx, projectId, owned, clock.now()) };
+  return { tracked: outcomes(owned), lanes: await tellEndpoints(tx, owned, clock.now()) };
 }
 
 async function recipientsOf(
@@ -195,17 +195,13 @@ async function updateProfiles(tx: Database, projectId: string, owned: readonly O
 }
 
 /** Writes down what endpoints are owed for the events that count. @returns the lanes to wake. */
-async function tellEndpoints(
-  tx: Database,
-  projectId: string,
-  owned: readonly OwnedEvent[],
-  recordedAt: Date,
-): Promise<Lane[]> {
+async function tellEndpoints(tx: Database, owned: readonly OwnedEvent[], recordedAt: Date): Promise<Lane[]> {
   const counted = owned.filter(({ event }) => event.discarded === null);
-  const webhooks = counted.map(({ event, recipient }) =>
-    trackedWebhook({ ...recipient, is_test: isTestAddress(recipient.address) }, event, recordedAt),
-  );
-  return oweDeliveries(tx, projectId, webhooks);
+  const webhooks = counted.map(({ event, recipient }) => ({
+    project_id: recipient.project_id,
+    webhook: trackedWebhook({ ...recipient, is_test: isTestAddress(recipient.address) }, event, recordedAt),
+  }));
+  return oweDeliveries(tx, webhooks);
 }
 
 function outcomes(owned: readonly OwnedEvent[]): TrackedEvent[] {

@@ -46,14 +46,17 @@ export async function setProjectRules(
 }
 
 /**
- * The rules of every project, by its id.
+ * The rules of projects, by project id.
  * @param openWindowSeconds of projects that set none.
  */
 export async function projectRules(
   db: Database,
+  ids: readonly string[],
   openWindowSeconds: number,
 ): Promise<Map<string, ActivityRules>> {
-  const projects = await listProjects(db);
+  const projects = await db.query<Project>(`select ${columns} from projects where id = any($1::uuid[])`, [
+    ids,
+  ]);
   return new Map(
     projects.map(({ id, open_window_seconds, machine_filter }) => [
       id,

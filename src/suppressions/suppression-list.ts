@@ -40,9 +40,10 @@ export async function suppressByHand(
         tenant_name: one.tenant_name,
         source_event_id: null,
       };
-      return listChangeWebhook(clock.newId(), "suppression.added", projectId, change, now);
+      const webhook = listChangeWebhook(clock.newId(), "suppression.added", projectId, change, now);
+      return { project_id: projectId, webhook };
     });
-    return { added: unlisted.length, lanes: await oweDeliveries(tx, projectId, webhooks) };
+    return { added: unlisted.length, lanes: await oweDeliveries(tx, webhooks) };
   });
   await wakeLanes(context, lanes);
   return added;
@@ -69,7 +70,7 @@ export async function liftSuppression(
     if (removed === null) return null;
     const change = { recipient: address, tenant_name: tenantName, ...removed };
     const webhook = listChangeWebhook(clock.newId(), "suppression.removed", projectId, change, clock.now());
-    return oweDeliveries(tx, projectId, [webhook]);
+    return oweDeliveries(tx, [{ project_id: projectId, webhook }]);
   });
   if (lanes === null) return false;
   await wakeLanes(context, lanes);

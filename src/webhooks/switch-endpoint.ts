@@ -76,7 +76,7 @@ export async function disableFailedEndpoint(
   await holdDeliveries(tx, endpoint, heldTogether);
   const disabledAt = disabled.disabled_at ?? clock.now();
   const webhook = endpointDisabledWebhook(clock.newId(), disabled, reason, { failingSince, disabledAt });
-  return oweDeliveries(tx, endpoint.project_id, [webhook], endpoint.id);
+  return oweDeliveries(tx, [{ project_id: endpoint.project_id, webhook }], endpoint.id);
 }
 
 /** Says so where operators look. */

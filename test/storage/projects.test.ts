@@ -55,10 +55,11 @@ describe("setProjectRules", () => {
 });
 
 describe("projectRules", () => {
-  test("are those of every project, with the window of the configuration where a project sets none", async () => {
+  test("are those of the projects named, with the window of the configuration where a project sets none", async () => {
     await setProjectRules(database.db, shopId, { openWindowSeconds: 60, machineFilter: false });
 
-    expect(await projectRules(database.db, 1200)).toEqual(
+    expect([...(await projectRules(database.db, [shopId], 1200)).keys()]).toEqual([shopId]);
+    expect(await projectRules(database.db, [defaultProjectId, shopId], 1200)).toEqual(
       new Map([
         [defaultProjectId, { openWindowSeconds: 1200, machineFilter: true }],
         [shopId, { openWindowSeconds: 60, machineFilter: false }],
@@ -69,6 +70,6 @@ describe("projectRules", () => {
   test("a window of no length is a window that is set", async () => {
     await setProjectRules(database.db, shopId, { openWindowSeconds: 0 });
 
-    expect((await projectRules(database.db, 1200)).get(shopId)?.openWindowSeconds).toBe(0);
+    expect((await projectRules(database.db, [shopId], 1200)).get(shopId)?.openWindowSeconds).toBe(0);
   });
 });

@@ -33,7 +33,7 @@ export async function insertDeliveries(tx: Database, rows: readonly NewDelivery[
   // An event may lie ahead, by a caller's word; it is told of now.
   const inserted = await tx.query(
     `insert into deliveries (${columnList(newColumns)}, due_at)
-     select ${columnList(newColumns)}, least(due_at, now()) from ${source.sql}
+     select ${columnList(newColumns)}, least(due_at, now()) from ${source.sql} order by project_id, id
      on conflict do nothing returning id`,
     source.params,
   );

@@ -120,12 +120,12 @@ export async function updateEndpoint(
   );
 }
 
-/** Endpoints of one project, or of all, the oldest first. */
-export async function listEndpoints(db: Database, projectId?: string): Promise<Endpoint[]> {
+/** Endpoints of some projects, or of all, the oldest first. */
+export async function listEndpoints(db: Database, projectIds?: readonly string[]): Promise<Endpoint[]> {
   return db.query<Endpoint>(
     `select ${endpointColumns} from webhook_endpoints endpoint
-     where state <> 'deleted' and ($1::uuid is null or project_id = $1) order by created_at, id`,
-    [projectId ?? null],
+     where state <> 'deleted' and ($1::uuid[] is null or project_id = any($1)) order by created_at, id`,
+    [projectIds ?? null],
   );
 }
 

@@ -53,7 +53,7 @@ async function ensureEndpoint(
   store: StoreContext,
   projectId: string,
 ): Promise<Pick<Shop, "endpointId" | "secret">> {
-  const [existing] = await listEndpoints(store.db, projectId);
+  const [existing] = await listEndpoints(store.db, [projectId]);
   if (existing) {
     const [sealed] = await activeSecrets(store.db, existing);
     if (sealed) return { endpointId: existing.id, secret: store.secretBox.open(sealed, existing.id) };

@@ -24,7 +24,7 @@ export async function openListener(
   projectId: string,
   eventTypes: string[],
 ): Promise<Listener> {
-  for (const endpoint of await listEndpoints(db, projectId)) {
+  for (const endpoint of await listEndpoints(db, [projectId])) {
     if (isAbandoned(endpoint)) await removeEndpoint(db, endpoint);
   }
   const endpoint = await db.transaction(async (tx) => {

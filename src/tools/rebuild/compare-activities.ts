@@ -112,7 +112,8 @@ async function compare(
     sources.map(({ batch_id }) => batch_id),
   );
   const told = toldOf(sources, waiting);
-  const rules = await projectRules(tx, config.openWindowSeconds);
+  const projectIds = [...new Set(names.map(({ project_id }) => project_id))];
+  const rules = await projectRules(tx, projectIds, config.openWindowSeconds);
   const reach = await reachOf(tx, rebuild);
   const byName = new Map(rows.map((row) => [naturalKey(row), row]));
   return names.flatMap((name) => {

@@ -104,7 +104,7 @@ async function* inTurn<Item>(items: readonly Item[]): AsyncGenerator<Item> {
 
 async function outcomeOf({ db }: StoreContext, { id: projectId }: Project, messageIds: readonly string[]) {
   const { rows, events } = await outcomeOfMessages(db, projectId, messageIds);
-  const endpoints = await listEndpoints(db, projectId);
+  const endpoints = await listEndpoints(db, [projectId]);
   const owed = new Map(
     events.flatMap((event) =>
       [event.id, suppressionAddedId(event)].flatMap((id) =>
