@@ -142,9 +142,10 @@ async function applyTogether(
   const statuses = read.flatMap(({ entry: { project_id }, interpretation }) =>
     interpretation.kind === "account_status" ? [{ project_id, ...interpretation.status }] : [],
   );
-  for (const { entry, interpretation } of read) {
-    if (interpretation.kind === "invalid") await quarantine(tx, entry, interpretation.reason);
-  }
+  const invalid = read.flatMap(({ entry, interpretation }) =>
+    interpretation.kind === "invalid" ? [{ ...entry, quarantine_reason: interpretation.reason }] : [],
+  );
+  await quarantine(tx, invalid);
   const countOf = (kind: Interpretation["kind"]) =>
     read.filter(({ interpretation }) => interpretation.kind === kind).length;
   const applied = await applyActivities(
@@ -227,7 +228,7 @@ async function applyOrQuarantine(
     if (!isDataError(error)) throw error;
     // The server's own message may quote the value.
     const reason = `The database cannot store it (SQLSTATE ${sqlState(error)})`;
-    await quarantine(tx, entry, reason);
+    await quarantine(tx, [{ ...entry, quarantine_reason: reason }]);
     return {
       ...nothingApplied,
       repeated: 0,

@@ -79,7 +79,7 @@ export async function deleteBatches(db: Database, before: Date, limit: number): 
   return countDeleted(
     db,
     `delete from batches where id in (
-       select id from batches where id < $1::uuid and applied_at is not null order by id limit $2)
+       select id from batches where id < $1::uuid and applied_at is not null order by id limit $2 for update)
      returning 1`,
     [firstIdAt(before.getTime()), limit],
   );
@@ -133,10 +133,11 @@ export async function deleteDeliveries(
     `with next as (
        select id, finished_at from deliveries
        where project_id = $1 and ($2::uuid is null or id > $2) and id < $3::uuid order by id limit $4
-     ), finished as (select id from next where finished_at < $5),
-     gone as (
-       delete from deliveries using finished
-       where project_id = $1 and deliveries.id = finished.id and deliveries.finished_at < $5
+     ), finished as (
+       select id from deliveries where project_id = $1 and id in (select id from next where finished_at < $5)
+         and finished_at < $5 order by id for update
+     ), gone as (
+       delete from deliveries using finished where project_id = $1 and deliveries.id = finished.id
      ), attempts_gone as (
        delete from attempts using finished where project_id = $1 and delivery_id = finished.id
      )
@@ -151,7 +152,7 @@ export async function deleteRedeliveries(db: Database, before: Date, limit: numb
   return countDeleted(
     db,
     `delete from replays where (project_id, id) in (
-       select project_id, id from replays where state <> 'running' and finished_at < $1 limit $2)
+       select project_id, id from replays where state <> 'running' and finished_at < $1 order by project_id, id limit $2 for update)
      returning 1`,
     [before, limit],
   );

@@ -2,7 +2,7 @@ import type { Clock } from "../clock.ts";
 import { type ErasedPerson, erasedNotification, erasedWebhook, pseudonymOf } from "../domain/erasure.ts";
 import type { Database } from "../storage/database.ts";
 import { retryConflicts } from "../storage/database-errors.ts";
-import type { AcceptedNotification } from "../storage/journal.ts";
+import { type AcceptedNotification, replaceBodies } from "../storage/journal.ts";
 import { firstPlace, type JournalPlace, placeAfter, walkFrom, walkJournal } from "../storage/journal-walk.ts";
 import { journalDays } from "../storage/partitions.ts";
 import {
@@ -16,7 +16,6 @@ import {
   openErasure,
   recordErasurePlace,
   replaceDeliveries,
-  replaceNotifications,
   takeErasure,
   waitingDeliveries,
   walkDeliveries,
@@ -131,7 +130,7 @@ export async function eraseFromNotifications(
       );
     return body === notification.body ? [] : [{ ...notification, body }];
   });
-  await replaceNotifications(tx, erased);
+  await replaceBodies(tx, erased);
 }
 
 async function eraseFromWebhooks(

@@ -1,7 +1,6 @@
 import { type ErasedPerson, impersonalDetail } from "../domain/erasure.ts";
-import { type Columns, rowSource } from "../storage/columns.ts";
+import { rowSource } from "../storage/columns.ts";
 import type { Database } from "../storage/database.ts";
-import type { AcceptedNotification } from "../storage/journal.ts";
 
 export type Erasure = ErasedPerson & {
   project_id: string;
@@ -61,15 +60,24 @@ async function eraseSuppressions(
   { project_id, address }: Erasure,
   until: Date | null,
 ): Promise<boolean> {
-  const isTheirs =
-    "project_id = $1 and address = $2 and ($3::timestamptz is null or since <= $3) returning address";
-  const removed = await tx.query(
-    `with tenants as (delete from tenant_suppressions where ${isTheirs}),
-       project as (delete from suppressions where ${isTheirs})
-     select address from tenants union all select address from project`,
+  // In the order in which workers write them: lists of tenants first, by name.
+  const ofTenants = await tx.query(
+    `with locked as (
+       select project_id, address, tenant_name from tenant_suppressions
+       where project_id = $1 and address = $2 order by tenant_name for update
+     )
+     delete from tenant_suppressions using locked
+     where tenant_suppressions.project_id = locked.project_id and tenant_suppressions.address = locked.address
+       and tenant_suppressions.tenant_name = locked.tenant_name and ($3::timestamptz is null or since <= $3)
+     returning 1`,
     [project_id, address, until],
   );
-  return removed.length > 0;
+  const ofProject = await tx.query(
+    `delete from suppressions
+     where project_id = $1 and address = $2 and ($3::timestamptz is null or since <= $3) returning 1`,
+    [project_id, address, until],
+  );
+  return ofTenants.length + ofProject.length > 0;
 }
 
 /** @param sentUntil only emails that were sent by then; all, unless given. */
@@ -164,29 +172,6 @@ export async function finishErasure(tx: Database, { project_id, id }: Erasure): 
   );
 }
 
-const bodyColumns: Columns<AcceptedNotification> = {
-  project_id: "uuid",
-  topic_id: "uuid",
-  sns_message_id: "uuid",
-  sns_timestamp: "timestamptz",
-  body: "text",
-};
-
-/** Replaces bodies of the journal. */
-export async function replaceNotifications(
-  tx: Database,
-  rows: readonly AcceptedNotification[],
-): Promise<void> {
-  if (rows.length === 0) return;
-  const source = rowSource(bodyColumns, rows);
-  await tx.query(
-    `update notifications set body = rows.body from ${source.sql}
-     where notifications.project_id = rows.project_id and notifications.topic_id = rows.topic_id
-       and notifications.sns_message_id = rows.sns_message_id and notifications.sns_timestamp = rows.sns_timestamp`,
-    source.params,
-  );
-}
-
 export type DeliveryBody = { id: string; body: string };
 
 /** Webhooks of a project in order of their id, which holds their time. */
@@ -228,10 +213,14 @@ export async function replaceDeliveries(
   const source = rowSource({ id: "uuid", body: "text" }, rows, 2);
   const isOpen = "deliveries.state in ('pending', 'retrying', 'leased', 'held')";
   const replaced = await tx.query<{ is_cancelled: boolean }>(
-    `update deliveries set body = rows.body, state = case when ${isOpen} then 'cancelled' else state end,
+    `with locked as (
+       select deliveries.id, rows.body from deliveries join ${source.sql} using (id)
+       where deliveries.project_id = $1 order by id for update of deliveries
+     )
+     update deliveries set body = locked.body, state = case when ${isOpen} then 'cancelled' else state end,
        lease_id = null, lease_expires_at = null,
        finished_at = case when ${isOpen} then now() else finished_at end
-     from ${source.sql} where deliveries.project_id = $1 and deliveries.id = rows.id
+     from locked where deliveries.project_id = $1 and deliveries.id = locked.id
      returning state = 'cancelled' and finished_at = now() as is_cancelled`,
     [projectId, ...source.params],
   );

@@ -4,6 +4,15 @@ import { poolSettings } from "./connection.ts";
 import { isConnectionSpoilt, isNoAnswer, UnreachableError } from "./database-errors.ts";
 import { type SilenceWatch, SilentServerError, watchForSilence } from "./silence.ts";
 
+/*
+ * Locks are taken in this order, so that transactions wait for one another and never in a ring:
+ *   batch → notification → activity → recipient → order → event → tenant suppression → suppression → delivery
+ *   lane → endpoint → replay → delivery
+ * Several rows of a table are locked in order of their key: `order by … for update`, or an insert that is sorted. Only
+ * `skip locked` needs no order, because it never waits. A batch has its notifications to itself, so that a worker may
+ * also take people out of them at the end.
+ */
+
 /** Runs SQL: a pool, or one transaction of it. */
 export type Database = {
   query<Row extends pg.QueryResultRow>(sql: string, params?: readonly unknown[]): Promise<Row[]>;

@@ -1,3 +1,4 @@
+import { type Columns, columnList, rowSource } from "./columns.ts";
 import type { Database } from "./database.ts";
 import { inPartitions, type Partitions } from "./partitions.ts";
 
@@ -153,12 +154,45 @@ export async function loadBatches(tx: Database, batches: readonly Batch[]): Prom
   );
 }
 
-/** Marks a notification that cannot be applied, with the reason; it stays in the journal. */
-export async function quarantine(tx: Database, entry: AcceptedNotification, reason: string): Promise<void> {
+const keyColumns: Columns<NotificationKey> = {
+  project_id: "uuid",
+  topic_id: "uuid",
+  sns_message_id: "uuid",
+  sns_timestamp: "timestamptz",
+};
+const key = columnList(keyColumns);
+
+/** Marks notifications that cannot be applied, each with its reason; they stay in the journal. */
+export async function quarantine(
+  tx: Database,
+  rows: readonly (NotificationKey & { quarantine_reason: string })[],
+): Promise<void> {
+  await updateNotifications(tx, "quarantine_reason", rows);
+}
+
+/** Replaces bodies of the journal. */
+export async function replaceBodies(
+  tx: Database,
+  rows: readonly (NotificationKey & { body: string })[],
+): Promise<void> {
+  await updateNotifications(tx, "body", rows);
+}
+
+async function updateNotifications<Name extends "body" | "quarantine_reason">(
+  tx: Database,
+  name: Name,
+  rows: readonly (NotificationKey & Record<Name, string>)[],
+): Promise<void> {
+  if (rows.length === 0) return;
+  const source = rowSource({ ...keyColumns, [name]: "text" }, rows);
   await tx.query(
-    `update notifications set quarantine_reason = $5
-     where project_id = $1 and topic_id = $2 and sns_message_id = $3 and sns_timestamp = $4`,
-    [entry.project_id, entry.topic_id, entry.sns_message_id, entry.sns_timestamp, reason],
+    `with locked as (
+       select ${key}, rows.${name} from notifications join ${source.sql} using (project_id, topic_id, sns_message_id, sns_timestamp)
+       order by ${key} for update of notifications
+     )
+     update notifications set ${name} = locked.${name} from locked
+     where (${columnList(keyColumns, "notifications.")}) = (${columnList(keyColumns, "locked.")})`,
+    source.params,
   );
 }
 
@@ -235,9 +269,11 @@ export async function takeBatchesToWake(db: Database, limit: number): Promise<st
 
 /** Has the next sweep name batches again, because nobody could be woken for them. */
 export async function wakeSoon(db: Database, batchIds: readonly string[]): Promise<void> {
-  await db.query("update batches set wake_at = now() where id = any($1::uuid[]) and applied_at is null", [
-    batchIds,
-  ]);
+  await db.query(
+    `update batches set wake_at = now() where id in (
+       select id from batches where id = any($1::uuid[]) and applied_at is null order by id for update)`,
+    [batchIds],
+  );
 }
 
 /** What a notification is found by: its topic, and what SNS calls it. */

@@ -156,6 +156,8 @@ const listedColumns: Columns<Omit<NewListed, "tenant_name">> = {
 export async function addToList(tx: Database, rows: readonly NewListed[]): Promise<ListedName[]> {
   const ofProject = rows.filter(({ tenant_name }) => tenant_name === null);
   const ofTenants = rows.filter(({ tenant_name }) => tenant_name !== null);
+  // Lists of tenants come first, as where workers write them.
+  const toTenants = ofTenants.length > 0 ? await addToTenants(tx, ofTenants) : [];
   const source = rowSource(listedColumns, ofProject);
   const added = await tx.query<ListedName>(
     `insert into suppressions (${columnList(listedColumns)})
@@ -164,7 +166,7 @@ export async function addToList(tx: Database, rows: readonly NewListed[]): Promi
      on conflict (project_id, address) do nothing returning address, null::text as tenant_name`,
     source.params,
   );
-  return ofTenants.length > 0 ? [...added, ...(await addToTenants(tx, ofTenants))] : added;
+  return [...added, ...toTenants];
 }
 
 async function addToTenants(tx: Database, rows: readonly NewListed[]): Promise<ListedName[]> {

@@ -85,9 +85,10 @@ export async function writeHearing(db: Database, changes: readonly HeardChange[]
   }));
   const source = rowSource(changeColumns, rows);
   await db.query(
-    `update topics set heard_since = rows.heard_since, last_notification_at = rows.last_notification_at,
+    `with locked as (select id from topics join ${source.sql} using (id) order by id for update of topics)
+     update topics set heard_since = rows.heard_since, last_notification_at = rows.last_notification_at,
        usual_gap_seconds = rows.usual_gap_seconds
-     from ${source.sql}
+     from ${source.sql} join locked using (id)
      where topics.id = rows.id and topics.last_notification_at is not distinct from rows.known_at`,
     source.params,
   );

@@ -14,7 +14,7 @@ import {
   markDisabled,
   markEnabled,
 } from "../storage/webhooks/endpoints.ts";
-import { writeLane } from "../storage/webhooks/lanes.ts";
+import { lockLane, writeLane } from "../storage/webhooks/lanes.ts";
 import { cancelRedeliveriesOf } from "../storage/webhooks/redeliveries.ts";
 import { oweDeliveries } from "./owe-deliveries.ts";
 
@@ -22,9 +22,10 @@ import { oweDeliveries } from "./owe-deliveries.ts";
 export async function enableEndpoint(db: Database, endpoint: EndpointRef): Promise<Endpoint | null> {
   return retryConflicts(() =>
     db.transaction(async (tx) => {
-      const enabled = await markEnabled(tx, endpoint);
-      if (enabled) await writeLane(tx, endpoint, freshLane);
-      return enabled;
+      const found = await lockLane(tx, { projectId: endpoint.project_id, endpointId: endpoint.id });
+      if (found === null) return null;
+      await writeLane(tx, endpoint, freshLane);
+      return markEnabled(tx, endpoint);
     }),
   );
 }
@@ -42,8 +43,9 @@ export async function removeEndpoint(
   endpoint: EndpointRef,
 ): Promise<{ isRemoved: boolean; cancelled: number }> {
   const isRemoved = await db.transaction(async (tx) => {
+    const isFound = await markDeleted(tx, endpoint);
     await cancelRedeliveriesOf(tx, endpoint);
-    return markDeleted(tx, endpoint);
+    return isFound;
   });
   if (!isRemoved) return { isRemoved, cancelled: 0 };
   return { isRemoved, cancelled: await untilNone(() => cancelDeliveries(db, endpoint, heldTogether)) };

@@ -134,7 +134,7 @@ test("quarantine marks one notification and keeps it", async () => {
   const [bad, good] = [notification(), notification()];
   await store([bad, good]);
 
-  await quarantine(database.db, bad, "It is strange");
+  await quarantine(database.db, [{ ...bad, quarantine_reason: "It is strange" }]);
 
   const rows = await database.db.query<{ sns_message_id: string; quarantine_reason: string | null }>(
     "select sns_message_id, quarantine_reason from notifications",

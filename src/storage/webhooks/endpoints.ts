@@ -226,7 +226,9 @@ export async function restingEndpoints(
 /** Rows of endpoints that were deleted a day ago: nobody writes deliveries for them any more. */
 export async function forgetDeletedEndpoints(db: Database): Promise<void> {
   await db.query(
-    "delete from webhook_endpoints where state = 'deleted' and disabled_at < now() - interval '1 day'",
+    `delete from webhook_endpoints where (project_id, id) in (
+       select project_id, id from webhook_endpoints
+       where state = 'deleted' and disabled_at < now() - interval '1 day' for update skip locked)`,
   );
 }
 

@@ -103,7 +103,11 @@ export async function finishLease(
   }));
   const source = rowSource(outcomeColumns, outcomes, 3);
   await tx.query(
-    `update deliveries set lease_id = null, lease_expires_at = null, attempts = attempts + rows.made,
+    `with locked as (
+       select deliveries.id from deliveries join ${source.sql} on rows.delivery_id = deliveries.id
+       where deliveries.project_id = $1 order by deliveries.id for update of deliveries
+     )
+     update deliveries set lease_id = null, lease_expires_at = null, attempts = attempts + rows.made,
        schedule_step = schedule_step + rows.made,
        state = case when rows.state <> 'released' then rows.state when attempts > 0 then 'retrying' else 'pending' end,
        due_at = case when rows.delay_ms is null then due_at else now() + rows.delay_ms * interval '1 millisecond' end,
@@ -111,8 +115,8 @@ export async function finishLease(
        last_attempt_at = case when rows.made = 0 then last_attempt_at else rows.attempted_at end,
        last_status = case when rows.made = 0 then last_status else rows.status end,
        last_failure = case when rows.made = 0 then last_failure else rows.failure end
-     from ${source.sql}
-     where deliveries.project_id = $1 and deliveries.id = rows.delivery_id and deliveries.lease_id = $2`,
+     from ${source.sql} join locked on locked.id = rows.delivery_id
+     where deliveries.project_id = $1 and deliveries.id = locked.id and deliveries.lease_id = $2`,
     [project_id, leaseId, ...source.params],
   );
   const attempts = finished.flatMap(({ delivery_id, attempt }) =>

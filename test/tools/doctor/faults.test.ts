@@ -772,7 +772,7 @@ const journal: Fault[] = [
       const ids = [systemClock.newId(), systemClock.newId()];
       for (const [index, row] of [one, two].entries()) {
         await storeBatch(db, partitionsOf(db), ids[index]!, [row]);
-        await quarantine(db, row, "bounce.timestamp is not a time");
+        await quarantine(db, [{ ...row, quarantine_reason: "bounce.timestamp is not a time" }]);
       }
       await markApplied(db, ids, { events: 0, repeated: 0, discarded: 0, ignored: 0, quarantined: 2 });
     },
