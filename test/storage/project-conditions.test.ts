@@ -21,13 +21,13 @@ const exceptions: Readonly<Record<string, string>> = {
   // Workers serve all projects; what they take says which project it is of.
   loadBatches: "a batch holds the notifications of several projects",
   takeErasure: "the erasure that has been open for longest",
-  takeReplay: "the redelivery that has waited for longest",
+  takeRedelivery: "the redelivery that has waited for longest",
   releaseExpiredLeases: "the sweep frees the deliveries of processes that died",
   restingEndpoints: "the sweep looks for endpoints that are not posted to",
   endpointsDue: "the sweep looks for endpoints to wake",
   forgetDeletedEndpoints: "the sweep removes endpoints that were deleted a day ago",
   deleteDiscards: "retention removes what has expired",
-  deleteReplays: "retention removes what has expired",
+  deleteRedeliveries: "retention removes what has expired",
   takeKey: "removes expired keys beside the one that is asked for",
   // Operators look at the whole service, or name a project.
   listApiKeys: "fanmail keys list",
