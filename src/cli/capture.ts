@@ -1,14 +1,15 @@
 import { randomBytes } from "node:crypto";
 import { parseArn } from "../domain/arn.ts";
 import { estimateJournal } from "../storage/journal-walk.ts";
-import { fileTarget, outputTarget } from "../tools/captures/capture-file.ts";
 import {
   type CaptureOptions,
   type CaptureSummary,
   captureJournal,
-} from "../tools/captures/capture-journal.ts";
-import { pseudonymsOf } from "../tools/captures/pseudonym.ts";
-import type { PseudonymOptions } from "../tools/captures/pseudonym-notification.ts";
+  fileTarget,
+  outputTarget,
+} from "../tools/captures/export.ts";
+import type { PseudonymOptions } from "../tools/captures/pseudonymise.ts";
+import { pseudonymsOf } from "../tools/captures/pseudonyms.ts";
 import { type Command, print, readOptions, readTimeOption, UsageError } from "./command.ts";
 import { eventTypeNames, readEventTypes } from "./event-types.ts";
 import { progressBar } from "./progress.ts";

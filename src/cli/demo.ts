@@ -6,7 +6,7 @@ import { triggerTopic } from "../domain/mail/sns-message.ts";
 import { packageRoot } from "../package-info.ts";
 import { type Service, startService } from "../service.ts";
 import { type LocalSigner, localSigner } from "../tools/captures/local-signer.ts";
-import { captureSize } from "../tools/captures/read-capture.ts";
+import { captureSize } from "../tools/captures/read.ts";
 import { type DemoResult, faultsOf, reportRows } from "../tools/demo/report.ts";
 import { runDemo, type Stage } from "../tools/demo/run-demo.ts";
 import { connectSink, projectName, setUpShop, shopTopic } from "../tools/demo/shop.ts";

@@ -8,8 +8,8 @@ import {
   type Preview,
   type PreviewOptions,
   previewCapture,
-} from "../tools/captures/preview-capture.ts";
-import { captureSize } from "../tools/captures/read-capture.ts";
+} from "../tools/captures/preview.ts";
+import { captureSize } from "../tools/captures/read.ts";
 import { print, printJson, table } from "./command.ts";
 import { progressBar } from "./progress.ts";
 import { tellDatabase } from "./with-store.ts";

@@ -1,9 +1,14 @@
 import { isTopicArn } from "../domain/mail/sns-message.ts";
 import { type LocalSigner, localSigner } from "../tools/captures/local-signer.ts";
-import { type ReplayOptions, type ReplaySummary, replayCapture } from "../tools/captures/post-capture.ts";
-import { type ReplayPlace, replayPlace } from "../tools/captures/post-place.ts";
-import type { EventFilter } from "../tools/captures/prepare-capture.ts";
-import { captureSize } from "../tools/captures/read-capture.ts";
+import {
+  type ReplayOptions,
+  type ReplayPlace,
+  type ReplaySummary,
+  replayCapture,
+  replayPlace,
+} from "../tools/captures/post.ts";
+import type { EventFilter } from "../tools/captures/prepare.ts";
+import { captureSize } from "../tools/captures/read.ts";
 import {
   type Command,
   environmentConfig,

@@ -4,7 +4,7 @@ import type { AcceptedNotification } from "../../storage/journal.ts";
 /** Which notifications are captured. */
 export type CaptureFilter = {
   projectId: string | null;
-  /** By the time that SNS published them: not before `from`, and before `to`. */
+  /** By the SNS timestamp: `from` is inclusive, `to` exclusive. */
   from: Date | null;
   to: Date | null;
   quarantined: boolean;
@@ -15,9 +15,9 @@ export type JournalEntry = Pick<AcceptedNotification, "project_id" | "sns_timest
 const rowsPerPage = 200;
 
 /**
- * Reads a day of the journal in order of SNS's timestamps, page by page, while `onPage` keeps up; what arrives meanwhile
- * is left out. The order is not that of an index, so that a cursor sorts once what pages would sort again and again.
- * @param onPage false ends it.
+ * Reads one day of the journal in SNS timestamp order, page by page, at the pace of `onPage`; notifications that arrive
+ * meanwhile are left out. No index has this order: a cursor sorts once, paged queries would sort for every page.
+ * @param onPage returns false to stop.
  */
 export async function readJournalDay(
   db: Database,
@@ -26,7 +26,7 @@ export async function readJournalDay(
   onPage: (entries: JournalEntry[]) => Promise<boolean>,
 ): Promise<void> {
   await db.transaction(async (tx) => {
-    // Sorting a large day takes its time, and whoever reads a pipe may pause.
+    // Sorting a large day takes long, and the reader of a pipe may pause.
     await tx.query("set local statement_timeout = 0");
     await tx.query("set local idle_in_transaction_session_timeout = 0");
     await tx.query(

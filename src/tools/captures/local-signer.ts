@@ -4,17 +4,17 @@ import { generate } from "selfsigned";
 import { readOrMake } from "../../data-dir.ts";
 import { type SnsMessage, signatureDigest, snsHost, stringToSign } from "../../domain/mail/sns-message.ts";
 
-/** Signs as SNS does, with a key of our own, for receivers that are told to trust its certificate. */
+/** Signs as SNS does, with a local key, for receivers that are configured to trust its certificate. */
 export type LocalSigner = {
-  /** The address that stands for the certificate in messages of a topic; nothing is fetched from it. */
+  /** The URL that represents the certificate in a topic's messages; nothing is fetched from it. */
   certificateUrl(topicArn: string): string;
-  /** The file to name in SNS_LOCAL_CERTS beside that address. */
+  /** The file that SNS_LOCAL_CERTS must name for this URL. */
   certificatePath: string;
-  /** Makes an SNS message, as JSON. */
+  /** @returns the SNS message as JSON. */
   sign(message: ToSign): string;
 };
 
-/** `message` is the text of `Message`, to the letter. */
+/** `message` is the exact text of the field `Message`. */
 type ToSign = { topicArn: string; messageId: string; publishedAt: Date; message: string; subject?: string };
 
 const usualSubject = "Amazon SES Email Event Notification";
@@ -22,7 +22,7 @@ const usualSubject = "Amazon SES Email Event Notification";
 const pairFile = "sns-signing.pem";
 const certificateFile = "sns-signing-certificate.pem";
 
-/** Reads the key and certificate of a data directory, making them at first. */
+/** Reads the key and certificate from a data directory; the first call makes them. */
 export async function localSigner(dataDir: string): Promise<LocalSigner> {
   const pair = await readOrMake(dataDir, pairFile, makePair);
   const key = createPrivateKey(pair);
@@ -53,12 +53,12 @@ export async function localSigner(dataDir: string): Promise<LocalSigner> {
   };
 }
 
-/** Receivers refuse them, and halves of surrogate pairs, in everything but the message. */
+/** Receivers refuse control characters and lone surrogates in every field except the message. */
 function withoutControls(text: string): string {
   return text.toWellFormed().replaceAll(/\p{Cc}/gu, " ");
 }
 
-/** The private key and the self-signed certificate, in one file, so that they always belong together. */
+/** The private key and the self-signed certificate in one file, so that they always match. */
 async function makePair(): Promise<string> {
   const { private: key, cert } = await generate([{ name: "commonName", value: "fanmail local replay" }], {
     keySize: 2048,

@@ -4,7 +4,6 @@ import { z } from "zod";
 import { pause } from "../../clock.ts";
 import { jsonOrNull } from "../../domain/json.ts";
 import { parseRetryAfter } from "../../domain/webhooks/retry-schedule.ts";
-import { paced, type Schedule } from "./schedule.ts";
 
 /** An SNS message to post. */
 export type Posting = { body(): string; topicArn: string; publishedAt: Date | null; isSignedHere: boolean };
@@ -12,26 +11,26 @@ export type Posting = { body(): string; topicArn: string; publishedAt: Date | nu
 export type PostOptions<Item extends Posting = Posting> = {
   /** The receiver's address, such as `http://127.0.0.1:3000/ingest/sns`. */
   url: string;
-  /** null: as fast as they are taken. */
+  /** null: as fast as the receiver accepts them. */
   schedule: Schedule | null;
-  /** How long one notification is tried again while the receiver is away or says 503. */
+  /** How long one notification is retried while the receiver is unreachable or answers 429 or 5xx. */
   giveUpAfterMs: number;
-  /** Ends the replay early; what is under way is finished. */
+  /** Stops posting early; requests in flight are finished. */
   stopping: AbortSignal;
-  /** Told of each. @param isTaken whether it was answered 200. */
+  /** Called for each notification. @param isTaken whether the answer was 200. */
   onSettled: (item: Item, isTaken: boolean, counts: ReplayCounts) => void;
 };
 
 export type ReplayCounts = {
   stored: number;
   duplicates: number;
-  /** Tries that were answered 429 or 503, or not at all, and repeated. */
+  /** Attempts that were answered 429 or 5xx, or not at all, and repeated. */
   retries: number;
-  /** Cause → how many notifications were given up for it. */
+  /** Cause → how many notifications were given up. */
   failed: Map<string, number>;
-  /** Topics that the receiver does not know, or of which it does not take the local signature. */
+  /** Topics that the receiver does not know, or for which it does not accept the local signature. */
   distrusted: { signedHere: Set<string>; signedByAws: Set<string> };
-  /** The receiver does not know the certificate of the local key; nothing more was posted then. */
+  /** The receiver does not know the local key's certificate; posting stopped then. */
   distrustsKey: boolean;
 };
 
@@ -41,8 +40,8 @@ const longestPauseMs = 5_000;
 const Answer = z.object({ status: z.string().optional(), error: z.string().optional() }).catch({});
 
 /**
- * Posts SNS messages as SNS would: several at a time, each again while the receiver is away or answers 429 or
- * 503.
+ * Posts SNS messages as SNS would: several at a time, each retried while the receiver is unreachable or answers 429 or
+ * 5xx.
  */
 export async function postNotifications<Item extends Posting>(
   items: AsyncIterable<Item>,
@@ -53,7 +52,7 @@ export async function postNotifications<Item extends Posting>(
   const pool = new Pool(origin, { connections, keepAliveTimeout: 4_000 });
   const counts = noCounts();
   const underWay = new Set<Promise<void>>();
-  // Each connection may wait for it.
+  // Each connection may listen to it.
   setMaxListeners(connections + 2, stopping);
   const pacing = { nowMs: Date.now, pause: (milliseconds: number) => pause(milliseconds, stopping) };
   try {
@@ -96,12 +95,12 @@ async function postUntilTaken(
   }
 }
 
-/** A receiver that has not been told the local certificate asks AWS for it in vain, however often it is posted. */
+/** A receiver that is not configured for the local certificate asks AWS for it in vain; retries cannot help. */
 function isDistrust({ isSignedHere }: Posting, cause: string): boolean {
   return isSignedHere && /SNS certificate/.test(cause);
 }
 
-/** @returns whether it was taken. */
+/** @returns whether it was accepted. */
 function count(counts: ReplayCounts, item: Posting, result: PostResult): boolean {
   const { topicArn, isSignedHere } = item;
   if (result.kind === "stored") counts.stored++;
@@ -142,4 +141,46 @@ function resultOf(status: number, retryAfter: string | string[] | undefined, tex
   if (status !== 429 && status < 500) return { kind: "refused", cause };
   const seconds = Array.isArray(retryAfter) ? retryAfter[0] : retryAfter;
   return { kind: "away", cause, retryAfterMs: parseRetryAfter(seconds, new Date()) };
+}
+
+/** When a notification is due, in milliseconds after the first; called for each in turn, never decreases. */
+export type Schedule = (publishedAt: Date | null) => number;
+
+/** @param perSecond notifications per second, evenly spaced. */
+export function steadyRate(perSecond: number): Schedule {
+  let count = 0;
+  return () => (count++ / perSecond) * 1000;
+}
+
+/**
+ * The timing of SNS. A notification that was captured late or has no time is due with the one before it.
+ * @param factor 10 replays ten minutes in one.
+ */
+export function originalTiming(factor: number): Schedule {
+  let first: number | null = null;
+  let dueMs = 0;
+  return (publishedAt) => {
+    if (publishedAt === null) return dueMs;
+    first ??= publishedAt.getTime();
+    dueMs = Math.max(dueMs, (publishedAt.getTime() - first) / factor);
+    return dueMs;
+  };
+}
+
+/** The time source. */
+export type Pacing = { nowMs(): number; pause(milliseconds: number): Promise<void> };
+
+/** Yields each item when it is due, in order; overdue ones at once. */
+export async function* paced<Item extends { publishedAt: Date | null }>(
+  items: AsyncIterable<Item>,
+  schedule: Schedule,
+  { nowMs, pause }: Pacing,
+): AsyncGenerator<Item> {
+  let startedMs: number | null = null;
+  for await (const item of items) {
+    startedMs ??= nowMs();
+    const waitMs = startedMs + schedule(item.publishedAt) - nowMs();
+    if (waitMs > 0) await pause(waitMs);
+    yield item;
+  }
 }

@@ -1,5 +1,5 @@
 import type { DiscardReason } from "../../domain/mail/decision.ts";
-import type { ReplaySummary } from "../captures/post-capture.ts";
+import type { ReplaySummary } from "../captures/post.ts";
 import type { EventCount, JournalCount } from "./statistics.sql.ts";
 
 /** What a run of the demonstration came to. */

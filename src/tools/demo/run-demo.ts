@@ -1,7 +1,7 @@
 import { pause } from "../../clock.ts";
 import type { Context } from "../../context.ts";
 import type { LocalSigner } from "../captures/local-signer.ts";
-import { type ReplayOptions, replayCapture } from "../captures/post-capture.ts";
+import { type ReplayOptions, replayCapture } from "../captures/post.ts";
 import type { DemoResult } from "./report.ts";
 import { type Shop, shopTopic } from "./shop.ts";
 import {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { notificationsIn } from "../../../src/tools/captures/captured-forms.ts";
+import { notificationsIn } from "../../../src/tools/captures/prepare.ts";
 
 const payload = { eventType: "Send", mail: { messageId: "m" } };
 const envelope = {

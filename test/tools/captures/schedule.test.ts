@@ -1,6 +1,11 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { originalTiming, paced, type Schedule, steadyRate } from "../../../src/tools/captures/schedule.ts";
+import {
+  originalTiming,
+  paced,
+  type Schedule,
+  steadyRate,
+} from "../../../src/tools/captures/post-notifications.ts";
 
 const startMs = Date.parse("2026-11-20T10:00:00.000Z");
 const at = (seconds: number | null) => ({

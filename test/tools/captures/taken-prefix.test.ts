@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { takenPrefix } from "../../../src/tools/captures/post-capture.ts";
+import { takenPrefix } from "../../../src/tools/captures/post.ts";
 
 test("counts how many from the first on are taken, whatever the order in which that becomes known", () => {
   const prefix = takenPrefix(0);

@@ -6,16 +6,15 @@ import { addAbortSignal, pipeline, Readable } from "node:stream";
 import { createGunzip } from "node:zlib";
 
 export type ReadOptions = {
-  /** Ends the reading, also where standard input keeps it waiting. */
+  /** Ends the reading, even while it waits for standard input. */
   stopping?: AbortSignal;
-  /** @param bytes of the files that have been read since the last time. */
+  /** @param bytes read from the files since the last call. */
   onBytes?: (bytes: number) => void;
 };
 
 /**
- * Reads what was captured: from a file, from all files of a directory in order of their names, or from standard input
- * (`-`), compressed or not. A `.json` file holds one JSON value; any other one a line.
- *
+ * Reads a capture: a file, all files of a directory in name order, or standard input (`-`), compressed or not. A `.json`
+ * file contains one JSON value; any other file one per line.
  * @throws when a file cannot be read to its end.
  */
 export async function* readCapture(path: string, options: ReadOptions = {}): AsyncGenerator<Captured> {
@@ -24,7 +23,7 @@ export async function* readCapture(path: string, options: ReadOptions = {}): Asy
     for (const { file } of await captureFiles(path)) yield* readStream(createReadStream(file), file, options);
 }
 
-/** How many bytes there are to read, for progress; null for standard input. */
+/** The total size in bytes, for progress; null for standard input. */
 export async function captureSize(path: string): Promise<number | null> {
   if (path === "-") return null;
   return (await captureFiles(path)).reduce((sum, { size }) => sum + size, 0);
@@ -33,7 +32,7 @@ export async function captureSize(path: string): Promise<number | null> {
 export type CaptureFile = { file: string; size: number; modifiedMs: number };
 
 /**
- * The files of a capture, in the order in which they are read.
+ * The files of a capture, in reading order.
  * @throws when there are none.
  */
 export async function captureFiles(path: string): Promise<CaptureFile[]> {
@@ -91,12 +90,12 @@ async function* wholeFile(content: AsyncIterable<Buffer>, name: string): AsyncGe
   }
 }
 
-/** One JSON value of a capture, or why a place in it holds none. */
+/** One JSON value of a capture, or a place that does not contain valid JSON. */
 export type Captured = { kind: "json"; value: unknown; text: string } | { kind: "unreadable"; place: string };
 
 /**
- * Reads one JSON value a line. One that is printed over several lines, as the AWS CLI does, begins with a line that is
- * `{` or `[` alone, and ends with one that is `}` or `]` alone.
+ * Reads one JSON value per line. A value pretty-printed over several lines, as by the AWS CLI, starts with a line that is
+ * only `{` or `[`, and ends with one that is only `}` or `]`.
  */
 async function* jsonLines(content: AsyncIterable<Uint8Array>, name: string): AsyncGenerator<Captured> {
   let number = 0;
@@ -126,10 +125,10 @@ function parsed(text: string, place: string): Captured {
   }
 }
 
-/** No JSON, alone or among other lines. */
+/** Not valid JSON, neither alone nor among other lines. */
 const unreadableLine = "\u0000";
 
-/** Lines without their ends; null is one that is not UTF-8. */
+/** Lines without their line ends; null for one that is not UTF-8. */
 async function* linesOf(content: AsyncIterable<Uint8Array>): AsyncGenerator<string | null> {
   let open: Uint8Array[] = [];
   for await (const chunk of content) {
@@ -152,12 +151,12 @@ function textOf(parts: readonly Uint8Array[]): string | null {
   return line?.endsWith("\r") ? line.slice(0, -1) : line;
 }
 
-/** The text of bytes, without a byte order mark; null where a decoder would have to put U+FFFD in place of something. */
+/** Decodes UTF-8, without a byte order mark; null for invalid UTF-8. */
 function utf8OrNull(bytes: Buffer): string | null {
   return isUtf8(bytes) ? new TextDecoder().decode(bytes) : null;
 }
 
-/** Uncompresses what begins as gzip does, whatever its name; all else passes as it is. */
+/** Decompresses content that starts with gzip's magic number, whatever the file name; passes on everything else. */
 async function* uncompressed(content: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
   const chunks = content[Symbol.asyncIterator]();
   let head: Buffer = Buffer.alloc(0);
@@ -171,7 +170,7 @@ async function* uncompressed(content: AsyncIterable<Buffer>): AsyncGenerator<Buf
     yield* whole;
     return;
   }
-  // An error of either ends both, and is met by whoever reads the result.
+  // An error of either ends both; the reader of the result gets it.
   yield* pipeline(Readable.from(whole), createGunzip(), () => {});
 }
 

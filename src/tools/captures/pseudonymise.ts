@@ -2,34 +2,33 @@ import { z } from "zod";
 import { type Address, isTestAddress, parseAddresses } from "../../domain/address.ts";
 import { decodedWords } from "../../domain/mail/encoded-words.ts";
 import { withReadDetail } from "../../domain/mail/eventbridge.ts";
-import type { Pseudonyms } from "./pseudonym.ts";
-import { type TextReplacer, textReplacer } from "./pseudonym-text.ts";
+import { type Pseudonyms, type TextReplacer, textReplacer } from "./pseudonyms.ts";
 
 export type PseudonymOptions = { pseudonyms: Pseudonyms; keepSubjects: boolean };
 
 const Envelope = z.looseObject({ Message: z.string() });
 
-/** They would not hold any more, or name whom the endpoint belongs to. */
+/** They would no longer be valid, or identify the endpoint's owner. */
 const signatureFields = ["Signature", "SignatureVersion", "SigningCertURL", "UnsubscribeURL"];
-/** They say which notification it is, and of whom is said elsewhere. */
+/** They identify the notification, not a person. */
 const ownFields = ["Type", "MessageId", "TopicArn", "Timestamp"];
 
-/** The fields of SES that hold one address each, with or without a name, in lower case. */
+/** SES fields that contain an address each, with or without a name, in lower case. */
 const addressFields = new Set([
   ...["destination", "recipients", "emailaddress", "source"],
   ...["from", "to", "cc", "bcc", "sender", "replyto", "returnpath"],
 ]);
-/** In whatever field: a name beside an address is a person's. */
+/** In any field: a name beside an address is personal. */
 const namedAddress = /^["\p{Lu}][^<>@]{0,320}<[^<>@\s]{1,320}@[^<>@\s]{1,320}>\s*$/u;
 /** Headers that list addresses. */
 const addressHeader =
   /^(resent-)?(from|to|cc|bcc|sender|reply-to)$|^(return-path|delivered-to|envelope-to|x-original-to|errors-to|disposition-notification-to|return-receipt-to|x-forwarded-(to|for))$/i;
 
 /**
- * Takes people out of a body of the journal: addresses give way to pseudonyms wherever they are, names beside them and
- * IP addresses of opens and clicks go, and subjects unless they are kept. Ids and times stay, so that an email's
- * notifications still belong together. The signature, which is of other words, goes as well.
- * Addresses of the SES simulator stay: no person is behind them, and they make an email a test.
+ * Removes personal data from a notification in the journal: replaces addresses by pseudonyms everywhere, removes the names
+ * beside them, and replaces IP addresses of opens and clicks, and subjects unless they are kept. Ids and times stay, so
+ * that an email's notifications still belong together. The signature is removed, because it no longer matches.
+ * SES simulator addresses stay: they belong to nobody, and mark an email as a test.
  */
 export function pseudonymisedNotification(body: string, options: PseudonymOptions): string {
   const { Message, ...envelope } = Envelope.parse(JSON.parse(body));
@@ -57,7 +56,7 @@ function jsonOf(text: string): unknown {
   }
 }
 
-/** The addresses that fields of addresses hold, as they are written there. */
+/** The addresses in address fields, as written there. */
 function addressesIn(value: unknown, field = ""): string[] {
   if (typeof value === "string")
     return addressFields.has(field) ? listedAddresses(value).map(({ asSent }) => asSent) : [];
@@ -67,7 +66,7 @@ function addressesIn(value: unknown, field = ""): string[] {
 
 type Replacing = PseudonymOptions & { text: TextReplacer };
 
-/** @param field the name of the field that holds the value, in lower case. */
+/** @param field the name of the value's field, in lower case. */
 function replaced(value: unknown, replacing: Replacing, field = ""): unknown {
   if (typeof value === "string") return replacedField(value, field, replacing);
   if (Array.isArray(value)) return value.map((part) => replaced(part, replacing, field));
@@ -94,7 +93,7 @@ function replacedField(value: string, field: string, { text, pseudonyms, keepSub
   return addresses.length === 0 ? replacedWords(value, text) : namelessList(addresses, pseudonyms);
 }
 
-/** Of servers, which are nobody; an IP address in a field that SES adds is taken for a person's. */
+/** IP addresses of servers are not personal; one in a field that SES may add later is assumed to be. */
 const serverFields = new Set(["sourceip", "remotemtaip", "reportingmta", "ses:source-ip", "ses:outgoing-ip"]);
 const ipAddress = z.union([z.ipv4(), z.ipv6()]);
 
@@ -111,7 +110,7 @@ function replacedHeader(name: string, value: string, replacing: Replacing): stri
   return namelessList(addresses, replacing.pseudonyms);
 }
 
-/** A name in quotes may hold commas, and addresses of others. */
+/** A quoted name may contain commas and other addresses. */
 function listedAddresses(value: string): Address[] {
   return value
     .replaceAll(/"(?:[^"\\]|\\.)*"(?!@)/g, "")
@@ -132,7 +131,7 @@ function replacedSubject(subject: string, { text, pseudonyms, keepSubjects }: Re
   return pseudonyms.ofSubject(decodedWords(subject, "replace"));
 }
 
-/** Encoded words (RFC 2047) hide what they hold, so that they are read where they hold an address. */
+/** Encoded words (RFC 2047) hide their content, so they are decoded if they contain an address. */
 function replacedWords(value: string, text: TextReplacer): string {
   const decoded = decodedWords(value, "replace");
   const readable = text(decoded);

@@ -3,8 +3,8 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { parseAddress } from "../../../src/domain/address.ts";
 import { interpretNotification } from "../../../src/domain/mail/interpret-notification.ts";
-import { pseudonymsOf } from "../../../src/tools/captures/pseudonym.ts";
-import { pseudonymisedNotification } from "../../../src/tools/captures/pseudonym-notification.ts";
+import { pseudonymisedNotification } from "../../../src/tools/captures/pseudonymise.ts";
+import { pseudonymsOf } from "../../../src/tools/captures/pseudonyms.ts";
 import { bridged } from "../../support/eventbridge.ts";
 import { asMessage, type SesPayload, sesEvent } from "../../support/ses.ts";
 

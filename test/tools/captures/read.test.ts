@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { captureSize, readCapture } from "../../../src/tools/captures/read-capture.ts";
+import { captureSize, readCapture } from "../../../src/tools/captures/read.ts";
 
 let directory: string;
 

@@ -1,40 +1,39 @@
 import { activityName } from "../../domain/mail/event-names.ts";
 import { parseSnsMessage } from "../../domain/mail/sns-message.ts";
-import { interpretPrepared, type PrepareOptions, prepareCapture } from "./prepare-capture.ts";
-import type { Prepared } from "./to-envelope.ts";
+import { interpretPrepared, type Prepared, type PrepareOptions, prepareCapture } from "./prepare.ts";
 
-/** What is stored already. */
+/** What the database already contains. */
 export type Journal = {
-  /** Topics that are allow-listed. */
+  /** Allow-listed topics. */
   allowed: ReadonlySet<string>;
-  /** How many of some notifications are in the journal. */
+  /** How many of these notifications are in the journal. */
   countKnown(names: { arn: string; messageId: string; timestamp: Date }[]): Promise<number>;
 };
 
 export type PreviewOptions = PrepareOptions & {
-  /** null: it cannot be looked at. */
+  /** null: it cannot be read. */
   journal: Journal | null;
   onProgress?: (bytesRead: number, read: number) => void;
 };
 
-/** What a replay would come to. */
+/** What a replay would do. */
 export type Preview = {
   read: number;
   leftOut: number;
   unreadable: string[];
-  /** In the journal, and not; null where it cannot be looked at. */
+  /** In the journal, and not; null if it cannot be read. */
   known: number | null;
   unknown: number | null;
-  /** The same SNS message as an earlier one of the capture. */
+  /** The same SNS message as an earlier one in the capture. */
   repeated: number;
   signedHere: number;
-  /** Why a receiver does not take it → how many. */
+  /** Why a receiver would refuse it → how many. */
   refused: Map<string, number>;
-  /** Event, by the name that activities show → how many notifications tell of such. */
+  /** Event, by the name that activities show → how many notifications are about it. */
   events: Map<string, number>;
   /** Set-up messages, inbound mail, unknown types. */
   ignored: number;
-  /** Reason → how many would be set aside for it. */
+  /** Reason → how many would be quarantined. */
   quarantined: Map<string, number>;
   /** ARN → how many. */
   topics: Map<string, number>;
@@ -47,7 +46,7 @@ export type Preview = {
 
 const namesPerLook = 500;
 
-/** Reads a capture without posting it, and tells what would come of it. */
+/** Reads a capture without posting it, and reports what a replay would do. */
 export async function previewCapture(options: PreviewOptions): Promise<Preview> {
   const { journal, onProgress } = options;
   const preview = emptyPreview(journal);
@@ -88,7 +87,7 @@ function emptyPreview(journal: Journal | null): Preview {
 
 type Seen = { messages: Set<string>; emails: Set<string>; recipients: Set<string> };
 
-/** @returns whether it is to be looked up: a receiver would take it, and the capture does not hold it twice. */
+/** @returns whether to look it up: a receiver would accept it, and it has not occurred before in the capture. */
 function look(prepared: Prepared, preview: Preview, seen: Seen): boolean {
   preview.read++;
   const refusal = refusalOf(prepared);
@@ -129,12 +128,12 @@ function lookInside(prepared: Prepared, preview: Preview, { emails, recipients }
   }
 }
 
-/** What is signed here is well-formed. */
+/** Messages that are signed here are always well-formed. */
 function refusalOf(prepared: Prepared): string | null {
   if (prepared.isSignedHere) return null;
   try {
     const { Type } = parseSnsMessage(prepared.body());
-    return Type === "Notification" ? null : `It is a ${Type}, and no notification`;
+    return Type === "Notification" ? null : `It is a ${Type}, not a notification`;
   } catch (error) {
     return error instanceof Error ? error.message : String(error);
   }

@@ -1,36 +1,87 @@
-import { isTestAddress, parseAddress } from "../../domain/address.ts";
-import type { Pseudonyms } from "./pseudonym.ts";
+import { createHmac } from "node:crypto";
+import { type Address, domainOf, isTestAddress, parseAddress } from "../../domain/address.ts";
+
+/** Replacements for personal data. With the same secret, equal values get equal pseudonyms. */
+export type Pseudonyms = {
+  /** Different for different matched addresses; addresses of one domain keep a common domain. */
+  ofAddress(address: Pick<Address, "matched">): string;
+  ofIp(ip: string): string;
+  ofSubject(subject: string): string;
+};
+
+/** Reserved (RFC 2606): no such address exists, so no mail can reach anybody. */
+const reservedDomain = "example.com";
+
+/** Providers with millions of users do not identify a person, and say much about how mail behaves. */
+const providers: ReadonlyMap<string, string> = new Map([
+  ["gmail.com", "gmail"],
+  ["googlemail.com", "gmail"],
+  ["outlook.com", "outlook"],
+  ["hotmail.com", "outlook"],
+  ["live.com", "outlook"],
+  ["msn.com", "outlook"],
+  ["yahoo.com", "yahoo"],
+  ["icloud.com", "icloud"],
+  ["me.com", "icloud"],
+  ["aol.com", "aol"],
+  ["gmx.de", "gmx"],
+  ["gmx.net", "gmx"],
+  ["web.de", "web-de"],
+  ["proton.me", "proton"],
+]);
+
+/** @param secret the HMAC key: without it nobody can guess addresses and compare pseudonyms. */
+export function pseudonymsOf(secret: string | Uint8Array): Pseudonyms {
+  const hash = (kind: string, value: string) =>
+    createHmac("sha256", secret).update(`${kind}\n${value}`).digest("hex");
+  const ofDomain = (domain: string) =>
+    `${providers.get(domain) ?? `domain-${hash("domain", domain).slice(0, 8)}`}.${reservedDomain}`;
+  return {
+    // 48 bits: a collision among a million people is unlikely.
+    ofAddress: ({ matched }) =>
+      `person-${hash("address", matched).slice(0, 12)}@${ofDomain(domainOf(matched))}`,
+    ofIp: (ip) => ipOf(hash("ip", ip.toLowerCase()), ip.includes(":")),
+    ofSubject: (subject) => `Subject ${hash("subject", subject).slice(0, 8)}`,
+  };
+}
+
+/** From networks that nobody uses: 198.18.0.0/15 (RFC 2544) and 2001:db8::/32 (RFC 3849). */
+function ipOf(hash: string, isVersion6: boolean): string {
+  if (isVersion6) return `2001:db8::${hash.slice(0, 16).replaceAll(/(.{4})(?=.)/g, "$1:")}`;
+  const bits = Number.parseInt(hash.slice(0, 8), 16);
+  return `198.${18 + (bits & 1)}.${(bits >> 8) & 255}.${(bits >> 16) & 255}`;
+}
 
 /*
- * Addresses inside texts: sentences, headers, links. What is taken for an address is wider than what is one: to replace
- * too much costs a word, to replace too little tells of a person.
+ * Addresses inside texts: sentences, headers, links. The pattern matches more than valid addresses: replacing too much
+ * costs a word, replacing too little reveals a person.
  */
 
-/** Puts pseudonyms in place of the addresses of a text. */
+/** Replaces the addresses in a text by pseudonyms. */
 export type TextReplacer = (text: string) => string;
 
-/** A percent sign is itself escaped where a link is inside a link. */
+/** In a link inside a link, the percent sign is escaped too. */
 const percent = "%(?:25)*";
-/** Letters and signs of local parts, as links may spell them; all other escapes end an address. */
+/** Letters and symbols of local parts as escaped in links; all other escapes end an address. */
 const localEscape = `${percent}(?:2[147ABDE]|3\\d|[46][1-9A-F]|[57][\\dA]|5[EF]|60|7E|[89A-F][\\dA-F])`;
 const local = `(?:[^\\s<>()\\[\\]\\\\,;:"@?&=/%#{}|]|${localEscape}){1,320}`;
 const quotedLocal = `"[^"]{1,80}"`;
 const at = `@|${percent}40`;
-/** Signs that end an address, and what looks like an escape, are allowed in one as well; `/@handle` is none. */
+/** Symbols that usually end an address, and what looks like an escape, may also be part of one; `/@handle` is not one. */
 const signs = `(?:[?&=/%#{}|]|${percent}[\\dA-F]{2}){1,80}(?=(?:${at})[\\p{L}\\p{N}%-]+\\.)`;
 const domain = `(?:[\\p{L}\\p{M}\\p{N}._-]|${percent}(?:2[DE]|[89A-F][\\dA-F])){1,320}|\\[[\\da-f:.]{2,60}\\]`;
 const addressLike = `(?<local>${quotedLocal}|${local}|${signs})(?<at>${at})(?<domain>${domain})`;
 /**
- * What is no address is skipped an escape at a time, so that `%3Djane` is not read as `3Djane`. Compiled once: classes of
- * Unicode cost a millisecond.
+ * Text that is not an address is skipped one escape at a time, so that `%3Djane` is not read as `3Djane`. Compiled once:
+ * Unicode classes cost a millisecond.
  */
 const anyAddress = new RegExp(`${addressLike}|${percent}[\\dA-F]{2}`, "giu");
 const wholeAddress = new RegExp(`^(?:${addressLike})$`, "iu");
 const mayHoldAddress = new RegExp(at, "i");
 
 /**
- * @param known addresses that the text may hold in spellings that only who knows them can recognise: with signs that
- *   end an address elsewhere, as a part of a return path (`bounce-jane=example.com@…`), or in base64.
+ * @param known addresses that the text may contain in spellings that no pattern can find: with symbols that usually end
+ *   an address, as part of a return path (`bounce-jane=example.com@…`), or in base64.
  */
 export function textReplacer(pseudonyms: Pseudonyms, known: readonly string[]): TextReplacer {
   const spellings = spellingsOf(known, pseudonyms);
@@ -41,10 +92,10 @@ export function textReplacer(pseudonyms: Pseudonyms, known: readonly string[]): 
       ? text.replace(anyAddress, (...match) => replacedAddress(match[0], match.at(-1), pseudonyms))
       : text;
   return (text) => {
-    // Every other part is one that the pattern found.
+    // Every second part is a match of the pattern.
     const parts = pattern === null ? [text] : text.split(pattern);
     const replaced = parts.map((part) => spellings.get(part.toLowerCase()) ?? others(part)).join("");
-    // A quoted name before `<…>` is theirs too. One without quotes cannot be told from a sentence.
+    // A quoted name before `<…>` is personal too. Without quotes it looks like part of a sentence.
     return replaced.replaceAll(/"[^"<>]{0,320}"\s*(?=<person-[\da-f]{12}@)/g, "");
   };
 }
@@ -61,7 +112,7 @@ function replacedAddress(found: string, groups: Groups, pseudonyms: Pseudonyms):
   const bare = groups.local.slice(before.length) || groups.local;
   const after = /[.-]*$/.exec(groups.domain)?.[0] ?? "";
   const host = groups.domain.slice(0, groups.domain.length - after.length);
-  // What looks like an escape may be a part of the address itself.
+  // What looks like an escape may belong to the address itself.
   const address =
     parseAddress(`${unescaped(bare)}@${unescaped(host)}`) ?? parseAddress(`${bare}@${unescaped(host)}`);
   if (address === null || isTestAddress(address.matched)) return found;
@@ -69,7 +120,7 @@ function replacedAddress(found: string, groups: Groups, pseudonyms: Pseudonyms):
   return `${bare === groups.local ? "" : before}${pseudonym}${after}`;
 }
 
-/** Undoes the escapes of links, also of links in links. */
+/** Decodes URL escapes, including nested ones. */
 function unescaped(text: string): string {
   const single = text.replaceAll(/%(?:25)+/g, "%");
   try {
@@ -79,7 +130,7 @@ function unescaped(text: string): string {
   }
 }
 
-/** How known addresses may be written that are not found without knowing them, in lower case → what replaces it. */
+/** Spellings of known addresses that the pattern does not find, in lower case → their replacements. */
 function spellingsOf(known: readonly string[], pseudonyms: Pseudonyms): Map<string, string> {
   const spellings = new Map<string, string>();
   for (const asSent of known) {
@@ -105,7 +156,7 @@ function unpadded(text: string, encoding: "base64" | "base64url"): string {
   return Buffer.from(text).toString(encoding).replace(/=+$/, "");
 }
 
-/** As a part of a link: by `encodeURIComponent`, as a form does it, with every sign escaped; and once more. */
+/** As part of a link: by `encodeURIComponent`, with every symbol escaped, as in a form; and each escaped twice. */
 function escapedForms(address: string): string[] {
   const component = encodeURIComponent(address.toWellFormed());
   const strict = component.replaceAll(
