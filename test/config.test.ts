@@ -1,7 +1,8 @@
 import { randomBytes } from "node:crypto";
+import { readFile } from "node:fs/promises";
 import { resolve } from "node:path";
 import { describe, expect, test } from "vitest";
-import { type Config, ConfigError, readConfig } from "../src/config.ts";
+import { type Config, ConfigError, readConfig, variables } from "../src/config.ts";
 
 const topic = "arn:aws:sns:eu-west-1:123456789012:ses-events";
 const key = randomBytes(32);
@@ -251,3 +252,21 @@ test.each(["eu-west-1", "us-gov-west-1", "eusc-de-east-1", "us-isof-south-1"])(
     expect(readConfig({ AWS_REGION: region }).awsRegion).toBe(region);
   },
 );
+
+test("docs/configuration.md names every variable, with its default", async () => {
+  const page = await readFile(new URL("../docs/configuration.md", import.meta.url), "utf8");
+  const rows = [...page.matchAll(/^\| (`[^|]+) \| ([^|]+) \|/gm)].flatMap(([, names = "", defaults = ""]) => {
+    const unquoted = (cell: string) => cell.split(", ").map((part) => part.replaceAll("`", ""));
+    return unquoted(names).map((name, place) => [name, unquoted(defaults)[place] ?? defaults] as const);
+  });
+  const documented = new Map(rows);
+
+  for (const [name, { property, schema }] of Object.entries(variables)) {
+    const value = schema.parse(undefined);
+    if (property === null) expect(page).toContain(`\`${name}`);
+    else if (value === null || typeof value === "object")
+      expect(documented.get(name), name).toMatch(/^(unset|empty|generated in DATA_DIR)$/);
+    else
+      expect([String(value), resolve(documented.get(name) ?? "")], name).toContainEqual(documented.get(name));
+  }
+});
