@@ -80,14 +80,14 @@ export async function applyActivities(
   const paired = pair(await lockActivities(tx, touched.map(firstRow)), touched);
   const locked = await withStoredCopies(tx, paired);
   await recordRecipients(context, tx, locked);
-  const newIds = await insertEvents(tx, locked.flatMap(eventRows));
-  const enriched = await enrichRepeats(tx, locked, newIds);
-  const changed = await foldAll(context, tx, enriched, newIds);
+  const added = await insertEvents(tx, locked.flatMap(eventRows));
+  const enriched = await enrichRepeats(tx, locked, added);
+  const changed = await foldAll(context, tx, enriched, added);
   await writeRows(tx, changed);
   const discardedFor = await writeDecisions(tx, changed);
   const suppressions = await suppressRecipients(tx, changed);
   return {
-    events: newIds.size,
+    events: added.size,
     discarded: discardedFor.length,
     counted: changed.flatMap(({ change }) => change.counted.map(({ type }) => type)),
     discardedFor,
@@ -152,13 +152,13 @@ function eventRows({ row, events }: { row: ActivityRow; events: readonly EmailEv
 async function enrichRepeats(
   tx: Database,
   locked: readonly LockedActivity[],
-  newIds: ReadonlySet<string>,
+  added: ReadonlyMap<string, Date>,
 ): Promise<ToldActivity[]> {
-  const repeats = locked.flatMap(eventRows).filter(({ id }) => !newIds.has(id));
+  const repeats = locked.flatMap(eventRows).filter(({ id }) => !added.has(id));
   const known = repeats.length > 0 ? await detailsOf(tx, repeats) : new Map<string, EmailEvent["detail"]>();
   const told = locked.map(({ events, ...one }) => ({
     ...one,
-    events: events.filter(({ id }) => newIds.has(id)),
+    events: events.filter(({ id }) => added.has(id)),
     enriched: events.flatMap((event) => {
       const detail = known.get(event.id);
       const merged = detail && mergeDetails(detail, event.detail);
@@ -174,7 +174,7 @@ async function foldAll(
   { config }: ApplyContext,
   tx: Database,
   told: readonly ToldActivity[],
-  newIds: ReadonlySet<string>,
+  added: ReadonlyMap<string, Date>,
 ): Promise<ChangedActivity[]> {
   const late = told
     .filter(({ row, events, enriched }) => enriched.length > 0 || needsHistory(row, events))
@@ -187,10 +187,14 @@ async function foldAll(
     if (rules === undefined) throw new Error(`There is no project ${one.row.project_id}`);
     const history = histories.get(one.row.id);
     const change = history
-      ? refold(history, ({ id }) => newIds.has(id), rules, one.row)
+      ? refold(history, ({ id }) => added.has(id), rules, one.row)
       : addEvents(one.row, one.events, rules);
-    return { ...one, change };
+    return { ...one, change, recordedAt: history ? timesOf(history) : added };
   });
+}
+
+function timesOf(history: readonly StoredEvent[]): Map<string, Date> {
+  return new Map(history.map(({ id, created_at }) => [id, created_at]));
 }
 
 async function writeRows(tx: Database, changed: readonly ChangedActivity[]): Promise<void> {
@@ -228,12 +232,12 @@ function webhooksOf(
     suppressions: readonly SuppressionAdded[];
     traceparents: ReadonlyMap<string, string>;
   },
-  recordedAt: Date,
+  now: Date,
 ): OwedWebhook[] {
-  const ofEvents = changed.flatMap(({ row, facts, change }) =>
+  const ofEvents = changed.flatMap(({ row, facts, change, recordedAt }) =>
     change.counted.map((event) => ({
       project_id: row.project_id,
-      webhook: emailWebhook({ ...row, ...facts }, event, recordedAt),
+      webhook: emailWebhook({ ...row, ...facts }, event, recordedAt.get(event.id) ?? now),
       traceparent: traceparents.get(event.id) ?? null,
     })),
   );
@@ -242,7 +246,7 @@ function webhooksOf(
     .filter(({ suppression }) => !suppression.isEcho)
     .map(({ row, event, suppression }) => ({
       project_id: row.project_id,
-      webhook: suppressionWebhook(row, event, suppression, recordedAt),
+      webhook: suppressionWebhook(row, event, suppression, now),
       traceparent: traceparents.get(event.id) ?? null,
     }));
   return [...ofEvents, ...ofSuppressions];

@@ -22,7 +22,11 @@ export type ToldActivity = LockedActivity & {
   enriched: EmailEvent[];
 };
 
-export type ChangedActivity = ToldActivity & { change: ActivityChange };
+/** @property recordedAt of its events that are new or are decided about again, by id. */
+export type ChangedActivity = ToldActivity & {
+  change: ActivityChange;
+  recordedAt: ReadonlyMap<string, Date>;
+};
 
 /** An address that was not suppressed before, and the event that says so. */
 export type SuppressionAdded = { row: ActivityRow; event: EmailEvent; suppression: Suppression };

@@ -18,14 +18,21 @@ const customColumns: Columns<CustomEventRow> = {
   discarded: "text",
 };
 
-/** Stores custom events. Each is new: nothing tells a repeat from something that happened twice. */
-export async function insertCustomEvents(tx: Database, rows: readonly CustomEventRow[]): Promise<void> {
+/**
+ * Stores custom events. Each is new: a repeat cannot be told from something that happened twice.
+ * @returns by id the time at which each was recorded.
+ */
+export async function insertCustomEvents(
+  tx: Database,
+  rows: readonly CustomEventRow[],
+): Promise<Map<string, Date>> {
   const source = rowSource(customColumns, rows);
-  await tx.query(
+  const inserted = await tx.query<{ id: string; created_at: Date }>(
     `insert into events (type, ${columnList(customColumns)})
-     select 'custom', ${columnList(customColumns)} from ${source.sql}`,
+     select 'custom', ${columnList(customColumns)} from ${source.sql} returning id, created_at`,
     source.params,
   );
+  return new Map(inserted.map(({ id, created_at }) => [id, created_at]));
 }
 
 /**

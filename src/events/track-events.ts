@@ -24,7 +24,7 @@ import { confirmOrders, eventInWindow, insertCustomEvents, mergeAttributes } fro
 export type TrackContext = {
   db: Database;
   partitions: Partitions;
-  clock: Pick<Clock, "now" | "newId">;
+  clock: Pick<Clock, "newId">;
   queues: Pick<Queues, "wakeDeliver">;
   log: Logger;
 };
@@ -134,12 +134,12 @@ async function storeEvents(
     if (!event || !recipient) throw new Error(`unreachable: event ${place} has no recipient`);
     return { event, recipient };
   });
-  await insertCustomEvents(
+  const recordedAt = await insertCustomEvents(
     tx,
     owned.map(({ event, recipient }) => ({ ...event, project_id: projectId, owner_id: recipient.id })),
   );
   await updateProfiles(tx, projectId, owned);
-  return { tracked: outcomes(owned), lanes: await tellEndpoints(tx, owned, clock.now()) };
+  return { tracked: outcomes(owned), lanes: await tellEndpoints(tx, owned, recordedAt) };
 }
 
 async function recipientsOf(
@@ -195,12 +195,19 @@ async function updateProfiles(tx: Database, projectId: string, owned: readonly O
 }
 
 /** Writes down what endpoints are owed for the events that count. @returns the lanes to wake. */
-async function tellEndpoints(tx: Database, owned: readonly OwnedEvent[], recordedAt: Date): Promise<Lane[]> {
-  const counted = owned.filter(({ event }) => event.discarded === null);
-  const webhooks = counted.map(({ event, recipient }) => ({
-    project_id: recipient.project_id,
-    webhook: trackedWebhook({ ...recipient, is_test: isTestAddress(recipient.address) }, event, recordedAt),
-  }));
+async function tellEndpoints(
+  tx: Database,
+  owned: readonly OwnedEvent[],
+  recordedAt: ReadonlyMap<string, Date>,
+): Promise<Lane[]> {
+  const webhooks = owned
+    .filter(({ event }) => event.discarded === null)
+    .map(({ event, recipient }) => {
+      const told = { ...recipient, is_test: isTestAddress(recipient.address) };
+      const at = recordedAt.get(event.id);
+      if (at === undefined) throw new Error(`unreachable: the event ${event.id} was not stored`);
+      return { project_id: recipient.project_id, webhook: trackedWebhook(told, event, at) };
+    });
   return oweDeliveries(tx, webhooks);
 }
 

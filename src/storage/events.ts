@@ -32,17 +32,17 @@ const isRowsKey = `events.project_id = rows.project_id and events.owner_id = row
 
 /**
  * The gate through which every event passes once: stores those that are new.
- * @returns the ids of the new ones.
+ * @returns the new ones' ids, each with the time at which it was recorded.
  */
-export async function insertEvents(tx: Database, rows: readonly EventRow[]): Promise<Set<string>> {
+export async function insertEvents(tx: Database, rows: readonly EventRow[]): Promise<Map<string, Date>> {
   const source = rowSource(eventColumns, rows);
-  const inserted = await tx.query<{ id: string }>(
+  const inserted = await tx.query<{ id: string; created_at: Date }>(
     `insert into events (${columnList(eventColumns)})
      select ${columnList(eventColumns)} from ${source.sql} order by project_id, owner_id, occurred_at, id
-     on conflict do nothing returning id`,
+     on conflict do nothing returning id, created_at`,
     source.params,
   );
-  return new Set(inserted.map(({ id }) => id));
+  return new Map(inserted.map(({ id, created_at }) => [id, created_at]));
 }
 
 /** Events of activities whose copies can have other times, by activity id; see `feedbackTypes`. */

@@ -13,7 +13,6 @@ import { type TestDatabase, testDatabase } from "../support/database.ts";
 
 const otherProjectId = randomUUID();
 const occurredAt = new Date("2026-11-20T10:00:00.123Z");
-const recordedAt = new Date("2026-11-20T10:00:05.000Z");
 
 let database: TestDatabase;
 let endpointId: string;
@@ -47,7 +46,7 @@ function contextOn(db: Database): TrackContext {
   return {
     db,
     partitions: partitionsOf(db),
-    clock: { ...systemClock, now: () => recordedAt },
+    clock: systemClock,
     queues: {
       async wakeDeliver(jobs) {
         woken.push(...jobs);
@@ -127,9 +126,10 @@ describe("trackEvents", () => {
       event_type: "event.tracked",
       state: "pending",
     });
+    const [stored] = await database.db.query<{ created_at: Date }>("select created_at from events");
     expect(JSON.parse(delivery!.body)).toEqual({
       event: "event.tracked",
-      timestamp: recordedAt.toISOString(),
+      timestamp: stored?.created_at.toISOString(),
       project_id: defaultProjectId,
       is_test: false,
       data: {

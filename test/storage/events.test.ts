@@ -47,7 +47,12 @@ describe("insertEvents", () => {
   test("stores events as they are, and returns the ids of all that are new", async () => {
     const [one, two] = [event(), event({ type: "clicked", occurred_at: new Date("2026-11-02T00:00:00Z") })];
 
-    expect(await insertEvents(database.db, [two, one])).toEqual(new Set([one.id, two.id]));
+    expect(await insertEvents(database.db, [two, one])).toEqual(
+      new Map([
+        [one.id, expect.any(Date)],
+        [two.id, expect.any(Date)],
+      ]),
+    );
 
     const { project_id: _p, owner_id: _a, ...first } = one;
     const [stored] = await timeline();
@@ -61,13 +66,13 @@ describe("insertEvents", () => {
 
     const newIds = await insertEvents(database.db, [{ ...known, detail: { user_agent: "other" } }, fresh]);
 
-    expect(newIds).toEqual(new Set([fresh.id]));
+    expect([...newIds.keys()]).toEqual([fresh.id]);
     expect((await timeline()).find(({ id }) => id === known.id)?.detail).toEqual({ user_agent: 'Agent "1"' });
   });
 
   test("stores an event that is there twice once", async () => {
     const twice = event();
-    expect(await insertEvents(database.db, [twice, twice])).toEqual(new Set([twice.id]));
+    expect(await insertEvents(database.db, [twice, twice])).toEqual(new Map([[twice.id, expect.any(Date)]]));
     expect(await timeline()).toHaveLength(1);
   });
 
@@ -79,7 +84,7 @@ describe("insertEvents", () => {
       database.db.transaction((tx) => insertEvents(tx, events.toReversed())),
     ]);
 
-    expect(results.flatMap((ids) => [...ids]).sort()).toEqual(events.map(({ id }) => id).sort());
+    expect(results.flatMap((ids) => [...ids.keys()]).sort()).toEqual(events.map(({ id }) => id).sort());
   });
 });
 

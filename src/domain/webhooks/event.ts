@@ -1,6 +1,6 @@
 import { computedId } from "../computed-id.ts";
 import type { CustomEvent } from "../custom-event.ts";
-import { exactJson } from "../exact-json.ts";
+import { ExactNumber, exactJson } from "../exact-json.ts";
 import type { AccountStatus, KnownStatus } from "../mail/account-status.ts";
 import type { EmailEvent } from "../mail/email-event.ts";
 import { reasonsOf } from "../mail/event-detail.ts";
@@ -55,7 +55,7 @@ export function emailWebhook(activity: WebhookActivity, event: EmailEvent, recor
     automation_run_id: activity.automation_run_id,
     template_id: activity.template_id,
     tenant_name: activity.tenant_name,
-    tags: activity.tags ?? {},
+    tags: sorted(activity.tags ?? {}),
   });
   return webhook(event.id, webhookName(type), activity, recordedAt, data);
 }
@@ -126,7 +126,7 @@ export function trackedWebhook(
     email: recipient.address,
     recipient_id: recipient.id,
     event_id: event.id,
-    properties: event.properties,
+    properties: sorted(event.properties),
     event_timestamp: event.occurred_at.toISOString(),
   });
   return webhook(event.id, "event.tracked", recipient, recordedAt, data);
@@ -186,6 +186,14 @@ function told(status: AccountStatus): AccountStatus {
     ...{ detail_type, kind, status: status.status, account_id, region, resources, tenant_name, reason },
     ...{ recommendation_type, impact, origin },
   };
+}
+
+/** Postgres keeps objects without the order of their keys, so that a body built from what is stored needs an order. */
+function sorted(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(sorted);
+  if (typeof value !== "object" || value === null || value instanceof ExactNumber) return value;
+  const entries = Object.entries(value).toSorted(([one], [other]) => (one < other ? -1 : 1));
+  return Object.fromEntries(entries.map(([key, part]) => [key, sorted(part)]));
 }
 
 function mailOf(activity: WebhookActivity) {

@@ -95,7 +95,35 @@ export type MissedEvent = {
 );
 
 type MissedRow = Omit<Extract<MissedEvent, { type: "custom" }>, "type"> &
-  WebhookActivity & { type: EmailEventType | "custom"; activity_id: string };
+  Omit<WebhookActivity, "id"> & { type: EmailEventType | "custom"; activity_id: string };
+
+/** Each field of a row, and where it comes from. */
+const missedColumns: Readonly<Record<keyof MissedRow, string>> = {
+  id: "events.id",
+  type: "events.type",
+  name: "events.name",
+  occurred_at: "events.occurred_at",
+  occurred_at_exact: exactTime("events.occurred_at"),
+  recorded_at: "events.created_at",
+  detail: "events.detail",
+  properties: "events.detail -> 'properties'",
+  project_id: "events.project_id",
+  activity_id: "events.owner_id",
+  message_id: "activity.message_id",
+  recipient_as_sent: "activity.recipient_as_sent",
+  tagged_id: "activity.tagged_id",
+  campaign_id: "activity.campaign_id",
+  automation_run_id: "activity.automation_run_id",
+  template_id: "activity.template_id",
+  tenant_name: "activity.tenant_name",
+  tags: "activity.tags",
+  is_test: "activity.is_test",
+  recipient_id: "recipients.id",
+  address: "recipients.address",
+};
+const missedSelection = Object.entries(missedColumns)
+  .map(([name, source]) => `${source} as ${name}`)
+  .join(", ");
 
 /** Events that are looked at in a step: those that are wanted may be few. */
 const lookedAtTogether = 10_000;
@@ -119,12 +147,7 @@ export async function nextMissedEvents(
   addCursor(matched, "events.occurred_at, events.id", after, ">");
   addCursor(matched, "events.occurred_at, events.id", end, "<=");
   const rows = await tx.query<MissedRow>(
-    `select events.id, events.type, events.name, events.occurred_at, events.detail,
-       ${exactTime("events.occurred_at")} as occurred_at_exact,
-       events.created_at as recorded_at, events.detail -> 'properties' as properties, events.project_id,
-       events.owner_id as activity_id, message_id, recipient_as_sent, tagged_id, campaign_id, automation_run_id,
-       template_id, tenant_name, tags, is_test, recipients.id as recipient_id, recipients.address
-     from events
+    `select ${missedSelection} from events
      left join activity on events.type <> 'custom'
        and activity.project_id = events.project_id and activity.id = events.owner_id
      left join recipients on events.type = 'custom'
@@ -179,15 +202,15 @@ function missedEvents({ endpoint, request }: EndpointRedelivery): Conditions | n
   add(`events.created_at < ?::timestamptz + ${unseenFor}`, endpoint.created_at);
   // A scalar subquery: joined, the planner may compare every event with every delivery.
   add(
-    `(select id from deliveries where project_id = events.project_id and id = ${owedDeliveryId("?", "events.id")})
+    `(select id from deliveries where project_id = events.project_id and id = ${owedDeliveryIdSql("?", "events.id")})
        is null`,
     endpoint.id,
   );
   return matched;
 }
 
-/** As SQL: the id that `owedDeliveries` computes of an endpoint and an event, see `computedId`. */
-function owedDeliveryId(endpointId: string, eventId: string): string {
+/** As SQL: the id of a delivery, as `owedDeliveryId` computes it. A test holds the two equal. */
+export function owedDeliveryIdSql(endpointId: string, eventId: string): string {
   const key = `'["' || ${endpointId}::text || '","' || ${eventId}::text || '"]'`;
   return `(select (left(${eventId}::text, 13) || '-8' || substr(hash, 1, 3) || '-'
       || translate(substr(hash, 4, 1), '0123456789abcdef', '89ab89ab89ab89ab') || substr(hash, 5, 3) || '-'

@@ -198,7 +198,7 @@ describe("trackedWebhook", () => {
           email: "jane@example.com",
           recipient_id: "recipient-1",
           event_id: "event-1",
-          properties: { total: 12.5, items: ["a"] },
+          properties: { items: ["a"], total: 12.5 },
           event_timestamp: "2026-11-20T10:00:00.000Z",
         },
       }),
