@@ -2,7 +2,7 @@ import type { Dispatcher } from "undici";
 import { type Clock, systemClock, unlessStopped } from "./clock.ts";
 import type { Config } from "./config.ts";
 import { readEncryptionKeys } from "./data-dir.ts";
-import { descriptorLimit } from "./descriptors.ts";
+import { postLimit } from "./descriptors.ts";
 import { attachEmbeddedPostgres, isDatabaseIn, startEmbeddedPostgres } from "./embedded/embedded-postgres.ts";
 import { createLogger, errorText, type Logger, sparseWarning } from "./logger.ts";
 import type { Metrics } from "./metrics.ts";
@@ -17,7 +17,7 @@ import { type AddressGuard, createAddressGuard } from "./webhooks/address-guard.
 import { type WebhookConnections, webhookConnections } from "./webhooks/connections.ts";
 import type { ResolveHost } from "./webhooks/resolve-host.ts";
 import { createSecretBox, type SecretBox } from "./webhooks/secret-box.ts";
-import { createSocketRoom, roomOf } from "./webhooks/socket-room.ts";
+import { createSocketRoom } from "./webhooks/socket-room.ts";
 
 /** What commands use that read or change what is stored. */
 export type StoreContext = {
@@ -132,7 +132,7 @@ export async function openContext(config: Config, options: ContextOptions = {}):
     });
     const queues = await unlessStopped(opening, options.stop);
     const aws = options.awsDispatcher ?? awsDispatcher();
-    const room = createSocketRoom(roomOf(descriptorLimit()));
+    const room = createSocketRoom(postLimit());
     const customers = webhookConnections(store.addressGuard, room);
     return {
       ...store,

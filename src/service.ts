@@ -4,7 +4,7 @@ import type { Context } from "./context.ts";
 import { apiKeyHash, apiKeyPrefix } from "./domain/api-key.ts";
 import { queueOf } from "./domain/arn.ts";
 import { rawTokenSource } from "./domain/mail/raw-notification.ts";
-import { startFront, startHealth } from "./http/server.ts";
+import { startHealthServer, startServer } from "./http/server.ts";
 import { Intake } from "./receive/intake.ts";
 import { consumeQueue, type SqsConsumer } from "./receive/sqs-consumer.ts";
 import { insertApiKey } from "./storage/api-keys.ts";
@@ -33,17 +33,17 @@ export async function startService(context: Context, roles: Roles): Promise<Serv
   try {
     await registerConfigured(context);
     const { metricsPort } = context.config;
-    const health = metricsPort === null ? null : await startHealth(context, metricsPort);
+    const health = metricsPort === null ? null : await startHealthServer(context, metricsPort);
     // Closed last: what is stopping can be watched.
     if (health) parts.push(health);
     if (roles.workers) parts.push(startWorkers(context));
     const intake = new Intake(context);
     parts.push(intake);
-    const front = roles.receiver ? await startFront(context, intake) : null;
-    if (front) parts.push(front);
+    const server = roles.receiver ? await startServer(context, intake) : null;
+    if (server) parts.push(server);
     // Beside the workers, so that a deployment on SQS alone needs nothing that listens.
     if (roles.workers) parts.push(...consumeQueues(context, intake));
-    return { url: front?.url ?? null, healthUrl: health?.url ?? null, close };
+    return { url: server?.url ?? null, healthUrl: health?.url ?? null, close };
   } catch (error) {
     await close();
     throw error;

@@ -1,39 +1,55 @@
 import { pause } from "../src/clock.ts";
 import type { Context } from "../src/context.ts";
-import { turnSize } from "../src/domain/webhooks/lane-state.ts";
+import { laneAfter, reasonToDisable, turnSize } from "../src/domain/webhooks/lane-state.ts";
+import { type MadeAttempt, outcomeOf } from "../src/domain/webhooks/outcome.ts";
 import { afterTaking, allowedNow, msUntilAllowed } from "../src/domain/webhooks/rate-allowance.ts";
 import { errorText } from "../src/logger.ts";
 import type { DeliverJob } from "../src/queue/jobs.ts";
-import { lockLane, type TurningEndpoint, writeAllowance } from "../src/storage/webhooks/lanes.ts";
-import { finishLease, leaseDue } from "../src/storage/webhooks/leases.ts";
+import type { Database } from "../src/storage/database.ts";
+import { retryConflicts } from "../src/storage/database-errors.ts";
+import {
+  lockLane,
+  pauseLane,
+  type TurningEndpoint,
+  writeAllowance,
+  writeLane,
+} from "../src/storage/webhooks/lanes.ts";
+import {
+  type FinishedDelivery,
+  finishLease,
+  type LeasedDelivery,
+  leaseDue,
+} from "../src/storage/webhooks/leases.ts";
+import { makeAttempt, type PostedEndpoint } from "../src/webhooks/attempt.ts";
+import { wakeLanes } from "../src/webhooks/owe-deliveries.ts";
 import { attemptTimeoutMs } from "../src/webhooks/post.ts";
 import { type EndpointSecrets, openEndpointSecrets } from "../src/webhooks/secret-box.ts";
 import type { Places } from "../src/webhooks/socket-room.ts";
-import {
-  inOrderMs,
-  postDeliveries,
-  released,
-  restAfterOurFault,
-  type TakenDeliveries,
-} from "./post-deliveries.ts";
+import { disableFailedEndpoint, reportDisabled } from "../src/webhooks/switch-endpoint.ts";
 
 type LaneContext = Pick<
   Context,
   "db" | "clock" | "queues" | "secretBox" | "webhookConnections" | "metrics" | "tracing" | "log"
 >;
 
-/** Outlasts the last attempt of a turn and the writing of its outcome, so that nobody else posts the same meanwhile. */
-const leaseSeconds = (inOrderMs + attemptTimeoutMs) / 1000 + 5;
-/** A turn waits for its rate itself when it is not for longer; the sweep wakes lanes that wait longer. */
-const longestWaitMs = 1_000;
-/** A wake-up costs more than a few posts: a turn goes on for so long before it lets others have its place. */
+/** A wake-up costs more than a few posts, so a turn lasts this long before it makes way for other lanes. */
 const turnMs = 1_000;
+/** The longest that a turn itself waits for the endpoint's rate; the sweep wakes lanes that must wait longer. */
+const longestWaitMs = 1_000;
+/** How long deliveries of an ordered lane that were taken together are posted one after the other. */
+const inOrderMs = 10_000;
+/** Outlasts the last attempt of a turn and the writing of its outcome, so nothing else posts the same meanwhile. */
+const leaseSeconds = (inOrderMs + attemptTimeoutMs) / 1000 + 5;
+/** A delivery that cannot be posted because of an internal error is postponed by this, and others go first. */
+const putOffMs = 60_000;
+/** How long a lane rests when no delivery of a turn could be posted: those behind them may fare no better. */
+const restSeconds = { some: 5, all: 30 };
 
 /**
  * One turn of an endpoint's lane: takes what is due, at most as much as may be in flight, posts it, writes all
- * outcomes, and goes on so for a second. Then it is woken again when there may be more, behind the others that wait. So
- * endpoints take turns, and a slow one waits alone.
- * @param stopping breaks off the posts when the process ends.
+ * outcomes, and repeats that for a second. Then the lane is woken again if more may be due, behind the others that wait.
+ * So endpoints take turns, and a slow one waits alone.
+ * @param stopping aborts the posts when the process ends.
  */
 export async function deliverLane(
   context: LaneContext,
@@ -66,13 +82,24 @@ async function postDue(context: LaneContext, job: DeliverJob, stopping: AbortSig
     const secrets = await openedSecrets(context, taken);
     if (secrets === null) return false;
     const onPosted = endpoint.ordered ? () => {} : places.leave;
-    return await postDeliveries(context, taken, { ...endpoint, ...secrets }, { stopping, onPosted });
+    const post = (delivery: LeasedDelivery) =>
+      postDelivery(context, { ...endpoint, ...secrets }, delivery, stopping).finally(onPosted);
+    const posted = endpoint.ordered ? await inOrder(due, post) : await Promise.all(due.map(post));
+    return await finish(context, taken, posted);
   } finally {
     places.keep(0);
   }
 }
 
-/** @returns how long to wait where there is nothing to post now; 0: until woken. */
+/** An endpoint, and leased deliveries to it. */
+type TakenDeliveries = {
+  endpoint: TurningEndpoint;
+  leaseId: string;
+  limit: number;
+  due: LeasedDelivery[];
+};
+
+/** @returns how long to wait if there is nothing to post now; 0: until woken. */
 async function takeDue(
   { db, clock }: LaneContext,
   job: DeliverJob,
@@ -94,13 +121,13 @@ async function takeDue(
   });
 }
 
-/** Those of an ordered lane need one place: they are posted one after the other. */
+/** The deliveries of an ordered lane need one place: they are posted one after the other. */
 function placesFor({ ordered, lane, max_in_flight, now }: TurningEndpoint, places: Places): number {
   const size = turnSize(lane, max_in_flight, now);
   return size === 0 || ordered ? size : places.grow(size);
 }
 
-/** Secrets that do not open are no fault of the receiver: nothing is used up, and the lane rests. */
+/** Secrets that cannot be decrypted are not the endpoint's failure: no attempt is used up, and the lane rests. */
 async function openedSecrets(
   { db, secretBox, log, metrics }: LaneContext,
   { endpoint, leaseId, due }: TakenDeliveries,
@@ -111,7 +138,105 @@ async function openedSecrets(
     metrics.countAttempts("our_fault", due.length);
     log.error({ endpoint_id: endpoint.id, cause: errorText(error) }, "secrets of a webhook endpoint");
     await finishLease(db, endpoint, leaseId, due.map(released));
-    await restAfterOurFault({ db }, endpoint, "all");
+    await pauseLane(db, endpoint, restSeconds.all);
     return null;
   }
+}
+
+/** One after the other; those behind a failure, or for which there is no time left, are taken again. */
+async function inOrder(
+  due: readonly LeasedDelivery[],
+  post: (delivery: LeasedDelivery) => Promise<PostedDelivery>,
+): Promise<PostedDelivery[]> {
+  const startedMs = performance.now();
+  const posted: PostedDelivery[] = [];
+  for (const delivery of due) {
+    const isOver = posted.some(({ outcome }) => !["succeeded", "exhausted"].includes(outcome.state));
+    const hasTime = performance.now() - startedMs < inOrderMs;
+    posted.push(isOver || !hasTime ? released(delivery) : await post(delivery));
+  }
+  return posted;
+}
+
+/** A delivery after its attempt; `made` is null when none was made. */
+type PostedDelivery = FinishedDelivery & { made: MadeAttempt | null; isOurFault: boolean };
+
+async function postDelivery(
+  context: LaneContext,
+  endpoint: PostedEndpoint,
+  delivery: LeasedDelivery,
+  stopping: AbortSignal,
+): Promise<PostedDelivery> {
+  const { clock, metrics, log } = context;
+  const { result, row } = await makeAttempt(context, endpoint, delivery, stopping);
+  if (result.kind === "released") return released(delivery);
+  if (result.kind === "our-fault") {
+    metrics.countAttempts("our_fault");
+    log.error({ delivery_id: delivery.id, cause: result.message }, "webhook not posted");
+    return putOff(delivery);
+  }
+  metrics.countAttempts(result.failure ?? "succeeded");
+  const outcome = outcomeOf(result, delivery.schedule_step + 1, clock.random());
+  return { delivery_id: delivery.id, outcome, attempt: row, made: result, isOurFault: false };
+}
+
+/** Not posted, and due as before. */
+function released({ id }: LeasedDelivery): PostedDelivery {
+  const outcome = { state: "released", delayMs: 0 } as const;
+  return { delivery_id: id, outcome, attempt: null, made: null, isOurFault: false };
+}
+
+/** Could not be posted. */
+function putOff({ id }: LeasedDelivery): PostedDelivery {
+  const outcome = { state: "released", delayMs: putOffMs } as const;
+  return { delivery_id: id, outcome, attempt: null, made: null, isOurFault: true };
+}
+
+/** Writes all outcomes of what was taken. @returns whether more is likely to be due now. */
+async function finish(
+  context: LaneContext,
+  taken: TakenDeliveries,
+  posted: readonly PostedDelivery[],
+): Promise<boolean> {
+  const { endpoint, limit, due } = taken;
+  const disabled = await retryConflicts(() =>
+    context.db.transaction((tx) => writeOutcomes(context, tx, taken, posted)),
+  );
+  if (disabled !== null) {
+    reportDisabled(context, endpoint.id, disabled.reason);
+    await wakeLanes(context, disabled.lanes);
+  }
+  const ourFaults = posted.filter(({ isOurFault }) => isOurFault).length;
+  if (ourFaults === posted.length || (endpoint.ordered && ourFaults > 0)) {
+    // No attempt was used up, but trying again at once would fail again.
+    await pauseLane(context.db, endpoint, endpoint.ordered ? restSeconds.all : restSeconds.some);
+    return false;
+  }
+  const isReleased = posted.some(({ made, isOurFault }) => made === null && !isOurFault);
+  return due.length === limit || isReleased;
+}
+
+/** @returns why the endpoint was disabled, and the lanes to wake for that; null when it was not disabled. */
+async function writeOutcomes(
+  { clock }: LaneContext,
+  tx: Database,
+  { endpoint: { project_id, id, ordered }, leaseId }: TakenDeliveries,
+  posted: readonly PostedDelivery[],
+) {
+  // As it is now: it may have been changed while posts were under way.
+  const current = await lockLane(tx, { projectId: project_id, endpointId: id });
+  await finishLease(tx, { project_id, ordered }, leaseId, posted);
+  const attempts = posted.flatMap(({ made }) => (made ? [made] : []));
+  if (current === null || attempts.length === 0) return null;
+  const holdMs = ordered ? Math.max(0, ...posted.map(({ outcome }) => delayOf(outcome))) : 0;
+  const lane = laneAfter(current.lane, attempts, current.now, holdMs);
+  await writeLane(tx, current, lane);
+  const reason = reasonToDisable(lane, attempts, current.now);
+  if (reason === null) return null;
+  const lanes = await disableFailedEndpoint(tx, clock, current, reason, lane.failing_since);
+  return lanes && { reason, lanes };
+}
+
+function delayOf(outcome: FinishedDelivery["outcome"]): number {
+  return outcome.state === "retrying" ? outcome.delayMs : 0;
 }

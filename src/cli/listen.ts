@@ -114,7 +114,7 @@ function post(
 ): Promise<AttemptResult> {
   const attempt = { eventId: event_id, body, attempt: 1, secrets: [secret], headers: {} };
   return postWebhook(
-    { url, ...attempt, legacySignature: false, traceparent: null },
+    { url, ...attempt, legacySignature: false },
     { connections, now: systemClock.now, userAgent: `Fanmail/${packageVersion}`, stopping },
   );
 }

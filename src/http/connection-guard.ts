@@ -1,48 +1,36 @@
 import type { IncomingMessage, Server, ServerOptions, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
-import { descriptorLimit } from "../descriptors.ts";
 
 /**
- * From accept, or from a request's first byte, to the last byte of its body. SNS waits for 15 s from its first byte to
- * our answer, so that none of its posts is cut off here. Node.js swaps the two when headers may take longer.
+ * From accept, or from a request's first byte, to the last byte of its body. SNS waits 15 s from its first byte to our
+ * answer, so none of its posts is cut off here. Node.js swaps the two timeouts when headers may take longer.
  */
 export const deadlines: ServerOptions = {
   headersTimeout: 10_000,
   requestTimeout: 15_000,
   connectionsCheckingInterval: 1_000,
-  // Longer than any sender or load balancer keeps an idle connection: who closes first must not be us.
+  // Longer than any sender or load balancer keeps an idle connection: they must close first.
   keepAliveTimeout: 120_000,
 };
-/** Beyond it nothing is gained: SNS opens a few hundred at most, a proxy no more. */
-const mostConnections = 4_096;
-
-/** Taken where the limit cannot be told. */
-const fewDescriptors = 1_024;
-
-/** Half of the file descriptors; the others are for the database, webhooks and files. */
-export function connectionLimit(): number {
-  return Math.min(mostConnections, Math.floor((descriptorLimit() ?? fewDescriptors) / 2));
-}
-
 export type ConnectionRules = {
-  /** The most that may be open. */
+  /** How many connections may be open. */
   most: number;
-  /** How long a caller may take nothing of an answer that is ready; 30 seconds unless given. */
+  /** How long a client may read nothing of an answer that is ready; 30 seconds unless given. */
   stalledMs?: number;
-  /** Of answers to what is no request. */
+  /** Sent with answers to what is not an HTTP request. */
   headers: Headers;
 };
 
 /**
- * Guards the connections of a server. When there are more than `most`, the one that has been without a whole request
- * for longest gives way to the new one, so that nobody can take the places by keeping them. A caller that stops
- * reading its answer is cut off; one that waits for our answer is not.
+ * Guards the connections of a server. When there are more than `most`, the one that has had no complete request for
+ * longest gives way to the new one, so idle connections cannot keep others out. A client that stops reading its answer is
+ * cut off; one that waits for our answer is not.
  */
 export function guardConnections(
   server: Server,
   { most, stalledMs = 30_000, headers }: ConnectionRules,
 ): void {
-  /** Those that hold no whole request, in the order since when. */
+  /** Connections without a complete request, longest first. */
   const idle = new Set<Socket>();
   const answering = new Map<Socket, ServerResponse>();
   let open = 0;
@@ -88,7 +76,7 @@ const rejections: Readonly<Record<string, Rejection>> = {
 };
 type Rejection = readonly [status: string, error: string];
 
-/** An answer to what is no whole request, which Node.js would send without a word. */
+/** Answers what is not a complete request; Node.js alone would send an empty body. */
 function rejection(code = "", headers: Headers): string {
   const [status, error] = rejections[code] ?? unreadable;
   const body = JSON.stringify({ error });

@@ -1,20 +1,21 @@
 import { createServer, type IncomingMessage, type RequestListener, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import type { Context } from "../context.ts";
+import { connectionLimit } from "../descriptors.ts";
 import { createReceiver, isIngest } from "../receive/http-receiver.ts";
 import type { Intake } from "../receive/intake.ts";
 import { createApp, createHealthApp } from "./app.ts";
-import { connectionLimit, deadlines, guardConnections } from "./connection-guard.ts";
+import { deadlines, guardConnections } from "./connection-guard.ts";
 
-/** The HTTP side of a process. */
-export type Front = {
+/** A server of this process. */
+export type HttpServer = {
   /** `http://host:port` */
   url: string;
   /** Stops accepting and answers what has been received. */
   close(): Promise<void>;
 };
 
-/** Of every answer, whoever gives it. Answers hold secrets and people's data; a page says itself what it may load. */
+/** Sent with every answer. Answers hold secrets and personal data; a page itself says what it may load. */
 const usualHeaders = new Headers({
   "cache-control": "no-store",
   "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
@@ -25,8 +26,8 @@ const usualHeaders = new Headers({
 /** After this, connections that still hold a request are cut; SNS sends it again. */
 const closeGraceMs = 4_000;
 
-/** Listens with the receiver and the API on one port. */
-export async function startFront(context: Context, intake: Intake): Promise<Front> {
+/** Serves the receiver and the API on one port. */
+export async function startServer(context: Context, intake: Intake): Promise<HttpServer> {
   const { config, log, metrics } = context;
   const receive = createReceiver({ intake, rawTokens: config.snsRawTokens, metrics, log });
   const app = createApp(context);
@@ -36,12 +37,12 @@ export async function startFront(context: Context, intake: Intake): Promise<Fron
   });
 }
 
-/** Listens for those who look after the process: health and metrics, and nothing else. */
-export function startHealth(context: Context, port: number): Promise<Front> {
+/** Listens for operators: health and metrics, and nothing else. */
+export function startHealthServer(context: Context, port: number): Promise<HttpServer> {
   return serve(context, port, createHealthApp(context));
 }
 
-async function serve({ config, clock }: Context, port: number, answer: RequestListener): Promise<Front> {
+async function serve({ config, clock }: Context, port: number, answer: RequestListener): Promise<HttpServer> {
   const server = createServer(deadlines, (request, response) => {
     response.setHeaders(usualHeaders);
     response.setHeader("x-request-id", requestId(request) ?? clock.newId());
@@ -53,7 +54,7 @@ async function serve({ config, clock }: Context, port: number, answer: RequestLi
   return { url: urlOf(server), close: () => closeServer(server) };
 }
 
-/** The caller's own id, where it is one that a log line can hold. */
+/** The client's own id, if a log line can hold it. */
 function requestId({ headers }: IncomingMessage): string | null {
   const given = headers["x-request-id"];
   return typeof given === "string" && /^[\w.:-]{1,128}$/.test(given) ? given : null;
@@ -74,7 +75,7 @@ function urlOf(server: Server): string {
 
 async function closeServer(server: Server): Promise<void> {
   const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-  // A connection becomes idle after the answer that it waits for.
+  // A connection becomes idle only after its pending answer.
   const idle = setInterval(() => server.closeIdleConnections(), 20);
   const cut = setTimeout(() => server.closeAllConnections(), closeGraceMs);
   await closed;

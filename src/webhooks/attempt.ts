@@ -10,33 +10,39 @@ import type { EndpointSecrets } from "./secret-box.ts";
 
 const userAgent = `Fanmail/${packageVersion}`;
 
-export type PostContext = {
+type AttemptContext = {
   clock: Clock;
   webhookConnections: WebhookConnections;
   tracing: Pick<Tracing, "startPost">;
   log: Logger;
 };
 
-/** What an attempt is made to, with its secrets opened. */
+/** An endpoint with its secrets decrypted. */
 export type PostedEndpoint = { id: string; url: string; legacy_signature: boolean } & EndpointSecrets;
 
-type Posted = { id: string; event_id: string; body: string; attempts: number; traceparent: string | null };
+type AttemptedDelivery = {
+  id: string;
+  event_id: string;
+  body: string;
+  attempts: number;
+  traceparent?: string | null;
+};
 
-/** An attempt, and the row that tells of it; no row when none was made. */
-export type Attempt = { result: AttemptResult; row: AttemptRow | null };
+/** An attempt, and its row; null when none was made. */
+type Attempt = { result: AttemptResult; row: AttemptRow | null };
 
-/** Posts a delivery once, and logs a failure. Never rejects. @param stopping breaks the attempt off. */
+/** Posts a delivery once, traces and logs the attempt. Never rejects. @param stopping aborts it. */
 export async function makeAttempt(
-  { clock, webhookConnections, tracing, log }: PostContext,
+  { clock, webhookConnections, tracing, log }: AttemptContext,
   endpoint: PostedEndpoint,
-  delivery: Posted,
+  delivery: AttemptedDelivery,
   stopping: AbortSignal,
 ): Promise<Attempt> {
   const number = delivery.attempts + 1;
   const { url, secrets, headers, legacy_signature } = endpoint;
   const startedAt = clock.now();
   const traced = tracing.startPost({
-    traceparent: delivery.traceparent,
+    traceparent: delivery.traceparent ?? null,
     endpointId: endpoint.id,
     deliveryId: delivery.id,
     attempt: number,
@@ -50,7 +56,7 @@ export async function makeAttempt(
       secrets,
       headers,
       legacySignature: legacy_signature,
-      traceparent: traced?.traceparent ?? null,
+      traceparent: traced?.traceparent,
     },
     { connections: webhookConnections, now: clock.now, userAgent, stopping },
   );
@@ -61,7 +67,7 @@ export async function makeAttempt(
   return { result, row: attemptRow(clock.newId(), number, startedAt, durationMs, result) };
 }
 
-/** Neither what was posted nor where to: a URL may hold secrets. */
+/** Leaves out the body and the URL, which may hold secrets. */
 function logAttempt(log: Logger, ids: object, { status, failure }: MadeAttempt): void {
   if (failure === null) log.debug({ ...ids, status }, "webhook posted");
   else log.info({ ...ids, status, failure }, "webhook failed");

@@ -15,29 +15,29 @@ import type { SocketRoom } from "./socket-room.ts";
 
 /** DNS and TLS included. */
 const connectTimeoutMs = 10_000;
-/** Node gives up an address after 250 ms unless told, before a first packet that is lost is even sent again. */
-const attemptTimeoutMs = 2_000;
-/** Servers commonly close a connection that was idle for 5 s, and a POST on one that is being closed fails. */
+/** Node's default of 250 ms gives up an address before a lost first packet is sent again. */
+const addressTimeoutMs = 2_000;
+/** Servers commonly close a connection after 5 s of idleness, and a POST on one that is closing fails. */
 const keepAliveMs = 4_000;
 
-/** The connections to customers' systems. */
+/** Connections to webhook endpoints. */
 export type WebhookConnections = {
   /**
-   * Begins a POST; `end` of the request sends it. The request fails with BlockedAddressError where the guard does not
-   * allow an address, and with ConnectError where there is no connection.
+   * Begins a POST; `end` of the request sends it. The request fails with BlockedAddressError when the guard does not allow
+   * an address, and with ConnectError when no connection is made.
    * @throws BlockedAddressError for another protocol.
    * @throws TypeError for headers that HTTP cannot carry.
    */
   post(url: string, options: { headers: OutgoingHttpHeaders; signal?: AbortSignal }): ClientRequest;
-  /** Bounds the posts that are on their way. Whoever posts takes a place first. */
+  /** Bounds the posts in flight; each takes a place first. */
   room: SocketRoom;
   destroy(): void;
 };
 
-/** No connection came about. */
+/** No connection was made. */
 export class ConnectError extends Error {
   override readonly name = "ConnectError";
-  /** That of its cause. */
+  /** The cause's code. */
   readonly code: string;
   readonly failure: FailureClass;
 
@@ -49,9 +49,9 @@ export class ConnectError extends Error {
 }
 
 /**
- * A host is resolved once for each connection, only addresses that the guard allows are connected to, and the one that
- * was reached is looked at again. What endpoints have in flight and `room` bound the connections: a bound per origin would
- * let one endpoint that hangs starve others of its host.
+ * A host is resolved once for each connection, only addresses that the guard allows are connected to, and the address
+ * that was reached is checked again. Each endpoint's `max_in_flight` and `room` bound the connections: a bound per origin
+ * would let one endpoint that hangs starve others on its host.
  */
 export function webhookConnections(guard: AddressGuard, room: SocketRoom): WebhookConnections {
   const pool: Pool = { open: new Map(), idle: new Set(), size: room.size };
@@ -70,7 +70,7 @@ export function webhookConnections(guard: AddressGuard, room: SocketRoom): Webho
       return request({
         ...options,
         method: "POST",
-        // A final dot keeps resolvers from completing a name. Certificates and virtual hosts know the name without it.
+        // A final dot keeps resolvers from completing a name; certificates and virtual hosts use the name without it.
         host: hostname.replace(/^\[|\]$|\.$/g, ""),
         port,
         path: pathname + search,
@@ -88,13 +88,13 @@ export function webhookConnections(guard: AddressGuard, room: SocketRoom): Webho
 const agentOptions = {
   keepAlive: true,
   timeout: keepAliveMs,
-  autoSelectFamilyAttemptTimeout: attemptTimeoutMs,
+  autoSelectFamilyAttemptTimeout: addressTimeoutMs,
 };
 
-/** @property size so many sockets may be open at most. */
+/** @property size how many sockets may be open. */
 type Pool = { open: Map<Socket, HeadReader>; idle: Set<Socket>; size: number };
 
-/** Keeps idle connections, until something comes on them that nobody asked for, or their place is needed. */
+/** Keeps idle connections until unexpected data arrives on them or their place is needed. */
 function pooled<Agent extends HttpAgent>(agent: Agent, { open, idle }: Pool): Agent {
   const keep = agent.keepSocketAlive.bind(agent);
   agent.keepSocketAlive = (socket) => {
@@ -116,7 +116,7 @@ function pooled<Agent extends HttpAgent>(agent: Agent, { open, idle }: Pool): Ag
   return agent;
 }
 
-/** It would be taken for the answer to the next post. */
+/** Unexpected data would be taken for the answer to the next post. */
 function destroyUnasked(this: Socket): void {
   this.destroy();
 }
@@ -131,7 +131,7 @@ function guarded<Agent extends HttpAgent>(
   agent.createConnection = (options, callback) => {
     connectGuarded(guard, protocol, pool, options, (withLookup) => connect(withLookup)).then(
       (socket) => callback?.(null, socket),
-      // Where there is an error, agents do not look at the socket.
+      // With an error, agents ignore the socket.
       (error: Error) => callback?.(error, new Socket()),
     );
     return undefined;
@@ -139,7 +139,7 @@ function guarded<Agent extends HttpAgent>(
   return agent;
 }
 
-/** Gives the addresses that were checked, whatever name servers say by then. TLS still expects the host's name. */
+/** Returns the addresses that were checked, so no second DNS answer is used. TLS still expects the host's name. */
 function guardedLookup(guard: AddressGuard, protocol: WebProtocol, hostname: string): LookupFunction {
   return (_host, { all }, callback) => {
     guard.addressesFor(hostname, protocol).then(
@@ -161,7 +161,7 @@ async function connectGuarded(
   connect: (options: ClientRequestArgs) => unknown,
 ): Promise<Socket> {
   const host = options.host ?? "";
-  // Sockets look nothing up where the host is an address already.
+  // Sockets skip the lookup when the host is already an address.
   if (isIP(host) !== 0) await guard.addressesFor(host, protocol);
   makePlace(pool);
   const socket = await connected(protocol, options, connect, pool);
@@ -172,7 +172,7 @@ async function connectGuarded(
   throw new BlockedAddressError(host, `was reached at ${peer}, an address that is not allowed`);
 }
 
-/** The connection that has been idle for longest makes way. */
+/** Closes the connection that has been idle longest if the pool is full. */
 function makePlace({ open, idle, size }: Pool): void {
   const [oldest] = idle;
   if (open.size >= size) oldest?.destroy();
@@ -180,7 +180,7 @@ function makePlace({ open, idle, size }: Pool): void {
 
 type Phase = "dns" | "connection" | "tls";
 
-/** @throws ConnectError; BlockedAddressError as it is. */
+/** @throws ConnectError, or BlockedAddressError unchanged. */
 function connected(
   protocol: WebProtocol,
   options: ClientRequestArgs,

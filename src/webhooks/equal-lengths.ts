@@ -1,18 +1,18 @@
 import type { Socket } from "node:net";
 
-/** Reads what comes on a connection. */
+/** Reads the bytes that arrive on a connection. */
 export type HeadReader = {
   /** The next bytes begin with the head of an answer. */
   expectHead(): void;
-  /** @returns the bytes that go on to the parser now. */
+  /** @returns the bytes to pass to the parser now. */
   next(chunk: Buffer): Buffer;
-  /** What was held back for more of its head to come. */
+  /** The bytes held back until the head is complete. */
   rest(): Buffer;
 };
 
 /**
- * Makes one Content-Length of several equal ones, in the heads of answers on a connection. RFC 9110, section 8.6, lets a
- * client take them as one, but Node's parser refuses them. Those that differ stay, and are refused.
+ * Merges equal Content-Length headers into one, in the answers on a connection. RFC 9110, section 8.6, lets a client treat
+ * them as one, but Node's parser refuses them. Different ones stay, and are refused.
  */
 export function mergeEqualLengths(socket: Socket): HeadReader {
   const heads = headReader();
@@ -26,7 +26,7 @@ export function mergeEqualLengths(socket: Socket): HeadReader {
 }
 
 const nothing = Buffer.alloc(0);
-/** What Node takes of a head. */
+/** Node's own limit for a head. */
 const longestHead = 16 * 1024;
 
 function headReader(): HeadReader {
@@ -64,7 +64,7 @@ function headReader(): HeadReader {
   };
 }
 
-/** Whether it may yet become a head. What is no HTTP goes on at once: the parser knows why. */
+/** Whether it may become a complete head. Anything but HTTP goes to the parser at once, which reports the error. */
 function mayGrow(text: string): boolean {
   const isHttp = text.startsWith("HTTP/1.") || "HTTP/1.".startsWith(text);
   return isHttp && text.length < longestHead && !/[^\r]\n/.test(text);

@@ -55,7 +55,7 @@ export async function testEndpoint(context: PostByHandContext, key: EndpointRef)
   const id = computedId(timeOfId(event.id), [key.id, event.id]);
   const leaseId = clock.newId();
   await insertLeasedDelivery(db, key, event, { id, leaseId, leaseSeconds });
-  const posted = { id, event_id: event.id, body: event.body(), attempts: 0, traceparent: null };
+  const posted = { id, event_id: event.id, body: event.body(), attempts: 0 };
   const { made, row } = await post(context, endpoint, posted);
   const outcome = { state: made.failure === null ? ("succeeded" as const) : ("exhausted" as const) };
   await learn(context, { ...key, isWaitedFor: false }, made, (tx) =>
@@ -105,7 +105,7 @@ async function post(
   return { made: result, row };
 }
 
-/** Who asked waits for the answer. */
+/** An API caller is waiting, so shutdown does not cut this attempt off. */
 const neverStopping = new AbortController().signal;
 
 /**

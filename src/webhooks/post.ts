@@ -13,7 +13,7 @@ import { BlockedAddressError } from "./address-guard.ts";
 import { ConnectError, type WebhookConnections } from "./connections.ts";
 import { errorCode } from "./resolve-host.ts";
 
-/** The whole exchange, body included: an idle time-out alone is defeated by an answer that trickles. */
+/** For the whole exchange, body included: an answer that trickles would defeat an idle timeout. */
 export const attemptTimeoutMs = 15_000;
 const excerptBytes = 16 * 1024;
 
@@ -25,25 +25,25 @@ export type Post = {
   attempt: number;
   /** `whsec_…`, the newest first. */
   secrets: readonly string[];
-  /** The customer's own. */
+  /** The customer's own headers. */
   headers: Readonly<Record<string, string>>;
-  /** Sign as Really Quick Emails does, too. */
+  /** Sign as Really Quick Emails does, in addition. */
   legacySignature: boolean;
-  /** W3C Trace Context of the attempt, for receivers that trace too; null: it is not traced. */
-  traceparent: string | null;
+  /** W3C Trace Context of the attempt, for receivers that trace too. */
+  traceparent?: string | undefined;
 };
 
 export type PostOptions = {
   connections: WebhookConnections;
   now: () => Date;
   userAgent: string;
-  /** Breaks the attempt off because we stop; that is not counted as a failure. */
+  /** Aborts the attempt because the process stops; that does not count as a failure. */
   stopping: AbortSignal;
 };
 
 /**
- * Makes one attempt. Never rejects: what goes wrong is a result. Redirects are not followed, and an answer's body is kept
- * as it came, so that a compressed one costs no more than its bytes.
+ * Makes one attempt. Never rejects: failures are results. Redirects are not followed, and an answer's body is kept as it
+ * came, so a compressed one costs no more than its bytes.
  */
 export async function postWebhook(post: Post, options: PostOptions): Promise<AttemptResult> {
   const limit = limitOf(options.stopping);
@@ -67,7 +67,7 @@ export async function postWebhook(post: Post, options: PostOptions): Promise<Att
   }
 }
 
-/** @returns a fault of ours where the request cannot be made; whatever happens later, happens with the receiver. */
+/** @returns an internal error when the request cannot be made; whatever fails later is the endpoint's failure. */
 function begin(
   post: Post,
   options: PostOptions,
@@ -80,10 +80,10 @@ function begin(
   }
 }
 
-/** So many informational answers may come before the final one. */
+/** How many informational answers may come before the final one. */
 const maxInformational = 32;
 
-/** Sends the request. Informational answers, asked for or not, are passed over (RFC 9110, section 15.2). */
+/** Sends the request. Informational answers are ignored (RFC 9110, section 15.2). */
 async function answerTo(request: ClientRequest, body: string): Promise<IncomingMessage> {
   let informational = 0;
   request.on("information", () => {
@@ -97,7 +97,7 @@ async function answerTo(request: ClientRequest, body: string): Promise<IncomingM
     request.emit("response", message);
   });
   request.on("response", (message) => {
-    // What is wrong with the rest of an answer. That the connection breaks after a whole one is nobody's concern.
+    // For errors in the rest of an answer; once it is complete, a broken connection does not matter.
     request.on("error", (error) => {
       if (!message.complete) message.destroy(error);
     });
@@ -109,8 +109,8 @@ async function answerTo(request: ClientRequest, body: string): Promise<IncomingM
 }
 
 /**
- * Aborts when the attempt's time is over or we stop. `AbortSignal.any` would keep something of every attempt for as long as
- * `stopping` lives, which is that of the process.
+ * Aborts when the attempt's time is over or the process stops. `AbortSignal.any` would leak memory for every attempt until
+ * the process ends, because `stopping` lives that long.
  */
 function limitOf(stopping: AbortSignal) {
   const abort = new AbortController();
@@ -121,7 +121,7 @@ function limitOf(stopping: AbortSignal) {
   }, attemptTimeoutMs);
   const stop = () => abort.abort();
   if (stopping.aborted) stop();
-  // There are as many listeners as attempts on their way.
+  // There is one listener for each attempt in flight.
   setMaxListeners(0, stopping);
   stopping.addEventListener("abort", stop);
   return {
@@ -151,7 +151,7 @@ function headersOf(post: Post, { now, userAgent }: PostOptions): Record<string, 
   const timestampSeconds = Math.floor(now().getTime() / 1000);
   const [newest] = secrets;
   return {
-    // Ids and nothing else. A customer who sends one of their own has it their way.
+    // Ids only. A customer's own `traceparent` header takes precedence.
     ...(traceparent && { traceparent }),
     ...post.headers,
     "content-type": "application/json",
@@ -174,20 +174,20 @@ async function readBeginning(message: IncomingMessage, chunks: Buffer[]): Promis
   }
 }
 
-/** Half a character at the cut, or NUL, is nothing that a text column takes. */
+/** A text column takes neither half a character at the cut nor NUL. */
 function textOf(chunks: readonly Buffer[]): string {
   return Buffer.concat(chunks).subarray(0, excerptBytes).toString("utf8").replaceAll("\u0000", "\ufffd");
 }
 
-/** What this machine lacks. Everything else that happens to a request is what the receiver, or the way to it, does. */
+/** This machine lacks resources. Any other error comes from the endpoint or the network. */
 const ownFaults = ["EMFILE", "ENFILE", "ENOBUFS", "ENOMEM"];
 
-/** @returns null for a fault of ours. */
+/** @returns null for an internal error. */
 function classOf(error: unknown): FailureClass | null {
   if (error instanceof BlockedAddressError) return "blocked";
   if (isOurs(error instanceof ConnectError ? error.cause : error)) return null;
   if (error instanceof ConnectError) return error.failure;
-  // TLS 1.3 servers refuse certificates of clients after the handshake.
+  // TLS 1.3 servers refuse client certificates after the handshake.
   return /^(ERR_SSL|ERR_TLS|EPROTO)/.test(errorCode(error)) ? "tls" : "connection";
 }
 
@@ -198,7 +198,7 @@ function isOurs(error: unknown): boolean {
   return ownFaults.includes(code) || (code === "EADDRNOTAVAIL" && hasNoPort(error));
 }
 
-/** Machines without IPv6 say the same of any IPv6 address, and may never reach it. */
+/** Machines without IPv6 report the same error for any IPv6 address, which they can never reach. */
 function hasNoPort(error: unknown): boolean {
   return error instanceof Error && "address" in error && isIP(String(error.address)) === 4;
 }

@@ -1,15 +1,15 @@
-/** Bounds how many posts are on their way, by what the process may open. */
+/** Bounds how many posts are in flight. */
 export type SocketRoom = {
   size: number;
-  /** Waits in turn for one place. @returns null when it stopped waiting. */
+  /** Waits its turn for one place. @returns null when it stopped waiting. */
   take(stopping: AbortSignal): Promise<Places | null>;
 };
 
-/** Places for posts, until they are given back. */
+/** Places that a caller holds. */
 export type Places = {
-  /** Takes more where they are free, half of those at most: others come too. @returns how many there are now. */
+  /** Takes more places, half of the free ones at most, which leaves some for others. @returns how many it has now. */
   grow(wanted: number): number;
-  /** Gives all others back. */
+  /** Gives back all places beyond `count`. */
   keep(count: number): void;
   /** Gives one back. */
   leave(): void;
@@ -65,24 +65,4 @@ export function createSocketRoom(size: number): SocketRoom {
       });
     },
   };
-}
-
-/** Of a post: its socket, and one to ask a name server with. */
-const descriptorsOfPost = 2;
-/** For the database, the queue, AWS, files and logs. */
-const reserved = 100;
-const leastRoom = 8;
-
-/** Elsewhere than on Linux the hard limit is at least so much. */
-const elsewhere = 10_240;
-const unlimited = 1_000_000;
-
-/**
- * How many posts may be on their way at once in a process.
- * @param descriptors what the process may open; null where that cannot be told. Half of what is not reserved is left for
- *   requests that come in.
- */
-export function roomOf(descriptors: number | null): number {
-  const limit = Math.min(descriptors ?? elsewhere, unlimited);
-  return Math.max(leastRoom, Math.floor((limit - reserved) / 2 / descriptorsOfPost));
 }

@@ -3,7 +3,7 @@ import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
-import { type Front, startFront } from "../../src/http/server.ts";
+import { type HttpServer, startServer } from "../../src/http/server.ts";
 import type { Logger } from "../../src/logger.ts";
 import { Intake } from "../../src/receive/intake.ts";
 import { counted, readMetrics } from "../observability/read-metrics.ts";
@@ -33,7 +33,7 @@ let service: TestService;
 let signer: SnsSigner;
 let aws: AwsStub;
 let intake: Intake;
-let front: Front;
+let front: HttpServer;
 let lines: Line[];
 
 const write = (level: string) => (fields: object, msg: string) => void lines.push({ level, msg, ...fields });
@@ -64,7 +64,7 @@ beforeAll(async () => {
 });
 beforeEach(async () => {
   lines = [];
-  front = await startFront({ ...service.context, log }, intake);
+  front = await startServer({ ...service.context, log }, intake);
   return () => front.close();
 });
 afterAll(async () => {

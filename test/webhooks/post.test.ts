@@ -18,7 +18,6 @@ const post: Omit<Post, "url"> = {
   secrets: ["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLw=="],
   headers: {},
   legacySignature: false,
-  traceparent: null,
 };
 const options = {
   connections,

@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
-import { createSocketRoom, roomOf } from "../../src/webhooks/socket-room.ts";
+import { postLimit } from "../../src/descriptors.ts";
+import { createSocketRoom } from "../../src/webhooks/socket-room.ts";
 
 const never = new AbortController().signal;
 
@@ -9,7 +10,7 @@ test.each([
   [1_024, 231],
   [1_000_000, 249_975],
 ])("of %i descriptors posts may use a part", (descriptors, room) => {
-  expect(roomOf(descriptors)).toBe(room);
+  expect(postLimit(descriptors)).toBe(room);
 });
 
 test("places are taken in turn, and nobody takes all that are free", async () => {
