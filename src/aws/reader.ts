@@ -35,7 +35,7 @@ export type SesReader = {
   globalEndpoints(): Promise<MultiRegionEndpoint[]>;
 };
 
-type SnsReader = {
+export type SnsReader = {
   /** The ARNs of the account's topics in the region. */
   topics(): Promise<string[]>;
   topicAttributes(arn: string): Promise<Attributes>;

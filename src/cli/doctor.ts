@@ -1,23 +1,8 @@
-import { join } from "node:path";
-import { systemClock } from "../clock.ts";
 import { type Config, ConfigError } from "../config.ts";
 import { databaseName } from "../context.ts";
-import { hasEncryptionKeys, readEncryptionKeys } from "../data-dir.ts";
-import { attachEmbeddedPostgres, isDatabaseIn } from "../embedded/embedded-postgres.ts";
-import { errorText } from "../logger.ts";
-import { awsDispatcher } from "../receive/aws-documents.ts";
-import {
-  areas,
-  type Finding,
-  fail,
-  next,
-  type Observation,
-  overall,
-  type Patient,
-  skipped,
-} from "../tools/doctor/check.ts";
-import { diagnose } from "../tools/doctor/diagnose.ts";
-import { ended } from "../tools/doctor/wording.ts";
+import { areas, type Finding, overall } from "../tools/doctor/finding.ts";
+import { withPatient } from "../tools/doctor/patient.ts";
+import { report, reportMisconfigured } from "../tools/doctor/report.ts";
 import { type Command, environmentConfig, print, printJson, readOptions, UsageError } from "./command.ts";
 import { demoDirectory, tellDatabase } from "./with-store.ts";
 
@@ -43,8 +28,8 @@ export const doctor: Command = {
     });
     const timeoutMs = readSeconds(values.timeout) * 1000;
     const findings = await examine(timeoutMs, values["configuration-set"] ?? null);
-    if (values.json) printJson({ status: overall(findings), checks: findings });
-    else report(findings);
+    if (values.json) printJson({ status: overall(findings), checks: findings.map(asJson) });
+    else printFindings(findings);
     const code = overall(findings) === "fail" ? 1 : 0;
     leaveBehind(code);
     return code;
@@ -62,76 +47,20 @@ async function examine(timeoutMs: number, configurationSet: string | null): Prom
   try {
     config = environmentConfig();
   } catch (error) {
-    if (error instanceof ConfigError) return misconfigured(error);
+    if (error instanceof ConfigError) return reportMisconfigured(error.problems);
     throw error;
   }
   tellDatabase(databaseName(config));
-  const { database, stop } = await databaseOf(config);
-  const dispatcher = awsDispatcher();
-  try {
-    const { keys: encryptionKeys, findings } = await keysOf(config);
-    const patient = { config, clock: systemClock, dispatcher, database, encryptionKeys, timeoutMs };
-    return [...findings, ...(await diagnose({ ...patient, configurationSet }))];
-  } finally {
-    await Promise.all([dispatcher.destroy(), stop()]);
-  }
+  const demoDir = demoDirectory(config.dataDir);
+  return withPatient(config, { timeoutMs, configurationSet, demoDir }, report);
 }
 
-/** Nothing else can be looked at: where it is would be a guess. */
-function misconfigured({ problems }: ConfigError): Finding[] {
-  const wrong = problems.map((problem): Finding => {
-    const seen = fail(`${problem}.`, "Correct the variable in the environment of fanmail, or unset it.");
-    return { area: "configuration", ...seen };
-  });
-  const others = areas.filter((area) => area !== "configuration");
-  const seen = skipped("Doctor did not look at it: the configuration is wrong.");
-  return [...wrong, ...others.map((area): Finding => ({ area, ...seen }))];
+/** A finding as `--json` has it. */
+function asJson({ area, level, what, remedy }: Finding): object {
+  return { area, status: level, what, remedy };
 }
 
-type Served = { database: Patient["database"]; stop: () => Promise<void> };
-
-async function databaseOf({ databaseUrl, dataDir }: Config): Promise<Served> {
-  const stop = async () => {};
-  if (databaseUrl !== null) return { database: { url: databaseUrl }, stop };
-  try {
-    if (!(await isDatabaseIn(dataDir))) {
-      return { database: { trouble: await beginning(dataDir) }, stop };
-    }
-    const server = await attachEmbeddedPostgres({ dataDir });
-    return { database: { url: server.url }, stop: server.stop };
-  } catch (error) {
-    const what = `The embedded database in ${dataDir} cannot be used: ${ended(errorText(error))}`;
-    const trouble = fail(what, `See postgres.log in ${join(dataDir, "postgres")}.`);
-    return { database: { trouble }, stop };
-  }
-}
-
-async function beginning(dataDir: string): Promise<Observation> {
-  const demoDir = demoDirectory(dataDir);
-  const other = (await isDatabaseIn(demoDir))
-    ? `to look at the demonstration, set DATA_DIR=${demoDir}`
-    : "to see it work first: npx fanmail demo";
-  const remedy = `Start the service: npx fanmail start (set DATABASE_URL for a PostgreSQL of your own); ${other}.`;
-  return next(`There is no database in ${dataDir} yet.`, remedy);
-}
-
-/** The keys that are there; to read the generated ones would make them. */
-async function keysOf(config: Config): Promise<{ keys: Buffer[] | null; findings: Finding[] }> {
-  const { encryptionKey, encryptionKeysPrevious, dataDir } = config;
-  if (encryptionKey !== null) return { keys: [encryptionKey, ...encryptionKeysPrevious], findings: [] };
-  if (!hasEncryptionKeys(dataDir)) return { keys: null, findings: [] };
-  try {
-    return { keys: await readEncryptionKeys(dataDir), findings: [] };
-  } catch (error) {
-    const seen = fail(
-      `The encryption key cannot be read: ${ended(errorText(error))}`,
-      "Restore it from a backup.",
-    );
-    return { keys: null, findings: [{ area: "configuration", ...seen }] };
-  }
-}
-
-const labels: Record<Finding["status"], string> = {
+const labels: Record<Finding["level"], string> = {
   ok: "ok",
   next: "next",
   warn: "warn",
@@ -139,13 +68,13 @@ const labels: Record<Finding["status"], string> = {
   skipped: "skip",
 };
 
-function report(findings: readonly Finding[]): void {
+function printFindings(findings: readonly Finding[]): void {
   const width = Math.max(...areas.map((area) => area.length));
-  for (const { area, status, what, remedy } of findings) {
-    print(`${labels[status].padEnd(4)}  ${area.padEnd(width)}  ${what}`);
+  for (const { area, level, what, remedy } of findings) {
+    print(`${labels[level].padEnd(4)}  ${area.padEnd(width)}  ${what}`);
     if (remedy !== undefined) print(`${" ".repeat(width + 8)}→ ${remedy}`);
   }
-  const count = (status: Finding["status"]) => findings.filter((one) => one.status === status).length;
+  const count = (level: Finding["level"]) => findings.filter((one) => one.level === level).length;
   const begun = count("next") === 0 ? "" : `, ${count("next")} to begin with`;
   print();
   print(

@@ -16,6 +16,16 @@ export function parseArn(text: string): Arn {
   return { partition, service, region, account, resource: resource.join(":") };
 }
 
+/** The last part of an ARN: the name of a topic, a queue or a function. */
+export function arnName(arn: string): string {
+  return arn.split(":").at(-1) ?? "";
+}
+
+/** What stands before the resource, in a pattern of ARNs too: `arn:aws:ses:*:123456789012:`. */
+export function arnHead(pattern: string): string {
+  return `${pattern.split(":").slice(0, 5).join(":")}:`;
+}
+
 export function topicArn(place: AwsPlace, topic: string): string {
   return arnOf(place, "sns", topic);
 }

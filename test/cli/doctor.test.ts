@@ -1,6 +1,6 @@
 import { writeFile } from "node:fs/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { areas } from "../../src/tools/doctor/check.ts";
+import { areas } from "../../src/tools/doctor/finding.ts";
 import type { AwsStub } from "../support/aws-stub.ts";
 import { run } from "../support/command.ts";
 import { dataDirectory, fanmail, terminate } from "../support/fanmail-process.ts";
@@ -11,7 +11,7 @@ import {
   healthyGround,
   healthyWorld,
   type World,
-} from "../tools/doctor/patient.ts";
+} from "../tools/doctor/healthy-world.ts";
 
 let ground: Ground;
 let certificates: AwsStub;

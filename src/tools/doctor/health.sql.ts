@@ -19,7 +19,7 @@ export function readOnly(db: Database, statementMs: number): Database {
   return { transaction, query: (sql, params) => transaction((tx) => tx.query(sql, params)) };
 }
 
-export type ServerFacts = {
+export type ServerSettings = {
   /** 150004 for 15.4. */
   version_number: number;
   version: string;
@@ -37,8 +37,8 @@ export type ServerFacts = {
   now: Date;
 };
 
-export async function serverFacts(db: Database): Promise<ServerFacts | null> {
-  const [facts] = await db.query<ServerFacts>(
+export async function serverSettings(db: Database): Promise<ServerSettings | null> {
+  const [facts] = await db.query<ServerSettings>(
     `select current_setting('server_version_num')::integer as version_number,
        split_part(current_setting('server_version'), ' ', 1) as version,
        current_setting('TimeZone') as time_zone, current_setting('fsync') as fsync,

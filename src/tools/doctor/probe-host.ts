@@ -1,6 +1,6 @@
 import { type Dispatcher, request } from "undici";
 import { errorText } from "../../logger.ts";
-import { DeadlineError, withinDeadline } from "./check.ts";
+import { DeadlineError, withinDeadline } from "./reading.ts";
 
 /** What came of asking a host of AWS. `date`: its header; null when there is none. */
 export type HostAnswer = {

@@ -1,3 +1,5 @@
+import { parseArn } from "../../domain/arn.ts";
+
 /** A time span in words that a reader takes in at once: `3 minutes`, `2 days`. */
 export function spanText(seconds: number): string {
   const steps: [string, number][] = [
@@ -30,4 +32,15 @@ export function ended(text: string): string {
 export function excerpt(text: string, length = 160): string {
   const line = text.replace(/\s+/g, " ").trim();
   return line.length <= length ? line : `${line.slice(0, length)}…`;
+}
+
+/** Where a URL leads. Its path may hold a token. */
+export function hostOf(url: string): string {
+  return URL.canParse(url) ? new URL(url).host : "its URL is malformed";
+}
+
+/** How a topic or an SQS queue is named in a sentence: its ARN without what all of them begin with. */
+export function nameOf(arn: string): string {
+  const { resource, region } = parseArn(arn);
+  return `${resource} (${region})`;
 }

@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { areas } from "../../../src/tools/doctor/check.ts";
+import { areas } from "../../../src/tools/doctor/finding.ts";
 import { readOnly } from "../../../src/tools/doctor/health.sql.ts";
 import type { AwsStub } from "../../support/aws-stub.ts";
-import { certificateHost, type Ground, healthyGround, healthyWorld, type World } from "./patient.ts";
+import { certificateHost, type Ground, healthyGround, healthyWorld, type World } from "./healthy-world.ts";
 
 let ground: Ground;
 let certificates: AwsStub;
@@ -21,7 +21,7 @@ afterEach(async () => {
 test("where nothing is wrong every area is looked at, and all is well", async () => {
   const findings = await world.examine();
 
-  expect(findings.filter(({ status }) => status !== "ok")).toEqual([]);
+  expect(findings.filter(({ level }) => level !== "ok")).toEqual([]);
   expect([...new Set(findings.map(({ area }) => area))]).toEqual([...areas]);
 });
 

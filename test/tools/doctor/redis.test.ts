@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, test } from "vitest";
-import type { Observation } from "../../../src/tools/doctor/check.ts";
-import { lookAtRedis } from "../../../src/tools/doctor/queue.ts";
+import { redisFacts } from "../../../src/tools/doctor/facts-own.ts";
+import type { Finding } from "../../../src/tools/doctor/finding.ts";
+import { judge } from "../../../src/tools/doctor/rules/table.ts";
 import { hasRedis, type RedisServer, redisServer } from "../../support/redis-server.ts";
 
 let redis: RedisServer | undefined;
@@ -10,8 +11,8 @@ afterEach(async () => {
   redis = undefined;
 });
 
-const look = (url: string) => lookAtRedis(url, 4_000);
-const unwell = (seen: Observation[]) => seen.filter(({ status }) => status !== "ok");
+const look = async (url: string) => judge(await redisFacts(url, 4_000));
+const unwell = (seen: Finding[]) => seen.filter(({ level }) => level !== "ok");
 
 describe.skipIf(!hasRedis)("with redis-server", () => {
   test("a Redis that keeps its jobs is well, and its backlog is told", async () => {
@@ -26,41 +27,45 @@ describe.skipIf(!hasRedis)("with redis-server", () => {
 
   test.each([
     {
+      code: "redis-eviction",
       fault: "drops jobs when it is full",
       settings: [["maxmemory-policy", "allkeys-lru"]],
-      status: "fail",
       what: /maxmemory-policy is allkeys-lru/,
       remedy: /config set maxmemory-policy noeviction/,
     },
     {
+      code: "redis-persistence",
       fault: "forgets when it restarts",
       settings: [["appendonly", "no"]],
-      status: "warn",
       what: /appendonly is off/,
       remedy: /config set appendonly yes/,
     },
     {
+      code: "redis-memory",
       fault: "is almost full",
       settings: [["maxmemory", "1mb"]],
-      status: "warn",
       what: /of its 1 MB are used/,
       remedy: /Raise maxmemory/,
     },
     {
+      code: "redis-login",
       fault: "wants a password",
       settings: [["requirepass", "secret"]],
-      status: "fail",
       what: /NOAUTH/,
       remedy: /user and password into REDIS_URL/,
     },
-  ])("a Redis that $fault", async ({ settings, status, what, remedy }) => {
+  ])("a Redis that $fault", async ({ code, settings, what, remedy }) => {
     redis = await redisServer();
     for (const [name = "", value = ""] of settings) await redis.client.config("SET", name, value);
 
     const seen = await look(redis.url);
 
     expect(unwell(seen)).toEqual([
-      { status, what: expect.stringMatching(what), remedy: expect.stringMatching(remedy) },
+      expect.objectContaining({
+        code,
+        what: expect.stringMatching(what),
+        remedy: expect.stringMatching(remedy),
+      }),
     ]);
   });
 
@@ -73,7 +78,9 @@ describe.skipIf(!hasRedis)("with redis-server", () => {
 
     expect(seen).toEqual([
       {
-        status: "fail",
+        code: "redis-away",
+        area: "queue",
+        level: "fail",
         what: expect.stringMatching(/^Redis at 127\.0\.0\.1:\d+ cannot be used: .*ECONNREFUSED/),
         remedy: expect.stringMatching(/^Start Redis/),
       },
@@ -88,7 +95,9 @@ describe.skipIf(!hasRedis)("with redis-server", () => {
 
     expect(unwell(await look(redis.url))).toEqual([
       {
-        status: "fail",
+        code: "redis-cluster",
+        area: "queue",
+        level: "fail",
         what: expect.stringMatching(/^The Redis Cluster is in the state fail/),
         remedy: expect.stringMatching(/assign slots/),
       },

@@ -5,8 +5,9 @@ import { insertApiKey } from "../../../src/storage/api-keys.ts";
 import { partitionsOf } from "../../../src/storage/partitions.ts";
 import { defaultProjectId } from "../../../src/storage/projects.ts";
 import { insertTopic, setSubscriptionState } from "../../../src/storage/topics.ts";
-import type { Finding, Patient } from "../../../src/tools/doctor/check.ts";
-import { diagnose } from "../../../src/tools/doctor/diagnose.ts";
+import type { Finding } from "../../../src/tools/doctor/finding.ts";
+import type { Patient } from "../../../src/tools/doctor/patient.ts";
+import { report } from "../../../src/tools/doctor/report.ts";
 import { createSecretBox } from "../../../src/webhooks/secret-box.ts";
 import { type AwsLookStub, awsLookStub, type StubAccount } from "../../support/aws-look-stub.ts";
 import { type AwsStub, awsStub } from "../../support/aws-stub.ts";
@@ -47,7 +48,7 @@ export function certificateHost(): Promise<AwsStub> {
   return awsStub((_url, response) => response.end("ok"));
 }
 
-/** It leaves the ground and the host to whoever made them. */
+/** Closing it leaves the ground and the host open. */
 export async function healthyWorld({ database, endpointId }: Ground, certificates: AwsStub): Promise<World> {
   process.env["AWS_ACCESS_KEY_ID"] = "test";
   process.env["AWS_SECRET_ACCESS_KEY"] = "test";
@@ -77,7 +78,7 @@ export async function healthyWorld({ database, endpointId }: Ground, certificate
       const config: Config = readConfig({ ...environment, ...changes });
       world.patient = { ...world.patient, config };
     },
-    examine: () => diagnose(world.patient),
+    examine: () => report(world.patient),
     close: () => aws.close(),
   };
   return world;

@@ -1,0 +1,11 @@
+import type { AwsFact } from "./facts-aws.ts";
+import type { DatabaseFact } from "./facts-database.ts";
+import type { OwnFact } from "./facts-own.ts";
+import type { UnaskedFact, UnreadFact } from "./reading.ts";
+import type { AccessFact } from "./readings-aws.ts";
+
+/** What doctor has read about one thing. */
+export type Fact = OwnFact | DatabaseFact | AccessFact | AwsFact | UnaskedFact | UnreadFact;
+
+export type FactKind = Fact["kind"];
+export type FactOf<Kind extends FactKind> = Extract<Fact, { kind: Kind }>;

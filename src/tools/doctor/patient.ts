@@ -1,0 +1,77 @@
+import type { Dispatcher } from "undici";
+import { type Clock, systemClock } from "../../clock.ts";
+import type { Config } from "../../config.ts";
+import { hasEncryptionKeys, readEncryptionKeys } from "../../data-dir.ts";
+import { attachEmbeddedPostgres, isDatabaseIn } from "../../embedded/embedded-postgres.ts";
+import { errorText } from "../../logger.ts";
+import { awsDispatcher } from "../../receive/aws-documents.ts";
+
+/** The service that is examined, and what it is examined with. */
+export type Patient = {
+  config: Config;
+  clock: Clock;
+  /** Reaches AWS as the service does. */
+  dispatcher: Dispatcher;
+  database: { url: string } | PlacelessDatabaseFact;
+  encryptionKeys: KnownKeys;
+  /** For each reading. */
+  timeoutMs: number;
+  /** The configuration set to look at in SES; null for all. */
+  configurationSet: string | null;
+};
+
+/** The keys that open what endpoints have encrypted; null where none was made yet. */
+type KnownKeys = readonly Buffer[] | UnreadableKeysFact | null;
+
+export type UnreadableKeysFact = { kind: "unreadable-keys"; reason: string };
+
+/** There is no database that could be asked. @property demoDir where the demonstration has one; null: nowhere. */
+export type PlacelessDatabaseFact =
+  | { kind: "no-database"; dataDir: string; demoDir: string | null }
+  | { kind: "embedded-database-broken"; dataDir: string; reason: string };
+
+export type ExamineOptions = Pick<Patient, "timeoutMs" | "configurationSet"> & { demoDir: string };
+
+/** Starts the embedded database where need be, and ends after `examine` what it has started for it. */
+export async function withPatient<Result>(
+  config: Config,
+  { demoDir, ...options }: ExamineOptions,
+  examine: (patient: Patient) => Promise<Result>,
+): Promise<Result> {
+  const { database, stop } = await databaseOf(config, demoDir);
+  const dispatcher = awsDispatcher();
+  try {
+    const encryptionKeys = await keysOf(config);
+    return await examine({ config, clock: systemClock, dispatcher, database, encryptionKeys, ...options });
+  } finally {
+    await Promise.all([dispatcher.destroy(), stop()]);
+  }
+}
+
+type Served = { database: Patient["database"]; stop: () => Promise<void> };
+
+async function databaseOf({ databaseUrl, dataDir }: Config, demoDir: string): Promise<Served> {
+  const stop = async () => {};
+  if (databaseUrl !== null) return { database: { url: databaseUrl }, stop };
+  try {
+    if (!(await isDatabaseIn(dataDir))) {
+      const hasDemo = await isDatabaseIn(demoDir);
+      return { database: { kind: "no-database", dataDir, demoDir: hasDemo ? demoDir : null }, stop };
+    }
+    const server = await attachEmbeddedPostgres({ dataDir });
+    return { database: { url: server.url }, stop: server.stop };
+  } catch (error) {
+    return { database: { kind: "embedded-database-broken", dataDir, reason: errorText(error) }, stop };
+  }
+}
+
+/** The keys that are there; reading the generated ones where there are none would make them. */
+async function keysOf({ encryptionKey, encryptionKeysPrevious, dataDir }: Config): Promise<KnownKeys> {
+  if (encryptionKey !== null) return [encryptionKey, ...encryptionKeysPrevious];
+  if (!hasEncryptionKeys(dataDir)) return null;
+  try {
+    return await readEncryptionKeys(dataDir);
+  } catch (error) {
+    return { kind: "unreadable-keys", reason: errorText(error) };
+  }
+}

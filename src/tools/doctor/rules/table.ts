@@ -1,0 +1,34 @@
+import type { Fact } from "../fact.ts";
+import type { Finding } from "../finding.ts";
+import { configurationRules } from "./configuration.ts";
+import { databaseRules } from "./database.ts";
+import { hostRules } from "./hosts.ts";
+import { queueRules } from "./queue.ts";
+import type { Rule } from "./rule.ts";
+import { serverRules } from "./server.ts";
+import { sesRules } from "./ses.ts";
+import { sqsRules } from "./sqs.ts";
+import { subscriptionRules } from "./subscriptions.ts";
+import { topicRules } from "./topics.ts";
+import { unreadRules } from "./unread.ts";
+import { webhookRules } from "./webhooks.ts";
+
+/** All that doctor has to say about facts. */
+export const rules: readonly Rule[] = [
+  ...unreadRules,
+  ...configurationRules,
+  ...databaseRules,
+  ...serverRules,
+  ...queueRules,
+  ...hostRules,
+  ...topicRules,
+  ...subscriptionRules,
+  ...sesRules,
+  ...sqsRules,
+  ...webhookRules,
+];
+
+/** What the rules say about each of the facts, in the order of the facts. */
+export function judge(facts: readonly Fact[]): Finding[] {
+  return facts.flatMap((fact) => rules.flatMap((rule) => rule.judge(fact)));
+}

@@ -1,0 +1,167 @@
+import { arnHead, configurationSetArn, parseArn, sesArn } from "../../../domain/arn.ts";
+import { isSilent, silentSeconds } from "../../../domain/topic-silence.ts";
+import type { FactOf } from "../fact.ts";
+import { covers, judgePolicy, type Permission } from "../policy.ts";
+import { ended, excerpt, nameOf, spanText } from "../wording.ts";
+import { rule } from "./rule.ts";
+
+type StoredTopic = FactOf<"stored-topic">;
+
+const subscribe = (arn: string) =>
+  `aws sns subscribe --topic-arn ${arn} --protocol https --notification-endpoint https://<host>/ingest/sns`;
+
+/** How long nothing has come from a topic; null: nothing ever has. */
+function silence(topic: StoredTopic) {
+  const seconds = silentSeconds(topic, topic.now);
+  return seconds === null ? null : { arn: topic.arn, seconds };
+}
+
+const storedRules = [
+  rule("stored-topics", {
+    code: "topics-none-yet",
+    area: "topics",
+    level: "ok",
+    when: ({ count }) => count === 0,
+    say: "No topic is allow-listed in the database yet.",
+  }),
+  rule("stored-topic", {
+    code: "topic-never-asked",
+    area: "topics",
+    level: "warn",
+    // A queue needs no confirmation of ours, nor does a topic that is heard already.
+    when: (fact) => fact.subscription_state === "unknown" && fact.last_notification_at === null && fact,
+    say: ({ arn }) =>
+      `The topic ${nameOf(arn)} has not asked for a confirmation, and nothing has come from it.`,
+    remedy: ({ arn }) => `Subscribe Fanmail: npx fanmail ses connect, or ${subscribe(arn)}.`,
+  }),
+  rule("stored-topic", {
+    code: "topic-unconfirmed",
+    area: "topics",
+    level: "fail",
+    when: (fact) => fact.subscription_state === "confirmation_failed" && fact,
+    say: ({ arn, subscription_error }) =>
+      `The subscription to ${nameOf(arn)} could not be confirmed: ${ended(excerpt(subscription_error ?? "no reason was kept"))}`,
+    remedy: ({ arn }) =>
+      `Let this machine reach the SNS of the region over https, then have it sent again: ${subscribe(arn)}.`,
+  }),
+  rule("stored-topic", {
+    code: "topic-unsubscribed",
+    area: "topics",
+    level: "fail",
+    when: (fact) => fact.subscription_state === "unsubscribed" && fact,
+    say: ({ arn }) => `Fanmail was unsubscribed from the topic ${nameOf(arn)}.`,
+    remedy: ({ arn }) => `Subscribe it again: ${subscribe(arn)}.`,
+  }),
+  rule("stored-topic", {
+    code: "topic-never-heard",
+    area: "topics",
+    level: "warn",
+    // Whoever has just subscribed waits for the first email.
+    when: (fact) => silence(fact) === null && fact.subscription_state === "confirmed" && fact,
+    say: ({ arn }) => `The topic ${nameOf(arn)} is subscribed, and nothing has ever come from it.`,
+    remedy:
+      "Send an email with the configuration set that publishes to it (X-SES-CONFIGURATION-SET), to success@simulator.amazonses.com for a try.",
+  }),
+  rule("stored-topic", {
+    code: "topic-heard",
+    area: "topics",
+    level: "ok",
+    when: (fact) => !isSilent(fact, fact.now) && silence(fact),
+    say: ({ arn, seconds }) => `The topic ${nameOf(arn)} was last heard ${spanText(seconds)} ago.`,
+  }),
+  rule("stored-topic", {
+    code: "topic-silent",
+    area: "topics",
+    level: "warn",
+    when: (fact) => isSilent(fact, fact.now) && silence(fact),
+    say: ({ arn, seconds }) =>
+      `The topic ${nameOf(arn)} is silent: the last notification came ${spanText(seconds)} ago, which is longer than it is used to.`,
+    remedy:
+      "See whether you still send with its configuration set, and what the checks of ses and topics say of it.",
+  }),
+];
+
+type Topic = FactOf<"topic">;
+
+/** Whether SES may publish to a topic. It names the configuration set as its source. */
+function mayPublish({ arn, policy, configurationSet }: Topic): Permission {
+  const place = parseArn(arn);
+  return judgePolicy(policy, {
+    service: "ses.amazonaws.com",
+    action: "sns:Publish",
+    resource: arn,
+    account: place.account,
+    isSource: (pattern) =>
+      configurationSet === null
+        ? covers(headOf(pattern), sesArn(place))
+        : covers(pattern, configurationSetArn(place, configurationSet)),
+  });
+}
+
+/** The part of a pattern that stands for partition, service, region and account. */
+function headOf(pattern: string): string {
+  return /^[*?]+$/.test(pattern) ? pattern : arnHead(pattern);
+}
+
+const publishRemedy = ({ arn }: Topic) =>
+  `Let fanmail ses connect add the statement, or allow Service ses.amazonaws.com the action sns:Publish on it with aws:SourceAccount ${parseArn(arn).account}.`;
+
+const hasKeyOfAws = ({ kmsKey }: Topic) => /alias\/aws\/sns$/.test(kmsKey ?? "");
+const encryptionRemedy =
+  "Encrypt it with a key of your own whose policy lets ses.amazonaws.com use kms:GenerateDataKey* and kms:Decrypt, or do not encrypt it.";
+
+const topicInAwsRules = [
+  rule("topic", {
+    code: "topic-in-aws",
+    area: "topics",
+    level: "ok",
+    when: (fact) => fact,
+    say: ({ arn, signatureVersion }) =>
+      `The topic ${nameOf(arn)} is there; it signs with SignatureVersion ${signatureVersion}.`,
+  }),
+  rule("topic", {
+    code: "topic-fifo",
+    area: "topics",
+    level: "fail",
+    when: (fact) => fact.arn.endsWith(".fifo") && fact,
+    say: ({ arn }) => `The topic ${nameOf(arn)} is a FIFO topic, to which SES does not publish.`,
+    remedy: "Use a standard topic.",
+  }),
+  rule("topic", {
+    code: "topic-policy-denies",
+    area: "topics",
+    level: "fail",
+    when: (fact) => mayPublish(fact) === "denied" && fact,
+    say: ({ arn, configurationSet }) =>
+      `The policy of the topic ${nameOf(arn)} does not let ${configurationSet === null ? "SES" : `SES with the configuration set ${configurationSet}`} publish to it.`,
+    remedy: publishRemedy,
+  }),
+  rule("topic", {
+    code: "topic-policy-unsure",
+    area: "topics",
+    level: "warn",
+    when: (fact) => mayPublish(fact) === "unsure" && fact,
+    say: ({ arn }) =>
+      `Whether the policy of the topic ${nameOf(arn)} lets SES publish depends on conditions that only AWS can judge.`,
+    remedy: publishRemedy,
+  }),
+  rule("topic", {
+    code: "topic-encrypted-by-aws",
+    area: "topics",
+    level: "fail",
+    when: (fact) => hasKeyOfAws(fact) && fact,
+    say: ({ arn }) => `The topic ${nameOf(arn)} is encrypted with alias/aws/sns, a key that SES may not use.`,
+    remedy: encryptionRemedy,
+  }),
+  rule("topic", {
+    code: "topic-encrypted",
+    area: "topics",
+    level: "warn",
+    when: (fact) => fact.kmsKey !== null && !hasKeyOfAws(fact) && fact,
+    say: ({ arn }) =>
+      `The topic ${nameOf(arn)} is encrypted; doctor does not see whether SES may use its key.`,
+    remedy: encryptionRemedy,
+  }),
+];
+
+export const topicRules = [...storedRules, ...topicInAwsRules];

@@ -1,0 +1,80 @@
+import { type AddressInfo, createServer } from "node:net";
+import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
+import type { Area } from "../../../src/tools/doctor/finding.ts";
+import { rules } from "../../../src/tools/doctor/rules/table.ts";
+import type { AwsStub } from "../../support/aws-stub.ts";
+import { certificateHost, type Ground, healthyGround, healthyWorld, type World } from "./healthy-world.ts";
+
+/** A fault that is made in a system that is well. Doctor must name it, with what fixes it. */
+type Fault = {
+  /** Of the rule. */
+  code: string;
+  fault: string;
+  /** It writes to the database, and needs one of its own. */
+  writes?: true;
+  make: () => Promise<unknown> | unknown;
+  area: Area;
+  what: RegExp;
+  remedy: RegExp;
+};
+
+let shared: Ground;
+let certificates: AwsStub;
+/** The system of the test that runs. */
+export let world: World;
+const cleanUps: (() => Promise<unknown>)[] = [];
+
+beforeAll(async () => {
+  [shared, certificates] = await Promise.all([healthyGround(), certificateHost()]);
+});
+afterEach(async () => {
+  for (const cleanUp of cleanUps.splice(0).toReversed()) await cleanUp();
+});
+afterAll(async () => {
+  await certificates.close();
+  await shared.database.drop();
+});
+
+export async function begin(writes: boolean): Promise<void> {
+  const ground = writes ? await healthyGround() : shared;
+  if (writes) cleanUps.push(() => ground.database.drop());
+  world = await healthyWorld(ground, certificates);
+  cleanUps.push(() => world.close());
+}
+
+/** Cleans up after the test that runs, before everything that was there earlier. */
+export function later(cleanUp: () => Promise<unknown>): void {
+  cleanUps.push(cleanUp);
+}
+
+export function testFaults(faults: Fault[]): void {
+  test.each(faults)("$area: $fault", async ({ code, writes, make, area, what, remedy }) => {
+    await begin(writes ?? false);
+    await make();
+
+    const findings = await world.examine();
+
+    expect(findings).toContainEqual({
+      code,
+      area,
+      level: rules.find((rule) => rule.code === code)?.level,
+      what: expect.stringMatching(what),
+      remedy: expect.stringMatching(remedy),
+    });
+    // Neither passwords nor what is secret in an address.
+    expect(JSON.stringify(findings)).not.toMatch(/secret@|hook\/token|b{32}|a{32}/);
+  });
+}
+
+export const sql = (text: string, params: unknown[] = []) => world.database.db.query(text, params);
+export const mySet = () => world.aws.account.configurationSets["my-set"]!;
+export const destination = () => mySet().destinations[0]!;
+
+/** A port that was free a moment ago. */
+export async function closedPort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const { port } = server.address() as AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
