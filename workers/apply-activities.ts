@@ -1,5 +1,5 @@
 import type { Context } from "../src/context.ts";
-import { nothingKnown } from "../src/domain/mail/activity.ts";
+import { emptyActivity } from "../src/domain/mail/activity.ts";
 import {
   addEvents,
   naturalKey,
@@ -103,13 +103,13 @@ async function recordRecipients(
   locked: readonly LockedActivity[],
 ): Promise<void> {
   const recipients = locked
-    .filter(({ row }) => row.current_status === nothingKnown.current_status)
+    .filter(({ row }) => row.current_status === emptyActivity.current_status)
     .map(({ row }) => ({ project_id: row.project_id, id: clock.newId(), address: row.recipient }));
   if (recipients.length > 0) await makeRecipients(tx, recipients);
 }
 
 function firstRow({ projectId, facts }: TouchedActivity): ActivityRow {
-  return { project_id: projectId, id: activityId(projectId, facts), ...facts, ...nothingKnown };
+  return { project_id: projectId, id: activityId(projectId, facts), ...facts, ...emptyActivity };
 }
 
 function pair(rows: readonly ActivityRow[], touched: readonly TouchedActivity[]): LockedActivity[] {

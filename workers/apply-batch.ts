@@ -1,5 +1,5 @@
 import type { Context } from "../src/context.ts";
-import { nobody } from "../src/domain/erasure.ts";
+import { erasedAddress } from "../src/domain/erasure.ts";
 import { naturalKey, type TouchedActivity, touchedActivities } from "../src/domain/mail/activity-change.ts";
 import { type Interpretation, interpretNotification } from "../src/domain/mail/interpret-notification.ts";
 import type { MailFacts } from "../src/domain/mail/mail-facts.ts";
@@ -188,7 +188,7 @@ async function eraseLate(
   const people = erased.map(({ projectId, facts }) => ({
     project_id: projectId,
     address: facts.recipient,
-    pseudonym: nobody,
+    pseudonym: erasedAddress,
   }));
   const entries = late.map(({ entry }) => entry);
   await eraseFromNotifications(tx, entries, people);

@@ -1,4 +1,4 @@
-import { nothingKnown } from "../src/domain/mail/activity.ts";
+import { emptyActivity } from "../src/domain/mail/activity.ts";
 import type { ActivityChange } from "../src/domain/mail/activity-change.ts";
 import type { EmailEvent } from "../src/domain/mail/email-event.ts";
 import type { MailFacts } from "../src/domain/mail/mail-facts.ts";
@@ -73,7 +73,7 @@ async function suppressForTheirTenants(tx: Database, changed: readonly ChangedAc
 }
 
 function isKnown({ current_status }: ActivityRow): boolean {
-  return current_status !== nothingKnown.current_status;
+  return current_status !== emptyActivity.current_status;
 }
 
 function tenantRows({ row, facts: { tenant_name } }: ChangedActivity, event: EmailEvent) {

@@ -1,6 +1,6 @@
 import type { StoreContext } from "../context.ts";
 import { estimateJournal } from "../storage/journal-walk.ts";
-import type { ChangedActivity } from "../tools/rebuild/compare-activities.ts";
+import type { DifferingActivity } from "../tools/rebuild/compare-activities.ts";
 import { openRebuild, type Rebuild, type RebuildOptions, runRebuild } from "../tools/rebuild/rebuild.ts";
 import { type Command, print, readOptions, readTimeOption, UsageError } from "./command.ts";
 import { progressBar } from "./progress.ts";
@@ -93,14 +93,14 @@ function counts({ notification_count, activity_count }: Rebuild): string {
   return `${notification_count} notifications read, ${activity_count} activities compared`;
 }
 
-function printChange({ key, name, rebuilt }: ChangedActivity): void {
+function printChange({ key, name, rebuilt }: DifferingActivity): void {
   print(`${key.id}  (message ${name.message_id})`);
   for (const { field, stored, rebuilt: now } of rebuilt.differences) {
     print(`  ${field}: ${shown(stored)} → ${shown(now)}`);
   }
 }
 
-function printJsonLine({ key, name, rebuilt }: ChangedActivity): void {
+function printJsonLine({ key, name, rebuilt }: DifferingActivity): void {
   const { project_id, id } = key;
   print(JSON.stringify({ project_id, id, message_id: name.message_id, differences: rebuilt.differences }));
 }

@@ -14,12 +14,12 @@ export const scopes = [
 
 export type Scope = (typeof scopes)[number];
 
-const keyPrefix = "sk_proj_";
-const shownCharacters = keyPrefix.length + 6;
+const apiKeyStart = "sk_proj_";
+const shownCharacters = apiKeyStart.length + 6;
 
 /** Makes a key of 32 random bytes. It is shown once and not kept. */
 export function apiKey(random: Buffer): string {
-  return keyPrefix + random.toString("base64url");
+  return apiKeyStart + random.toString("base64url");
 }
 
 /** By this a key is found; its 256 bits of chance need no slow hash. */
@@ -35,7 +35,7 @@ export function apiKeyPrefix(key: string): string {
 /** The key of an Authorization header: `Bearer sk_proj_…`, or the key alone. */
 export function keyOfHeader(header: string | undefined): string | null {
   const key = header?.replace(/^Bearer\s+/i, "").trim();
-  return key?.startsWith(keyPrefix) ? key : null;
+  return key?.startsWith(apiKeyStart) ? key : null;
 }
 
 /** @param scope `*` is allowed to keys of all scopes alone. */

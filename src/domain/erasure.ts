@@ -16,7 +16,7 @@ export type ErasedPerson = {
 export const erasedDomain = "erased.invalid";
 
 /** Of an email that was erased before, and of which something is still told. */
-export const nobody = `erased@${erasedDomain}`;
+export const erasedAddress = `erased@${erasedDomain}`;
 
 /** An address that tells nothing of the person. @param id of the erasure, for which chance is the only source. */
 export function pseudonymOf(id: string): string {

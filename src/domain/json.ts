@@ -22,12 +22,12 @@ export function storableJson(source: string): unknown {
 }
 
 function storable(_key: string, value: unknown): unknown {
-  if (typeof value === "string") return storableText(value);
+  if (typeof value === "string") return withoutUnstorable(value);
   if (value === null || typeof value !== "object" || Array.isArray(value)) return value;
-  return Object.fromEntries(Object.entries(value).map(([key, part]) => [storableText(key), part]));
+  return Object.fromEntries(Object.entries(value).map(([key, part]) => [withoutUnstorable(key), part]));
 }
 
-function storableText(value: string): string {
+function withoutUnstorable(value: string): string {
   return value.replaceAll("\u0000", "\ufffd").toWellFormed();
 }
 

@@ -1,6 +1,6 @@
 import { type ErasedPerson, impersonalDetail } from "../domain/erasure.ts";
 import type { Database } from "../storage/database.ts";
-import { exactTime } from "../storage/pages.ts";
+import { exactTimeSql } from "../storage/pages.ts";
 import { impersonalPart } from "./erasures.sql.ts";
 
 /** Where a walk over the events of a project stands. */
@@ -19,7 +19,7 @@ export async function eraseMentions(
   limit: number,
 ): Promise<EventPlace | null> {
   const rows = await tx.query<EventPlace & { is_named: boolean }>(
-    `select owner_id, ${exactTime("occurred_at")} as time, id,
+    `select owner_id, ${exactTimeSql("occurred_at")} as time, id,
        type <> 'custom' and strpos(lower(detail::text), $2) > 0 as is_named
      from events
      where project_id = $1

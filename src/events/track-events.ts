@@ -50,7 +50,7 @@ export type Guard = {
 
 type AddressedEvent = CustomEvent & { address: string };
 type OwnedEvent = { event: DecidedCustomEvent; recipient: RecipientRow & { is_new: boolean } };
-type Stored = { tracked: TrackedEvent[]; lanes: Lane[] };
+type StoredEvents = { tracked: TrackedEvent[]; lanes: Lane[] };
 
 /**
  * Stores custom events of a project, all or none, with what webhook endpoints are owed for them, and wakes the
@@ -123,7 +123,7 @@ async function storeEvents(
   projectId: string,
   events: readonly AddressedEvent[],
   windowSeconds: number,
-): Promise<Stored> {
+): Promise<StoredEvents> {
   // Recipients before orders, in every transaction: so none waits for a recipient while it holds an order.
   const recipientOf = await recipientsOf(tx, clock, projectId, events);
   const holders = await holdersOf(tx, projectId, events);

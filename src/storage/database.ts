@@ -46,7 +46,7 @@ export function openDatabase(
     max: options.maxConnections,
     types: { getTypeParser: typeParser },
   });
-  const watch = watchForSilence(() => isSilent(settings));
+  const watch = watchForSilence(() => isServerSilent(settings));
   let isClosing = false;
   // The pool is closed before its sockets are; a server that is stopped right after may still drop them.
   pool.on("error", (error) => {
@@ -162,7 +162,7 @@ async function withSavepoint<Result>(
 const probeTimeoutMs = 5_000;
 
 /** Whether the server takes no new connection either, and does not even refuse it. */
-async function isSilent(settings: pg.ClientConfig): Promise<boolean> {
+async function isServerSilent(settings: pg.ClientConfig): Promise<boolean> {
   const client = new pg.Client({ ...settings, connectionTimeoutMillis: probeTimeoutMs });
   client.on("error", () => {});
   try {

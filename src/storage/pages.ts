@@ -5,7 +5,7 @@ import type { Conditions } from "./conditions.ts";
 export type Page = { limit: number; offset: number; after?: Cursor | undefined };
 
 /** As SQL: a time as text in UTC with its microseconds, which a Date would lose. Cursors hold such texts. */
-export function exactTime(time: string): string {
+export function exactTimeSql(time: string): string {
   return `to_char(${time}, 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')`;
 }
 
@@ -24,6 +24,6 @@ export function addCursor(
 }
 
 /** As SQL: the `limit` and `offset` of a page. */
-export function limitOf({ limit, offset }: Pick<Page, "limit" | "offset">): string {
+export function pageLimit({ limit, offset }: Pick<Page, "limit" | "offset">): string {
   return `limit ${Math.trunc(limit)} offset ${Math.trunc(offset)}`;
 }

@@ -3,7 +3,7 @@ import type { SuppressionReason } from "../domain/mail/suppression.ts";
 import { type Columns, columnList, type RowSource, rowSource } from "./columns.ts";
 import { type Conditions, conditions } from "./conditions.ts";
 import type { Database } from "./database.ts";
-import { addCursor, exactTime, limitOf, type Page } from "./pages.ts";
+import { addCursor, exactTimeSql, type Page, pageLimit } from "./pages.ts";
 import { countRows, type Total } from "./totals.ts";
 
 /** An address that an event says is not to be written to any more. */
@@ -94,7 +94,7 @@ export type SuppressionFilter = {
 };
 
 const columns = `id, address, reason, tenant_name, source_event_id, since, created_at,
-  ${exactTime("created_at")} as created_at_exact`;
+  ${exactTimeSql("created_at")} as created_at_exact`;
 
 /** Newest first, by `created_at` and id. */
 export async function listSuppressions(
@@ -105,7 +105,7 @@ export async function listSuppressions(
   const { where, params } = matching(filter, page.after);
   return db.query<ListedSuppression>(
     `select ${columns} from ${listOf(filter)} where ${where()} order by created_at desc, id desc
-     ${limitOf(page)}`,
+     ${pageLimit(page)}`,
     params,
   );
 }

@@ -42,7 +42,7 @@ export type ActivityRules = {
   machineFilter: boolean;
 };
 
-export const nothingKnown: ActivityState = {
+export const emptyActivity: ActivityState = {
   current_status: "queued",
   delivered_at: null,
   bounced_at: null,
@@ -70,7 +70,7 @@ export type Folded = {
 
 /** The definition of an activity: all its known events, in any order, make its state. */
 export function foldActivity(events: readonly EmailEvent[], rules: ActivityRules): Folded {
-  return continueFold(nothingKnown, events, rules);
+  return continueFold(emptyActivity, events, rules);
 }
 
 /**

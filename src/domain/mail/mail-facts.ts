@@ -49,14 +49,14 @@ export function mailFacts(mail: SesMail, recipient: Address, isPrimary: boolean)
     campaign_id: uuidOrNull(tag("campaign_id")),
     automation_run_id: uuidOrNull(tag("automation_run_id")),
     template_id: uuidOrNull(tag("template_id")),
-    tenant_name: tenantName(tag("ses:tenant-name")),
+    tenant_name: tenantOf(tag("ses:tenant-name")),
     tags,
     is_test: isTestAddress(recipient.matched),
   };
 }
 
 /** AWS allows 64 characters; what is far longer is no name, and would not fit an index. */
-function tenantName(tag: string | null): string | null {
+function tenantOf(tag: string | null): string | null {
   return tag !== null && tag.length > 0 && tag.length <= maxTenantName ? tag : null;
 }
 

@@ -3,7 +3,7 @@ import type { ActivityStatus } from "../../domain/mail/activity-status.ts";
 import type { ActivityRow } from "../../storage/activity.ts";
 import { type Conditions, conditions } from "../../storage/conditions.ts";
 import type { Database } from "../../storage/database.ts";
-import { addCursor, exactTime, limitOf, type Page } from "../../storage/pages.ts";
+import { addCursor, exactTimeSql, type Page, pageLimit } from "../../storage/pages.ts";
 import { countRows, type Total } from "../../storage/totals.ts";
 
 /** An activity as it is read: what is shown of it, with the time of its first record. */
@@ -34,7 +34,7 @@ export type ActivityFilter = {
 const columns = `project_id, id, tagged_id, created_at, message_id, recipient_as_sent, sent_at, subject, sender_email,
   sender_name, email_type, campaign_id, automation_run_id, template_id, tenant_name, tags, is_test, current_status, delivered_at,
   bounced_at, complained_at, opened_first_at, clicked_first_at, opened_any_first_at, clicked_any_first_at, open_count,
-  click_count, recipient_certain, ${exactTime("created_at")} as created_at_exact`;
+  click_count, recipient_certain, ${exactTimeSql("created_at")} as created_at_exact`;
 
 /** Finds an activity by its id, or by the id that its sender gave it. */
 export async function findActivity(
@@ -62,7 +62,7 @@ export async function listActivity(
   return db.query<ReadActivity>(
     `select ${columns} from (
        select * from activity where ${where()} ${newestFirst}
-       ${limitOf(page)}) as page ${newestFirst}`,
+       ${pageLimit(page)}) as page ${newestFirst}`,
     params,
   );
 }

@@ -66,7 +66,7 @@ export function presentDetail(event: Pick<StoredEvent, "type" | "detail" | "disc
 }
 
 /** A custom event, in lists and alone. */
-export const CustomEvent = z.object({
+export const CustomEventAnswer = z.object({
   id: z.string(),
   email: z.string(),
   event: z.string(),
@@ -79,7 +79,7 @@ export const CustomEvent = z.object({
 });
 
 /** An event of an email, alone; in the timeline of its activity it has other names. */
-export const EmailEvent = z.object({
+export const EmailEventAnswer = z.object({
   id: z.string(),
   email: z.string(),
   event: z.string(),
@@ -89,7 +89,7 @@ export const EmailEvent = z.object({
   ...eventDetailFields,
 });
 
-export function presentCustomEvent(event: ReadCustomEvent): z.input<typeof CustomEvent> {
+export function presentCustomEvent(event: ReadCustomEvent): z.input<typeof CustomEventAnswer> {
   return {
     id: event.id,
     email: event.email,
@@ -103,7 +103,7 @@ export function presentCustomEvent(event: ReadCustomEvent): z.input<typeof Custo
   };
 }
 
-export function presentEmailEvent(event: ReadEmailEvent): z.input<typeof EmailEvent> {
+export function presentEmailEvent(event: ReadEmailEvent): z.input<typeof EmailEventAnswer> {
   return {
     id: event.id,
     email: event.email,

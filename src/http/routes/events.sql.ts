@@ -4,7 +4,7 @@ import type { EventDetail } from "../../domain/mail/event-detail.ts";
 import type { EmailEventType } from "../../domain/mail/event-names.ts";
 import { type Conditions, conditions } from "../../storage/conditions.ts";
 import type { Database } from "../../storage/database.ts";
-import { addCursor, exactTime, limitOf, type Page } from "../../storage/pages.ts";
+import { addCursor, exactTimeSql, type Page, pageLimit } from "../../storage/pages.ts";
 import { countRows, type Total } from "../../storage/totals.ts";
 
 /** A custom event as it is read. */
@@ -34,7 +34,7 @@ export type CustomEventFilter = {
 
 const columns = `events.id, events.name, recipients.address as email, events.owner_id as recipient_id,
   events.detail -> 'properties' as properties, events.detail ->> 'kept' as kept, events.discarded, events.occurred_at,
-  ${exactTime("events.occurred_at")} as occurred_at_exact, events.created_at`;
+  ${exactTimeSql("events.occurred_at")} as occurred_at_exact, events.created_at`;
 const ofRecipients = `from events join recipients
   on recipients.project_id = events.project_id and recipients.id = events.owner_id`;
 
@@ -48,7 +48,7 @@ export async function listCustomEvents(
   return db.query<ReadCustomEvent>(
     `select ${columns} ${ofRecipients} where ${where()}
      order by events.occurred_at desc, events.id desc
-     ${limitOf(page)}`,
+     ${pageLimit(page)}`,
     params,
   );
 }

@@ -20,7 +20,7 @@ import {
 import { answerOnce, idempotencyHeaders } from "../idempotency.ts";
 import { Pagination, pageAnswer, pageOf, pagingQuery } from "../paging.ts";
 import { type AnyRoute, defineRoute, type Input } from "../route.ts";
-import { CustomEvent, EmailEvent, presentCustomEvent, presentEmailEvent } from "./event-view.ts";
+import { CustomEventAnswer, EmailEventAnswer, presentCustomEvent, presentEmailEvent } from "./event-view.ts";
 import { type CustomEventFilter, countCustomEvents, findEvent, listCustomEvents } from "./events.sql.ts";
 
 const maxEvents = 1_000;
@@ -178,7 +178,7 @@ function list({ db, clock }: ApiContext): AnyRoute {
       "`since` and `until` are inclusive. Events that do not count are left out unless `include=discarded`.",
     params: z.object({}),
     query: listQuery,
-    answer: z.object({ success: z.literal(true), data: z.array(CustomEvent), pagination: Pagination }),
+    answer: z.object({ success: z.literal(true), data: z.array(CustomEventAnswer), pagination: Pagination }),
     async handle({ caller: { projectId }, query }) {
       const { email, event: name, since, until, include } = query;
       const filter = { projectId, email, name, since, until, withDiscarded: include === "discarded" };
@@ -200,7 +200,7 @@ function detail({ db }: ApiContext): AnyRoute {
     summary: "One event, of an email or custom",
     params: z.object({ id: pathText }),
     query: z.object({}),
-    answer: z.object({ success: z.literal(true), data: z.union([CustomEvent, EmailEvent]) }),
+    answer: z.object({ success: z.literal(true), data: z.union([CustomEventAnswer, EmailEventAnswer]) }),
     async handle({ caller, params }) {
       // An id that cannot be one is as unknown as any other.
       const id = uuidOrNull(params.id);

@@ -2,7 +2,7 @@ import { firstIdAt } from "../../domain/computed-id.ts";
 import type { FailureClass } from "../../domain/webhooks/outcome.ts";
 import { type Conditions, conditions } from "../conditions.ts";
 import type { Database } from "../database.ts";
-import { addCursor, exactTime, limitOf, type Page } from "../pages.ts";
+import { addCursor, exactTimeSql, type Page, pageLimit } from "../pages.ts";
 import { countRows, type Total } from "../totals.ts";
 import type { EndpointRef } from "./endpoints.ts";
 import type { AttemptRow } from "./leases.ts";
@@ -74,10 +74,10 @@ export async function listDeliveries(
   if (filter.isAttempted) addCursor({ add }, "last_attempt_at, delivery.id", after);
   else add("delivery.id < ?", after?.id);
   return db.query<ListedDelivery>(
-    `select ${columns}, ${exactTime("last_attempt_at")} as attempted_at_exact
+    `select ${columns}, ${exactTimeSql("last_attempt_at")} as attempted_at_exact
      ${ofDeliveries} where ${where()}
      order by ${filter.isAttempted ? "last_attempt_at desc, " : ""}delivery.id desc
-     ${limitOf(page)}`,
+     ${pageLimit(page)}`,
     params,
   );
 }

@@ -1,6 +1,6 @@
 import { conditions } from "../conditions.ts";
 import type { Database } from "../database.ts";
-import { addCursor, exactTime, limitOf, type Page } from "../pages.ts";
+import { addCursor, exactTimeSql, type Page, pageLimit } from "../pages.ts";
 import { countRows, type Total } from "../totals.ts";
 
 export type DisabledReason = "manual" | "gone" | "failing";
@@ -143,9 +143,9 @@ export async function pageOfEndpoints(
   add("state <> 'deleted'");
   addCursor({ add }, "created_at, id", page.after);
   return db.query<ListedEndpoint>(
-    `select ${endpointColumns}, ${exactTime("created_at")} as created_at_exact
+    `select ${endpointColumns}, ${exactTimeSql("created_at")} as created_at_exact
      from webhook_endpoints endpoint where ${where()} order by created_at desc, id desc
-     ${limitOf(page)}`,
+     ${pageLimit(page)}`,
     params,
   );
 }

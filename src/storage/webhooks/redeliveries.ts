@@ -1,6 +1,6 @@
 import { conditions } from "../conditions.ts";
 import type { Database } from "../database.ts";
-import { addCursor, exactTime, limitOf, type Page } from "../pages.ts";
+import { addCursor, exactTimeSql, type Page, pageLimit } from "../pages.ts";
 import { countRows, type Total } from "../totals.ts";
 import type { EndpointRef } from "./endpoints.ts";
 
@@ -88,9 +88,9 @@ export async function listRedeliveries(
   add("endpoint_id = ?", endpoint.id);
   addCursor({ add }, "created_at, id", page.after);
   return db.query<ListedRedelivery>(
-    `select ${columns}, ${exactTime("created_at")} as created_at_exact
+    `select ${columns}, ${exactTimeSql("created_at")} as created_at_exact
      from replays where ${where()} order by created_at desc, id desc
-     ${limitOf(page)}`,
+     ${pageLimit(page)}`,
     params,
   );
 }

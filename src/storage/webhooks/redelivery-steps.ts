@@ -7,7 +7,7 @@ import type { WebhookActivity } from "../../domain/webhooks/event.ts";
 import { isSubscribed } from "../../domain/webhooks/owed.ts";
 import { type Conditions, conditions } from "../conditions.ts";
 import type { Database } from "../database.ts";
-import { addCursor, exactTime } from "../pages.ts";
+import { addCursor, exactTimeSql } from "../pages.ts";
 import { countRowsInTime, type Total } from "../totals.ts";
 import type { Endpoint } from "./endpoints.ts";
 import type { RedeliveryRequest, RedeliveryScope } from "./redeliveries.ts";
@@ -103,7 +103,7 @@ const missedColumns: Readonly<Record<keyof MissedRow, string>> = {
   type: "events.type",
   name: "events.name",
   occurred_at: "events.occurred_at",
-  occurred_at_exact: exactTime("events.occurred_at"),
+  occurred_at_exact: exactTimeSql("events.occurred_at"),
   recorded_at: "events.created_at",
   detail: "events.detail",
   properties: "events.detail -> 'properties'",
@@ -172,7 +172,7 @@ async function endOfLook(
   addReach({ add }, { endpoint, request });
   addCursor({ add }, "events.occurred_at, events.id", after, ">");
   const [end] = await tx.query<Cursor>(
-    `select ${exactTime("events.occurred_at")} as time, events.id from events where ${where()}
+    `select ${exactTimeSql("events.occurred_at")} as time, events.id from events where ${where()}
      order by events.occurred_at, events.id limit 1 offset ${lookedAtTogether - 1}`,
     params,
   );

@@ -6,8 +6,7 @@ import type { EmailEvent } from "../../domain/mail/email-event.ts";
 import { type EventDetail, mergeDetails } from "../../domain/mail/event-detail.ts";
 import { type MailFacts, mergeFacts } from "../../domain/mail/mail-facts.ts";
 import { adoptStored } from "../../domain/mail/same-feedback.ts";
-
-type StoredEvent = KnownEvent & { created_at: Date };
+import type { StoredEvent } from "../../storage/events.ts";
 
 /** What is stored of an activity. */
 export type StoredActivity = { row: MailFacts & ActivityState; events: readonly StoredEvent[] };

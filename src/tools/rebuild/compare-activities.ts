@@ -1,5 +1,5 @@
 import type { StoreContext } from "../../context.ts";
-import { nothingKnown } from "../../domain/mail/activity.ts";
+import { emptyActivity } from "../../domain/mail/activity.ts";
 import { naturalKey, type TouchedActivity, touchedActivities } from "../../domain/mail/activity-change.ts";
 import { interpretNotification } from "../../domain/mail/interpret-notification.ts";
 import { activityId } from "../../domain/mail/mail-facts.ts";
@@ -37,14 +37,14 @@ import {
 } from "./rebuilds.sql.ts";
 
 /** An activity that is not as it is to be. */
-export type ChangedActivity = {
+export type DifferingActivity = {
   key: { project_id: string; id: string };
   name: ActivityName;
   rebuilt: RebuiltActivity;
 };
 
 type CompareContext = Pick<StoreContext, "db" | "config" | "partitions">;
-export type Compared = { rebuild: Rebuild; changed: ChangedActivity[] };
+export type Compared = { rebuild: Rebuild; changed: DifferingActivity[] };
 
 /**
  * The second phase, one step of it: rebuilds the next activities, and writes those that differ unless it is a dry run.
@@ -103,7 +103,7 @@ async function compare(
   rebuild: Rebuild,
   names: readonly ActivityName[],
   sources: readonly SourceNotification[],
-): Promise<ChangedActivity[]> {
+): Promise<DifferingActivity[]> {
   const rows = await rowsOf(tx, rebuild, names, sources);
   const events = await eventsOfActivities(tx, rows);
   // Asked for after the rows are locked: a batch that waits now cannot have been applied to them.
@@ -163,7 +163,7 @@ async function rowsOf(
   const missing = touched(sources.filter(({ batch_id }) => !waiting.has(batch_id)))
     .map(({ projectId, facts }) => ({ project_id: projectId, id: activityId(projectId, facts), ...facts }))
     .filter((row) => asked.has(naturalKey(row)) && !there.has(naturalKey(row)));
-  return lockActivities(tx, [...found, ...missing.map((row) => ({ ...row, ...nothingKnown }))]);
+  return lockActivities(tx, [...found, ...missing.map((row) => ({ ...row, ...emptyActivity }))]);
 }
 
 /** What the journal tells, by the natural key of the activity. */
@@ -195,8 +195,8 @@ function touched(sources: readonly SourceNotification[]): TouchedActivity[] {
   );
 }
 
-async function write(tx: Database, changed: readonly ChangedActivity[]): Promise<void> {
-  const rowOf = ({ key, rebuilt }: ChangedActivity) => ({ ...rebuilt.row, ...key });
+async function write(tx: Database, changed: readonly DifferingActivity[]): Promise<void> {
+  const rowOf = ({ key, rebuilt }: DifferingActivity) => ({ ...rebuilt.row, ...key });
   const eventsOf = (kind: "missing" | "stale" | "corrected") =>
     changed.flatMap(({ key, rebuilt }) => rebuilt[kind].map((event) => ({ ...event, ...ownedBy(key) })));
   const decisions = changed.flatMap(({ key, rebuilt }) =>
@@ -214,6 +214,6 @@ async function write(tx: Database, changed: readonly ChangedActivity[]): Promise
   await updateDecisions(tx, decisions);
 }
 
-function ownedBy({ project_id, id }: ChangedActivity["key"]) {
+function ownedBy({ project_id, id }: DifferingActivity["key"]) {
   return { project_id, owner_id: id };
 }

@@ -2,7 +2,7 @@ import { pause } from "../../clock.ts";
 import type { StoreContext } from "../../context.ts";
 import { packageVersion } from "../../package-info.ts";
 import { countOpenErasures } from "../../storage/journal-walk.ts";
-import { type ChangedActivity, compareActivitiesStep } from "./compare-activities.ts";
+import { compareActivitiesStep, type DifferingActivity } from "./compare-activities.ts";
 import { readJournalStep } from "./read-journal.ts";
 import {
   endRebuilds,
@@ -29,7 +29,7 @@ export type RebuildOptions = {
 };
 
 export type RebuildObserver = {
-  onChange(changed: ChangedActivity): void;
+  onChange(changed: DifferingActivity): void;
   onStep(rebuild: Rebuild): void;
 };
 

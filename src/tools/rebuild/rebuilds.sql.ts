@@ -47,7 +47,9 @@ export async function findInterrupted(db: Database, scope: RebuildScope): Promis
 
 export async function startRebuild(db: Database, id: string, scope: RebuildScope): Promise<Rebuild> {
   return db.transaction(async (tx) => {
-    await tx.query(`create table ${partitionOf(id)} partition of rebuild_sources for values in ('${id}')`);
+    await tx.query(
+      `create table ${sourcesPartition(id)} partition of rebuild_sources for values in ('${id}')`,
+    );
     const [started] = await tx.query<Rebuild>(
       `insert into rebuilds (id, project_id, since, dry_run, version)
        values ($1, $2, $3, $4, $5) returning ${columns}`,
@@ -95,7 +97,7 @@ export async function endRebuilds(db: Database, id: string | null): Promise<void
      join pg_inherits on inhrelid = pg_class.oid and inhparent = 'rebuild_sources'::regclass
      where phase = 'finished'`,
   );
-  for (const rebuild of ended) await db.query(`drop table if exists ${partitionOf(rebuild.id)}`);
+  for (const rebuild of ended) await db.query(`drop table if exists ${sourcesPartition(rebuild.id)}`);
 }
 
 /** Notes which notifications tell of which activities. */
@@ -173,6 +175,6 @@ export async function waitingBatches(db: Database, ids: readonly string[]): Prom
   return new Set(rows.map(({ id }) => id));
 }
 
-function partitionOf(rebuildId: string): string {
+function sourcesPartition(rebuildId: string): string {
   return `rebuild_sources_${rebuildId.replaceAll("-", "")}`;
 }

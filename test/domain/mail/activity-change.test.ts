@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { type ActivityRules, foldActivity, nothingKnown } from "../../../src/domain/mail/activity.ts";
+import { type ActivityRules, emptyActivity, foldActivity } from "../../../src/domain/mail/activity.ts";
 import {
   type ActivityChange,
   addEvents,
@@ -21,7 +21,7 @@ function signsOf({ kept, machine }: EventDetail): Record<string, unknown> {
 
 /** What the worker and the database do between them: a gate for repeats, and the stored decisions. */
 function stored() {
-  let state = nothingKnown;
+  let state = emptyActivity;
   const events = new Map<string, KnownEvent>();
   const told: string[] = [];
   const paths = { added: 0, refolded: 0 };
@@ -130,7 +130,7 @@ describe("needsHistory", () => {
     expect(needsHistory(state, [open(30 * minute - 1)])).toBe(true);
     expect(needsHistory(state, [open(60 * minute), open(-1)])).toBe(true);
     expect(needsHistory(state, [open(30 * minute + 1)])).toBe(false);
-    expect(needsHistory(nothingKnown, [open(0)])).toBe(false);
+    expect(needsHistory(emptyActivity, [open(0)])).toBe(false);
   });
 
   test("for an open at the time of the last counted one only when its id comes before", () => {
@@ -150,7 +150,7 @@ describe("needsHistory for a click", () => {
   test("is asked for within a second after the last counted one, and before it", () => {
     expect([-1, 4999, 5000, 5999].map((ms) => needsHistory(state, [click(ms)]))).toEqual(Array(4).fill(true));
     expect(needsHistory(state, [click(6000)])).toBe(false);
-    expect(needsHistory(nothingKnown, [click(0)])).toBe(false);
+    expect(needsHistory(emptyActivity, [click(0)])).toBe(false);
   });
 
   test("is asked for where clicks were counted before that was noted", () => {
@@ -274,7 +274,7 @@ describe("addEvents", () => {
   test("tells what the new events came to: decisions only for the discarded ones", () => {
     const [first, within, click] = [open(0), open(8 * minute), oneEvent("clicked", 9 * minute)];
 
-    const { state, decisions, counted } = addEvents(nothingKnown, [click, within, first], rules);
+    const { state, decisions, counted } = addEvents(emptyActivity, [click, within, first], rules);
 
     expect(state).toMatchObject({ open_count: 1, click_count: 1, last_counted_open_id: first.id });
     expect(decisions.map(({ event, decision }) => [event.id, decision])).toEqual([

@@ -3,8 +3,8 @@ import { describe, expect, test } from "vitest";
 import {
   type ActivityRules,
   type ActivityState,
+  emptyActivity,
   foldActivity,
-  nothingKnown,
 } from "../../../src/domain/mail/activity.ts";
 import type { ActivityStatus } from "../../../src/domain/mail/activity-status.ts";
 import type { EmailEvent } from "../../../src/domain/mail/email-event.ts";
@@ -26,8 +26,8 @@ const open = (ms: number, id?: string) => oneEvent("opened", ms, {}, id);
 
 describe("foldActivity", () => {
   test("of nothing is an activity that is queued", () => {
-    expect(fold()).toEqual({ state: nothingKnown, discards: new Map(), replies: new Set() });
-    expect(nothingKnown.current_status).toBe("queued");
+    expect(fold()).toEqual({ state: emptyActivity, discards: new Map(), replies: new Set() });
+    expect(emptyActivity.current_status).toBe("queued");
   });
 
   test("is the same for every order of the same events", () => {
@@ -383,7 +383,7 @@ describe("machines", () => {
       [crawler.id]: { reason: "machine", machine: "agent" },
     });
     expect(state).toEqual({
-      ...nothingKnown,
+      ...emptyActivity,
       current_status: "delivered",
       delivered_at: at(0),
       opened_first_at: at(90_000),

@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { storeBatch } from "../../../src/storage/journal.ts";
 import { defaultProjectId, setProjectRules } from "../../../src/storage/projects.ts";
-import type { ChangedActivity } from "../../../src/tools/rebuild/compare-activities.ts";
+import type { DifferingActivity } from "../../../src/tools/rebuild/compare-activities.ts";
 import { openRebuild, type RebuildOptions, runRebuild } from "../../../src/tools/rebuild/rebuild.ts";
 import type { Rebuild } from "../../../src/tools/rebuild/rebuilds.sql.ts";
 import { applyBatch } from "../../../workers/apply-batch.ts";
@@ -61,7 +61,7 @@ async function apply(payloads: SesPayload[]): Promise<void> {
   await applyBatch(service.context, { batchId: await store(payloads) });
 }
 
-type Run = { ended: Rebuild; changed: ChangedActivity[]; fields: [string, string][] };
+type Run = { ended: Rebuild; changed: DifferingActivity[]; fields: [string, string][] };
 
 async function rebuild(
   options: Partial<RebuildOptions & { restart: boolean; steps: number }> = {},
@@ -72,7 +72,7 @@ async function rebuild(
     ...options,
   };
   const opened = await openRebuild(service.context, full, options.restart ?? false);
-  const changed: ChangedActivity[] = [];
+  const changed: DifferingActivity[] = [];
   let steps = 0;
   const ended = await runRebuild(service.context, opened, full, {
     onChange: (one) => changed.push(one),

@@ -2,7 +2,7 @@ import type { EventDetail } from "../../../domain/mail/event-detail.ts";
 import type { EmailEventType } from "../../../domain/mail/event-names.ts";
 import { conditions } from "../../../storage/conditions.ts";
 import type { Database } from "../../../storage/database.ts";
-import { exactTime, limitOf, type Page } from "../../../storage/pages.ts";
+import { exactTimeSql, type Page, pageLimit } from "../../../storage/pages.ts";
 
 /** An event of an email, or a custom one, with what it belongs to. */
 export type FedEvent = {
@@ -55,9 +55,9 @@ export async function feedEvents(
   return db.query<FedEvent>(
     `with page as materialized (
        select * from events where ${where()} order by occurred_at desc, id desc
-       ${limitOf(page)})
-     select page.id, page.type, page.name, ${exactTime("page.occurred_at")} as occurred_at,
-       ${exactTime("greatest(page.occurred_at, page.created_at)")} as recorded_at, page.detail,
+       ${pageLimit(page)})
+     select page.id, page.type, page.name, ${exactTimeSql("page.occurred_at")} as occurred_at,
+       ${exactTimeSql("greatest(page.occurred_at, page.created_at)")} as recorded_at, page.detail,
        page.detail -> 'properties' as properties, coalesce(activity.tagged_id, activity.id) as activity_id,
        activity.message_id, activity.sender_email, activity.subject, recipients.id as recipient_id,
        coalesce(activity.recipient_as_sent, recipients.address) as recipient

@@ -1,7 +1,7 @@
 import type { ActivityRow } from "../../../storage/activity.ts";
 import { type Conditions, conditions } from "../../../storage/conditions.ts";
 import type { Database } from "../../../storage/database.ts";
-import { exactTime } from "../../../storage/pages.ts";
+import { exactTimeSql } from "../../../storage/pages.ts";
 import type { SendCondition } from "./send-status.ts";
 
 /** An activity as a poller reads it. */
@@ -48,7 +48,7 @@ export async function sendsByCreation(db: Database, filter: SendFilter, limit: n
   add("activity.created_at > ?::timestamptz", filter.since);
   add("activity.created_at < ?::timestamptz", horizon);
   return db.query<Send>(
-    `select ${columns}, ${exactTime("activity.created_at")} as place from activity where ${where()}
+    `select ${columns}, ${exactTimeSql("activity.created_at")} as place from activity where ${where()}
      order by activity.created_at fetch first ${Math.trunc(limit)} rows with ties`,
     params,
   );
@@ -66,7 +66,7 @@ export async function sendsByChange(db: Database, filter: SendFilter, limit: num
   add("events.created_at > ?::timestamptz", filter.since);
   add("events.created_at < ?::timestamptz", horizon);
   return db.query<Send>(
-    `select ${columns}, ${exactTime("events.created_at")} as place
+    `select ${columns}, ${exactTimeSql("events.created_at")} as place
      from events join activity on activity.project_id = events.project_id and activity.id = events.owner_id
      where events.type <> 'custom' and ${where()}
      order by events.created_at fetch first ${Math.trunc(limit)} rows with ties`,
@@ -104,7 +104,7 @@ async function writingHorizon(db: Database, table: "activity" | "events"): Promi
        select pid, coalesce(xact_start, query_start) as began from pg_stat_activity
        where datname = current_database() and backend_type = 'client backend' and pid <> pg_backend_pid()
          and (xact_start is not null or state = 'active'))
-     select ${exactTime("least(statement_timestamp(), min(began))")} as horizon from open_transactions
+     select ${exactTimeSql("least(statement_timestamp(), min(began))")} as horizon from open_transactions
      where began > statement_timestamp() - interval '5 seconds'
        or exists (select from pg_locks
                   where pg_locks.pid = open_transactions.pid and relation = $1::regclass
