@@ -3,9 +3,12 @@ import { erasedAddress } from "../src/domain/erasure.ts";
 import { naturalKey, type TouchedActivity, touchedActivities } from "../src/domain/mail/activity-change.ts";
 import { type Interpretation, interpretNotification } from "../src/domain/mail/interpret-notification.ts";
 import type { MailFacts } from "../src/domain/mail/mail-facts.ts";
+import { accountStatusWebhook } from "../src/domain/webhooks/event.ts";
+import type { Lane } from "../src/domain/webhooks/owed.ts";
 import { eraseFromNotifications } from "../src/erasure/erase-person.ts";
 import { errorText } from "../src/logger.ts";
 import type { ApplyJob } from "../src/queue/jobs.ts";
+import { insertStatuses, type StatusRow } from "../src/storage/account-statuses.ts";
 import type { Database } from "../src/storage/database.ts";
 import { isDataError, isRetryable, retryConflicts, sqlState } from "../src/storage/database-errors.ts";
 import {
@@ -19,9 +22,8 @@ import {
   takeMoreBatches,
 } from "../src/storage/journal.ts";
 import type { AppliedNotification } from "../src/tracing/tracing.ts";
-import { wakeLanes } from "../src/webhooks/owe-deliveries.ts";
+import { oweDeliveries, wakeLanes } from "../src/webhooks/owe-deliveries.ts";
 import { type Applied, applyActivities, nothingApplied } from "./apply-activities.ts";
-import { noteAccountStatuses } from "./note-account-statuses.ts";
 import { appliedNotifications, type ReadEntry, traceparentsOfEvents } from "./traced-notifications.ts";
 
 type BatchContext = Pick<
@@ -240,4 +242,23 @@ async function applyOrQuarantine(
       ]),
     };
   }
+}
+
+/**
+ * Stores what SES reports about accounts, and the webhooks that endpoints get for it.
+ * @returns how many were not known, and the lanes to wake.
+ */
+async function noteAccountStatuses(
+  tx: Database,
+  statuses: readonly StatusRow[],
+  recordedAt: Date,
+): Promise<{ added: number; owed: Lane[] }> {
+  const addedIds = await insertStatuses(tx, statuses);
+  // A batch may hold a status twice.
+  const added = new Map(statuses.filter(({ id }) => addedIds.has(id)).map((status) => [status.id, status]));
+  const webhooks = [...added.values()].map((status) => ({
+    project_id: status.project_id,
+    webhook: accountStatusWebhook(status, recordedAt),
+  }));
+  return { added: added.size, owed: await oweDeliveries(tx, webhooks) };
 }

@@ -1,5 +1,5 @@
 import { allows, apiKeyHash, keyOfHeader, type Scope } from "../domain/api-key.ts";
-import { recentlyUsed } from "../domain/recently-used.ts";
+import { recentlyUsed } from "../domain/maps.ts";
 import type { ApiKey } from "../storage/api-keys.ts";
 import { ApiError } from "./errors.ts";
 

@@ -8,7 +8,7 @@ import {
   signatureDigest,
   stringToSign,
 } from "../domain/mail/sns-message.ts";
-import { recentlyUsed } from "../domain/recently-used.ts";
+import { recentlyUsed } from "../domain/maps.ts";
 import { createFetchQueue, type FetchQueue, get } from "./aws-documents.ts";
 
 /**

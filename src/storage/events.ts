@@ -1,8 +1,8 @@
-import { groupBy } from "../domain/group-by.ts";
 import { type Decision, decidedKeys } from "../domain/mail/decision.ts";
 import type { EmailEvent } from "../domain/mail/email-event.ts";
 import type { EventDetail } from "../domain/mail/event-detail.ts";
 import { feedbackTypes } from "../domain/mail/same-feedback.ts";
+import { groupBy } from "../domain/maps.ts";
 import { type Columns, columnList, rowSource } from "./columns.ts";
 import type { Database } from "./database.ts";
 

@@ -1,4 +1,4 @@
-import { groupBy } from "../domain/group-by.ts";
+import { groupBy } from "../domain/maps.ts";
 import type { WebhookEvent } from "../domain/webhooks/event.ts";
 import { type Lane, lanesToWake, owedDeliveries } from "../domain/webhooks/owed.ts";
 import { errorText, type Logger } from "../logger.ts";

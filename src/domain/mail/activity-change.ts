@@ -1,4 +1,4 @@
-import { groupBy } from "../group-by.ts";
+import { groupBy } from "../maps.ts";
 import {
   type ActivityRules,
   type ActivityState,

@@ -1,5 +1,5 @@
 import type { EmailEvent } from "./email-event.ts";
-import { isHeldBack, isNotSpam } from "./ses-subtypes.ts";
+import { isHeldBack, isNotSpam } from "./event-detail.ts";
 
 /**
  * How far an email has come. Its status is the highest rank ever reached, whatever the order of arrival: a

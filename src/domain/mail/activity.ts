@@ -1,6 +1,7 @@
 import { type ActivityStatus, higherStatus, statusOfEvent } from "./activity-status.ts";
 import type { Discard } from "./decision.ts";
 import type { EmailEvent } from "./email-event.ts";
+import { isHeldBack, isNotSpam, looksLikeReply } from "./event-detail.ts";
 import { machineSign } from "./machine-traffic.ts";
 import {
   type CountedClick,
@@ -10,7 +11,6 @@ import {
   repeatWindowMs,
 } from "./repeats.ts";
 import { timeOf } from "./same-feedback.ts";
-import { isHeldBack, isNotSpam, looksLikeReply } from "./ses-subtypes.ts";
 
 /**
  * What is known of one email to one recipient: a fold over all its events in order of event time.

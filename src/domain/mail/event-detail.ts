@@ -68,6 +68,38 @@ export function reasonsOf({ type, detail }: { type: EmailEventType; detail: Even
   };
 }
 
+/*
+ * Subtypes of bounces and complaints that change what the event is.
+ * Source: "Contents of event data", Amazon SES developer guide, and captures of its mailbox simulator.
+ */
+
+/** SES did not send the email, because the address is on the suppression list of the sender's SES account. */
+export const onAccountList = "OnAccountSuppressionList";
+/** The same for the list of one tenant, which says nothing about a project's other senders. */
+export const onTenantList = "OnTenantSuppressionList";
+
+/** Whether SES did not send the email because of one of these lists. */
+export function isHeldBack({ bounce_subtype, complaint_subtype }: EventDetail): boolean {
+  return [bounce_subtype, complaint_subtype].some(
+    (subtype) => subtype === onAccountList || subtype === onTenantList,
+  );
+}
+
+/** The recipient took the email out of the spam folder: the opposite of a complaint. */
+export function isNotSpam({ complaint_feedback_type }: EventDetail): boolean {
+  return complaint_feedback_type?.toLowerCase() === "not-spam";
+}
+
+/**
+ * Whether a bounce looks like an out-of-office reply, which has no delivery status. It is one if the email was
+ * delivered; otherwise there was nothing to reply to.
+ */
+export function looksLikeReply(detail: EventDetail): boolean {
+  const isGeneral = detail.bounce_type === "Transient" && detail.bounce_subtype === "General";
+  const isTheirs = detail.recipient_listed !== false;
+  return isTheirs && isGeneral && !detail.action && !detail.status_code && !detail.diagnostic_code;
+}
+
 /**
  * Merges two reports of the same event, because the two formats of SES leave out different fields. The order and number
  * of reports do not matter: a field that only one has is added, and of two values that differ the greater stands. A

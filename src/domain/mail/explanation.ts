@@ -1,9 +1,8 @@
 import { bounceCause } from "./bounce-cause.ts";
 import type { DiscardReason } from "./decision.ts";
-import type { EventDetail } from "./event-detail.ts";
+import { type EventDetail, isHeldBack, isNotSpam, onAccountList, onTenantList } from "./event-detail.ts";
 import type { EmailEventType } from "./event-names.ts";
 import { type MachineSign, signOfToday } from "./machine-traffic.ts";
-import { isHeldBack, isNotSpam } from "./ses-subtypes.ts";
 
 type Explained = { type: EmailEventType; detail: EventDetail; discarded: string | null };
 
@@ -52,9 +51,9 @@ const bounces: Readonly<Record<string, Sentences>> = {
       "The address does not exist; Fanmail suppresses it, so look for a typing error or take it off your lists.",
     Suppressed:
       "SES did not send the email because the address has lately bounced as invalid, for you or another sender; Fanmail suppresses it, so take it off your lists.",
-    OnAccountSuppressionList:
+    [onAccountList]:
       "SES did not send the email because an earlier bounce or complaint put the address on your SES account's suppression list; if it is valid again, remove it there and from Fanmail's list.",
-    OnTenantSuppressionList:
+    [onTenantList]:
       "SES did not send the email because the address is on the suppression list of your SES tenant; Fanmail does not suppress it for the whole project, so remove it from the tenant's list if it is valid again.",
     EmailValidationSuppressed:
       "SES did not send the email because its address validation takes the address for invalid or risky; Fanmail does not suppress it, so check the address and correct it.",
@@ -196,8 +195,8 @@ const complainedWithoutReason: Complaint = {
 function explainComplaint(detail: EventDetail): string {
   const { complaint_feedback_type: feedbackType, complaint_subtype: subtype } = detail;
   const isCertain = detail.recipient_certain !== false;
-  if (subtype === "OnAccountSuppressionList") return explainEarlierComplaint(isCertain);
-  if (subtype === "OnTenantSuppressionList") return complainedAboutTenant;
+  if (subtype === onAccountList) return explainEarlierComplaint(isCertain);
+  if (subtype === onTenantList) return complainedAboutTenant;
   const isElsewhere = detail.reported_address !== undefined;
   const who = complainant(isCertain, isElsewhere);
   if (isNotSpam(detail)) {

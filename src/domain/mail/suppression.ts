@@ -1,5 +1,5 @@
 import type { EmailEvent } from "./email-event.ts";
-import { isNotSpam } from "./ses-subtypes.ts";
+import { isNotSpam, onAccountList, onTenantList } from "./event-detail.ts";
 
 /** Why an address is not to be written to any more. */
 export type SuppressionReason = "bounce" | "complaint";
@@ -8,10 +8,6 @@ export type SuppressionReason = "bounce" | "complaint";
 export type Suppression = { reason: SuppressionReason; isEcho: boolean };
 
 const suppressingBounces = ["General", "NoEmail", "Suppressed"];
-/** On both bounces and complaints: held back because of the suppression list of the whole SES account. */
-const echo = "OnAccountSuppressionList";
-/** The same of the list of one tenant, which says nothing about the other senders of a project. */
-const tenantsEcho = "OnTenantSuppressionList";
 
 /**
  * Whether an event says that its recipient is not to be written to any more: a permanent bounce that is the
@@ -22,13 +18,13 @@ export function suppressionOf({ type, detail }: EmailEvent, isTest: boolean): Su
   const isOfAnother = detail.reported_address !== undefined || detail.recipient_certain === false;
   if (isTest || isOfAnother) return null;
   if (type === "bounced" && detail.bounce_type === "Permanent") {
-    const isEcho = detail.bounce_subtype === echo;
+    const isEcho = detail.bounce_subtype === onAccountList;
     const isSuppressing = isEcho || suppressingBounces.includes(detail.bounce_subtype ?? "");
     return isSuppressing ? { reason: "bounce", isEcho } : null;
   }
   if (type === "complained") {
-    const isOfProject = detail.complaint_subtype !== tenantsEcho && !isNotSpam(detail);
-    const isEcho = detail.complaint_subtype === echo;
+    const isOfProject = detail.complaint_subtype !== onTenantList && !isNotSpam(detail);
+    const isEcho = detail.complaint_subtype === onAccountList;
     return isOfProject ? { reason: "complaint", isEcho } : null;
   }
   return null;
@@ -40,7 +36,7 @@ export function suppressionOf({ type, detail }: EmailEvent, isTest: boolean): Su
  */
 export function tenantSuppressionOf({ type, detail }: EmailEvent, isTest: boolean): SuppressionReason | null {
   if (isTest || detail.reported_address !== undefined || detail.recipient_certain === false) return null;
-  if (type === "bounced" && detail.bounce_subtype === tenantsEcho) return "bounce";
+  if (type === "bounced" && detail.bounce_subtype === onTenantList) return "bounce";
   const isComplaint = type === "complained" && !isNotSpam(detail);
-  return isComplaint && detail.complaint_subtype === tenantsEcho ? "complaint" : null;
+  return isComplaint && detail.complaint_subtype === onTenantList ? "complaint" : null;
 }

@@ -1,3 +1,15 @@
+/** Map.groupBy, which Node 20 does not have. Groups and their members keep the order of `items`. */
+export function groupBy<Item, Key>(items: readonly Item[], keyOf: (item: Item) => Key): Map<Key, Item[]> {
+  const groups = new Map<Key, Item[]>();
+  for (const item of items) {
+    const key = keyOf(item);
+    const group = groups.get(key);
+    if (group) group.push(item);
+    else groups.set(key, [item]);
+  }
+  return groups;
+}
+
 /** Remembers the entries that were used last, so that nobody can make it grow by asking for ever new names. */
 export type RecentlyUsed<Value> = {
   get(name: string): Value | undefined;
