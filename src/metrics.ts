@@ -1,6 +1,6 @@
 import type { ServerResponse } from "node:http";
 import { Counter, collectDefaultMetrics, Histogram, Registry } from "prom-client";
-import { unverifiedCauses } from "./domain/errors.ts";
+import { httpRefusedCauses, type RefusalCause, refusedCauses, unverifiedCauses } from "./domain/errors.ts";
 import { type DiscardReason, discardReasons } from "./domain/mail/decision.ts";
 import { type EmailEventType, emailEventTypes } from "./domain/mail/event-names.ts";
 import { type FailureClass, failureClasses } from "./domain/webhooks/outcome.ts";
@@ -11,29 +11,16 @@ export type NotificationSource = (typeof sources)[number];
 /** Whether a notification was new in the journal. */
 export type StoreOutcome = "stored" | "duplicate";
 
-/** What came of a POST, or of what should have been one. */
+/** The outcome of a POST; `our_fault`: an internal error kept it from being made. */
 type AttemptOutcome = "succeeded" | FailureClass | "our_fault";
 const outcomes: readonly AttemptOutcome[] = ["succeeded", ...failureClasses, "our_fault"];
 const disabledReasons = ["gone", "failing"] as const;
-/** Those of RefusedError and UnverifiedError that a notification can have, by whichever way it comes. */
-const refusals = [
-  "not_utf8",
-  "not_json",
-  "not_sns",
-  "unknown_topic",
-  "certificate_url",
-  "certificate_expired",
-  "signature",
-  ...unverifiedCauses,
-];
-const httpRefusals = ["too_large", "aborted", "raw_delivery", "raw_token"];
-
 /** A commit of the receiver holds 256 notifications at most. */
 const batchSizes = [1, 2, 4, 8, 16, 32, 64, 128, 256];
-/** A second tells of a wake-up that was lost, minutes of more than the workers can do. */
+/** A second means that a wake-up was lost, minutes that the workers cannot keep up. */
 const lags = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1_800];
 
-/** What one transaction of a worker came to. */
+/** The result of one transaction of a worker. */
 type AppliedCounts = {
   /** The types of events that count now, and did not before. */
   counted: readonly EmailEventType[];
@@ -47,49 +34,9 @@ type AppliedCounts = {
 };
 
 /** What this process counts, for `/metrics`: always after the commit that makes it true. */
-export type Metrics = {
-  registry: Registry;
-  countReceived(source: NotificationSource, outcome: StoreOutcome): void;
-  /** @param cause the `causeCode` of a RefusedError or UnverifiedError. */
-  countRefused(source: NotificationSource, cause: string): void;
-  countUnavailable(source: NotificationSource): void;
-  /** A commit of the receiver. */
-  observeCommit(notifications: number, seconds: number): void;
-  /** A transaction of a worker. @param lagSeconds of each batch in it, from being received to being applied. */
-  observeApplied(counts: AppliedCounts, seconds: number, lagSeconds: readonly number[]): void;
-  countBatchFailed(): void;
-  countAttempts(outcome: AttemptOutcome, count?: number): void;
-  countDisabled(reason: (typeof disabledReasons)[number]): void;
-  /** @param route as it is registered; the path that was asked for may hold a token or an address. */
-  observeRequest(method: string, route: string, status: string, seconds: number): void;
-};
+export type Metrics = ReturnType<typeof createMetrics>;
 
-/** Anybody can send the thirty others that there are, and each would make a series of its own. */
-const usualMethods = new Set(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]);
-
-/**
- * Measures a request until its answer is out, or the caller has gone.
- * @param route asked for at the end, when it is known.
- */
-export function measureRequest(
-  metrics: Pick<Metrics, "observeRequest">,
-  method: string,
-  route: () => string,
-  response: ServerResponse,
-): void {
-  const startedMs = performance.now();
-  response.once("close", () => {
-    const status = response.writableFinished ? String(response.statusCode) : "aborted";
-    metrics.observeRequest(
-      usualMethods.has(method) ? method : "other",
-      route(),
-      status,
-      (performance.now() - startedMs) / 1000,
-    );
-  });
-}
-
-export function createMetrics(): Metrics {
+export function createMetrics() {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
   return {
@@ -108,10 +55,10 @@ function intakeMetrics(registry: Registry) {
     new Counter({ name: name(what), help, labelNames: ["source"], registers });
   const received = of("received", "Notifications that were new and have been stored");
   const duplicate = of("duplicate", "Notifications that were stored before");
-  const unavailable = of("unavailable", "Notifications that could not be taken in at that moment");
+  const unavailable = of("unavailable", "Notifications that could not be stored at that moment");
   const refused = new Counter({
     name: name("refused"),
-    help: "What is no notification of an allowed topic, by the reason",
+    help: "Messages that were refused, by the reason",
     labelNames: ["source", "cause"],
     registers,
   });
@@ -120,9 +67,9 @@ function intakeMetrics(registry: Registry) {
   // A series that begins with its first count hides that count from rates.
   for (const source of sources) {
     for (const counter of [received, duplicate, unavailable]) counter.inc({ source }, 0);
-    for (const cause of refusals) refused.inc({ source, cause }, 0);
+    for (const cause of [...refusedCauses, ...unverifiedCauses]) refused.inc({ source, cause }, 0);
   }
-  for (const cause of httpRefusals) refused.inc({ source: "http", cause }, 0);
+  for (const cause of httpRefusedCauses) refused.inc({ source: "http", cause }, 0);
   const counters = eachOf(sources, (source) => ({
     stored: received.labels(source),
     duplicate: duplicate.labels(source),
@@ -131,7 +78,8 @@ function intakeMetrics(registry: Registry) {
   return {
     countReceived: (source: NotificationSource, outcome: StoreOutcome) => counters[source][outcome].inc(),
     countUnavailable: (source: NotificationSource) => counters[source].unavailable.inc(),
-    countRefused: (source: NotificationSource, cause: string) => refused.inc({ source, cause }),
+    countRefused: (source: NotificationSource, cause: RefusalCause) => refused.inc({ source, cause }),
+    /** A commit of the receiver. */
     observeCommit(notifications: number, seconds: number) {
       size.observe(notifications);
       commit.observe(seconds);
@@ -144,7 +92,7 @@ function applyMetrics(registry: Registry) {
   const of = (name: string, help: string) => new Counter({ name, help, registers });
   const events = new Counter({
     name: "fanmail_events_total",
-    help: "Email events that came to count, by type",
+    help: "Email events that began to count, by type",
     labelNames: ["type"],
     registers,
   });
@@ -156,10 +104,7 @@ function applyMetrics(registry: Registry) {
   });
   const repeated = of("fanmail_events_repeated_total", "Email events that were known before");
   const quarantined = of("fanmail_notifications_quarantined_total", "Notifications that cannot be applied");
-  const ignored = of(
-    "fanmail_notifications_ignored_total",
-    "Notifications that tell of no event of an email",
-  );
+  const ignored = of("fanmail_notifications_ignored_total", "Notifications that report no email event");
   const unreadable = of(
     "fanmail_entries_unreadable_total",
     "Entries of lists in notifications, such as recipients and tags, that cannot be read and are left out",
@@ -174,6 +119,7 @@ function applyMetrics(registry: Registry) {
   for (const reason of discardReasons) discarded.inc({ reason }, 0);
   const byType = eachOf(emailEventTypes, (type) => events.labels(type));
   return {
+    /** A transaction of a worker. @param lagSeconds for each batch in it, from being received to being applied. */
     observeApplied(counts: AppliedCounts, duration: number, lagSeconds: readonly number[]) {
       for (const type of counts.counted) byType[type].inc();
       for (const reason of counts.discardedFor) discarded.inc({ reason });
@@ -191,7 +137,7 @@ function applyMetrics(registry: Registry) {
 function webhookMetrics(registry: Registry) {
   const attempts = new Counter({
     name: "fanmail_webhook_attempts_total",
-    help: "Webhooks posted by this process, by what came of it; our_fault: not posted, for a reason of ours",
+    help: "Webhook attempts of this process, by outcome; our_fault: not posted because of an internal error",
     labelNames: ["outcome"],
     registers: [registry],
   });
@@ -213,17 +159,43 @@ function webhookMetrics(registry: Registry) {
 function requestMetrics(registry: Registry) {
   const seconds = new Histogram({
     name: "fanmail_http_request_seconds",
-    help: "Duration of requests; status aborted: the caller did not wait for the answer",
+    help: "Duration of requests; status aborted: the client did not wait for the answer",
     labelNames: ["method", "route", "status"],
     registers: [registry],
   });
   return {
+    /** @param route as it is registered; the path itself may hold a token or an address. */
     observeRequest: (method: string, route: string, status: string, duration: number) =>
       seconds.observe({ method, route, status }, duration),
   };
 }
 
-/** @param buckets those of prom-client, for what takes up to ten seconds, unless given. */
+/** Anybody can send any of the thirty other methods, and each would create a series. */
+const usualMethods = new Set(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]);
+
+/**
+ * Measures a request until its answer is sent or the client is gone.
+ * @param route read at the end, when it is known.
+ */
+export function measureRequest(
+  metrics: Pick<Metrics, "observeRequest">,
+  method: string,
+  route: () => string,
+  response: ServerResponse,
+): void {
+  const startedMs = performance.now();
+  response.once("close", () => {
+    const status = response.writableFinished ? String(response.statusCode) : "aborted";
+    metrics.observeRequest(
+      usualMethods.has(method) ? method : "other",
+      route(),
+      status,
+      (performance.now() - startedMs) / 1000,
+    );
+  });
+}
+
+/** @param buckets prom-client's, for durations up to ten seconds, unless given. */
 function histogram(registry: Registry, name: string, help: string, buckets?: number[]): Histogram {
   return new Histogram({ name, help, registers: [registry], ...(buckets && { buckets }) });
 }

@@ -6,15 +6,28 @@
 export class RefusedError extends Error {
   override readonly name = "RefusedError";
   readonly status: 400 | 403 | 413;
-  /** A short constant for counters. */
-  readonly causeCode: string;
+  readonly causeCode: RefusedCause;
 
-  constructor(status: 400 | 403 | 413, causeCode: string, message: string, options?: ErrorOptions) {
+  constructor(status: 400 | 403 | 413, causeCode: RefusedCause, message: string, options?: ErrorOptions) {
     super(message, options);
     this.status = status;
     this.causeCode = causeCode;
   }
 }
+
+/** Labels of a counter: why a message is refused, over HTTP or SQS. */
+export const refusedCauses = [
+  "not_utf8",
+  "not_json",
+  "not_sns",
+  "unknown_topic",
+  "certificate_url",
+  "certificate_expired",
+  "signature",
+] as const;
+/** Over HTTP alone. */
+export const httpRefusedCauses = ["too_large", "aborted", "raw_delivery", "raw_token"] as const;
+type RefusedCause = (typeof refusedCauses)[number] | (typeof httpRefusedCauses)[number];
 
 /**
  * We cannot do it now; the same request may pass later. HTTP answers 503 with `Retry-After`, because SNS
@@ -23,7 +36,7 @@ export class RefusedError extends Error {
 export class UnavailableError extends Error {
   override readonly name = "UnavailableError";
   readonly retryAfterSeconds: number;
-  /** Whether another message may well pass now: it is this one's certificate or confirmation that cannot be had. */
+  /** Whether only this message's certificate or confirmation is unavailable, so another message may pass now. */
   readonly isOfOneMessage: boolean;
 
   constructor(
@@ -37,8 +50,8 @@ export class UnavailableError extends Error {
 }
 
 /**
- * The message cannot be verified now. Anybody can bring this about by naming a certificate that does not exist, so it
- * counts as a refusal and is no alarm; it is answered 503 all the same, because a genuine message must come again.
+ * The message cannot be verified now. Anybody can cause this by naming a certificate that does not exist, so it counts as a
+ * refusal and raises no alarm. It is answered 503 all the same, because a genuine message must be sent again.
  */
 export class UnverifiedError extends UnavailableError {
   readonly causeCode: UnverifiedCause;
@@ -50,8 +63,8 @@ export class UnverifiedError extends UnavailableError {
 }
 
 /**
- * `missing`: AWS has no such certificate. `unreachable`: AWS gives no usable answer, which concerns genuine messages
- * too. `crowded`: more unknown certificates are asked for than are fetched.
+ * `missing`: AWS has no such certificate. `unreachable`: AWS gives no usable answer, which affects genuine messages too.
+ * `crowded`: more unknown certificates are named than can be fetched.
  */
 export const unverifiedCauses = [
   "certificate_missing",
@@ -59,8 +72,9 @@ export const unverifiedCauses = [
   "certificate_crowded",
 ] as const;
 type UnverifiedCause = (typeof unverifiedCauses)[number];
+export type RefusalCause = RefusedCause | UnverifiedCause;
 
-/** Under what an error counts as a refusal; null: it is our own trouble. */
-export function refusalCause(error: unknown): string | null {
+/** The label under which an error counts as a refusal; null: it is an internal error. */
+export function refusalCause(error: unknown): RefusalCause | null {
   return error instanceof RefusedError || error instanceof UnverifiedError ? error.causeCode : null;
 }

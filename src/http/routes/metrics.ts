@@ -11,9 +11,9 @@ import type { ApiContext } from "../api-context.ts";
 import { ApiError } from "../errors.ts";
 
 /**
- * `/metrics` for Prometheus: what this process counted, and what the database says about all. They name accounts and
+ * `/metrics` for Prometheus: what this process counted, and gauges that are read from the database. They name accounts and
  * topics and need no key.
- * @param isPublic whether others than Prometheus reach the port; only this machine is answered then.
+ * @param isPublic whether others than Prometheus reach the port; then only this machine is answered.
  */
 export function registerMetrics(
   app: Express,
@@ -41,19 +41,19 @@ const forwardingHeaders = [
   "x-real-ip",
 ];
 
-/** A proxy on this machine asks for somebody else: it adds a header, or speaks HTTP/1.0 as nginx does by default. */
+/** A proxy on this machine forwards other clients: it adds a header, or speaks HTTP/1.0 as nginx does by default. */
 function isFromThisMachine({ socket, headers, httpVersion }: Request): boolean {
   const peer = socket.remoteAddress?.replace(/^::ffff:/, "") ?? "";
   if (peer !== "::1" && !peer.startsWith("127.")) return false;
   return httpVersion !== "1.0" && forwardingHeaders.every((name) => headers[name] === undefined);
 }
 
-/** Prometheus waits for 10 s unless told otherwise, and what this process counts is to be answered in any case. */
+/** Prometheus waits 10 s by default, and what this process counts must be answered in any case. */
 const readWithinMs = 5_000;
 
 /**
- * What the database says, in Prometheus' text format. While it cannot be read only `fanmail_database_up 0` is told: a gauge
- * of before would be a lie.
+ * Gauges from the database, in Prometheus' text format. While it cannot be read only `fanmail_database_up 0` is reported: an
+ * older value would be wrong.
  */
 async function storedMetrics(db: Database, log: Logger): Promise<string> {
   const registry = new Registry();
@@ -71,7 +71,7 @@ async function storedMetrics(db: Database, log: Logger): Promise<string> {
 
 type Totals = Awaited<ReturnType<typeof readTotals>>;
 
-/** One after the other: who looks at metrics is to take no connections from those who work. */
+/** One after the other, so that metrics take no more than one connection from the workers. */
 async function readTotals(db: Database) {
   return {
     journal: await journalTotals(db),
@@ -84,11 +84,7 @@ async function readTotals(db: Database) {
 function setGauges(registry: Registry, { journal, lanes, endpoints, topics }: Totals): void {
   const single: [name: string, help: string, value: number][] = [
     ["fanmail_batches_waiting", "Batches that are not applied yet", journal.batches_waiting],
-    [
-      "fanmail_oldest_batch_seconds",
-      "For how long the oldest of them has been waiting",
-      journal.oldest_seconds,
-    ],
+    ["fanmail_oldest_batch_seconds", "How long the oldest of them has been waiting", journal.oldest_seconds],
     [
       "fanmail_quarantined_notifications",
       "Notifications quarantined in the last seven days",
@@ -102,7 +98,7 @@ function setGauges(registry: Registry, { journal, lanes, endpoints, topics }: To
     ["fanmail_webhook_deliveries_in_flight", "Webhook deliveries that are being posted", lanes.in_flight],
     [
       "fanmail_webhook_oldest_due_seconds",
-      "For how long the oldest delivery has been due",
+      "How long the oldest delivery has been due",
       lanes.oldest_due_seconds,
     ],
   ];
@@ -116,15 +112,12 @@ function setTopicGauges(registry: Registry, topics: readonly HeardTopic[]): void
   const last = gauge(
     registry,
     "fanmail_topic_last_notification_seconds",
-    "How long ago something new came from a topic",
+    "How long ago a topic sent its last new notification",
     ["topic"],
   );
-  const silent = gauge(
-    registry,
-    "fanmail_topic_silent",
-    "1: a topic says nothing for longer than it is used to",
-    ["topic"],
-  );
+  const silent = gauge(registry, "fanmail_topic_silent", "1: a topic has been silent for longer than usual", [
+    "topic",
+  ]);
   for (const { arn: topic, now, ...hearing } of topics) {
     const seconds = silentSeconds(hearing, now);
     if (seconds !== null) last.set({ topic }, seconds);
