@@ -1,16 +1,29 @@
 import { availableParallelism } from "node:os";
 import { defineConfig } from "vitest/config";
 
+/** `npm run test:slow`: kills, large tables, a browser, a proxy, long property runs. */
+const isLong = process.env["TEST_LENGTH"] === "long";
+
+/** Files of `npm test` that have more to do in the long run, or other cases: see `atLength`. */
+const longer = [
+  "test/domain/computed-id.test.ts",
+  "test/domain/mail/{activity,activity-change,event-detail,mail-facts,same-feedback,ses-notification}.test.ts",
+  "test/http/{hostile-requests,rate-limit}.test.ts",
+  "test/http/dialects/smartcq-polling.test.ts",
+  "test/process/{crash,lane-crash,lifetime,sqs-crash}.test.ts",
+];
+
 export default defineConfig({
   test: {
-    include: ["test/**/*.test.ts"],
+    include: isLong ? ["test/slow/**/*.test.ts", ...longer] : ["test/**/*.test.ts"],
+    exclude: isLong ? [] : ["test/slow/**"],
     globalSetup: ["test/support/global-setup.ts"],
     pool: "forks",
     // The modules keep no state, so that a worker loads them once instead of once for each file.
     isolate: false,
     // Tests wait more than they compute.
     maxWorkers: availableParallelism() + 1,
-    testTimeout: 60_000,
+    testTimeout: isLong ? 180_000 : 60_000,
     hookTimeout: 60_000,
   },
 });

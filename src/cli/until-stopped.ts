@@ -34,7 +34,7 @@ export async function startedUnlessStopped<Started>(
     return await starting;
   } catch (error) {
     if (!request.aborted) throw error;
-    return endSoon(null);
+    return null;
   } finally {
     request.removeEventListener("abort", onAbort);
   }
@@ -54,10 +54,10 @@ export async function closeInTime(close: () => Promise<void>): Promise<number> {
   const timer = setTimeout(endAtOnce, closeWithinMs);
   try {
     await close();
-    return endSoon(0);
+    return 0;
   } catch (error) {
     process.stderr.write(`fanmail: stopping failed: ${errorText(error)}\n`);
-    return endSoon(1);
+    return 1;
   } finally {
     clearTimeout(timer);
   }
@@ -68,9 +68,7 @@ function endAtOnce(): void {
   process.exit(1);
 }
 
-/** Ends the process when something still keeps it alive after all has been closed. @returns `result` */
-function endSoon<Result>(result: Result): Result {
-  // With the exit code that the command gets.
+/** Ends the process, with its exit code, when something still keeps it alive after the command has run. */
+export function endSoon(): void {
   setTimeout(() => process.exit(), lingerMs).unref();
-  return result;
 }

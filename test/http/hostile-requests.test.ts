@@ -2,11 +2,12 @@ import fc from "fast-check";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { apply } from "../support/apply.ts";
 import { type TestDatabase, testDatabase } from "../support/database.ts";
+import { atLength } from "../support/length.ts";
 import { startTestService, type TestService, testApiKey } from "../support/service.ts";
 import { sesEvent } from "../support/ses.ts";
 import { hostileRequests } from "./hostile-requests.ts";
 
-const requestsPerOperation = 100;
+const requestsPerOperation = atLength(20, 100);
 
 let database: TestDatabase;
 let service: TestService;

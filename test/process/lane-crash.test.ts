@@ -6,6 +6,7 @@ import { createSecretBox } from "../../src/webhooks/secret-box.ts";
 import { type TestDatabase, testDatabase } from "../support/database.ts";
 import { addEndpoint } from "../support/endpoint.ts";
 import { dataDirectory, fanmail, terminate } from "../support/fanmail-process.ts";
+import { atLength } from "../support/length.ts";
 import { until } from "../support/wait.ts";
 import { type TestSink, webhookSink } from "../support/webhook-sink.ts";
 
@@ -13,8 +14,8 @@ import { type TestSink, webhookSink } from "../support/webhook-sink.ts";
  * The built worker is killed in the middle of its turns, over and over.
  */
 
-/** LANE_KILLS=20 is the long run: with a thousand deliveries for each kill, about two minutes. */
-const kills = Number(process.env["LANE_KILLS"] ?? 6);
+/** With a thousand deliveries for each. */
+const kills = atLength(2, 6);
 const endpoints = 20;
 const perEndpoint = 50 * kills;
 

@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type TestDatabase, testDatabase } from "../support/database.ts";
 import { dataDirectory, fanmail, terminate } from "../support/fanmail-process.ts";
+import { atLength } from "../support/length.ts";
 import { asMessage, sesEvent } from "../support/ses.ts";
 import { snsSigner, testTopic } from "../support/sns-signer.ts";
 import { type SqsServer, sqsServer } from "../support/sqs-server.ts";
@@ -11,9 +12,8 @@ import { until } from "../support/wait.ts";
  * The built worker takes a queue in and is killed in the middle of it, over and over.
  */
 
-/** SQS_MESSAGES=20000 is the long run, about three minutes. */
-const messageCount = Number(process.env["SQS_MESSAGES"] ?? 3_000);
-const kills = 5;
+const messageCount = atLength(1_000, 3_000);
+const kills = atLength(2, 5);
 
 let database: TestDatabase;
 let sqs: SqsServer;

@@ -30,9 +30,6 @@ export function runVerbatim(
   return ended;
 }
 
-/** A command ends its process after a while, in case something keeps it alive; this one has more to do. */
-const stayAlive = (() => {}) as typeof process.exit;
-
 async function runHere(
   args: string[],
   environment: Record<string, string>,
@@ -43,7 +40,6 @@ async function runHere(
   const writes = { stdout: process.stdout.write, stderr: process.stderr.write };
   const input = Object.getOwnPropertyDescriptor(process, "stdin")!;
   const listeners = signals.map((signal) => process.listeners(signal));
-  process.exit = stayAlive;
   process.env = { PATH: env["PATH"], HOME: env["HOME"], ...environment };
   Object.defineProperty(process, "stdin", { ...input, get: () => Readable.from([stdin]) });
   process.stdout.write = keeping((text) => {

@@ -3,8 +3,8 @@ import { cp, mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { Pool } from "pg";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { findPostmaster } from "../../src/embedded/postmaster.ts";
-import { killed, pgdataOf, pidIn, query, Sandbox, until } from "./sandbox.ts";
+import { findPostmaster } from "../../../src/embedded/postmaster.ts";
+import { killed, pgdataOf, pidIn, query, Sandbox, until } from "../../embedded/sandbox.ts";
 
 let sandbox: Sandbox;
 beforeEach(() => {

@@ -2,8 +2,8 @@ import { readFile, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { Client } from "pg";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { findPostmaster } from "../../src/embedded/postmaster.ts";
-import { killed, pgdataOf, query, Sandbox, until } from "./sandbox.ts";
+import { findPostmaster } from "../../../src/embedded/postmaster.ts";
+import { killed, pgdataOf, query, Sandbox, until } from "../../embedded/sandbox.ts";
 
 let sandbox: Sandbox;
 beforeEach(() => {

@@ -1,8 +1,8 @@
 import { createServer, type IncomingMessage, request, type Server, type ServerResponse } from "node:http";
 import { type AddressInfo, connect } from "node:net";
 import { afterEach, describe, expect, test } from "vitest";
-import { until } from "../support/wait.ts";
-import { hasProxy, type RunningProxy, startProxy } from "./proxy.ts";
+import { hasProxy, type RunningProxy, startProxy } from "../../deploy/proxy.ts";
+import { until } from "../../support/wait.ts";
 
 /*
  * deploy/haproxy.cfg in the real proxy, before receivers that do what the test says.

@@ -6,9 +6,9 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { freshBuild } from "../support/fresh-build.ts";
+import { freshBuild } from "../../support/fresh-build.ts";
 
-const root = fileURLToPath(new URL("../../", import.meta.url));
+const root = fileURLToPath(new URL("../../../", import.meta.url));
 const isRoot = process.getuid?.() === 0;
 
 let clone: string;

@@ -5,14 +5,14 @@ import { join } from "node:path";
 import { Redis } from "ioredis";
 import pg from "pg";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
-import { hasRedis } from "../support/redis-server.ts";
-import { asMessage, sesEvent } from "../support/ses.ts";
-import { type SnsSigner, snsSigner, testTopic } from "../support/sns-signer.ts";
-import { until } from "../support/wait.ts";
-import { type ServiceName, serviceOf } from "./compose-file.ts";
-import { hasProxy } from "./proxy.ts";
-import { freePort, hasProgram } from "./running-process.ts";
-import { healthOf, type Part, type Stack, startStack } from "./stack.ts";
+import { type ServiceName, serviceOf } from "../../deploy/compose-file.ts";
+import { hasProxy } from "../../deploy/proxy.ts";
+import { freePort, hasProgram } from "../../deploy/running-process.ts";
+import { healthOf, type Part, type Stack, startStack } from "../../deploy/stack.ts";
+import { hasRedis } from "../../support/redis-server.ts";
+import { asMessage, sesEvent } from "../../support/ses.ts";
+import { type SnsSigner, snsSigner, testTopic } from "../../support/sns-signer.ts";
+import { until } from "../../support/wait.ts";
 
 /*
  * The stack of docker-compose.yml, without an engine. The tests build on one another: one stack is started, used,

@@ -3,8 +3,8 @@ import { chmod, cp, lstat, readdir, rm, stat } from "node:fs/promises";
 import path from "node:path";
 import { promisify } from "node:util";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { findPackage, prepareBinaries, stageBinaries } from "../../src/embedded/binaries.ts";
-import { Sandbox } from "./sandbox.ts";
+import { findPackage, prepareBinaries, stageBinaries } from "../../../src/embedded/binaries.ts";
+import { Sandbox } from "../../embedded/sandbox.ts";
 
 const isRoot = process.getuid?.() === 0;
 const nobody = isRoot ? { uid: 65534, gid: 65534 } : null;

@@ -3,14 +3,14 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import { localSigner } from "../../src/tools/captures/local-signer.ts";
-import { type TestDatabase, testDatabase } from "../support/database.ts";
-import { type FanmailProcess, fanmail, terminate } from "../support/fanmail-process.ts";
-import { asMessage, sesEvent } from "../support/ses.ts";
-import { testTopic } from "../support/sns-signer.ts";
-import { until } from "../support/wait.ts";
-import { type OtlpReceiver, otlpReceiver } from "./otlp-receiver.ts";
-import { readMetrics } from "./read-metrics.ts";
+import { localSigner } from "../../../src/tools/captures/local-signer.ts";
+import { type OtlpReceiver, otlpReceiver } from "../../observability/otlp-receiver.ts";
+import { readMetrics } from "../../observability/read-metrics.ts";
+import { type TestDatabase, testDatabase } from "../../support/database.ts";
+import { type FanmailProcess, fanmail, terminate } from "../../support/fanmail-process.ts";
+import { asMessage, sesEvent } from "../../support/ses.ts";
+import { testTopic } from "../../support/sns-signer.ts";
+import { until } from "../../support/wait.ts";
 
 /** Refuses to load anything of OpenTelemetry, so that a process shows whether it does. */
 const refusing = `data:text/javascript,${encodeURIComponent(`
