@@ -3,37 +3,46 @@ import type { CustomEvent } from "../custom-event.ts";
 import { ExactNumber, exactJson } from "../exact-json.ts";
 import type { AccountStatus, KnownStatus } from "../mail/account-status.ts";
 import type { EmailEvent } from "../mail/email-event.ts";
-import { reasonsOf } from "../mail/event-detail.ts";
+import { type EventDetail, reasonsOf } from "../mail/event-detail.ts";
 import { activityName, type WebhookEventType, webhookName } from "../mail/event-names.ts";
 import type { MailFacts } from "../mail/mail-facts.ts";
 import type { Suppression } from "../mail/suppression.ts";
 
-/** Something that webhooks tell. */
+/*
+ * The payloads of webhooks. A new field is added here and to docs/webhooks.md; redeliveries read `activityFields` from
+ * storage, and tests compare the page with what is sent.
+ */
+
+/** An event to deliver to webhook endpoints. */
 export type WebhookEvent = {
-  /** The `webhook-id`: the same in every attempt and replay. */
+  /** The `webhook-id`: the same in every attempt and redelivery. */
   id: string;
   type: WebhookEventType;
-  /** Made once and stored, so that its bytes are the same in every attempt and replay. */
+  /** Called once, and stored: its bytes are the same in every attempt and redelivery. */
   body(): string;
 };
 
-/** The activity as far as a webhook tells of it. */
-export type WebhookActivity = Pick<
-  MailFacts,
-  | "message_id"
-  | "recipient_as_sent"
-  | "tagged_id"
-  | "campaign_id"
-  | "automation_run_id"
-  | "template_id"
-  | "tenant_name"
-  | "tags"
-  | "is_test"
-> & { project_id: string; id: string };
+/** The fields of an activity that payloads are made from. */
+export const activityFields = [
+  "message_id",
+  "recipient_as_sent",
+  "tagged_id",
+  "campaign_id",
+  "automation_run_id",
+  "template_id",
+  "tenant_name",
+  "tags",
+  "is_test",
+] as const satisfies readonly (keyof MailFacts)[];
+
+export type WebhookActivity = Pick<MailFacts, (typeof activityFields)[number]> & {
+  project_id: string;
+  id: string;
+};
 
 /**
- * Tells of an email event.
- * @param recordedAt when we came to know of the event, which is not when it happened.
+ * The webhook for an event of an email.
+ * @param recordedAt when Fanmail recorded the event, which is later than when it happened.
  */
 export function emailWebhook(activity: WebhookActivity, event: EmailEvent, recordedAt: Date): WebhookEvent {
   const { type, occurred_at, detail } = event;
@@ -42,9 +51,7 @@ export function emailWebhook(activity: WebhookActivity, event: EmailEvent, recor
     event_type: activityName(type),
     event_timestamp: occurred_at.toISOString(),
     url_clicked: detail.url_clicked ?? null,
-    bounce_type: detail.bounce_type ?? null,
-    bounce_subtype: detail.bounce_subtype ?? null,
-    complaint_feedback_type: detail.complaint_feedback_type ?? null,
+    ...feedbackOf(detail),
     ...reasonsOf(event),
     recipient_certain: detail.recipient_certain ?? true,
     auto_reply: detail.auto_reply ?? false,
@@ -61,8 +68,8 @@ export function emailWebhook(activity: WebhookActivity, event: EmailEvent, recor
 }
 
 /**
- * Tells that an address is not to be written to any more.
- * @param source the bounce or complaint that says so.
+ * The webhook for an address that an event has put on the suppression list.
+ * @param source the bounce or complaint.
  */
 export function suppressionWebhook(
   activity: WebhookActivity,
@@ -75,25 +82,23 @@ export function suppressionWebhook(
   const data = () => ({
     ...mailOf(activity),
     reason,
-    // The list of the project: that of a tenant is told of only where somebody changes it by hand.
+    // Events put addresses on the project's list alone; a tenant's list sends webhooks only when it is changed by hand.
     tenant_name: null,
     source_event_id: sourceId,
     event_timestamp: occurred_at.toISOString(),
-    bounce_type: detail.bounce_type ?? null,
-    bounce_subtype: detail.bounce_subtype ?? null,
-    complaint_feedback_type: detail.complaint_feedback_type ?? null,
+    ...feedbackOf(detail),
   });
   return webhook(id, "suppression.added", activity, recordedAt, data);
 }
 
-/** The id of the webhook that tells of the suppression that an event brings. */
+/** The id of the `suppression.added` that an event causes. */
 export function suppressionAddedId({ id, occurred_at }: Pick<EmailEvent, "id" | "occurred_at">): string {
   return computedId(occurred_at.getTime(), [id, "suppression.added"]);
 }
 
 /**
- * Tells that somebody has put an address on the suppression list, or has taken it off.
- * @param unique any new id: nothing tells two such changes apart but their making.
+ * The webhook for an address that was put on the suppression list, or taken off it, by hand.
+ * @param unique any new id: two such changes may be equal in everything else.
  */
 export function listChangeWebhook(
   unique: string,
@@ -107,15 +112,13 @@ export function listChangeWebhook(
     message_id: null,
     ...change,
     event_timestamp: changedAt.toISOString(),
-    bounce_type: null,
-    bounce_subtype: null,
-    complaint_feedback_type: null,
+    ...feedbackOf({}),
   });
   const id = computedId(changedAt.getTime(), [unique]);
   return webhook(id, type, { project_id: projectId, is_test: false }, changedAt, data);
 }
 
-/** Tells of a custom event. @param recipient with the address in the form that is matched. */
+/** The webhook for a custom event. @param recipient with the normalised address. */
 export function trackedWebhook(
   recipient: { project_id: string; id: string; address: string; is_test: boolean },
   event: CustomEvent,
@@ -132,7 +135,7 @@ export function trackedWebhook(
   return webhook(event.id, "event.tracked", recipient, recordedAt, data);
 }
 
-/** Shows that an endpoint receives what we send. @param unique any new id. */
+/** The webhook with which an endpoint is tested. @param unique any new id. */
 export function testWebhook(
   unique: string,
   endpoint: { project_id: string; id: string },
@@ -148,7 +151,7 @@ export function testWebhook(
 }
 
 /**
- * Tells the other endpoints of a project that we have stopped posting to one. Its URL is left out: it may hold a token.
+ * The webhook by which a project's other endpoints learn that one was disabled. Its URL is left out: it may hold a token.
  * @param unique any new id.
  */
 export function endpointDisabledWebhook(
@@ -169,17 +172,17 @@ export function endpointDisabledWebhook(
   return webhook(id, "endpoint.disabled", head, disabledAt, data);
 }
 
-/** Tells what SES says of an account or a tenant. */
+/** The webhook for what SES reports about an account or a tenant. */
 export function accountStatusWebhook(
   { id, project_id, occurred_at, ...status }: KnownStatus & { project_id: string },
   recordedAt: Date,
 ): WebhookEvent {
-  const data = () => ({ ...told(status), event_timestamp: occurred_at.toISOString() });
+  const data = () => ({ ...statusFields(status), event_timestamp: occurred_at.toISOString() });
   return webhook(id, "account.status", { project_id, is_test: false }, recordedAt, data);
 }
 
-/** Every field of it by name, in this order: the bytes of a body do not depend on where it was read. */
-function told(status: AccountStatus): AccountStatus {
+/** Each field by name, in this order: the bytes of a body do not depend on where the status was read. */
+function statusFields(status: AccountStatus): AccountStatus {
   const { detail_type, kind, account_id, region, resources, tenant_name, reason } = status;
   const { recommendation_type, impact, origin } = status;
   return {
@@ -194,6 +197,14 @@ function sorted(value: unknown): unknown {
   if (typeof value !== "object" || value === null || value instanceof ExactNumber) return value;
   const entries = Object.entries(value).toSorted(([one], [other]) => (one < other ? -1 : 1));
   return Object.fromEntries(entries.map(([key, part]) => [key, sorted(part)]));
+}
+
+function feedbackOf(detail: EventDetail) {
+  return {
+    bounce_type: detail.bounce_type ?? null,
+    bounce_subtype: detail.bounce_subtype ?? null,
+    complaint_feedback_type: detail.complaint_feedback_type ?? null,
+  };
 }
 
 function mailOf(activity: WebhookActivity) {

@@ -3,19 +3,19 @@ const reserved =
 
 /** `token` of RFC 9110, section 5.6.2. */
 const token = /^[!#$%&'*+\-.^_`|~0-9a-z]+$/;
-/** What a field value may hold, RFC 9110, section 5.5; no character beyond ASCII, which receivers read differently. */
+/** A field value of RFC 9110, section 5.5, in ASCII: receivers decode other characters differently. */
 const fieldValue = /^[\x21-\x7e]([\x20-\x7e\t]*[\x21-\x7e])?$/;
 
 const maxHeaders = 20;
-export const maxNameLength = 100;
-export const maxValueLength = 4_096;
+export const maxHeaderNameLength = 100;
+export const maxHeaderValueLength = 4_096;
 
-/** What answers show in place of a value. */
+/** What responses show in place of a value. */
 export const hiddenValue = "[hidden]";
 
 /**
- * Checks the headers that a customer wants to have sent with webhooks.
- * @returns them with lower-cased names, or what is wrong: a text that follows the name of the field.
+ * Checks the headers that an endpoint's webhooks are to be sent with.
+ * @returns the headers with lower-cased names, or the problem, as a text that follows the field's name.
  */
 export function readEndpointHeaders(
   given: Readonly<Record<string, string>>,
@@ -32,12 +32,12 @@ export function readEndpointHeaders(
 }
 
 function problemOf(name: string, value: string): string | null {
-  if (name.length > maxNameLength || !token.test(name)) {
-    return `must have names of at most ${maxNameLength} letters, digits and -, as HTTP has them`;
+  if (name.length > maxHeaderNameLength || !token.test(name)) {
+    return `must have names of at most ${maxHeaderNameLength} letters, digits and -, as HTTP has them`;
   }
   if (reserved.test(name)) return `must not set ${name}, which is reserved`;
-  if (value.length > maxValueLength || !fieldValue.test(value)) {
-    return `must have values of 1 to ${maxValueLength} printable ASCII characters; that of ${name} is not`;
+  if (value.length > maxHeaderValueLength || !fieldValue.test(value)) {
+    return `must have values of 1 to ${maxHeaderValueLength} printable ASCII characters; that of ${name} is not`;
   }
   if (value === hiddenValue)
     return `must have the value of ${name} itself, not what answers show in its place`;

@@ -3,7 +3,7 @@ import type { Cursor } from "../../domain/cursor.ts";
 import { erasedWebhookEnd } from "../../domain/erasure.ts";
 import type { EventDetail } from "../../domain/mail/event-detail.ts";
 import { type EmailEventType, typesOfWebhookNames } from "../../domain/mail/event-names.ts";
-import type { WebhookActivity } from "../../domain/webhooks/event.ts";
+import { activityFields, type WebhookActivity } from "../../domain/webhooks/event.ts";
 import { isSubscribed } from "../../domain/webhooks/owed.ts";
 import { type Conditions, conditions } from "../conditions.ts";
 import type { Database } from "../database.ts";
@@ -97,8 +97,8 @@ export type MissedEvent = {
 type MissedRow = Omit<Extract<MissedEvent, { type: "custom" }>, "type"> &
   Omit<WebhookActivity, "id"> & { type: EmailEventType | "custom"; activity_id: string };
 
-/** Each field of a row, and where it comes from. */
-const missedColumns: Readonly<Record<keyof MissedRow, string>> = {
+/** Where each field of a row comes from; those of its activity have the names of their columns. */
+const missedColumns: Readonly<Record<Exclude<keyof MissedRow, (typeof activityFields)[number]>, string>> = {
   id: "events.id",
   type: "events.type",
   name: "events.name",
@@ -109,21 +109,13 @@ const missedColumns: Readonly<Record<keyof MissedRow, string>> = {
   properties: "events.detail -> 'properties'",
   project_id: "events.project_id",
   activity_id: "events.owner_id",
-  message_id: "activity.message_id",
-  recipient_as_sent: "activity.recipient_as_sent",
-  tagged_id: "activity.tagged_id",
-  campaign_id: "activity.campaign_id",
-  automation_run_id: "activity.automation_run_id",
-  template_id: "activity.template_id",
-  tenant_name: "activity.tenant_name",
-  tags: "activity.tags",
-  is_test: "activity.is_test",
   recipient_id: "recipients.id",
   address: "recipients.address",
 };
-const missedSelection = Object.entries(missedColumns)
-  .map(([name, source]) => `${source} as ${name}`)
-  .join(", ");
+const missedSelection = [
+  ...Object.entries(missedColumns).map(([name, source]) => `${source} as ${name}`),
+  ...activityFields.map((name) => `activity.${name}`),
+].join(", ");
 
 /** Events that are looked at in a step: those that are wanted may be few. */
 const lookedAtTogether = 10_000;
