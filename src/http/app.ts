@@ -1,8 +1,6 @@
-import type { RequestHandler } from "express";
-import express, { type Express } from "express";
+import express, { type Express, type RequestHandler } from "express";
 import { type Metrics, measureRequest } from "../metrics.ts";
 import { findApiKeys } from "../storage/api-keys.ts";
-import type { ApiContext } from "./api-context.ts";
 import { createAuthenticate } from "./auth.ts";
 import { emailitRoutes } from "./dialects/emailit/events.ts";
 import { smartcqRoutes } from "./dialects/smartcq/sends.ts";
@@ -10,7 +8,7 @@ import { vibetraceRoutes } from "./dialects/vibetrace/events.ts";
 import { registerDocumentation, registerWelcome } from "./documentation.ts";
 import { errorHandler, notFound } from "./errors.ts";
 import { createRateLimit } from "./rate-limit.ts";
-import { type AnyRoute, type Gate, vocabularyOf } from "./route.ts";
+import { type AnyRoute, type ApiContext, type Gate, namesKnownTo } from "./route.ts";
 import { activityRoutes } from "./routes/activity.ts";
 import { deliveryRoutes } from "./routes/deliveries.ts";
 import { domainStatsRoutes } from "./routes/domain-stats.ts";
@@ -20,10 +18,12 @@ import { registerMetrics } from "./routes/metrics.ts";
 import { recipientRoutes } from "./routes/recipients.ts";
 import { redeliveryRoutes } from "./routes/redeliveries.ts";
 import { suppressionRoutes } from "./routes/suppressions.ts";
-import { webhookActionRoutes } from "./routes/webhook-actions.ts";
 import { webhookRoutes } from "./routes/webhooks.ts";
 
-/** The API, and metrics where they have no port of their own. `POST /ingest/sns` is answered before it, see `front.ts`, and so is X-Request-Id set. */
+/**
+ * The API, and metrics unless these have a port of their own. Before it, `server.ts` answers `POST /ingest/sns` and sets
+ * X-Request-Id.
+ */
 export function createApp(api: ApiContext): Express {
   const app = observedApp(api);
   if (api.config.metricsPort === null) registerMetrics(app, api, true);
@@ -38,7 +38,7 @@ export function createApp(api: ApiContext): Express {
       clock: api.clock,
       log: api.log,
     }),
-    vocabularies: routes.map(({ description }) => vocabularyOf(description)),
+    known: routes.map(({ description }) => namesKnownTo(description)),
   };
   for (const route of routes) route.register(app, gate);
   app.use(notFound);
@@ -46,7 +46,7 @@ export function createApp(api: ApiContext): Express {
   return app;
 }
 
-/** Health and metrics alone, for a process that does not answer the API, or a port that only Prometheus reaches. */
+/** Health and metrics alone: for a process without the API, or a port that only Prometheus reaches. */
 export function createHealthApp(api: HealthContext): Express {
   const app = observedApp(api);
   registerMetrics(app, api, false);
@@ -74,7 +74,6 @@ function routesOf(api: ApiContext): AnyRoute[] {
     ...recipientRoutes(api),
     ...suppressionRoutes(api),
     ...webhookRoutes(api),
-    ...webhookActionRoutes(api),
     ...deliveryRoutes(api),
     ...redeliveryRoutes(api),
     ...smartcqRoutes(api),
@@ -83,7 +82,7 @@ function routesOf(api: ApiContext): AnyRoute[] {
   ];
 }
 
-/** Measures every request, under the route as it is registered; those that no route takes are `none`. */
+/** Measures every request under its route; requests without a route are `none`. */
 function measureRequests(metrics: Pick<Metrics, "observeRequest">): RequestHandler {
   return (request, response, next) => {
     // Express sets it when a route takes the request.

@@ -1,13 +1,14 @@
 import { stringify } from "csv-stringify/sync";
 import { z } from "zod";
 import type { Cursor } from "../domain/cursor.ts";
+import type { Page } from "../storage/pages.ts";
 
-/** Rows are read by as many: enough to make a round trip worth its while, and few enough that others hardly wait. */
+/** Rows per query: enough to pay for a round trip, few enough not to block others. */
 const rowsPerPage = 200;
 
-/** Reads a list page by page, each from the cursor of the last; no transaction is open in between. */
+/** Reads a list page by page, each after the cursor of the last; no transaction is open in between. */
 async function* pagesOf<Row>(
-  read: (page: { limit: number; offset: number; after?: Cursor }) => Promise<Row[]>,
+  read: (page: Page) => Promise<Row[]>,
   placeOf: (row: Row) => Cursor,
 ): AsyncIterable<Row[]> {
   let after: Cursor | undefined;
@@ -25,16 +26,16 @@ export const csvQuery = {
   bom: z
     .enum(["0", "1"], "must be 0 or 1")
     .default("0")
-    .meta({ description: "`1`: begins with a byte order mark, by which Excel knows UTF-8" }),
+    .meta({ description: "`1`: starts with a byte order mark, which Excel needs to recognize UTF-8" }),
 };
 
 /**
- * A list of any size as CSV, its heads first; what is not one value is JSON. A cell that a spreadsheet would take for a
- * formula is preceded by an apostrophe: what is in it comes from outside.
+ * A list of any size as CSV with a header row; objects are written as JSON. A cell that a spreadsheet would run as a
+ * formula gets an apostrophe in front: cells hold what senders and recipients wrote.
  */
 export async function* csvOf<Row>(
   columns: readonly string[],
-  read: (page: { limit: number; offset: number; after?: Cursor }) => Promise<Row[]>,
+  read: (page: Page) => Promise<Row[]>,
   placeOf: (row: Row) => Cursor,
   cellsOf: (row: Row) => Readonly<Record<string, unknown>>,
   { bom }: { bom: "0" | "1" },
@@ -49,7 +50,7 @@ export async function* csvOf<Row>(
   }
 }
 
-/** Spreadsheets leave out blanks and what cannot be seen before they look for a sign, also for a full-width one. */
+/** Spreadsheets skip spaces and invisible characters before a sign, and accept full-width signs. */
 const formula = /^(?:[\s\p{Z}\p{C}\p{M}]*[=+\-@＝＋－＠\u2212]|[\t\r\n])/u;
 
 function textOf(cell: unknown): string {

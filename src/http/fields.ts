@@ -1,6 +1,7 @@
 import { z } from "zod";
 import type { Clock } from "../clock.ts";
 import { parseAddress } from "../domain/address.ts";
+import { ExactNumber, exactJson } from "../domain/exact-json.ts";
 import { maxTenantName } from "../domain/mail/mail-facts.ts";
 import { readTime } from "../domain/time-text.ts";
 
@@ -8,19 +9,19 @@ import { readTime } from "../domain/time-text.ts";
  * Fields of queries and bodies that several routes take.
  */
 
-/** A field of a body that may be left out; many clients write null for what they do not have. */
+/** A field that may be missing. null is the same: many clients write it for what they do not have. */
 export function optional<Schema extends z.ZodType>(schema: Schema) {
   return schema.nullish().transform((value) => value ?? undefined);
 }
 
-/** As `optional`, with what stands in its place. */
+/** As `optional`, with a default. */
 export function defaulted<Schema extends z.ZodType>(schema: Schema, value: z.output<Schema>) {
   return schema.nullish().transform((given) => given ?? value);
 }
 
 export const uuid = z.guid("must be a UUID").transform((text) => text.toLowerCase());
 
-/** An address in the form that is matched. */
+/** An email address, normalized. */
 export const emailAddress = z
   .string()
   .max(320, "is longer than an email address may be")
@@ -32,8 +33,8 @@ export const emailAddress = z
   });
 
 /**
- * An address in a query. Forms encode a blank as `+`, and people leave the `+` of an address as it is: inside of one,
- * where no blank can be, it is a `+`; at its ends it could be either.
+ * An address in a query. Forms encode a space as `+`, and people write the `+` of an address as it is: a space inside an
+ * address was a `+`; at its ends it could be either.
  */
 export const queriedAddress = z
   .string()
@@ -47,7 +48,7 @@ export const queriedAddress = z
 
 const bareAddress = /^[^\s<>()[\]\\,;:"@\p{C}]+@[^\s@\p{C}]+\.[^\s@.\p{C}]+$/u;
 
-/** The address of a person whom a caller tells of: stricter than what mail may have been sent to. */
+/** The address of a person in a request: stricter than the addresses that mail is sent to. */
 export const personAddress = z
   .string()
   .max(320, "is longer than an email address may be")
@@ -55,18 +56,18 @@ export const personAddress = z
   .pipe(emailAddress)
   .meta({ description: "An email address; trimmed and in lower case it is the same" });
 
-/**
- * What a path may hold in place of an id or an address; whether there is such a one is the handler's to say. Node takes
- * no longer request line.
- */
+/** An id or an address in a path, which the handler looks up. Node accepts no longer request line. */
 export const pathText = z.string().max(16_384, "is longer than 16384 characters");
 
-/** The address that a path names, in the form that is matched; what is none is as unknown as any other. */
+/** The parameters of a path that ends in `/:id`. */
+export const byId = z.object({ id: pathText });
+
+/** The normalized address that a path names; null if it is no address, and so as unknown as any other. */
 export function addressOrNull(text: string): string | null {
   return emailAddress.safeParse(text).data ?? null;
 }
 
-/** Text of 1 to `max` characters that can be stored: no NUL, and no half of a surrogate pair. */
+/** Text of 1 to `max` characters that Postgres can store: no NUL, no half of a surrogate pair. */
 export function storableText(max: number) {
   return z
     .string()
@@ -75,17 +76,15 @@ export function storableText(max: number) {
     .refine(isStorable, "must be Unicode text without NUL characters");
 }
 
-/** Whether Postgres can hold a text. */
-export function isStorable(text: string): boolean {
+function isStorable(text: string): boolean {
   return text.isWellFormed() && !text.includes("\u0000");
 }
 
-/** The name of a tenant of SES. */
 export const tenantName = storableText(maxTenantName).meta({
   description: "A tenant of SES, as the tag ses:tenant-name names it",
 });
 
-/** A domain name, in lower case. */
+/** Lower-cased. */
 export const domainName = z
   .string()
   .regex(/^[a-z0-9-]+(\.[a-z0-9-]+)*$/i, "must be a domain such as example.com")
@@ -104,14 +103,14 @@ const timeText = z
     return z.NEVER;
   });
 
-/** In a URL the `+` of an offset is read as a blank unless it is encoded. */
+/** In a URL the `+` of an offset is read as a space unless it is encoded. */
 function withPlus(text: string): string {
   return text.replace(/^(.+[T ].+) (\d\d(:?\d\d)?)$/i, "$1+$2");
 }
 
 const examples = ["2026-01-31T12:00:00Z", "2026-01-31"];
 
-/** ISO 8601 or RFC 3339; a date is its first moment. */
+/** ISO 8601 or RFC 3339; a date means its first moment. */
 export const time = timeText
   .transform(({ at }) => at)
   .meta({
@@ -119,7 +118,7 @@ export const time = timeText
     examples,
   });
 
-/** As `time`, for the end of a period: a date is the whole day. */
+/** As `time`, for the end of a period: a date means its last moment. */
 export const untilTime = timeText
   .transform(({ at, isDay }) => (isDay ? new Date(at.getTime() + dayMs - 1) : at))
   .meta({
@@ -127,15 +126,18 @@ export const untilTime = timeText
     examples,
   });
 
-/** As `time`, as text in UTC with six digits of a second's fraction, none of which is lost. */
-export const exactTime = timeText
+/** The query parameters of a period, both inclusive. */
+export const period = { since: time.optional(), until: untilTime.optional() };
+
+/** As `time`, as text in UTC with microseconds, which a Date would lose. */
+export const microsecondTime = timeText
   .refine(({ at }) => at.getUTCFullYear() >= 1, timeMessage)
   .transform(({ exact }) => exact);
 
 const earliest = new Date("2000-01-01T00:00:00.000Z");
 const dayMs = 86_400_000;
 
-/** When something happened: from 2000 on, and at most a day ahead, which allows for wrong clocks. */
+/** When something happened: since 2000, and at most a day ahead, which allows for wrong clocks. */
 export function pastTime(clock: Pick<Clock, "now">) {
   return time
     .refine((at) => at >= earliest, "must not be before 2000-01-01")
@@ -147,4 +149,51 @@ export function pastTime(clock: Pick<Clock, "now">) {
 
 function withoutNul(text: string): string {
   return text.includes("\u0000") ? "" : text;
+}
+
+const maxPropertiesBytes = 64 * 1024;
+const maxPropertiesDepth = 32;
+
+/** The properties of a custom event: a JSON object of limited size and depth. */
+export const eventProperties = z
+  .custom<Readonly<Record<string, unknown>>>(isObject, "must be an object")
+  .superRefine((properties, issues) => {
+    const problem = problemOf(properties);
+    if (problem) issues.addIssue({ code: "custom", message: problem });
+  })
+  .meta({
+    type: "object",
+    additionalProperties: true,
+    description: `Any JSON object of at most ${maxPropertiesBytes / 1024} KB and ${maxPropertiesDepth} levels.`,
+  });
+
+function isObject(value: unknown): boolean {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function problemOf(properties: unknown): string | null {
+  // No recursion: JSON may be nested deeper than JSON.stringify can handle.
+  let level: unknown[] = [properties];
+  for (let depth = 1; level.length > 0; depth++) {
+    if (depth > maxPropertiesDepth) return `is nested deeper than ${maxPropertiesDepth} levels`;
+    const inside = level.flatMap(textsAndValues);
+    if (!inside.every((value) => typeof value !== "string" || isStorable(value))) {
+      return "must hold Unicode text without NUL characters";
+    }
+    const number = inside.find((value) => value instanceof ExactNumber && !value.isStorable);
+    if (number instanceof ExactNumber) return unkept(number);
+    level = inside.filter((value) => typeof value === "object" && value !== null);
+  }
+  const bytes = Buffer.byteLength(exactJson(properties));
+  return bytes > maxPropertiesBytes ? `is larger than ${maxPropertiesBytes / 1024} KB` : null;
+}
+
+function unkept({ text }: ExactNumber): string {
+  const shown = text.length > 40 ? `${text.slice(0, 40)}…` : text;
+  return `holds the number ${shown}, which cannot be kept exactly; send it as a string`;
+}
+
+function textsAndValues(value: unknown): unknown[] {
+  if (Array.isArray(value)) return value;
+  return Object.entries(value as object).flat();
 }

@@ -1,16 +1,13 @@
 import { z } from "zod";
 import { packageVersion } from "../package-info.ts";
-import type { ErrorShape } from "./errors.ts";
+import { type ErrorShape, errorMeanings } from "./errors.ts";
 import { defaultMaxBodyBytes } from "./read-request.ts";
 import type { RouteDescription } from "./route.ts";
 
-/** JSON as it is in a document of OpenAPI 3.1. */
+/** JSON of an OpenAPI 3.1 document. */
 type Json = { [key: string]: unknown };
 
-/**
- * Describes routes in OpenAPI 3.1: what they take, what they answer, and every error. Nothing is said here that a route
- * does not say of itself.
- */
+/** Describes routes in OpenAPI 3.1, from their descriptions alone. */
 export function openApiDocument(routes: readonly RouteDescription[]): Json {
   const paths: Record<string, Json> = {};
   for (const route of routes) {
@@ -24,7 +21,7 @@ export function openApiDocument(routes: readonly RouteDescription[]): Json {
       title: "Fanmail",
       version: packageVersion,
       description:
-        "Amazon SES events in, signed webhooks out, and the truth about every email in between. Times are ISO 8601 in UTC. Parameters and fields that are not known are ignored, but a parameter that is evidently meant as a filter is refused.",
+        "Amazon SES events in, signed webhooks out, and the truth about every email in between. Times are ISO 8601 in UTC. Unknown parameters and fields are ignored, but a parameter that is evidently meant as a filter is rejected.",
       license: { name: "MIT", identifier: "MIT" },
     },
     servers: [{ url: "./" }],
@@ -39,13 +36,13 @@ export function openApiDocument(routes: readonly RouteDescription[]): Json {
   };
 }
 
-/** The limits are of the key; see `rate-limit.ts`. */
+/** The limits are per API key; see `rate-limit.ts`. */
 const headers = {
-  "X-Request-Id": header("string", "The request's own id, or one that was made for it"),
-  "RateLimit-Limit": header("integer", "Requests of this key in a minute"),
-  "RateLimit-Remaining": header("integer", "How many of them are left"),
-  "RateLimit-Reset": header("integer", "Seconds until there are more"),
-  "Retry-After": header("integer", "Seconds after which to try again"),
+  "X-Request-Id": header("string", "The id that the request had, or a generated one"),
+  "RateLimit-Limit": header("integer", "Requests per minute with this key"),
+  "RateLimit-Remaining": header("integer", "Requests left now"),
+  "RateLimit-Reset": header("integer", "Seconds until more requests are available"),
+  "Retry-After": header("integer", "Seconds to wait before trying again"),
 };
 const limitHeaders = ["RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset"] as const;
 
@@ -58,9 +55,9 @@ function headerRefs(names: readonly (keyof typeof headers)[]): Json {
 }
 
 function operation(route: RouteDescription): Json {
-  const scope = route.scope === "*" ? "A key of all scopes." : `Scope \`${route.scope}\`.`;
+  const scope = route.scope === "*" ? "Requires a key with all scopes." : `Scope \`${route.scope}\`.`;
   const maxKb = (route.maxBodyBytes ?? defaultMaxBodyBytes) / 1024;
-  const size = route.body ? `A body has at most ${maxKb} KB.` : "";
+  const size = route.body ? `The body may have up to ${maxKb} KB.` : "";
   return {
     operationId: operationId(route),
     summary: route.summary,
@@ -82,12 +79,12 @@ function operation(route: RouteDescription): Json {
 /** `getV1ActivityById`: unique, because method and path are. */
 function operationId({ method, path }: RouteDescription): string {
   const words = path.replaceAll(":", "by-").split(/[^A-Za-z0-9]+/);
-  return method + words.map((word) => word.slice(0, 1).toUpperCase() + word.slice(1)).join("");
+  return method + words.map(capitalized).join("");
 }
 
 function parameters(place: "path" | "query" | "header", schema: z.ZodType): Json[] {
   const { properties = {}, required = [] } = jsonSchema(schema);
-  // What zod makes of an object.
+  // The shape that zod gives an object.
   const names = Object.entries(properties as Record<string, Json>);
   const needed = new Set(required as string[]);
   return names.map(([name, { description, ...rest }]) => ({
@@ -107,27 +104,29 @@ function success({ answer, summary }: RouteDescription): Json {
   return { description: summary, headers: headerRefs(["X-Request-Id", ...limitHeaders]), content };
 }
 
-const usualErrors: Readonly<Record<number, string>> = {
-  400: "The request is wrong; the message names the field",
-  401: "The API key is missing, unknown or revoked",
-  403: "The API key lacks the scope",
-  429: "Too many requests of this key in a minute",
-  500: "A fault of ours, to be asked about by its request_id",
-  503: "It cannot be done now; try again",
-};
-const bodyErrors = { 413: "The body is too large", 415: "The body is not JSON in UTF-8" };
-const notFoundError = { 404: "It does not exist, or belongs to another project" };
+const usualErrors = [400, 401, 403, 429, 500, 503] as const;
+const bodyErrors = [413, 415] as const;
 
 function errors(route: RouteDescription): Json {
-  const descriptions = {
+  const statuses = [
     ...usualErrors,
-    ...(route.body && bodyErrors),
-    ...(route.path.includes(":") && notFoundError),
+    ...(route.body ? bodyErrors : []),
+    ...(route.path.includes(":") ? ([404] as const) : []),
+  ];
+  const meanings: Readonly<Record<string, string>> = {
+    ...Object.fromEntries(statuses.map((status) => [status, errorMeanings[status]])),
     ...route.errors,
   };
   return Object.fromEntries(
-    Object.entries(descriptions).map(([status, text]) => [status, failure(text, status, route.errorShape)]),
+    Object.entries(meanings).map(([status, meaning]) => [
+      status,
+      failure(capitalized(meaning), status, route.errorShape),
+    ]),
   );
+}
+
+function capitalized(text: string): string {
+  return text.slice(0, 1).toUpperCase() + text.slice(1);
 }
 
 function failure(description: string, status: string, { name }: ErrorShape): Json {
@@ -143,13 +142,13 @@ function failure(description: string, status: string, { name }: ErrorShape): Jso
   };
 }
 
-/** What is sent: before transforms of a request, and as handlers make an answer. */
+/** The schema of what is sent: a request before transforms, an answer as handlers return it. */
 function jsonSchema(schema: z.ZodType): Json {
   const { $schema: _, ...described } = z.toJSONSchema(schema, {
     io: "input",
     unrepresentable: "any",
     override({ jsonSchema: part }) {
-      // Formats say it, and shorter; a parameter that is read as a number is one.
+      // A format says the same in less; a parameter that is parsed as a number is described as a number.
       if (part.format !== undefined) delete part.pattern;
       if (part.type === "integer") for (const name of ["pattern", "maxLength"] as const) delete part[name];
     },

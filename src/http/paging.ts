@@ -1,5 +1,7 @@
 import { z } from "zod";
 import { type Cursor, decodeCursor, encodeCursor } from "../domain/cursor.ts";
+import type { Page } from "../storage/pages.ts";
+import type { Total } from "../storage/totals.ts";
 
 const defaultPerPage = 50;
 const maxPerPage = 200;
@@ -17,12 +19,17 @@ export const pageNumber = positive
   .default(1)
   .meta({ type: "integer", minimum: 1, maximum: maxPage, default: 1 });
 
-/** How many rows a page has; of more than `most` it has `most`. */
+/** The rows of a page; values above `most` mean `most`. */
 export function pageSize(usual: number, most: number) {
   return positive
     .default(usual)
     .transform((count) => Math.min(count, most))
-    .meta({ type: "integer", minimum: 1, default: usual, description: `Rows of a page; at most ${most}` });
+    .meta({
+      type: "integer",
+      minimum: 1,
+      default: usual,
+      description: `Rows per page; values above ${most} mean ${most}`,
+    });
 }
 
 /** The query parameters of every list. */
@@ -39,12 +46,12 @@ export const pagingQuery = {
       return z.NEVER;
     })
     .optional()
-    .meta({ description: "`next_cursor` of the last page; walks any depth at the price of the first page" }),
+    .meta({ description: "The previous page's `next_cursor`. Every page then takes as long as the first" }),
 };
 
-export type Paging = { page: number; per_page: number; cursor?: Cursor | undefined };
+type Paging = { page: number; per_page: number; cursor?: Cursor | undefined };
 
-export const Pagination = z.object({
+const Pagination = z.object({
   page: z.number(),
   per_page: z.number(),
   total: z.number(),
@@ -53,47 +60,44 @@ export const Pagination = z.object({
   next_cursor: z.string().nullable(),
 });
 
-/** What a query for one page takes: with a cursor it starts there, without by number. */
-export function pageOf({ page, per_page, cursor }: Paging) {
+/** The schema of a list. */
+export function listAnswer<Row extends z.ZodType>(row: Row) {
+  return z.object({ success: z.literal(true), data: z.array(row), pagination: Pagination });
+}
+
+/** The page to read: what follows the cursor, or the page of this number. */
+export function pageOf({ page, per_page, cursor }: Paging): Page {
   return { limit: per_page, offset: cursor ? 0 : (page - 1) * per_page, after: cursor };
 }
 
 /**
- * The answer of a list.
- * @param placeOf where a row stands in the order of the list.
+ * Answers a page of a list.
+ * @param placeOf the place of a row in the order of the list.
  */
-export function pageAnswer<Row, Shown>(
+export async function pageAnswer<Row, Shown>(
   query: Paging,
-  [rows, total]: readonly [readonly Row[], { total: number; isEstimate: boolean }],
+  page: { rows: Promise<readonly Row[]>; total: Promise<Total> },
   present: (row: Row) => Shown,
   placeOf: (row: Row) => Cursor,
 ) {
+  const [rows, { total, isEstimate }] = await Promise.all([page.rows, page.total]);
   const last = rows.at(-1);
+  const isFull = rows.length === query.per_page;
   return {
     success: true as const,
     data: rows.map((row) => present(row)),
-    pagination: pagination(query, total, rows.length, last ? placeOf(last) : null),
+    pagination: {
+      page: query.page,
+      per_page: query.per_page,
+      total,
+      total_pages: Math.ceil(total / query.per_page),
+      ...(isEstimate ? { total_estimated: true as const } : {}),
+      next_cursor: last && isFull ? encodeCursor(placeOf(last)) : null,
+    },
   };
 }
 
-/** The place of a row in a list of the newest first. */
+/** The place of a row in a list with the newest first. */
 export function placeOfNewest({ created_at_exact, id }: { created_at_exact: string; id: string }): Cursor {
   return { time: created_at_exact, id };
-}
-
-/** @param last the place of the page's last row; null when the page is empty. */
-function pagination(
-  { page, per_page }: Paging,
-  { total, isEstimate }: { total: number; isEstimate: boolean },
-  rows: number,
-  last: Cursor | null,
-): z.input<typeof Pagination> {
-  return {
-    page,
-    per_page,
-    total,
-    total_pages: Math.ceil(total / per_page),
-    ...(isEstimate ? { total_estimated: true } : {}),
-    next_cursor: last && rows === per_page ? encodeCursor(last) : null,
-  };
 }

@@ -1,7 +1,7 @@
 import { isUtf8 } from "node:buffer";
 import express, { type Request, type Response } from "express";
 import { z } from "zod";
-import { parseExactJson } from "../domain/exact-json.ts";
+import { ExactNumber, parseExactJson } from "../domain/exact-json.ts";
 import { ApiError } from "./errors.ts";
 
 export type Query = Record<string, string | string[]>;
@@ -159,4 +159,38 @@ function bodyError(error: unknown, maxBytes: number): unknown {
 /** Errors of zlib and brotli have codes such as Z_DATA_ERROR and ERR__ERROR_FORMAT_PADDING_1. */
 function isFromZlib(error: unknown): boolean {
   return error instanceof Error && "code" in error && /^(Z_|ERR_)/.test(String(error.code));
+}
+
+/**
+ * Parses input by its schema.
+ * @param ofList is added to the message when the input is a list but should not be: the parameter may be given twice.
+ * @throws ApiError 400 that names the first invalid field, as in `events[2].email must be …`.
+ */
+export function parseInput<Schema extends z.ZodType>(
+  schema: Schema,
+  input: unknown,
+  ofList = "",
+): z.output<Schema> {
+  const parsed = schema.safeParse(input, { reportInput: true });
+  if (parsed.success) return parsed.data;
+  const [issue] = parsed.error.issues;
+  const field = (issue?.path ?? []).reduce<string>(appendPath, "");
+  throw new ApiError(400, `${field || "The request"} ${describe(issue, ofList)}`);
+}
+
+function appendPath(path: string, part: PropertyKey): string {
+  if (typeof part === "number") return `${path}[${part}]`;
+  return path === "" ? String(part) : `${path}.${String(part)}`;
+}
+
+const isNumber: ReadonlySet<string> = new Set(["number", "int"]);
+
+function describe(issue: z.core.$ZodIssue | undefined, ofList: string): string {
+  if (issue?.code === "invalid_type") {
+    if (issue.input === undefined) return "is required";
+    if (issue.input instanceof ExactNumber && isNumber.has(issue.expected)) return "has too many digits";
+    const hint = Array.isArray(issue.input) ? ofList : "";
+    return `must be ${/^[aeiou]/.test(issue.expected) ? "an" : "a"} ${issue.expected}${hint}`;
+  }
+  return issue?.message ?? "is not accepted";
 }

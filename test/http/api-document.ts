@@ -27,6 +27,8 @@ export type ApiDocument = {
   examples: Example[];
   refusals: Refusal[];
   endpoints: Endpoint[];
+  /** The table of errors: each status and its meaning. */
+  errors: Readonly<Record<string, string>>;
   /** Blocks that look like a part of an example; each must be one. */
   blocks: number;
 };
@@ -38,6 +40,7 @@ const exampleBlocks = new RegExp(
 );
 const exampleParts = new RegExp(`^(?:curl |${fence}(?:json|csv)$)`, "gm");
 const refusalRows = /^\| `([^|]+)` \| (\d{3}) \| `([^|]+)` \|$/gm;
+const errorRows = /^\| (\d{3}) \| (.+) \|$/gm;
 const inputRows = /^\| (`[^|]+) \| (?:path|query|header|body) \| [^|]+ \|$/gm;
 
 export function readApiDocument(): ApiDocument {
@@ -47,6 +50,7 @@ export function readApiDocument(): ApiDocument {
     examples: sections.flatMap(examplesOf),
     refusals: sections.flatMap(({ operation, part }) => (operation ? refusalsOf(operation, part) : [])),
     endpoints: sections.flatMap(({ operation, part }) => (operation ? [endpointOf(operation, part)] : [])),
+    errors: Object.fromEntries([...text.matchAll(errorRows)].map(([, status, meaning]) => [status, meaning])),
     blocks: text.match(exampleParts)?.length ?? 0,
   };
 }

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { errorMeanings } from "../../src/http/errors.ts";
 import type { Operation } from "../support/api-contract.ts";
 import { type TestDatabase, testDatabase } from "../support/database.ts";
 import { addEndpoint } from "../support/endpoint.ts";
@@ -257,6 +258,10 @@ describe("docs/api.md is complete", () => {
   function inNoCase(inputs: string[]): string[] {
     return inputs.map((name) => name.toLowerCase()).toSorted();
   }
+
+  test("it lists every status of an error with its meaning", () => {
+    expect(document.errors).toEqual({ ...errorMeanings });
+  });
 
   test("each endpoint has an example of its own", () => {
     const without = document.endpoints.filter(({ operation }) => {

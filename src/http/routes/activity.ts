@@ -1,17 +1,15 @@
 import { z } from "zod";
-import { uuidOrNull } from "../../domain/computed-id.ts";
 import { type ApiStatus, apiStatus, apiStatuses, storedStatuses } from "../../domain/mail/activity-status.ts";
 import { activityName } from "../../domain/mail/event-names.ts";
 import { timeOf } from "../../domain/mail/same-feedback.ts";
 import type { Database } from "../../storage/database.ts";
 import { eventsOfActivity, type StoredEvent } from "../../storage/events.ts";
 import { rememberEstimates } from "../../storage/totals.ts";
-import type { ApiContext } from "../api-context.ts";
+import { dataAnswer, foundById, isoOrNull, withData } from "../answers.ts";
 import { csvOf, csvQuery } from "../csv.ts";
-import { ApiError } from "../errors.ts";
-import { domainName, pathText, queriedAddress, tenantName, time, untilTime, uuid } from "../fields.ts";
-import { Pagination, pageAnswer, pageOf, pagingQuery, placeOfNewest } from "../paging.ts";
-import { type AnyRoute, defineCsvRoute, defineRoute } from "../route.ts";
+import { byId, domainName, period, queriedAddress, tenantName, uuid } from "../fields.ts";
+import { listAnswer, pageAnswer, pageOf, pagingQuery, placeOfNewest } from "../paging.ts";
+import { type AnyRoute, type ApiContext, defineCsvRoute, defineRoute } from "../route.ts";
 import {
   type ActivityFilter,
   countActivity,
@@ -21,17 +19,18 @@ import {
 } from "./activity.sql.ts";
 import { eventDetailFields, presentDetail } from "./event-view.ts";
 
+const tag = "Activity";
 const timestamp = z.string().nullable();
 const text = z.string().nullable();
 
-const ActivityEvent = z.object({
+const TimelineEventView = z.object({
   id: z.string(),
   event_type: z.string(),
   event_timestamp: z.string(),
   ...eventDetailFields,
 });
 
-const Activity = z.object({
+const ActivityView = z.object({
   id: z.string(),
   created_at: z.string(),
   email_type: text,
@@ -57,8 +56,8 @@ const Activity = z.object({
   recipient_certain: z.boolean(),
   is_test: z.boolean(),
   tags: z.record(z.string(), z.array(z.string())),
-  tenant_name: text.meta({ description: "The tenant of SES that it was sent for" }),
-  events: z.array(ActivityEvent).optional(),
+  tenant_name: text.meta({ description: "The SES tenant that it was sent for" }),
+  events: z.array(TimelineEventView).optional(),
   html_content: text.optional(),
 });
 
@@ -73,7 +72,7 @@ const include = z
   .transform((list) => list.split(",").map((part) => part.trim()))
   .pipe(z.array(includable));
 
-/** `GET /v1/activity`, alone, as a list and as CSV. */
+/** `/v1/activity`: emails to recipients, as a list, as CSV and one by one. */
 export function activityRoutes(api: ApiContext): AnyRoute[] {
   return [list(api), detail(api), csv(api)];
 }
@@ -83,18 +82,15 @@ function detail({ db }: ApiContext): AnyRoute {
     method: "get",
     path: "/v1/activity/:id",
     scope: "activity:read",
-    tag: "Activity",
-    summary: "One email to one recipient, with its timeline when asked for",
-    params: z.object({ id: pathText }),
+    tag,
+    summary: "An email to one recipient, optionally with its timeline",
+    params: byId,
     query: z.object({ include: include.default([]) }),
-    answer: z.object({ success: z.literal(true), data: Activity }),
+    answer: dataAnswer(ActivityView),
     async handle({ caller, params, query }) {
-      // An id that cannot be one is as unknown as any other.
-      const id = uuidOrNull(params.id);
-      const activity = id && (await findActivity(db, caller.projectId, id));
-      if (!activity) throw new ApiError(404, "There is no activity with this id");
-      const included = await includedParts(db, activity, query.include);
-      return { success: true as const, data: { ...present(activity), ...included } };
+      const find = (id: string) => findActivity(db, caller.projectId, id);
+      const activity = await foundById(params.id, find, "There is no activity with this id");
+      return withData({ ...present(activity), ...(await includedParts(db, activity, query.include)) });
     },
   });
 }
@@ -105,31 +101,29 @@ function list({ db, clock }: ApiContext): AnyRoute {
     method: "get",
     path: "/v1/activity",
     scope: "activity:read",
-    tag: "Activity",
-    summary: "Emails to recipients, the newest first",
-    params: z.object({}),
+    tag,
+    summary: "Emails to recipients, newest first",
     query: z.object({ ...pagingQuery, ...filters }),
-    answer: z.object({ success: z.literal(true), data: z.array(Activity), pagination: Pagination }),
-    async handle({ caller, query }) {
+    answer: listAnswer(ActivityView),
+    handle({ caller, query }) {
       const filter = filterOf(caller.projectId, query);
-      const page = await Promise.all([listActivity(db, filter, pageOf(query)), count(filter)]);
+      const page = { rows: listActivity(db, filter, pageOf(query)), total: count(filter) };
       return pageAnswer(query, page, present, placeOfNewest);
     },
   });
 }
 
-/** What is one value, in a cell of its own; tags are JSON. */
-const csvColumns = Object.keys(Activity.omit({ events: true, html_content: true }).shape);
+/** Every field with one value; `tags` are written as JSON. */
+const csvColumns = Object.keys(ActivityView.omit({ events: true, html_content: true }).shape);
 
 function csv({ db }: ApiContext): AnyRoute {
   return defineCsvRoute({
     method: "get",
     path: "/v1/activity.csv",
     scope: "activity:read",
-    tag: "Activity",
-    summary: "Emails to recipients as CSV of any size, the newest first",
-    description: "Takes the filters of the list.",
-    params: z.object({}),
+    tag,
+    summary: "Emails to recipients as CSV of any size, newest first",
+    description: "Accepts the filters of the list.",
     query: z.object({ ...filters, ...csvQuery }),
     columns: csvColumns,
     rows({ caller, query }) {
@@ -143,13 +137,13 @@ async function includedParts(
   db: Database,
   activity: ReadActivity,
   parts: readonly Includable[],
-): Promise<Partial<z.input<typeof Activity>>> {
-  // SES does not tell the HTML of what it sent.
+): Promise<Partial<z.input<typeof ActivityView>>> {
+  // SES does not report the HTML that it sent.
   const html = parts.includes("html") ? { html_content: null } : {};
   if (!parts.includes("events")) return html;
   const events = await eventsOfActivity(db, activity.project_id, activity.id);
   const shown = parts.includes("discarded") ? events : events.filter(({ discarded }) => discarded === null);
-  // Stable, so that events of one time stay in order of their ids.
+  // The sort is stable: events of the same time stay in order of their ids.
   const ordered = shown.toSorted((one, other) => timeOf(one).getTime() - timeOf(other).getTime());
   return { ...html, events: ordered.map(presentEvent) };
 }
@@ -163,8 +157,7 @@ const filters = {
   campaign_id: uuid.optional(),
   sender_domain: domainName.optional(),
   tenant_name: tenantName.optional(),
-  since: time.optional(),
-  until: untilTime.optional(),
+  ...period,
 };
 
 function filterOf(projectId: string, query: z.output<z.ZodObject<typeof filters>>): ActivityFilter {
@@ -190,7 +183,7 @@ function statusFilter(
     : { statuses: storedStatuses(status) };
 }
 
-function present(row: ReadActivity): z.input<typeof Activity> {
+function present(row: ReadActivity): z.input<typeof ActivityView> {
   return {
     id: row.tagged_id ?? row.id,
     created_at: row.created_at.toISOString(),
@@ -204,14 +197,14 @@ function present(row: ReadActivity): z.input<typeof Activity> {
     sender_name: row.sender_name,
     recipient_primary: row.recipient_as_sent,
     current_status: apiStatus(row.current_status),
-    sent_at: iso(row.sent_at),
-    delivered_at: iso(row.delivered_at),
-    bounced_at: iso(row.bounced_at),
-    complained_at: iso(row.complained_at),
-    opened_first_at: iso(row.opened_first_at),
-    clicked_first_at: iso(row.clicked_first_at),
-    opened_any_first_at: iso(row.opened_any_first_at),
-    clicked_any_first_at: iso(row.clicked_any_first_at),
+    sent_at: isoOrNull(row.sent_at),
+    delivered_at: isoOrNull(row.delivered_at),
+    bounced_at: isoOrNull(row.bounced_at),
+    complained_at: isoOrNull(row.complained_at),
+    opened_first_at: isoOrNull(row.opened_first_at),
+    clicked_first_at: isoOrNull(row.clicked_first_at),
+    opened_any_first_at: isoOrNull(row.opened_any_first_at),
+    clicked_any_first_at: isoOrNull(row.clicked_any_first_at),
     open_count: row.open_count,
     click_count: row.click_count,
     recipient_certain: row.recipient_certain,
@@ -221,15 +214,11 @@ function present(row: ReadActivity): z.input<typeof Activity> {
   };
 }
 
-function presentEvent(event: StoredEvent): z.input<typeof ActivityEvent> {
+function presentEvent(event: StoredEvent): z.input<typeof TimelineEventView> {
   return {
     id: event.id,
     event_type: activityName(event.type),
     event_timestamp: timeOf(event).toISOString(),
     ...presentDetail(event),
   };
-}
-
-function iso(date: Date | null): string | null {
-  return date?.toISOString() ?? null;
 }

@@ -2,34 +2,73 @@ import { z } from "zod";
 import { timeOfId } from "../../domain/computed-id.ts";
 import type { Cursor } from "../../domain/cursor.ts";
 import { erasedWebhookEnd } from "../../domain/erasure.ts";
+import { parseExactJson } from "../../domain/exact-json.ts";
 import { failureClasses } from "../../domain/webhooks/outcome.ts";
 import { rememberEstimates } from "../../storage/totals.ts";
 import {
+  attemptsOf,
   countDeliveries,
   type DeliveryFilter,
   deliveryStates,
+  findDelivery,
   type ListedDelivery,
   listDeliveries,
+  type ReadAttempt,
+  type ReadDelivery,
+  type WholeDelivery,
 } from "../../storage/webhooks/delivery-queries.ts";
 import { resendDelivery } from "../../webhooks/post-by-hand.ts";
-import type { ApiContext } from "../api-context.ts";
+import { dataAnswer, foundById, isoOrNull, withData } from "../answers.ts";
 import { ApiError } from "../errors.ts";
-import { pathText, time, untilTime } from "../fields.ts";
-import { Pagination, pageAnswer, pageOf, pagingQuery } from "../paging.ts";
-import { type AnyRoute, defineRoute } from "../route.ts";
-import {
-  Delivery,
-  noSuchDelivery,
-  presentDelivery,
-  presentWhole,
-  WholeDelivery,
-  wholeDeliveryOf,
-} from "./delivery-view.ts";
+import { byId, period } from "../fields.ts";
+import { listAnswer, pageAnswer, pageOf, pagingQuery } from "../paging.ts";
+import { type AnyRoute, type ApiContext, defineRoute } from "../route.ts";
 import { endpointOf, noSuchEndpoint } from "./webhook-view.ts";
 
 const tag = "Webhooks";
-const byId = z.object({ id: pathText });
-const One = z.object({ success: z.literal(true), data: WholeDelivery });
+
+/** A delivery in a list. */
+const DeliveryView = z.object({
+  id: z.string(),
+  webhook_id: z.string().meta({ description: "The endpoint" }),
+  event_id: z.string().meta({ description: "The `webhook-id` header" }),
+  event: z.string(),
+  event_timestamp: z.string(),
+  state: z.enum(deliveryStates),
+  attempts: z.number(),
+  next_attempt_at: z.string().nullable(),
+  created_at: z.string(),
+  finished_at: z.string().nullable(),
+  last_attempt_at: z.string().nullable(),
+  last_status: z
+    .number()
+    .nullable()
+    .meta({ description: "The status that the last attempt was answered with" }),
+  last_failure: z.string().nullable().meta({ description: "Of the last attempt, as in `attempt_list`" }),
+});
+
+const maxAttempts = 100;
+
+const AttemptView = z.object({
+  id: z.string(),
+  number: z.number(),
+  manual: z.boolean().meta({ description: "Posted by a resend, outside the schedule" }),
+  started_at: z.string(),
+  duration_ms: z.number(),
+  status: z.number().nullable(),
+  failure: z.string().nullable().meta({
+    description:
+      "null: a success. `http_3xx`, `http_4xx`, `http_5xx`, `timeout`, `dns`, `tls`, `connection` or `blocked`",
+  }),
+  message: z.string().nullable(),
+  excerpt: z.string().nullable().meta({ description: "The first 16 KiB of the response body" }),
+});
+
+/** A delivery with its body and its attempts. */
+export const WholeDeliveryView = DeliveryView.extend({
+  payload: z.unknown().meta({ description: "The body that is posted" }),
+  attempt_list: z.array(AttemptView).meta({ description: `The last ${maxAttempts}` }),
+});
 
 const orders = ["event", "attempted"] as const;
 const failures = [...failureClasses, "any"] as const;
@@ -45,7 +84,7 @@ const statusCode = z
   }))
   .meta({ description: "`503`, or `5xx` for all from 500 to 599" });
 
-/** Deliveries of endpoints, and what was answered. */
+/** `/v1/deliveries`, and those of an endpoint. */
 export function deliveryRoutes(api: ApiContext): AnyRoute[] {
   return [list(api), read(api), resend(api)];
 }
@@ -60,7 +99,7 @@ function list(api: ApiContext): AnyRoute {
     tag,
     summary: "Deliveries of an endpoint",
     description:
-      "Those of the newest events first. What failed lately: `order=attempted&failure=any`. `status_code` and `failure` are those of the last attempt.",
+      "Those of the newest events first. For recent failures: `order=attempted&failure=any`. `status_code` and `failure` filter by the last attempt.",
     errors: noSuchEndpoint,
     params: byId,
     query: z.object({
@@ -68,14 +107,15 @@ function list(api: ApiContext): AnyRoute {
       state: z.enum(deliveryStates, `must be one of ${deliveryStates.join(", ")}`).optional(),
       status_code: statusCode.optional(),
       failure: z.enum(failures, `must be one of ${failures.join(", ")}`).optional(),
-      since: time.optional(),
-      until: untilTime.optional(),
+      ...period,
       order: z
         .enum(orders, `must be one of ${orders.join(", ")}`)
         .default("event")
-        .meta({ description: "`attempted`: the last attempt first; what was never attempted is left out" }),
+        .meta({
+          description: "`attempted`: latest attempt first, without deliveries that were never attempted",
+        }),
     }),
-    answer: z.object({ success: z.literal(true), data: z.array(Delivery), pagination: Pagination }),
+    answer: listAnswer(DeliveryView),
     async handle({ caller: { projectId }, params, query }) {
       const { id } = await endpointOf(api, projectId, params.id);
       const { state, status_code: statuses, failure, since, until } = query;
@@ -89,13 +129,13 @@ function list(api: ApiContext): AnyRoute {
         until,
         isAttempted: query.order === "attempted",
       };
-      const page = await Promise.all([listDeliveries(db, filter, pageOf(query)), count(filter)]);
-      return pageAnswer(query, page, presentDelivery, filter.isAttempted ? placeOfAttempt : placeOfEvent);
+      const page = { rows: listDeliveries(db, filter, pageOf(query)), total: count(filter) };
+      return pageAnswer(query, page, present, filter.isAttempted ? placeOfAttempt : placeOfEvent);
     },
   });
 }
 
-/** The id alone tells the place; it holds the time. */
+/** A delivery's id alone is its place: it contains the time. */
 function placeOfEvent({ id }: ListedDelivery): Cursor {
   return { time: new Date(timeOfId(id)).toISOString().replace("Z", "000Z"), id };
 }
@@ -104,21 +144,19 @@ function placeOfAttempt(row: ListedDelivery): Cursor {
   return row.attempted_at_exact === null ? placeOfEvent(row) : { time: row.attempted_at_exact, id: row.id };
 }
 
+const noSuchDelivery = { 404: "There is no such delivery" };
+
 function read(api: ApiContext): AnyRoute {
   return defineRoute({
     method: "get",
     path: "/v1/deliveries/:id",
     scope: "webhooks:read",
     tag,
-    summary: "One delivery, with its body and its attempts",
+    summary: "A delivery with its body and its attempts",
     errors: noSuchDelivery,
     params: byId,
-    query: z.object({}),
-    answer: One,
-    async handle({ caller, params }) {
-      const delivery = await wholeDeliveryOf(api, caller.projectId, params.id);
-      return { success: true as const, data: await presentWhole(api, delivery) };
-    },
+    answer: dataAnswer(WholeDeliveryView),
+    handle: async ({ caller, params }) => withData(await viewDelivery(api, caller.projectId, params.id)),
   });
 }
 
@@ -130,22 +168,62 @@ function resend(api: ApiContext): AnyRoute {
     tag,
     summary: "Post a delivery again, at once",
     description:
-      "Whatever its state, also to an endpoint that is disabled. It is an attempt of its own: a success ends the delivery, a failure leaves its schedule alone. Answers what came of it, within 15 seconds.",
+      "In any state, also to a disabled endpoint. It is a separate attempt: a success ends the delivery, a failure does not change its schedule. Responds with the result, within 15 seconds.",
     errors: {
       ...noSuchDelivery,
       409: "The delivery is cancelled, its person was erased, or its endpoint was removed",
     },
     params: byId,
-    query: z.object({}),
-    answer: One,
+    answer: dataAnswer(WholeDeliveryView),
     async handle({ caller: { projectId }, params }) {
-      const delivery = await wholeDeliveryOf(api, projectId, params.id);
+      const delivery = await deliveryOf(api, projectId, params.id);
       if (delivery.state === "cancelled") throw new ApiError(409, "The delivery is cancelled");
       if (delivery.body.endsWith(erasedWebhookEnd)) throw new ApiError(409, "Its person was erased");
       const isPosted = await resendDelivery(api, delivery);
       if (!isPosted) throw new ApiError(409, "The endpoint of this delivery was removed");
-      const after = await wholeDeliveryOf(api, projectId, delivery.id);
-      return { success: true as const, data: await presentWhole(api, after) };
+      return withData(await viewDelivery(api, projectId, delivery.id));
     },
   });
+}
+
+/** @throws ApiError 404 */
+export async function viewDelivery(
+  api: Pick<ApiContext, "db">,
+  projectId: string,
+  id: string,
+): Promise<z.input<typeof WholeDeliveryView>> {
+  const row = await deliveryOf(api, projectId, id);
+  const attempts = await attemptsOf(api.db, row, maxAttempts);
+  return {
+    ...present(row),
+    payload: parseExactJson(row.body),
+    attempt_list: attempts.map(presentAttempt),
+  };
+}
+
+/** @throws ApiError 404 */
+function deliveryOf({ db }: Pick<ApiContext, "db">, projectId: string, id: string): Promise<WholeDelivery> {
+  return foundById(id, (uuid) => findDelivery(db, projectId, uuid), noSuchDelivery[404]);
+}
+
+function present(row: ReadDelivery): z.input<typeof DeliveryView> {
+  return {
+    id: row.id,
+    webhook_id: row.endpoint_id,
+    event_id: row.event_id,
+    event: row.event_type,
+    event_timestamp: new Date(timeOfId(row.id)).toISOString(),
+    state: row.state,
+    attempts: row.attempts,
+    next_attempt_at: isoOrNull(row.next_attempt_at),
+    created_at: row.created_at.toISOString(),
+    finished_at: isoOrNull(row.finished_at),
+    last_attempt_at: isoOrNull(row.last_attempt_at),
+    last_status: row.last_status,
+    last_failure: row.last_failure,
+  };
+}
+
+function presentAttempt({ is_manual, started_at, ...row }: ReadAttempt): z.input<typeof AttemptView> {
+  return { ...row, manual: is_manual, started_at: started_at.toISOString() };
 }

@@ -1,7 +1,6 @@
 import { z } from "zod";
-import type { ApiContext } from "../api-context.ts";
-import { tenantName, time, untilTime } from "../fields.ts";
-import { type AnyRoute, defineRoute } from "../route.ts";
+import { period, tenantName } from "../fields.ts";
+import { type AnyRoute, type ApiContext, defineRoute } from "../route.ts";
 import { type DomainStats, domainStats } from "./domain-stats.sql.ts";
 
 const usualDays = 30;
@@ -15,14 +14,9 @@ export function domainStatsRoutes({ db, clock }: ApiContext): AnyRoute[] {
       path: "/v1/domain-stats",
       scope: "activity:read",
       tag: "Activity",
-      summary: "What became of the emails of each sender's domain",
-      description: `Without tests. \`since\` and \`until\` are inclusive; the last ${usualDays} days unless given. Up to 1,000 domains, those that send most first.`,
-      params: z.object({}),
-      query: z.object({
-        since: time.optional(),
-        until: untilTime.optional(),
-        tenant_name: tenantName.optional(),
-      }),
+      summary: "Delivery statistics per sender domain",
+      description: `Without tests. \`since\` and \`until\` are inclusive; default: the last ${usualDays} days. Up to 1,000 domains, the largest senders first.`,
+      query: z.object({ ...period, tenant_name: tenantName.optional() }),
       answer: z.object({
         success: z.literal(true),
         since: z.string(),
@@ -30,14 +24,14 @@ export function domainStatsRoutes({ db, clock }: ApiContext): AnyRoute[] {
         data: z.array(
           z.object({
             domain: z.string().nullable(),
-            total_sent: z.number().meta({ description: "Emails that SES took" }),
+            total_sent: z.number().meta({ description: "Emails that SES accepted" }),
             total_delivered: z.number(),
             hard_bounced: z.number(),
-            soft_bounced: z.number().meta({ description: "Not delivered after all" }),
+            soft_bounced: z.number().meta({ description: "Soft bounces without a later delivery" }),
             complained: z.number(),
             unique_opens: z.number(),
             unique_clicks: z.number(),
-            hard_bounce_rate: z.number().meta({ description: "Percent of total_sent, two decimals" }),
+            hard_bounce_rate: z.number().meta({ description: "In percent of total_sent, two decimals" }),
           }),
         ),
       }),
@@ -45,8 +39,8 @@ export function domainStatsRoutes({ db, clock }: ApiContext): AnyRoute[] {
         const until = query.until ?? clock.now();
         const since = query.since ?? new Date(until.getTime() - usualDays * dayMs);
         const domains = await domainStats(db, { projectId, since, until, tenantName: query.tenant_name });
-        const period = { since: since.toISOString(), until: until.toISOString() };
-        return { success: true as const, ...period, data: domains.map(withRate) };
+        const range = { since: since.toISOString(), until: until.toISOString() };
+        return { success: true as const, ...range, data: domains.map(withRate) };
       },
     }),
   ];

@@ -9,7 +9,7 @@ import type { ReadCustomEvent, ReadEmailEvent } from "./events.sql.ts";
 
 const text = z.string().nullable();
 
-/** What is told of an event of an email; null where it does not apply. */
+/** Fields of an event of an email; null where they do not apply. */
 export const eventDetailFields = {
   user_agent: text,
   ip_address: text,
@@ -19,13 +19,13 @@ export const eventDetailFields = {
   bounce_subtype: text,
   complaint_feedback_type: text,
   status_code: text.meta({ description: "The enhanced status code (RFC 3463) of a bounce or delay" }),
-  diagnostic_code: text.meta({ description: "What the receiving server said to a bounce or delay" }),
-  smtp_response: text.meta({ description: "What the receiving server answered to a delivery" }),
+  diagnostic_code: text.meta({ description: "The receiving server's message of a bounce or delay" }),
+  smtp_response: text.meta({ description: "The receiving server's answer to a delivery" }),
   delay_type: text,
   reject_reason: text.meta({ description: "Of a reject or rendering failure" }),
   reported_address: text.meta({
     description:
-      "The mailbox that a server named, where the mail was not sent to it: a forwarding, for example",
+      "The mailbox that a server reported, if the email was not sent to it, for example after forwarding",
   }),
   created_at: z.string(),
   explanation: text,
@@ -39,7 +39,7 @@ export const eventDetailFields = {
   more: z
     .record(z.string(), z.unknown())
     .optional()
-    .meta({ description: "What SES sent that has no field here, under the names of SES" }),
+    .meta({ description: "Everything else that SES sent, under its own names" }),
 };
 
 export function presentDetail(event: Pick<StoredEvent, "type" | "detail" | "discarded" | "created_at">) {
@@ -65,8 +65,7 @@ export function presentDetail(event: Pick<StoredEvent, "type" | "detail" | "disc
   };
 }
 
-/** A custom event, in lists and alone. */
-export const CustomEventAnswer = z.object({
+export const CustomEventView = z.object({
   id: z.string(),
   email: z.string(),
   event: z.string(),
@@ -78,8 +77,8 @@ export const CustomEventAnswer = z.object({
   kept: z.string().optional(),
 });
 
-/** An event of an email, alone; in the timeline of its activity it has other names. */
-export const EmailEventAnswer = z.object({
+/** An event of an email on its own; in the timeline of its activity, fields have other names. */
+export const EmailEventView = z.object({
   id: z.string(),
   email: z.string(),
   event: z.string(),
@@ -89,7 +88,7 @@ export const EmailEventAnswer = z.object({
   ...eventDetailFields,
 });
 
-export function presentCustomEvent(event: ReadCustomEvent): z.input<typeof CustomEventAnswer> {
+export function presentCustomEvent(event: ReadCustomEvent): z.input<typeof CustomEventView> {
   return {
     id: event.id,
     email: event.email,
@@ -103,7 +102,7 @@ export function presentCustomEvent(event: ReadCustomEvent): z.input<typeof Custo
   };
 }
 
-export function presentEmailEvent(event: ReadEmailEvent): z.input<typeof EmailEventAnswer> {
+export function presentEmailEvent(event: ReadEmailEvent): z.input<typeof EmailEventView> {
   return {
     id: event.id,
     email: event.email,

@@ -1,26 +1,23 @@
 import { z } from "zod";
-import { uuidOrNull } from "../../domain/computed-id.ts";
 import { orderIdOf } from "../../domain/custom-event.ts";
 import { type EventToTrack, type Guard, type TrackedEvent, trackEvents } from "../../events/track-events.ts";
 import { rememberEstimates } from "../../storage/totals.ts";
-import type { ApiContext } from "../api-context.ts";
-import { ApiError } from "../errors.ts";
-import { eventProperties } from "../event-properties.ts";
+import { dataAnswer, foundById, withData } from "../answers.ts";
 import {
+  byId,
   defaulted,
+  eventProperties,
   optional,
   pastTime,
-  pathText,
+  period,
   personAddress,
   queriedAddress,
   storableText,
-  time,
-  untilTime,
 } from "../fields.ts";
 import { answerOnce, idempotencyHeaders } from "../idempotency.ts";
-import { Pagination, pageAnswer, pageOf, pagingQuery } from "../paging.ts";
-import { type AnyRoute, defineRoute, type Input } from "../route.ts";
-import { CustomEventAnswer, EmailEventAnswer, presentCustomEvent, presentEmailEvent } from "./event-view.ts";
+import { listAnswer, pageAnswer, pageOf, pagingQuery } from "../paging.ts";
+import { type AnyRoute, type ApiContext, defineRoute, type Input } from "../route.ts";
+import { CustomEventView, EmailEventView, presentCustomEvent, presentEmailEvent } from "./event-view.ts";
 import { type CustomEventFilter, countCustomEvents, findEvent, listCustomEvents } from "./events.sql.ts";
 
 const maxEvents = 1_000;
@@ -28,7 +25,7 @@ const maxOrderIdLength = 255;
 const tag = "Events";
 const keyReused = { 409: "The Idempotency-Key was used for another request" };
 
-/** `/v1/events`: what a customer's own systems tell of people, and each event by its id. */
+/** `/v1/events`: custom events, which a customer's own systems report, and every event by its id. */
 export function eventRoutes(api: ApiContext): AnyRoute[] {
   return [trackOne(api), trackMany(api), list(api), detail(api)];
 }
@@ -39,7 +36,7 @@ const newEvent = ({ clock }: ApiContext) =>
       email: personAddress,
       event: storableText(255).meta({ description: "The event's name, such as addtocart or confirmation" }),
       properties: defaulted(eventProperties, {}),
-      timestamp: optional(pastTime(clock)).meta({ description: "When it happened; now, unless given" }),
+      timestamp: optional(pastTime(clock)).meta({ description: "When it happened; default: now" }),
     })
     .refine(({ event, properties }) => hasShortOrderId(event, properties), {
       path: ["properties", "orderId"],
@@ -57,13 +54,11 @@ function trackOne(api: ApiContext): AnyRoute {
     path: "/v1/events",
     scope: "events:write",
     tag,
-    summary: "Track an event of a person",
+    summary: "Report a custom event",
     description:
-      "Makes the recipient when the address is new. Of several events named `confirmation` with the same `orderId` the first counts; the others are stored as discarded.",
-    params: z.object({}),
-    query: z.object({}),
+      "Creates the recipient if the address is new. If several events named `confirmation` have the same `orderId`, the first counts and the others are stored as discarded.",
     headers: idempotencyHeaders,
-    // 64 KB of properties take six times as much when every character is escaped.
+    // 64 KB of properties take six times as much if every character is escaped.
     maxBodyBytes: 512 * 1024,
     errors: keyReused,
     body: newEvent(api),
@@ -74,7 +69,7 @@ function trackOne(api: ApiContext): AnyRoute {
       recipient_id: z.string(),
       created_lead: z.boolean(),
       discarded: z.string().optional().meta({ description: "Why the event does not count" }),
-      kept: z.string().optional().meta({ description: "The event that counts in its place" }),
+      kept: z.string().optional().meta({ description: "The event that counts instead" }),
     }),
     handle: (input) => trackOnce(api, "/v1/events", input, [input.body], trackedAnswer),
   });
@@ -86,10 +81,9 @@ function trackMany(api: ApiContext): AnyRoute {
     path: "/v1/events/bulk",
     scope: "events:write",
     tag,
-    summary: `Track up to ${maxEvents} events, all or none`,
-    description: "An error names the element: `events[2].email is required`. The call counts as one request.",
-    params: z.object({}),
-    query: z.object({}),
+    summary: `Report up to ${maxEvents} custom events, all or none`,
+    description:
+      "An error names the element, as in `events[2].email is required`. The call counts as one request.",
     headers: idempotencyHeaders,
     maxBodyBytes: 16 * 1024 * 1024,
     errors: keyReused,
@@ -110,7 +104,7 @@ function trackMany(api: ApiContext): AnyRoute {
   });
 }
 
-/** Tracks the events of a request, unless its Idempotency-Key has been answered before. */
+/** Tracks the events of a request, unless its Idempotency-Key was answered before. */
 async function trackOnce<Answer>(
   api: ApiContext,
   route: string,
@@ -161,8 +155,7 @@ const listQuery = z.object({
   ...pagingQuery,
   email: queriedAddress.optional(),
   event: storableText(255).optional(),
-  since: time.optional(),
-  until: untilTime.optional(),
+  ...period,
   include: z.literal("discarded", "takes discarded").optional(),
 });
 
@@ -173,16 +166,15 @@ function list({ db, clock }: ApiContext): AnyRoute {
     path: "/v1/events",
     scope: "events:read",
     tag,
-    summary: "Custom events, the newest first",
+    summary: "Custom events, newest first",
     description:
-      "`since` and `until` are inclusive. Events that do not count are left out unless `include=discarded`.",
-    params: z.object({}),
+      "`since` and `until` are inclusive. Discarded events are omitted unless `include=discarded`.",
     query: listQuery,
-    answer: z.object({ success: z.literal(true), data: z.array(CustomEventAnswer), pagination: Pagination }),
-    async handle({ caller: { projectId }, query }) {
+    answer: listAnswer(CustomEventView),
+    handle({ caller: { projectId }, query }) {
       const { email, event: name, since, until, include } = query;
       const filter = { projectId, email, name, since, until, withDiscarded: include === "discarded" };
-      const page = await Promise.all([listCustomEvents(db, filter, pageOf(query)), count(filter)]);
+      const page = { rows: listCustomEvents(db, filter, pageOf(query)), total: count(filter) };
       return pageAnswer(query, page, presentCustomEvent, ({ occurred_at_exact, id }) => ({
         time: occurred_at_exact,
         id,
@@ -197,17 +189,13 @@ function detail({ db }: ApiContext): AnyRoute {
     path: "/v1/events/:id",
     scope: "events:read",
     tag,
-    summary: "One event, of an email or custom",
-    params: z.object({ id: pathText }),
-    query: z.object({}),
-    answer: z.object({ success: z.literal(true), data: z.union([CustomEventAnswer, EmailEventAnswer]) }),
+    summary: "An event of an email, or a custom event",
+    params: byId,
+    answer: dataAnswer(z.union([CustomEventView, EmailEventView])),
     async handle({ caller, params }) {
-      // An id that cannot be one is as unknown as any other.
-      const id = uuidOrNull(params.id);
-      const event = id && (await findEvent(db, caller.projectId, id));
-      if (!event) throw new ApiError(404, "There is no event with this id");
-      const data = event.type === "custom" ? presentCustomEvent(event) : presentEmailEvent(event);
-      return { success: true as const, data };
+      const find = (id: string) => findEvent(db, caller.projectId, id);
+      const event = await foundById(params.id, find, "There is no event with this id");
+      return withData(event.type === "custom" ? presentCustomEvent(event) : presentEmailEvent(event));
     },
   });
 }

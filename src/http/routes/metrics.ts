@@ -7,8 +7,8 @@ import type { Database } from "../../storage/database.ts";
 import { journalTotals } from "../../storage/journal.ts";
 import { type HeardTopic, listHeardTopics } from "../../storage/topics.ts";
 import { endpointTotals, laneTotals } from "../../storage/webhooks/delivery-queries.ts";
-import type { ApiContext } from "../api-context.ts";
 import { ApiError } from "../errors.ts";
+import type { ApiContext } from "../route.ts";
 
 /**
  * `/metrics` for Prometheus: what this process counted, and gauges that are read from the database. They name accounts and

@@ -2,15 +2,15 @@ import { z } from "zod";
 import { isPseudonym } from "../../domain/erasure.ts";
 import { erasePerson } from "../../erasure/erase-person.ts";
 import { findRecipient } from "../../storage/recipients.ts";
-import type { ApiContext } from "../api-context.ts";
+import { dataAnswer, withData } from "../answers.ts";
 import { ApiError } from "../errors.ts";
 import { addressOrNull, pathText } from "../fields.ts";
-import { type AnyRoute, defineRoute } from "../route.ts";
+import { type AnyRoute, type ApiContext, defineRoute } from "../route.ts";
 
 const tag = "Recipients";
 const params = z.object({ email: pathText });
 
-/** `/v1/recipients/:email`: what is known of a person, and erasing it. */
+/** `/v1/recipients/:email`: a person's profile, and erasing the person. */
 export function recipientRoutes(api: ApiContext): AnyRoute[] {
   return [profile(api), erase(api)];
 }
@@ -23,10 +23,8 @@ function profile({ db }: ApiContext): AnyRoute {
     tag,
     summary: "A person's profile",
     params,
-    query: z.object({}),
-    answer: z.object({
-      success: z.literal(true),
-      data: z.object({
+    answer: dataAnswer(
+      z.object({
         id: z.string(),
         email: z.string(),
         attributes: z.record(z.string(), z.unknown()),
@@ -34,20 +32,19 @@ function profile({ db }: ApiContext): AnyRoute {
         created_at: z.string(),
         updated_at: z.string(),
       }),
-    }),
+    ),
     async handle({ caller, params }) {
       const address = addressOf(params.email);
       const found = address && (await findRecipient(db, caller.projectId, { address }));
       if (!found) throw unknownRecipient();
-      const data = {
+      return withData({
         id: found.id,
         email: found.address,
         attributes: found.attributes,
         suppressed: found.is_suppressed,
         created_at: found.created_at.toISOString(),
         updated_at: found.updated_at.toISOString(),
-      };
-      return { success: true as const, data };
+      });
     },
   });
 }
@@ -60,28 +57,27 @@ function erase(api: ApiContext): AnyRoute {
     tag,
     summary: "Erase a person",
     description:
-      "Takes the address and what is personal out of emails, events, profile and webhooks; counts stay, and a pseudonym. Webhooks that wait are cancelled. The journal and webhooks that have gone out follow in the background.",
+      "Removes the address and everything personal from emails, events, profile and webhooks; counts stay, under a pseudonym. Waiting webhooks are cancelled. The journal and webhooks that were already sent follow in the background.",
     params,
     query: z.object({
       keep_suppression: z
         .enum(["true", "false"], "must be true or false")
         .default("false")
-        .meta({ description: "Leaves the address on the suppression list, if it is there" }),
+        .meta({ description: "`true`: a suppressed address stays on the suppression list" }),
     }),
-    answer: z.object({
-      success: z.literal(true),
-      data: z.object({
+    answer: dataAnswer(
+      z.object({
         recipient_id: z.string().nullable(),
         erased: z.object({
           activities: z.number(),
-          events: z.number().meta({ description: "Of emails" }),
+          events: z.number().meta({ description: "Events of emails" }),
           custom_events: z.number(),
-          webhooks: z.number().meta({ description: "Cancelled, because they were not delivered yet" }),
+          webhooks: z.number().meta({ description: "Webhooks that were cancelled before delivery" }),
           suppression: z.boolean(),
         }),
         journal: z.literal("pending"),
       }),
-    }),
+    ),
     async handle({ caller, params, query }) {
       const address = addressOf(params.email);
       const keepSuppression = query.keep_suppression === "true";
@@ -94,13 +90,12 @@ function erase(api: ApiContext): AnyRoute {
         webhooks: erased.cancelledWebhooks,
         suppression: erased.isSuppressionRemoved,
       };
-      const data = { recipient_id: erased.recipientId, erased: counts, journal: "pending" as const };
-      return { success: true as const, data };
+      return withData({ recipient_id: erased.recipientId, erased: counts, journal: "pending" as const });
     },
   });
 }
 
-/** Who was erased is as unknown as any other. */
+/** @returns null for what is no address, and for the pseudonym of an erased person: both are unknown. */
 function addressOf(text: string): string | null {
   const address = addressOrNull(text);
   return address !== null && !isPseudonym(address) ? address : null;

@@ -8,18 +8,17 @@ import {
   findRedelivery,
   insertRedelivery,
   listRedeliveries,
-  type Redelivery as StoredRedelivery,
+  type Redelivery,
 } from "../../storage/webhooks/redeliveries.ts";
 import { countToRedeliver } from "../../storage/webhooks/redelivery-steps.ts";
-import type { ApiContext } from "../api-context.ts";
+import { dataAnswer, foundById, isoOrNull, withData } from "../answers.ts";
 import { ApiError } from "../errors.ts";
-import { defaulted, optional, pathText, time, untilTime } from "../fields.ts";
-import { Pagination, pageAnswer, pageOf, pagingQuery, placeOfNewest } from "../paging.ts";
-import { type AnyRoute, defineRoute } from "../route.ts";
-import { endpointOf, eventTypes, noSuchEndpoint, ratePerSecond } from "./webhook-view.ts";
+import { byId, defaulted, optional, time, untilTime } from "../fields.ts";
+import { listAnswer, pageAnswer, pageOf, pagingQuery, placeOfNewest } from "../paging.ts";
+import { type AnyRoute, type ApiContext, defineRoute } from "../route.ts";
+import { deliveryRate, endpointOf, noSuchEndpoint, subscribedTypes } from "./webhook-view.ts";
 
 const tag = "Webhooks";
-const byId = z.object({ id: pathText });
 const scopes = ["failed", "undelivered", "all"] as const;
 const maxRunning = 10;
 const noSuchRedelivery = { 404: "There is no such replay" };
@@ -27,9 +26,9 @@ const noSuchRedelivery = { 404: "There is no such replay" };
 const total_estimated = z
   .literal(true)
   .optional()
-  .meta({ description: "There are very many, and `total` is an estimate" });
+  .meta({ description: "`total` is an estimate, because there are very many" });
 
-const Redelivery = z.object({
+const RedeliveryView = z.object({
   id: z.string(),
   webhook_id: z.string(),
   scope: z.enum(scopes),
@@ -38,27 +37,29 @@ const Redelivery = z.object({
   events: z.array(z.string()).nullable(),
   rate_per_second: z.number().nullable(),
   state: z.enum(["running", "finished", "cancelled"]),
-  total: z.number().meta({ description: "How many deliveries there were to make when it began" }),
+  total: z.number().meta({ description: "Deliveries to make, when it started" }),
   total_estimated,
-  queued: z.number().meta({ description: "How many have been put into the endpoint's lane so far" }),
+  queued: z.number().meta({ description: "Deliveries queued for the endpoint so far" }),
   created_at: z.string(),
   finished_at: z.string().nullable(),
 });
 
-/** Redeliveries; the API calls them replays. */
+const DryRunView = z.object({ dry_run: z.literal(true), total: z.number(), total_estimated });
+
+/** Redeliveries, which the API calls replays. */
 export function redeliveryRoutes(api: ApiContext): AnyRoute[] {
   return [start(api), list(api), read(api), cancel(api)];
 }
 
 const NewRedelivery = z.object({
   since: time,
-  until: optional(untilTime).meta({ description: "Now unless given" }),
-  events: optional(eventTypes).meta({ description: "Those of the endpoint, unless given" }),
+  until: optional(untilTime).meta({ description: "Default: now" }),
+  events: optional(subscribedTypes).meta({ description: "Default: those of the endpoint" }),
   scope: z.enum(scopes, `must be one of ${scopes.join(", ")}`).meta({
     description:
-      "`failed`: exhausted. `undelivered`: also held, and events from before the endpoint existed. `all`: also what was delivered",
+      "`failed`: exhausted deliveries. `undelivered`: also held ones, and events from before the endpoint existed. `all`: also what was delivered",
   }),
-  rate_per_second: optional(ratePerSecond),
+  rate_per_second: optional(deliveryRate),
   dry_run: defaulted(z.boolean(), false),
 });
 
@@ -69,22 +70,18 @@ function start(api: ApiContext): AnyRoute {
     path: "/v1/webhooks/:id/replays",
     scope: "webhooks:write",
     tag,
-    summary: "Make deliveries again",
+    summary: "Start a replay: deliver past events again",
     description:
-      "In steps, in the background; a restart does not interrupt it. `since` and `until` are times of events. With `dry_run` nothing is made: the answer is the count. A field whose name is a misspelled one is refused.",
+      "Runs in the background, in steps; a restart does not interrupt it. `since` and `until` are event times. With `dry_run` it only counts. A misspelled field is rejected.",
     errors: {
       ...noSuchEndpoint,
-      409: `The endpoint is disabled, or ${maxRunning} replays of it run already`,
+      409: `The endpoint is disabled, or already has ${maxRunning} running replays`,
     },
     params: byId,
-    query: z.object({}),
     body: NewRedelivery,
     refusesMisspelling: true,
     status: 202,
-    answer: z.object({
-      success: z.literal(true),
-      data: z.union([Redelivery, z.object({ dry_run: z.literal(true), total: z.number(), total_estimated })]),
-    }),
+    answer: dataAnswer(z.union([RedeliveryView, DryRunView])),
     async handle({ caller: { projectId }, params, body }) {
       const endpoint = await endpointOf(api, projectId, params.id);
       const { since, until = clock.now(), dry_run } = body;
@@ -98,14 +95,13 @@ function start(api: ApiContext): AnyRoute {
         rate_per_second: body.rate_per_second ?? null,
       };
       const total = await countToRedeliver(db, { endpoint, request });
-      if (dry_run)
-        return { success: true as const, data: { dry_run: true as const, ...presentTotal(total) } };
+      if (dry_run) return withData({ dry_run: true as const, ...presentTotal(total) });
       if (endpoint.state !== "enabled") throw new ApiError(409, "The endpoint is disabled; enable it first");
       if ((await countRunningRedeliveries(db, endpoint)) >= maxRunning) {
         throw new ApiError(409, `${maxRunning} replays of this endpoint run already`);
       }
       const row = await insertRedelivery(db, { ...request, project_id: projectId, id: clock.newId() }, total);
-      return { success: true as const, data: present(row) };
+      return withData(present(row));
     },
   });
 }
@@ -116,18 +112,16 @@ function list(api: ApiContext): AnyRoute {
     path: "/v1/webhooks/:id/replays",
     scope: "webhooks:read",
     tag,
-    summary: "Replays of an endpoint, the newest first",
+    summary: "Replays of an endpoint, newest first",
     errors: noSuchEndpoint,
     params: byId,
     query: z.object(pagingQuery),
-    answer: z.object({ success: z.literal(true), data: z.array(Redelivery), pagination: Pagination }),
+    answer: listAnswer(RedeliveryView),
     async handle({ caller: { projectId }, params, query }) {
       const endpoint = await endpointOf(api, projectId, params.id);
-      const page = await Promise.all([
-        listRedeliveries(api.db, endpoint, pageOf(query)),
-        countRedeliveries(api.db, endpoint),
-      ]);
-      return pageAnswer(query, page, present, placeOfNewest);
+      const rows = listRedeliveries(api.db, endpoint, pageOf(query));
+      const total = countRedeliveries(api.db, endpoint);
+      return pageAnswer(query, { rows, total }, present, placeOfNewest);
     },
   });
 }
@@ -138,13 +132,12 @@ function read({ db }: ApiContext): AnyRoute {
     path: "/v1/replays/:id",
     scope: "webhooks:read",
     tag,
-    summary: "How far a replay has come",
+    summary: "A replay and its progress",
     errors: noSuchRedelivery,
     params: byId,
-    query: z.object({}),
-    answer: z.object({ success: z.literal(true), data: Redelivery }),
+    answer: dataAnswer(RedeliveryView),
     async handle({ caller, params }) {
-      return { success: true as const, data: present(await redeliveryOf(db, caller.projectId, params.id)) };
+      return withData(present(await redeliveryOf(db, caller.projectId, params.id)));
     },
   });
 }
@@ -157,38 +150,30 @@ function cancel({ db }: ApiContext): AnyRoute {
     tag,
     summary: "Cancel a replay",
     description:
-      "What is in the lane already is posted, at most about 1,500 deliveries; nothing more is added.",
+      "Deliveries that are already queued, about 1,500 at most, are still posted; no more are added.",
     errors: { ...noSuchRedelivery, 409: "The replay has ended" },
     params: byId,
-    query: z.object({}),
-    answer: z.object({ success: z.literal(true), data: Redelivery }),
+    answer: dataAnswer(RedeliveryView),
     async handle({ caller: { projectId }, params }) {
       const id = uuidOrNull(params.id);
       const isCancelled = id !== null && (await cancelRedelivery(db, projectId, id));
       const redelivery = await redeliveryOf(db, projectId, params.id);
       if (!isCancelled) throw new ApiError(409, `The replay is ${redelivery.state} already`);
-      return { success: true as const, data: present(redelivery) };
+      return withData(present(redelivery));
     },
   });
 }
 
 /** @throws ApiError 404 */
-async function redeliveryOf(
-  db: ApiContext["db"],
-  projectId: string,
-  givenId: string,
-): Promise<StoredRedelivery> {
-  const id = uuidOrNull(givenId);
-  const redelivery = id && (await findRedelivery(db, projectId, id));
-  if (!redelivery) throw new ApiError(404, noSuchRedelivery[404]);
-  return redelivery;
+function redeliveryOf(db: ApiContext["db"], projectId: string, id: string): Promise<Redelivery> {
+  return foundById(id, (uuid) => findRedelivery(db, projectId, uuid), noSuchRedelivery[404]);
 }
 
 function presentTotal({ total, isEstimate }: Total) {
   return { total, ...(isEstimate && { total_estimated: true as const }) };
 }
 
-function present(row: StoredRedelivery): z.input<typeof Redelivery> {
+function present(row: Redelivery): z.input<typeof RedeliveryView> {
   return {
     id: row.id,
     webhook_id: row.endpoint_id,
@@ -201,6 +186,6 @@ function present(row: StoredRedelivery): z.input<typeof Redelivery> {
     ...presentTotal({ total: row.total, isEstimate: row.total_is_estimate }),
     queued: row.queued,
     created_at: row.created_at.toISOString(),
-    finished_at: row.finished_at?.toISOString() ?? null,
+    finished_at: isoOrNull(row.finished_at),
   };
 }

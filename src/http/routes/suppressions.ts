@@ -8,7 +8,6 @@ import {
 } from "../../storage/suppressions.ts";
 import { rememberEstimates } from "../../storage/totals.ts";
 import { liftSuppression, suppressByHand } from "../../suppressions/suppression-list.ts";
-import type { ApiContext } from "../api-context.ts";
 import { csvOf, csvQuery } from "../csv.ts";
 import { ApiError } from "../errors.ts";
 import {
@@ -20,36 +19,36 @@ import {
   queriedAddress,
   tenantName,
 } from "../fields.ts";
-import { Pagination, pageAnswer, pageOf, pagingQuery, placeOfNewest } from "../paging.ts";
-import { type AnyRoute, defineCsvRoute, defineRoute } from "../route.ts";
+import { listAnswer, pageAnswer, pageOf, pagingQuery, placeOfNewest } from "../paging.ts";
+import { type AnyRoute, type ApiContext, defineCsvRoute, defineRoute } from "../route.ts";
 
 const maxAddresses = 1_000;
 const tag = "Suppressions";
 const reasons = ["bounce", "complaint", "manual"] as const;
 const reason = z.enum(reasons, `must be one of ${reasons.join(", ")}`);
 
-const Suppression = z.object({
+const SuppressionView = z.object({
   email: z.string(),
   reason: z.enum(reasons),
-  since: z
-    .string()
-    .meta({ description: "When the event happened that says so, or when it was listed by hand" }),
+  since: z.string().meta({
+    description: "When the bounce or complaint happened, or when the address was suppressed by hand",
+  }),
   source_event_id: z.string().nullable(),
   created_at: z.string(),
   tenant_name: z
     .string()
     .nullable()
-    .meta({ description: "The tenant of SES that it is for alone; null: the whole project" }),
+    .meta({ description: "The only SES tenant that it applies to; null: the whole project" }),
 });
 const filters = {
   email: queriedAddress.optional(),
   reason: reason.optional(),
   tenant_name: tenantName.optional().meta({
-    description: "The list of this tenant of SES, `*` for all lists; unless given that of the project",
+    description: "The list of this SES tenant; `*`: all lists; default: the list of the project",
   }),
 };
 
-/** `/v1/suppressions`: the addresses that are not to be written to. */
+/** `/v1/suppressions`: the addresses that must not be sent to. */
 export function suppressionRoutes(api: ApiContext): AnyRoute[] {
   return [list(api), csv(api), add(api), ...remove(api)];
 }
@@ -61,27 +60,25 @@ function list({ db, clock }: ApiContext): AnyRoute {
     path: "/v1/suppressions",
     scope: "suppressions:read",
     tag,
-    summary: "Suppressed addresses, the newest first",
-    params: z.object({}),
+    summary: "Suppressed addresses, newest first",
     query: z.object({ ...pagingQuery, ...filters }),
-    answer: z.object({ success: z.literal(true), data: z.array(Suppression), pagination: Pagination }),
-    async handle({ caller: { projectId }, query }) {
+    answer: listAnswer(SuppressionView),
+    handle({ caller: { projectId }, query }) {
       const filter = filterOf(projectId, query);
-      const page = await Promise.all([listSuppressions(db, filter, pageOf(query)), count(filter)]);
+      const page = { rows: listSuppressions(db, filter, pageOf(query)), total: count(filter) };
       return pageAnswer(query, page, present, placeOfNewest);
     },
   });
 }
 
 function csv({ db }: ApiContext): AnyRoute {
-  const columns = Object.keys(Suppression.shape);
+  const columns = Object.keys(SuppressionView.shape);
   return defineCsvRoute({
     method: "get",
     path: "/v1/suppressions.csv",
     scope: "suppressions:read",
     tag,
     summary: "Suppressed addresses as CSV",
-    params: z.object({}),
     query: z.object({ ...filters, ...csvQuery }),
     columns,
     rows({ caller: { projectId }, query }) {
@@ -110,7 +107,7 @@ const more = {
     .nullish()
     .meta({
       description:
-        "For this tenant of SES alone, otherwise for the whole project; beside a list, of all that name none",
+        "Suppress for this SES tenant alone; default: the whole project. With a list, it applies to elements without one",
     }),
 };
 
@@ -145,16 +142,15 @@ function add(api: ApiContext): AnyRoute {
     scope: "suppressions:write",
     tag,
     summary: `Suppress an address, or up to ${maxAddresses}, all or none`,
-    description: "An address that is suppressed stays as it is. Webhook `suppression.added` for the others.",
-    params: z.object({}),
-    query: z.object({}),
+    description:
+      "Addresses that are already suppressed stay as they are; the others send the webhook `suppression.added`.",
     maxBodyBytes: 1024 * 1024,
     body: NewSuppressions,
     status: 201,
     answer: z.object({
       success: z.literal(true),
       total: z.number(),
-      added: z.number().meta({ description: "How many were not suppressed before" }),
+      added: z.number().meta({ description: "Addresses that were not suppressed before" }),
     }),
     async handle({ caller, body }) {
       const listed = body.map(({ email, ...one }) => ({ address: email, ...one }));
@@ -164,13 +160,13 @@ function add(api: ApiContext): AnyRoute {
   });
 }
 
-/** The address in the path or in the query. */
+/** With the address in the path, or in the query. */
 function remove(api: ApiContext): AnyRoute[] {
   const shared = {
     method: "delete" as const,
     scope: "suppressions:write" as const,
     tag,
-    description: "Whatever it came from. Webhook `suppression.removed`.",
+    description: "Whatever its reason. Sends the webhook `suppression.removed`.",
     answer: z.object({ success: z.literal(true), removed: z.literal(1) }),
   };
   const ofTenant = { tenant_name: tenantName.optional() };
@@ -194,14 +190,13 @@ function remove(api: ApiContext): AnyRoute[] {
       path: "/v1/suppressions",
       summary: "Lift the suppression of the address in the query",
       errors: { 404: "The address is not suppressed" },
-      params: z.object({}),
       query: z.object({ email: queriedAddress, ...ofTenant }),
       handle: ({ caller, query }) => lift(caller.projectId, query.email, query.tenant_name),
     }),
   ];
 }
 
-function present(row: ListedSuppression): z.input<typeof Suppression> {
+function present(row: ListedSuppression): z.input<typeof SuppressionView> {
   return {
     email: row.address,
     reason: row.reason,

@@ -1,12 +1,11 @@
 import { STATUS_CODES } from "node:http";
 import { z } from "zod";
-import { emailEventTypes, emailitName, typesOfEmailitName } from "../../../domain/mail/event-names.ts";
-import type { ApiContext } from "../../api-context.ts";
-import { ApiError, type ErrorShape } from "../../errors.ts";
-import { pathText, storableText } from "../../fields.ts";
+import { ApiError, type ErrorShape, errorMeanings } from "../../errors.ts";
+import { byId, storableText } from "../../fields.ts";
 import { pageNumber, pageSize } from "../../paging.ts";
-import { type AnyRoute, defineRoute } from "../../route.ts";
+import { type AnyRoute, type ApiContext, defineRoute } from "../../route.ts";
 import { type FedEvent, type FeedFilter, feedEvents } from "./event-feed.sql.ts";
+import { emailitName, namedTypes, typesOfEmailitName } from "./event-types.ts";
 import { shortId, timeOfShortId } from "./short-id.ts";
 
 const errorShape: ErrorShape = {
@@ -27,7 +26,6 @@ const errorShape: ErrorShape = {
 
 const path = "/emailit/v1/events";
 const tag = "Emailit";
-const shownTypes = emailEventTypes.filter((type) => emailitName(type, undefined) !== null);
 
 const EmailitEvent = z.object({
   id: z.string().length(16),
@@ -49,13 +47,12 @@ function list({ db, config }: ApiContext): AnyRoute {
     path,
     scope: "events:read",
     tag,
-    summary: "Events of emails and custom events, the newest first",
+    summary: "Events of emails and custom events, newest first",
     description:
-      'Events that do not count are left out, and so are types that Emailit has no name for. As in Emailit\'s examples, the parameters may come as a body of JSON instead: `{"per_page": 10, "filter[type]": "email.loaded"}`.',
+      'Without discarded events and types that Emailit has no name for. As in Emailit\'s examples, the parameters may come as a JSON body instead: `{"per_page": 10, "filter[type]": "email.loaded"}`.',
     errorShape,
     queryInBody: true,
-    errors: { 413: "The body is too large", 415: "The body's Content-Encoding is not taken" },
-    params: z.object({}),
+    errors: { 413: errorMeanings[413], 415: errorMeanings[415] },
     query: z.object({
       page: pageNumber,
       per_page: pageSize(25, 100),
@@ -70,7 +67,7 @@ function list({ db, config }: ApiContext): AnyRoute {
       const { page, per_page } = query;
       const type = query["filter[type]"];
       const filter = filterOf(caller.projectId, type);
-      // One more than asked for tells whether there is a next page.
+      // One row more than requested shows whether there is a next page.
       const events = await feedEvents(db, filter, { limit: per_page + 1, offset: (page - 1) * per_page });
       const url = (number: number) => {
         const typed = type === undefined ? "" : `&filter[type]=${encodeURIComponent(type)}`;
@@ -91,10 +88,9 @@ function detail({ db }: ApiContext): AnyRoute {
     path: `${path}/:id`,
     scope: "events:read",
     tag,
-    summary: "One event, by its id or uuid",
+    summary: "An event, by its id or uuid",
     errorShape,
-    params: z.object({ id: pathText }),
-    query: z.object({}),
+    params: byId,
     answer: EmailitEvent,
     async handle({ caller, params: { id } }) {
       const time = timeOfShortId(id);
@@ -104,7 +100,7 @@ function detail({ db }: ApiContext): AnyRoute {
     },
   });
 
-  /** Events of one moment are few: what one batch of clicks or opens makes. */
+  /** Few events share one moment: at most a batch of clicks or opens. */
   async function findEvent(projectId: string, id: string, occurredAt: Date): Promise<FedEvent | null> {
     const filter = { ...filterOf(projectId, undefined), occurredAt };
     const events = await feedEvents(db, filter, { limit: 10_000, offset: 0 });
@@ -113,7 +109,7 @@ function detail({ db }: ApiContext): AnyRoute {
 }
 
 function filterOf(projectId: string, name: string | undefined): FeedFilter {
-  if (name === undefined) return { projectId, types: [...shownTypes, "custom"] };
+  if (name === undefined) return { projectId, types: [...namedTypes, "custom"] };
   const { types, isHardBounce } = typesOfEmailitName(name);
   if (types.length === 0) return { projectId, types: ["custom"], name };
   return { projectId, types, isHardBounce: isHardBounce ?? undefined };

@@ -1,8 +1,8 @@
 import { z } from "zod";
-import type { ApiContext } from "../../api-context.ts";
+import { isoOrNull } from "../../answers.ts";
 import type { ErrorShape } from "../../errors.ts";
-import { exactTime, uuid } from "../../fields.ts";
-import { type AnyRoute, defineRoute } from "../../route.ts";
+import { microsecondTime, uuid } from "../../fields.ts";
+import { type AnyRoute, type ApiContext, defineRoute } from "../../route.ts";
 import { activitiesOfSendStatus, type SendStatus, sendStatus, sendStatuses } from "./send-status.ts";
 import { type Send, sendsByChange, sendsByCreation } from "./sends.sql.ts";
 
@@ -56,14 +56,13 @@ export function smartcqRoutes({ db }: ApiContext): AnyRoute[] {
       path: "/api/v1/sends",
       scope: "sends:read",
       tag: "SmartCQ",
-      summary: "Sends for a poller, the oldest first",
+      summary: "Sends for polling, oldest first",
       description:
-        "Ask again with `since` = the last `next`: no send is missed and none comes twice. Sends that share the last time of a page are on that page, so that it can be longer than `limit`. With `cursorBy=updated` sends come again whenever something has happened to them.",
+        "Poll with `since` = the last `next`: no send is missed or repeated. Sends with the same time as a page's last one are on that page, so it can be longer than `limit`. With `cursorBy=updated`, sends are returned again after each change.",
       errorShape,
-      params: z.object({}),
       query: z.object({
         limit,
-        since: exactTime.optional(),
+        since: microsecondTime.optional(),
         campaignId: uuid.optional(),
         status: z.enum(sendStatuses, `must be one of ${sendStatuses.join(", ")}`).optional(),
         cursorBy: z.enum(["created", "updated"], "must be created or updated").default("created"),
@@ -84,7 +83,7 @@ export function smartcqRoutes({ db }: ApiContext): AnyRoute[] {
   ];
 }
 
-/** In the place of its last change. */
+/** Each send once, at the place of its last change. */
 function eachOnce(rows: readonly Send[]): Send[] {
   return [...new Map(rows.toReversed().map((row) => [row.id, row])).values()].reverse();
 }
@@ -96,10 +95,10 @@ function present(row: Send): z.input<typeof Sent> {
     campaignId: row.campaign_id,
     contactId: row.recipient_id,
     status,
-    sentAt: iso(row.sent_at),
-    deliveredAt: iso(row.delivered_at),
-    openedAt: iso(row.opened_first_at),
-    clickedAt: iso(row.clicked_first_at),
+    sentAt: isoOrNull(row.sent_at),
+    deliveredAt: isoOrNull(row.delivered_at),
+    openedAt: isoOrNull(row.opened_first_at),
+    clickedAt: isoOrNull(row.clicked_first_at),
     error: errorOf(status, row),
     createdAt: row.created_at.toISOString(),
   };
@@ -118,8 +117,4 @@ function errorOf(status: SendStatus, { current_status }: Send): string | null {
     default:
       return null;
   }
-}
-
-function iso(date: Date | null): string | null {
-  return date?.toISOString() ?? null;
 }

@@ -2,11 +2,18 @@ import { z } from "zod";
 import { uuidOrNull } from "../../../domain/computed-id.ts";
 import { trackEvents, trackOpen } from "../../../events/track-events.ts";
 import { findRecipient, type Recipient } from "../../../storage/recipients.ts";
-import type { ApiContext } from "../../api-context.ts";
-import { ApiError, type ErrorShape, parseInput } from "../../errors.ts";
-import { eventProperties } from "../../event-properties.ts";
-import { addressOrNull, defaulted, emailAddress, optional, pathText, storableText } from "../../fields.ts";
-import { type AnyRoute, defineRoute } from "../../route.ts";
+import { ApiError, type ErrorShape } from "../../errors.ts";
+import {
+  addressOrNull,
+  defaulted,
+  emailAddress,
+  eventProperties,
+  optional,
+  pathText,
+  storableText,
+} from "../../fields.ts";
+import { parseInput } from "../../read-request.ts";
+import { type AnyRoute, type ApiContext, defineRoute } from "../../route.ts";
 
 const eventTypes = [
   "update",
@@ -53,19 +60,17 @@ function track(api: ApiContext): AnyRoute {
     path: "/v1/event",
     scope: "events:write",
     tag,
-    summary: "Track an event of a known person",
-    description: `\`event\` holds one of ${eventTypes.join(", ")}. The name of a \`generic\` one is its \`event_name\`. An order that is confirmed again answers the same and counts once; so does an open of the same person within 20 minutes, or OPEN_WINDOW_SECONDS.`,
+    summary: "Report an event of a known person",
+    description: `\`event\` has one of the fields ${eventTypes.join(", ")}. A \`generic\` event is named by its \`event_name\`. A repeated order confirmation gets the same answer and counts once; so does an open by the same person within 20 minutes (OPEN_WINDOW_SECONDS).`,
     errorShape,
     maxBodyBytes: 512 * 1024,
-    errors: { 404: "The user is not known" },
-    params: z.object({}),
-    query: z.object({}),
+    errors: { 404: "The user is unknown" },
     body: z.object({
       user: User,
       event: z
         .unknown()
         .optional()
-        .meta({ description: 'One type and what it tells: `{"viewitem":{"sku":"A-1"}}`' }),
+        .meta({ description: 'One event type and its properties: `{"viewitem":{"sku":"A-1"}}`' }),
     }),
     answer: z.object({ results: z.object({ message: z.string(), email: z.string() }) }),
     async handle({ caller: { projectId }, body }) {
@@ -91,7 +96,6 @@ function profile({ db }: ApiContext): AnyRoute {
     summary: "A person's profile",
     errorShape,
     params: z.object({ email: pathText }),
-    query: z.object({}),
     answer: z.object({
       results: z.object({
         _id: z.string(),
@@ -118,7 +122,7 @@ function userNotFound(): ApiError {
 
 type VibetraceEvent = { type: string; name: string; properties: Readonly<Record<string, unknown>> };
 
-/** The type is the event's name, but for a generic one, which has a name of its own and may be nested once. */
+/** The type is also the name, except of a generic event, which has its own name and may be nested once. */
 function readEvent(event: unknown): VibetraceEvent {
   if (!isObject(event) || Object.keys(event).length === 0) {
     const description = "Please send event information along with user";
@@ -144,7 +148,7 @@ function genericEvent(given: Readonly<Record<string, unknown>>) {
   return { name, properties };
 }
 
-/** @throws ApiError 404 in Vibetrace's words, and 400 when `_id` and `email` are of two people. */
+/** @throws ApiError 404 with Vibetrace's message, or 400 if `_id` and `email` belong to two people. */
 async function knownUser(
   { db }: ApiContext,
   projectId: string,

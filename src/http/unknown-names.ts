@@ -2,24 +2,24 @@ import { editDistance } from "../domain/nearest.ts";
 import { ApiError } from "./errors.ts";
 
 /*
- * Unknown parameters are ignored, so that cache busters and utm_source pass. A filter that is ignored answers with
- * everything, though: what is evidently meant as one is refused.
+ * Unknown parameters are ignored, so that cache busters and utm_source pass. But a filter that is ignored would answer
+ * with everything, so what is evidently meant as a filter is rejected.
  */
 
-/** What a route knows. */
-export type Vocabulary = {
+/** The names that a route knows. */
+export type KnownNames = {
   /** `GET /v1/activity` */
   title: string;
   parameters: readonly string[];
-  /** Names of fields of its body and answer, which people try as filters. */
+  /** Fields of its body and answer, which people try as filters. */
   fields: readonly string[];
 };
 
-/** @throws ApiError 400 that names the first parameter that is not understood, and those that there are. */
-export function assertUnderstood(
+/** @throws ApiError 400 that names the first unknown parameter that is meant as a filter, and those that exist. */
+export function refuseMeantFilters(
   given: readonly string[],
-  route: Vocabulary,
-  routes: readonly Vocabulary[],
+  route: KnownNames,
+  routes: readonly KnownNames[],
 ): void {
   const elsewhere = routes.flatMap(({ parameters }) => parameters);
   const words = [
@@ -36,8 +36,8 @@ export function assertUnderstood(
   );
 }
 
-/** @throws ApiError 400 that names the first field that is a misspelled one; others are ignored. */
-export function assertNoMisspelling(given: readonly string[], fields: readonly string[]): void {
+/** @throws ApiError 400 that names the first misspelled field; other unknown fields are ignored. */
+export function refuseMisspelledFields(given: readonly string[], fields: readonly string[]): void {
   const name = unknownNames(given, fields, fields)[0];
   if (name !== undefined)
     throw new ApiError(400, `${shown(name)} is not known; the fields are ${fields.join(", ")}`);
@@ -51,21 +51,21 @@ function unknownNames(
   return given.filter((name) => !known.includes(name) && isMeant(name, words));
 }
 
-/** Whether a name is evidently one of `words`, or a filter in the manner of other APIs. */
+/** Whether a name is a spelling of one of `words`, or a filter in the style of other APIs. */
 function isMeant(name: string, words: readonly string[]): boolean {
   if (/[[\]]/.test(name)) return true;
   if (wordsOf(name).some((word) => filterWords.has(word))) return true;
   return words.some((word) => isSpelling(plain(name), plain(word)));
 }
 
-/** Words by which other APIs filter, order and page, alone (`to`) and in names such as `created_after`. */
+/** Words that other APIs filter, sort and page by, alone (`to`) and in names such as `created_after`. */
 const filterWords: ReadonlySet<string> = new Set(
   "address after before date end filter from offset order query recipient search since size sort start to type until where".split(
     " ",
   ),
 );
 
-/** `createdAfter`, `created-after` and `filter[created_after]` in single words. */
+/** Splits `createdAfter`, `created-after` and `filter[created_after]` into words. */
 function wordsOf(name: string): string[] {
   const words = name.replace(/([a-z0-9])([A-Z])/g, "$1 $2").toLowerCase();
   return words.split(/[^a-z0-9]+/).filter((word) => word !== "");
@@ -78,7 +78,7 @@ function plain(name: string): string {
     .replace(/s$/, "");
 }
 
-/** Typing errors are rare in a first letter, and in short words they make others. */
+/** Typing errors are rare in the first letter; one in a short word makes another word. */
 function isSpelling(name: string, word: string): boolean {
   if (name === word) return name !== "";
   const errors = word.length < 5 || name[0] !== word[0] ? 1 : 2;
@@ -87,8 +87,8 @@ function isSpelling(name: string, word: string): boolean {
   );
 }
 
-/** Where the parameter, or one in brackets as it, is known: clients may ask at the path of another API. */
-function hint(name: string, routes: readonly Vocabulary[]): string {
+/** The route that has the parameter, or another one with its brackets: the client may use the path of another API. */
+function hint(name: string, routes: readonly KnownNames[]): string {
   const family = name.split("[")[0] + (name.includes("[") ? "[" : "");
   const isAlike = (known: string) => known === name || (family.endsWith("[") && known.startsWith(family));
   const other = routes.find(({ parameters }) => parameters.some(isAlike));
