@@ -2,10 +2,12 @@ import { expect, test } from "vitest";
 import { impersonalDetail } from "../../../src/domain/erasure.ts";
 import { decidedKeys, discardReasons } from "../../../src/domain/mail/decision.ts";
 import { explain } from "../../../src/domain/mail/explanation.ts";
-import { EmailEventAnswer } from "../../../src/http/routes/event-view.ts";
+
+
+import { EmailEventView } from "../../../src/http/routes/event-view.ts";
 
 test("the API shows every part of a decision, and erasure keeps it", () => {
-  expect(Object.keys(EmailEventAnswer.shape)).toEqual(expect.arrayContaining([...decidedKeys, "discarded"]));
+  expect(Object.keys(EmailEventView.shape)).toEqual(expect.arrayContaining([...decidedKeys, "discarded"]));
   expect(impersonalDetail).toEqual(expect.arrayContaining([...decidedKeys]));
 });
 
