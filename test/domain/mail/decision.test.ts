@@ -3,7 +3,6 @@ import { impersonalDetail } from "../../../src/domain/erasure.ts";
 import { decidedKeys, discardReasons } from "../../../src/domain/mail/decision.ts";
 import { explain } from "../../../src/domain/mail/explanation.ts";
 
-
 import { EmailEventView } from "../../../src/http/routes/event-view.ts";
 
 test("the API shows every part of a decision, and erasure keeps it", () => {
