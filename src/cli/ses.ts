@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import { type AwsClients, awsClients, configuredRegion, hasCredentials } from "../aws/clients.ts";
 import { connectingPolicy, disconnectingPolicy, type Policy } from "../aws/policies.ts";
 import { awsReader, emptyAccount } from "../aws/reader.ts";
@@ -7,19 +6,12 @@ import type { StoreContext } from "../context.ts";
 import { type AwsPlace, parseArn, partitionOf } from "../domain/arn.ts";
 import { errorText } from "../logger.ts";
 import type { Project } from "../storage/projects.ts";
-import { insertTopic, listTopics } from "../storage/topics.ts";
+import { performer } from "../tools/connect/calls.ts";
 import { cloudFormation } from "../tools/connect/cloudformation.ts";
-import { waitForConfirmation } from "../tools/connect/confirmation.ts";
+import { allowTopic, explainUnconfirmed, waitForConfirmation } from "../tools/connect/confirmation.ts";
 import { connectSteps, MissingConfigurationSetError } from "../tools/connect/connect-steps.ts";
 import { disconnectSteps } from "../tools/connect/disconnect-steps.ts";
-import {
-  carryOut,
-  type Known,
-  nothingKnown,
-  type Outcome,
-  performer,
-  type Step,
-} from "../tools/connect/steps.ts";
+import { carryOut, type Known, nothingKnown, type Outcome, type Step } from "../tools/connect/steps.ts";
 import { terraform } from "../tools/connect/terraform.ts";
 import { type Command, environmentConfig, print, printJson, readOptions, UsageError } from "./command.ts";
 import { readAccount, readConnection, readRegions, readWaitSeconds, sharedOptions } from "./ses-options.ts";
@@ -203,7 +195,16 @@ async function connectFor(
   );
   const isConfirmed = await confirmed(aws, known, waitSeconds);
   if (isConfirmed && !manner.asJson) print(`\nConnected: ${known.topicArn}`);
-  if (!isConfirmed) process.stderr.write(await unconfirmedText(store, known, connection, waitSeconds));
+  if (!isConfirmed) {
+    const checks = await explainUnconfirmed(store, known.topicArn, connection.target);
+    process.stderr.write(
+      [
+        `fanmail ses: The subscription was not confirmed within ${waitSeconds} s.`,
+        ...checks,
+        "Then run this command again: SNS sends its message once more.\n",
+      ].join("\n"),
+    );
+  }
   const answer = {
     dry_run: false,
     topic_arn: known.topicArn,
@@ -225,7 +226,7 @@ async function run(
   const outcomes: Outcome[] = [];
   const reader = canLook ? awsReader(clients) : emptyAccount(!connection.createsConfigurationSet);
   const perform = performer(clients, async ({ TopicArn }) => {
-    if (store) await allow(store.store, store.project, TopicArn);
+    if (store) await allowTopic(store.store, store.project, TopicArn);
   });
   const onOutcome = (outcome: Outcome) => {
     outcomes.push(outcome);
@@ -259,45 +260,11 @@ function readable(value: unknown): unknown {
   return Object.fromEntries(Object.entries(value).map(([name, part]) => [name, readable(part)]));
 }
 
-/** Receivers look for a topic that they do not know at most every half second. */
-const noticedMs = 600;
-
-async function allow({ db, clock }: StoreContext, project: Project, arn: string): Promise<void> {
-  await insertTopic(db, { project_id: project.id, id: clock.newId(), arn });
-  // SNS does not try again when a receiver that does not know the topic yet refuses its confirmation.
-  await sleep(noticedMs);
-}
-
 async function confirmed({ clients }: Aws, known: Known, waitSeconds: number): Promise<boolean> {
   if (known.subscriptionArn === null) return false;
   const onWait = (seconds: number) => {
     if (seconds % 10 !== 0) return;
     process.stderr.write(`Waiting for SNS to confirm the subscription: ${seconds} of ${waitSeconds} s\n`);
   };
-  return waitForConfirmation(awsReader(clients), known.subscriptionArn, waitSeconds, sleep, onWait);
-}
-
-async function unconfirmedText(
-  { db }: StoreContext,
-  known: Known,
-  { target }: SesConnection,
-  waitSeconds: number,
-): Promise<string> {
-  const topic = (await listTopics(db)).find((one) => one.arn === known.topicArn);
-  const url = target?.kind === "https" ? target.url : "The queue";
-  const checks =
-    topic?.subscription_state === "confirmation_failed"
-      ? [`Fanmail got SNS's message and could not confirm it: ${topic.subscription_error}`]
-      : [
-          `Fanmail has not got SNS's message. Check that ${url}`,
-          "  is reached from the internet, with a certificate that is publicly trusted and no redirect,",
-          "  leads to /ingest/sns of a Fanmail that runs (its log tells what it refused),",
-          "  and that this Fanmail uses the database that this command used.",
-        ];
-  const lines = [
-    `fanmail ses: The subscription was not confirmed within ${waitSeconds} s.`,
-    ...checks,
-    "Then run this command again: SNS sends its message once more.",
-  ];
-  return `${lines.join("\n")}\n`;
+  return waitForConfirmation(awsReader(clients), known.subscriptionArn, waitSeconds, onWait);
 }

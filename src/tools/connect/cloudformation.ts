@@ -11,7 +11,6 @@ import {
   sesEventTypes,
   type Target,
 } from "../../aws/ses-connection.ts";
-import { reference } from "./hcl.ts";
 
 const topicArn = reference("FanmailTopic");
 const queueArn = reference("FanmailQueue.Arn");
@@ -22,7 +21,7 @@ const place = {
 };
 const Tags = [{ Key: managedTag.key, Value: managedTag.value }];
 
-/** What `fanmail ses connect` makes, as a template of CloudFormation. */
+/** The resources that `fanmail ses connect` makes, as a CloudFormation template. */
 export function cloudFormation(connection: SesConnection): string {
   const { configurationSet, topic, target } = connection;
   const isQueue = target?.kind === "queue";
@@ -47,12 +46,17 @@ export function cloudFormation(connection: SesConnection): string {
   return withFunctions(document).toString({ lineWidth: 0 });
 }
 
-/** Puts CloudFormation's functions in place of texts that hold references. */
+/** A reference to a resource, its attribute or a pseudo parameter; `withFunctions` replaces it. */
+function reference(to: string): string {
+  return `\${${to}}`;
+}
+
+/** Replaces texts with references by CloudFormation's functions. */
 function withFunctions(document: Document): Document {
   visit(document, {
     Scalar(key, node) {
       if (key === "key" || typeof node.value !== "string" || !node.value.includes("${")) return;
-      // What is put in place is visited too.
+      // A replacement is visited too.
       if (node.tag?.startsWith("!")) return;
       const [, name] = /^\$\{([A-Za-z0-9:.]+)\}$/.exec(node.value) ?? [];
       const scalar = new Scalar(name ?? node.value);
@@ -101,7 +105,7 @@ function eventDestination({ configurationSet, createsConfigurationSet }: SesConn
   };
 }
 
-/** CloudFormation has names of its own for what SES calls RENDERING_FAILURE: renderingFailure. */
+/** CloudFormation calls RENDERING_FAILURE renderingFailure. */
 function templateName(eventType: string): string {
   return eventType.toLowerCase().replaceAll(/_(.)/g, (_, letter: string) => letter.toUpperCase());
 }

@@ -10,20 +10,20 @@ import { eventDestinationName, type SesConnection, subscriptionOf } from "../../
 import { parseArn } from "../../domain/arn.ts";
 import { findTopic, type Known, type Step } from "./steps.ts";
 
-/** What was found of the topic before anything was removed. */
+/** The topic before anything is removed. */
 type Found = {
   /** null: there is no such topic. */
   arn: string | null;
   policy: Policy;
-  /** Other configuration sets that were connected with the topic. */
+  /** Other configuration sets that are connected with the topic. */
   otherSets: string[];
-  /** Ours, where it is. */
+  /** Fanmail's, if it exists. */
   subscription: Subscription | undefined;
 };
 
 /**
- * What undoes `connectSteps`. A subscription through which other configuration sets come is kept, as are queues and what
- * was received.
+ * Undoes `connectSteps`. Queues and what was received stay, and so does a subscription that other configuration sets
+ * need.
  */
 export function disconnectSteps(connection: SesConnection, deletesTopic: boolean): Step[] {
   const found: Found = { arn: null, policy: readPolicy(undefined), otherSets: [], subscription: undefined };
@@ -40,7 +40,7 @@ function lookAround(connection: SesConnection, deletesTopic: boolean, found: Fou
   const { configurationSet, topic, target } = connection;
   return {
     subject: `topic ${topic}`,
-    async look(reader, known) {
+    async plan(reader, known) {
       const { arn, isThere } = await findTopic(reader, known);
       if (!isThere) return { calls: [], learnt: { topicArn: arn }, notes: ["There is no such topic."] };
       const { policy, subscriptions } = await topicState(reader, arn);
@@ -70,7 +70,7 @@ function keptNotes(count: number): string[] {
   return [`It keeps its subscriptions (${count}). To end ours, name it: --https URL or --queue name.`];
 }
 
-/** @throws Error when the topic serves others too, so that it may not be deleted. */
+/** @throws Error when others use the topic too, so that it must not be deleted. */
 function assertUnshared(topic: string, otherSets: string[], others: Subscription[]): void {
   if (otherSets.length > 0)
     throw new Error(
@@ -85,7 +85,7 @@ function assertUnshared(topic: string, otherSets: string[], others: Subscription
 function eventDestination({ configurationSet: name }: SesConnection, found: Found): Step {
   return {
     subject: `event destination ${eventDestinationName} of ${name}`,
-    async look(reader) {
+    async plan(reader) {
       const destinations = await ifPresent(reader.eventDestinations(name));
       if (destinations === null) return { calls: [], notes: ["There is no such configuration set."] };
       const present = destinations.find((one) => one.Name === eventDestinationName);
@@ -101,7 +101,7 @@ function eventDestination({ configurationSet: name }: SesConnection, found: Foun
 function publisher({ topic, configurationSet }: SesConnection, found: Found): Step {
   return {
     subject: `access policy of ${topic}`,
-    async look() {
+    async plan() {
       if (found.arn === null) return { calls: [] };
       const { Sid } = publisherStatement(found.arn, parseArn(found.arn), configurationSet);
       const policy = withoutStatement(found.policy, Sid);
@@ -121,7 +121,7 @@ function publisher({ topic, configurationSet }: SesConnection, found: Found): St
 function unsubscription(found: Found): Step {
   return {
     subject: "subscription",
-    async look() {
+    async plan() {
       const { subscription, otherSets } = found;
       if (subscription === undefined) return { calls: [], notes: ["There is none."] };
       if (otherSets.length > 0)
@@ -136,7 +136,7 @@ function unsubscription(found: Found): Step {
 function deletion({ topic }: SesConnection, found: Found): Step {
   return {
     subject: `deletion of the topic ${topic}`,
-    async look(_reader, _known: Known) {
+    async plan(_reader, _known: Known) {
       if (found.arn === null) return { calls: [] };
       return { calls: [{ action: "sns:DeleteTopic", input: { TopicArn: found.arn } }] };
     },

@@ -10,11 +10,10 @@ import {
   sesEventTypes,
   type Target,
 } from "../../aws/ses-connection.ts";
-import { block, encoded, reference } from "./hcl.ts";
 
 const topicArn = "aws_sns_topic.fanmail.arn";
 const queueArn = "aws_sqs_queue.fanmail.arn";
-/** The account and region, which are known when the topic is: they are parts of its ARN. */
+/** Account and region are parts of the topic's ARN. */
 const place = {
   partition: reference("data.aws_arn.fanmail.partition"),
   region: reference("data.aws_arn.fanmail.region"),
@@ -22,7 +21,7 @@ const place = {
 };
 const tags = { expression: `{ ${managedTag.key} = "${managedTag.value}" }` };
 
-/** What `fanmail ses connect` makes, for Terraform's provider `hashicorp/aws`. */
+/** The resources that `fanmail ses connect` makes, for Terraform's provider `hashicorp/aws`. */
 export function terraform(connection: SesConnection): string {
   const { target, topic } = connection;
   const blocks = [
@@ -117,4 +116,47 @@ function subscription(target: Target): string {
     raw_message_delivery: false,
     depends_on: { expression: "[aws_sqs_queue_policy.fanmail]" },
   });
+}
+
+/** An expression of Terraform, as opposed to a text. */
+type Expression = { expression: string };
+type Scalar = string | number | boolean | Expression | readonly string[];
+type Arguments = { [name: string]: Scalar | { block: Arguments } };
+
+/**
+ * A block of Terraform's language.
+ * @param head `resource "aws_sns_topic" "fanmail"`.
+ */
+function block(head: string, body: Arguments, indent = ""): string {
+  const inner = `${indent}  `;
+  const lines = Object.entries(body).map(([name, value]) =>
+    isBlock(value) ? block(name, value.block, inner) : `${inner}${name} = ${scalar(value, inner)}`,
+  );
+  return [`${indent}${head} {`, ...lines, `${indent}}`].join("\n");
+}
+
+/** A reference inside a value for `encoded`. */
+function reference(to: string): string {
+  return `\${${to}}`;
+}
+
+/** A value as JSON text. Only its references may contain `${` or `%{`. */
+function encoded(value: unknown): Expression {
+  // JSON is an expression of Terraform too.
+  return { expression: `jsonencode(${JSON.stringify(value, null, 2).replaceAll("\n", "\n  ")})` };
+}
+
+function isBlock(value: Arguments[string]): value is { block: Arguments } {
+  return typeof value === "object" && "block" in value;
+}
+
+function scalar(value: Scalar, indent: string): string {
+  if (typeof value === "string") return quoted(value);
+  if (typeof value === "number" || typeof value === "boolean") return String(value);
+  if ("expression" in value) return value.expression;
+  return `[\n${value.map((one) => `${indent}  ${quoted(one)},\n`).join("")}${indent}]`;
+}
+
+function quoted(text: string): string {
+  return JSON.stringify(text).replaceAll(/[$%](?=\{)/g, "$&$&");
 }

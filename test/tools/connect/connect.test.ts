@@ -3,15 +3,10 @@ import { awsClients } from "../../../src/aws/clients.ts";
 import { connectingPolicy, disconnectingPolicy, type Policy } from "../../../src/aws/policies.ts";
 import { awsReader } from "../../../src/aws/reader.ts";
 import type { SesConnection } from "../../../src/aws/ses-connection.ts";
+import { performer } from "../../../src/tools/connect/calls.ts";
 import { connectSteps, MissingConfigurationSetError } from "../../../src/tools/connect/connect-steps.ts";
 import { disconnectSteps } from "../../../src/tools/connect/disconnect-steps.ts";
-import {
-  carryOut,
-  nothingKnown,
-  type Outcome,
-  performer,
-  type Step,
-} from "../../../src/tools/connect/steps.ts";
+import { carryOut, nothingKnown, type Outcome, type Step } from "../../../src/tools/connect/steps.ts";
 import { type AwsApiStub, awsApiStub } from "../../support/aws-api-stub.ts";
 import { defaultPolicy } from "../../support/aws-sns-operations.ts";
 import { ApiError } from "../../support/aws-state.ts";

@@ -4,8 +4,9 @@ import { parse as parseYaml } from "yaml";
 import { awsClients } from "../../../src/aws/clients.ts";
 import { awsReader } from "../../../src/aws/reader.ts";
 import type { SesConnection } from "../../../src/aws/ses-connection.ts";
+import { performer } from "../../../src/tools/connect/calls.ts";
 import { connectSteps } from "../../../src/tools/connect/connect-steps.ts";
-import { carryOut, nothingKnown, performer } from "../../../src/tools/connect/steps.ts";
+import { carryOut, nothingKnown } from "../../../src/tools/connect/steps.ts";
 import { type AwsApiStub, awsApiStub } from "../../support/aws-api-stub.ts";
 import { run } from "../../support/command.ts";
 
