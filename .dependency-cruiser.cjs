@@ -34,7 +34,11 @@ module.exports = {
       to: { pathNot: [domain, "^node_modules/(zod|isbot)/", "^node:crypto$", "^crypto$"] },
     },
     layer("storage", "^src/storage/", [domain]),
-    layer("queue", "^src/queue/", [domain, "^src/clock\\.ts$", "^src/storage/(connection|database)\\.ts$"]),
+    layer("queue", "^src/queue/", [
+      domain,
+      "^src/(clock|logger)\\.ts$",
+      "^src/storage/(connection|database)\\.ts$",
+    ]),
     layer("aws", "^src/aws/", [domain, ...values]),
     layer("embedded", "^src/embedded/", []),
     layer("tracing", "^src/tracing/", [domain, ...values]),

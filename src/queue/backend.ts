@@ -10,6 +10,38 @@ export type QueueBackend = {
   /** Creates or updates the backend's own tables; does nothing where it has none. */
   migrate(databaseUrl: string): Promise<void>;
   connect(options: ConnectOptions): QueueConnection;
+  /** How many connections to the service's database a process may open for it. */
+  databaseConnections: number;
+  /** For `fanmail doctor`. */
+  servers: readonly QueueServer[];
+};
+
+/** @property subject completes "Doctor could not look at …". */
+export type QueueServer = { subject: string } & (
+  | { isDatabase: true; health(db: Database): Promise<QueueHealth> }
+  | { isDatabase: false; health(timeoutMs: number): Promise<QueueHealth> }
+);
+
+/** What a server reports about itself; it holds no password. */
+export type QueueHealth =
+  /** @property waiting how many wake-ups wait; null: BullMQ's tables are missing. */
+  | { kind: "bullmq"; waiting: number | null }
+  | ({ kind: "redis"; place: string } & RedisHealth)
+  | { kind: "unreachable-redis"; place: string; reason: string };
+
+/** A Redis server, of a cluster too; null where it reports nothing. */
+export type RedisHealth = {
+  version: string;
+  /** What it does when its memory is full. */
+  evictionPolicy: string | null;
+  isAppendOnly: boolean;
+  usedBytes: number;
+  /** 0: as much as the machine has. */
+  limitBytes: number;
+  /** `ok` or `fail`; null outside a cluster. */
+  clusterState: string | null;
+  /** Waiting wake-ups; null on a node that does not hold their queues. */
+  waiting: number | null;
 };
 
 export type ConnectOptions = {

@@ -44,3 +44,13 @@ export async function countInDatabase(
   const { granted, used, oldest, now } = window;
   return { granted, used, secondsUntilMore: secondsUntilMore(oldest, now) };
 }
+
+/** How many wake-ups wait; null: BullMQ's tables are missing. */
+export async function countWaiting(db: Database): Promise<number | null> {
+  const [table] = await db.query<{ found: boolean }>("select to_regclass('bullmq.job') is not null as found");
+  if (!table?.found) return null;
+  const [row] = await db.query<{ count: number }>(
+    "select count(*)::integer as count from bullmq.job where state = 'waiting' and queue like 'fanmail-%'",
+  );
+  return row?.count ?? 0;
+}

@@ -8,10 +8,21 @@ import {
 } from "bullmq";
 import { poolSettings } from "../storage/connection.ts";
 import { type ConnectOptions, type QueueBackend, type QueueConnection, takeOver } from "./backend.ts";
-import { countInDatabase } from "./postgres.sql.ts";
+import { countInDatabase, countWaiting } from "./postgres.sql.ts";
 
 /** BullMQ in the service's own database, in the schema `bullmq`. */
-export const postgresBackend: QueueBackend = { migrate, connect };
+export const postgresBackend: QueueBackend = {
+  migrate,
+  connect,
+  databaseConnections: 16,
+  servers: [
+    {
+      subject: "BullMQ's tables",
+      isDatabase: true,
+      health: async (db) => ({ kind: "bullmq", waiting: await countWaiting(db) }),
+    },
+  ],
+};
 
 async function migrate(databaseUrl: string): Promise<void> {
   const { Queue } = withBackend(createPostgresBackend);

@@ -2,12 +2,15 @@ import { Queue, Worker } from "bullmq";
 import { Cluster, Redis } from "ioredis";
 import { within } from "../clock.ts";
 import { type CountRequests, secondsUntilMore, windowSeconds } from "../domain/request-window.ts";
+import { errorText } from "../logger.ts";
 import {
   type ConnectOptions,
   type JobQueue,
   type JobWorker,
   type QueueBackend,
   type QueueConnection,
+  type QueueServer,
+  type RedisHealth,
   takeOver,
 } from "./backend.ts";
 import { keyPrefix, queueNames } from "./jobs.ts";
@@ -17,7 +20,27 @@ type OnError = ConnectOptions["onError"];
 
 /** BullMQ on Redis. @param urls of one server, or of several nodes of a Redis Cluster. */
 export function redisBackend(urls: readonly string[]): QueueBackend {
-  return { migrate: async () => {}, connect: (options) => connect(urls, options) };
+  return {
+    migrate: async () => {},
+    connect: (options) => connect(urls, options),
+    databaseConnections: 0,
+    servers: urls.map((url) => serverAt(url)),
+  };
+}
+
+function serverAt(url: string): QueueServer {
+  const place = new URL(url).host;
+  return {
+    subject: `Redis at ${place}`,
+    isDatabase: false,
+    async health(timeoutMs) {
+      try {
+        return { kind: "redis", place, ...(await redisHealth(url, timeoutMs)) };
+      } catch (error) {
+        return { kind: "unreachable-redis", place, reason: errorText(error) };
+      }
+    },
+  };
 }
 
 /** A wake-up that takes longer is left to the sweep, and an API request is not counted. */
@@ -161,26 +184,11 @@ function countIn(redis: Client): CountRequests {
   };
 }
 
-/** What a Redis server reports about itself; null where it reports nothing. */
-export type RedisHealth = {
-  version: string;
-  /** What it does when its memory is full. */
-  evictionPolicy: string | null;
-  isAppendOnly: boolean;
-  usedBytes: number;
-  /** 0: as much as the machine has. */
-  limitBytes: number;
-  /** `ok` or `fail`; null outside a cluster. */
-  clusterState: string | null;
-  /** Waiting wake-ups; null on a node that does not hold their queues. */
-  waiting: number | null;
-};
-
 /**
- * Asks one server, of a cluster too, and changes nothing. INFO serves where a provider forbids CONFIG.
+ * Changes nothing. INFO works where a provider forbids CONFIG.
  * @throws when it cannot be reached within `timeoutMs` or refuses to answer.
  */
-export async function redisHealth(url: string, timeoutMs: number): Promise<RedisHealth> {
+async function redisHealth(url: string, timeoutMs: number): Promise<RedisHealth> {
   const redis = new Redis(url, {
     lazyConnect: true,
     connectTimeout: timeoutMs,

@@ -207,6 +207,20 @@ describe.each(backends)("$name", ({ isHere, serve }) => {
       expect(done).toEqual([2]);
     });
 
+    test("reports the health of its servers, and how many jobs wait", async () => {
+      const connection = connect();
+      const queue = queueOf<number>(connection);
+      await connection.ready();
+      await queue.addBulk(jobs(1, 2, 3));
+
+      const healths = served.backend.servers.map((server) =>
+        server.isDatabase ? server.health(database.db) : server.health(4_000),
+      );
+
+      expect(healths.length).toBeGreaterThan(0);
+      for (const health of await Promise.all(healths)) expect(health).toMatchObject({ waiting: 3 });
+    });
+
     test("refuses jobs soon while its server is away, and goes on when it is back", async () => {
       const done: number[] = [];
       const connection = connect();

@@ -5,6 +5,7 @@ import { parseArn } from "../../domain/arn.ts";
 import { triggerTopic } from "../../domain/mail/sns-message.ts";
 import { errorText } from "../../logger.ts";
 import { migrationsDirectory } from "../../package-info.ts";
+import { chooseBackend } from "../../queue/queues.ts";
 import { connectionsOfProcess, type Database, type DatabasePool } from "../../storage/database.ts";
 import { sqlState } from "../../storage/database-errors.ts";
 import { partitionsFor } from "../../storage/partitions.ts";
@@ -158,12 +159,9 @@ async function timedSettings(db: Database, clock: Clock): Promise<TimedSettings>
 async function serverFacts(timed: () => Promise<TimedSettings>, config: Config): Promise<ServerFact[]> {
   const { settings } = (await timed()) ?? {};
   if (settings === undefined) return [];
-  const needed_connections = connectionsOfProcess + (config.redisUrls.length === 0 ? connectionsOfQueues : 0);
+  const needed_connections = connectionsOfProcess + chooseBackend(config.redisUrls).databaseConnections;
   return [{ kind: "server", ...settings, needed_connections, disk: await diskOf(config) }];
 }
-
-/** What BullMQ opens beside the pool of a process, where it runs on Postgres. */
-const connectionsOfQueues = 16;
 
 /** Only the disk of the embedded database is one that we can see. */
 async function diskOf({ databaseUrl, dataDir }: Config): Promise<ServerFact["disk"]> {

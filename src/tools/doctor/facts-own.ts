@@ -1,8 +1,8 @@
 import type { Config } from "../../config.ts";
 import { apiKeyHash } from "../../domain/api-key.ts";
 import { firstIdAt } from "../../domain/computed-id.ts";
-import { errorText } from "../../logger.ts";
-import { type RedisHealth, redisHealth } from "../../queue/redis.ts";
+import type { QueueHealth } from "../../queue/backend.ts";
+import { chooseBackend } from "../../queue/queues.ts";
 import { latestStatuses, type StatusRow } from "../../storage/account-statuses.ts";
 import { findApiKeys, listApiKeys } from "../../storage/api-keys.ts";
 import type { Database } from "../../storage/database.ts";
@@ -29,7 +29,6 @@ import {
   quarantinedSince,
   type SealedHealth,
   sealedInUse,
-  waitingWakeUps,
 } from "./health.sql.ts";
 import type { Patient, UnreadableKeysFact } from "./patient.ts";
 import { once, type Reading, type UnaskedFact } from "./reading.ts";
@@ -42,9 +41,7 @@ export type OwnFact =
   | ConfigurationFact
   | { kind: "bootstrap-key"; revokedAt: Date | null }
   | { kind: "api-keys"; stored: number; valid: number }
-  | { kind: "bullmq"; waiting: number | null }
-  | ({ kind: "redis"; place: string } & RedisHealth)
-  | { kind: "unreachable-redis"; place: string; reason: string }
+  | QueueHealth
   | ({ kind: "backlog" } & Backlog)
   | ({ kind: "failed-batches" } & Backlog)
   | { kind: "stored-topics"; count: number }
@@ -138,29 +135,16 @@ function apiKeysReading({ bootstrapApiKey }: Config, store: Store): Reading<OwnF
   };
 }
 
-function queueReadings({ config, timeoutMs }: Patient, { server }: Stored) {
-  if (config.redisUrls.length === 0) return [reading(server, "queue", "BullMQ's tables", bullmqFacts)];
-  return config.redisUrls.map(
-    (url): Reading<OwnFact> => ({
-      area: "queue",
-      subject: `Redis at ${new URL(url).host}`,
-      read: () => redisFacts(url, timeoutMs * 0.8),
-    }),
+function queueReadings({ config, timeoutMs }: Patient, { server: database }: Stored) {
+  return chooseBackend(config.redisUrls).servers.map((server) =>
+    server.isDatabase
+      ? reading(database, "queue", server.subject, async (db) => [await server.health(db)])
+      : queueReading(server.subject, () => server.health(timeoutMs * 0.8)),
   );
 }
 
-async function bullmqFacts(db: Database): Promise<OwnFact[]> {
-  return [{ kind: "bullmq", waiting: await waitingWakeUps(db) }];
-}
-
-/** One server of Redis, of a cluster too. @param url may hold a password, which facts leave out. */
-export async function redisFacts(url: string, timeoutMs: number): Promise<OwnFact[]> {
-  const place = new URL(url).host;
-  try {
-    return [{ kind: "redis", place, ...(await redisHealth(url, timeoutMs)) }];
-  } catch (error) {
-    return [{ kind: "unreachable-redis", place, reason: errorText(error) }];
-  }
+function queueReading(subject: string, health: () => Promise<QueueHealth>): Reading<OwnFact> {
+  return { area: "queue", subject, read: async () => [await health()] };
 }
 
 const dayMs = 86_400_000;

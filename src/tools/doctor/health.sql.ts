@@ -242,13 +242,3 @@ export async function sealedInUse(db: Database, limit: number): Promise<SealedHe
     [limit],
   );
 }
-
-/** How many wake-ups wait on Postgres; null when BullMQ's tables are not there. */
-export async function waitingWakeUps(db: Database): Promise<number | null> {
-  const [table] = await db.query<{ found: boolean }>("select to_regclass('bullmq.job') is not null as found");
-  if (!table?.found) return null;
-  const [row] = await db.query<{ count: number }>(
-    "select count(*)::integer as count from bullmq.job where state = 'waiting' and queue like 'fanmail-%'",
-  );
-  return row?.count ?? 0;
-}

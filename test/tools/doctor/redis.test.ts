@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, test } from "vitest";
-import { redisFacts } from "../../../src/tools/doctor/facts-own.ts";
+import { redisBackend } from "../../../src/queue/redis.ts";
 import type { Finding } from "../../../src/tools/doctor/finding.ts";
 import { judge } from "../../../src/tools/doctor/rules/table.ts";
 import { hasRedis, type RedisServer, redisServer } from "../../support/redis-server.ts";
@@ -11,7 +11,11 @@ afterEach(async () => {
   redis = undefined;
 });
 
-const look = async (url: string) => judge(await redisFacts(url, 4_000));
+async function look(url: string): Promise<Finding[]> {
+  const [server] = redisBackend([url]).servers;
+  if (server === undefined || server.isDatabase) throw new Error("Redis is a server of its own");
+  return judge([await server.health(4_000)]);
+}
 const unwell = (seen: Finding[]) => seen.filter(({ level }) => level !== "ok");
 
 describe.skipIf(!hasRedis)("with redis-server", () => {
