@@ -1,26 +1,24 @@
-/**
- * An email address as it was written, and the form in which all spellings of one mailbox are the same.
- */
+/** An email address as it was written, and the form in which all spellings of a mailbox are the same. */
 export type Address = {
-  /** The bare address as sent: without display name, comments and what else stands around it. */
+  /** The bare address as sent, without display name and comments. */
   asSent: string;
-  /** Lower case, without quotes that are not needed, domain in A-label form. */
+  /** In lower case, without unnecessary quotes, with the domain as A-labels. */
   matched: string;
-  /** What stood before `<…>`, or null. */
+  /** The text before `<…>`, or null. */
   displayName: string | null;
 };
 
-/** Longer texts are no lists of addresses, and reading them would take long. */
+/** A longer text is no list of addresses, and would take long to read. */
 const maxListLength = 5_000;
-/** An address of SMTP has at most 254 characters (RFC 5321), one of the API 320. */
+/** SMTP allows 254 characters (RFC 5321), the API 320. */
 const maxLength = 320;
-/** Nearly all addresses, which there is nothing to take away from. */
+/** Nearly all addresses; nothing has to be removed from them. */
 const plain = /^[a-z0-9._+-]{1,64}@[a-z0-9-][a-z0-9.-]{0,250}[a-z0-9]$/i;
 
 /**
- * Reads one address, such as `jane@example.com` or `Jane Doe <jane@example.com>`, also in the forms in which foreign
- * servers report them: see `parseAddresses`.
- * @returns null when it holds none, or several.
+ * Reads one address, such as `jane@example.com` or `Jane Doe <jane@example.com>`, in all the forms that
+ * `parseAddresses` reads.
+ * @returns null if the text holds no address, or several.
  */
 export function parseAddress(text: string): Address | null {
   const [first, ...others] = parseAddresses(text);
@@ -28,9 +26,9 @@ export function parseAddress(text: string): Address | null {
 }
 
 /**
- * Reads the addresses of a list (RFC 5322): separated by commas or semicolons. Quotes, brackets, comments, prefixes
- * (`mailto:`, `rfc822;`), source routes and final dots around an address are no part of it. What holds no `@` with
- * something on both sides is left out.
+ * Reads a list of addresses (RFC 5322), separated by commas or semicolons. Removes quotes, brackets, comments,
+ * prefixes (`mailto:`, `rfc822;`), source routes and final dots around each. Leaves out entries without an `@`
+ * between two parts.
  */
 export function parseAddresses(text: string): Address[] {
   if (plain.test(text)) return [{ asSent: text, matched: text.toLowerCase(), displayName: null }];
@@ -49,7 +47,10 @@ export function domainOf(matched: string): string {
 /** The mailbox simulator of Amazon SES: mail to it is a test. */
 const simulatorDomain = /(^|\.)simulator\.amazonses\.com$/;
 
-/** Whether what is told of an address is a test. @param matched the address in the form that is matched. */
+/**
+ * Whether events of an address are tests.
+ * @param matched the address in the form that is matched.
+ */
 export function isTestAddress(matched: string): boolean {
   return simulatorDomain.test(domainOf(matched));
 }
@@ -57,7 +58,7 @@ export function isTestAddress(matched: string): boolean {
 const quoted = /"(?:[^"\\]|\\.)*"/gs;
 const quotedOrComment = /("(?:[^"\\]|\\.)*")|\((?:[^()\\]|\\.)*\)/gs;
 
-/** Comments can be nested, and the last one can lack its end. */
+/** Comments can be nested, and the last one can be cut off. */
 function withoutComments(text: string): string {
   let bare = text;
   for (let depth = 0; depth < 5 && bare.includes("("); depth++)
@@ -66,19 +67,19 @@ function withoutComments(text: string): string {
   return open > 0 ? bare.slice(0, open) : bare;
 }
 
-/** The text with other characters in place of quoted strings, at the same places. */
+/** The text with each quoted string overwritten, so that offsets stay the same. */
 function masked(text: string): string {
   return text.replace(quoted, (string) => "q".repeat(string.length));
 }
 
-/** Splits at commas and semicolons that are outside of quotes and of `<…>`. */
+/** Splits at commas and semicolons outside quotes and `<…>`. */
 function listed(text: string): string[] {
   const mask = masked(text).replace(/<[^<>]*>/g, (angled) => "a".repeat(angled.length));
   const ends = [...mask.matchAll(/[,;]/g)].map(({ index }) => index);
   return [...ends, text.length].map((end, place) => text.slice((ends[place - 1] ?? -1) + 1, end));
 }
 
-/** `Name <address>`, where the closing bracket may be lacking. A name that holds addresses is a list. */
+/** `Name <address>`; the closing bracket may be missing. A name that holds addresses is a list. */
 function named(text: string): Address | null {
   const mask = masked(text);
   const open = mask.lastIndexOf("<");
@@ -93,7 +94,7 @@ function named(text: string): Address | null {
 const prefix = /^(?:@[^@:]*(?:,\s*@[^@:,]*)*:|[^@"]*:)\s*/;
 
 function readMailbox(text: string, displayName: string | null): Address | null {
-  // Long lines are folded anywhere by some servers.
+  // Some servers fold long lines anywhere.
   const spec = text.replaceAll(/\r?\n[ \t]*/g, "").trim();
   const spelled = unwrapped(
     /^mailto:/i.test(spec) ? spec.slice(7).replace(/\?.*/s, "") : spec.replace(prefix, ""),
@@ -114,7 +115,7 @@ function readMailbox(text: string, displayName: string | null): Address | null {
   return { asSent: `${local}@${domain}`, matched: `${plainLocal}@${asciiDomain(domain)}`, displayName };
 }
 
-/** Takes away quotes and brackets around a whole address, and what is left of them where one half was cut off. */
+/** Removes quotes and brackets around a whole address, also if one half of a pair was cut off. */
 function unwrapped(text: string): string {
   const inner = text.replace(/^[<\s]+/, "").replace(/[>.:!\s]+$/, "");
   const mask = masked(inner);
@@ -123,18 +124,18 @@ function unwrapped(text: string): string {
   return isWrapped ? inner.slice(1, -1).trim() : inner;
 }
 
-/** One form for `jo.`, `"jo."` and `"\j\o."`; quotes stay where the local part cannot do without. */
+/** One form for `jo.`, `"jo."` and `"\j\o."`; quotes stay if the local part needs them. */
 function canonicalLocal(local: string): string | null {
   const isPlain = !local.includes('"');
   if (isPlain && /[\s<>(),;:[\]]/.test(local)) return null;
   const bare = local.replace(quoted, (string) => string.slice(1, -1).replaceAll(/\\(.)/gs, "$1"));
-  // A letter with an accent can be spelled as one character or as two (RFC 6532 asks for the former).
+  // An accented letter can be one character or two (RFC 6532 asks for one).
   const lower = bare.normalize("NFC").toLowerCase();
   if (bare === "" || (!isPlain && /"/.test(masked(local)))) return null;
   return /[\s"(),:;<>@[\]\\]/.test(lower) ? `"${lower.replaceAll(/["\\]/g, "\\$&")}"` : lower;
 }
 
-/** What SES would have to send to; an address literal (`[192.0.2.1]`) is one. */
+/** Whether SES could send to it; an address literal (`[192.0.2.1]`) counts. */
 function isDomain(domain: string): boolean {
   return /^\[[^\s[\]]+\]$/.test(domain) || /^[^\s<>()[\],;"'@.][^\s<>()[\],;"'@]*$/.test(domain);
 }
@@ -143,7 +144,7 @@ function asciiDomain(domain: string): string {
   const lower = domain.toLowerCase();
   // biome-ignore lint/suspicious/noControlCharactersInRegex: the range is "everything that is ASCII".
   if (/^[\u0000-\u007f]*$/.test(lower)) return lower;
-  // What a URL would take for something else than its host is no domain.
+  // A text with characters that end the host of a URL is no domain.
   if (/[/\\?#@:%\s]/.test(lower) || !URL.canParse(`http://${lower}`)) return lower;
   return new URL(`http://${lower}`).hostname.replace(/\.+$/, "");
 }

@@ -22,7 +22,7 @@ export function apiKey(random: Buffer): string {
   return apiKeyStart + random.toString("base64url");
 }
 
-/** By this a key is found; its 256 bits of chance need no slow hash. */
+/** Keys are looked up by this hash. 256 random bits need no slow hash. */
 export function apiKeyHash(key: string): Buffer {
   return createHash("sha256").update(key).digest();
 }
@@ -38,7 +38,7 @@ export function keyOfHeader(header: string | undefined): string | null {
   return key?.startsWith(apiKeyStart) ? key : null;
 }
 
-/** @param scope `*` is allowed to keys of all scopes alone. */
+/** @param scope `*` is allowed only to keys that have all scopes. */
 export function allows(granted: readonly string[], scope: Scope | "*"): boolean {
   return granted.includes("*") || granted.includes(scope);
 }

@@ -3,12 +3,12 @@ import { createHash } from "node:crypto";
 const maxTimeMs = 2 ** 48 - 1;
 
 /**
- * Computes the id of a fact that can reach us twice: a UUIDv8 (RFC 9562) of 48 bits of the fact's own time
- * and 74 bits of SHA-256 of its key. The same fact has the same id whoever computes it and whenever, and ids
- * of neighbouring times are neighbours in an index.
+ * Computes the id of a fact that can arrive twice: a UUIDv8 (RFC 9562) of 48 bits of the fact's own time and 74 bits
+ * of SHA-256 of its key. Every process computes the same id for the same fact, and ids of neighbouring times are
+ * neighbours in an index.
  *
- * @param timeMs epoch milliseconds; clamped to what 48 bits hold.
- * @param key what makes the fact itself; parts are joined unambiguously, so ["ab","c"] differs from ["a","bc"].
+ * @param timeMs epoch milliseconds; clamped to 48 bits.
+ * @param key what identifies the fact; parts are joined unambiguously, so ["ab","c"] differs from ["a","bc"].
  */
 export function computedId(timeMs: number, key: readonly string[]): string {
   const time = Math.min(Math.max(Math.trunc(timeMs), 0), maxTimeMs)
@@ -24,7 +24,7 @@ export function timeOfId(id: string): number {
   return Number.parseInt(id.slice(0, 8) + id.slice(9, 13), 16);
 }
 
-/** No id of this time, nor of a later one, comes before it. */
+/** The lowest possible id of a time. */
 export function firstIdAt(timeMs: number): string {
   const time = Math.min(Math.max(Math.trunc(timeMs), 0), maxTimeMs)
     .toString(16)
@@ -34,7 +34,7 @@ export function firstIdAt(timeMs: number): string {
 
 const uuidPattern = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 
-/** The uuid in lower case, or null when the text is none. */
+/** The UUID in lower case, or null if the text is not a UUID. */
 export function uuidOrNull(text: string | null | undefined): string | null {
   return text !== null && text !== undefined && uuidPattern.test(text) ? text.toLowerCase() : null;
 }

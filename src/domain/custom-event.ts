@@ -3,7 +3,7 @@ import type { DecidedDetail } from "./mail/decision.ts";
 
 type Properties = Readonly<Record<string, unknown>>;
 
-/** What a customer's own system tells of a person. */
+/** Something that a customer's own system reports about a person. */
 export type CustomEvent = {
   id: string;
   /** `confirmation`, which confirms an order, or any other. */
@@ -12,20 +12,20 @@ export type CustomEvent = {
   properties: Properties;
 };
 
-/** Why a custom event does not count: its order was confirmed before, or its person opened something shortly before. */
+/** Why a custom event does not count: its order was confirmed before, or the person opened something shortly before. */
 export type CustomDiscard = "duplicate_order" | "open_window";
 
-/** @property detail as it is stored; `kept` is the event that counts in its place. */
+/** @property detail as it is stored; `kept` is the event that counts instead. */
 export type DecidedCustomEvent = CustomEvent & {
   discarded: CustomDiscard | null;
   detail: { properties: Properties } & Pick<DecidedDetail, "kept">;
 };
 
 /**
- * Decides which custom events count: all but those that confirm an order which another event holds, and opens in the
- * window of another.
- * @param holders event → the event that holds its order; without those that confirm none.
- * @param opens event → the open that counts in its place; without those that count.
+ * Decides which custom events count: all except those that confirm an order which another event holds, and opens
+ * within the window of another.
+ * @param holders event → the event that holds its order; without events that confirm none.
+ * @param opens event → the open that counts instead; without opens that count.
  */
 export function decideCustomEvents(
   events: readonly CustomEvent[],
@@ -46,7 +46,7 @@ export function decideCustomEvents(
 /** Custom events whose values describe the person. */
 const profileEvents: readonly string[] = ["update", "login"];
 
-/** What a custom event says of the person, to be merged into their attributes; null for events that say nothing of it. */
+/** Values to merge into the person's attributes; null for events that do not describe the person. */
 export function profileChange({ name, properties }: Pick<CustomEvent, "name" | "properties">) {
   return profileEvents.includes(name) && Object.keys(properties).length > 0 ? properties : null;
 }
@@ -55,9 +55,9 @@ export function profileChange({ name, properties }: Pick<CustomEvent, "name" | "
 const confirmation = "confirmation";
 
 /**
- * The order that a custom event confirms: its `orderId`, else the one inside `generic`, where Vibetrace's clients
- * put it. A number and its text are the same order, and so are 1, 1.0 and 1e0 as numbers; "1.0" is another text.
- * @returns null for other events, and for a confirmation that names no order; neither is limited.
+ * The order that a custom event confirms: its `orderId`, else the one inside `generic`, where Vibetrace's clients put
+ * it. A number and its text are the same order, and so are the numbers 1, 1.0 and 1e0; the text "1.0" is another.
+ * @returns null for other events, and for a confirmation without an order; neither is limited.
  */
 export function orderIdOf({ name, properties }: Pick<CustomEvent, "name" | "properties">): string | null {
   if (name !== confirmation) return null;

@@ -4,21 +4,24 @@ import { withReadDetail } from "./mail/eventbridge.ts";
 import { interpretNotification } from "./mail/interpret-notification.ts";
 import { erasedMessage } from "./mail/ses-notification.ts";
 
-/** A person who is taken out of what is stored. */
+/** A person whose data is erased. */
 export type ErasedPerson = {
   /** In the form that is matched. */
   address: string;
-  /** What stands in its place. */
+  /** Replaces the address. */
   pseudonym: string;
 };
 
-/** `.invalid` is reserved (RFC 2606): there never is such an address. */
+/** `.invalid` is reserved (RFC 2606), so no such address can exist. */
 export const erasedDomain = "erased.invalid";
 
-/** Of an email that was erased before, and of which something is still told. */
+/** Stands for the person in late notifications about an email that was erased before. */
 export const erasedAddress = `erased@${erasedDomain}`;
 
-/** An address that tells nothing of the person. @param id of the erasure, for which chance is the only source. */
+/**
+ * An address that reveals nothing about the person.
+ * @param id of the erasure; it must be random.
+ */
 export function pseudonymOf(id: string): string {
   return `erased-${id}@${erasedDomain}`;
 }
@@ -27,7 +30,7 @@ export function isPseudonym(address: string): boolean {
   return address.endsWith(`@${erasedDomain}`);
 }
 
-/** What an event of an email keeps when its person is erased: what counts are made of. */
+/** What an email event keeps after erasure: the fields that counts are based on. */
 export const impersonalDetail = [
   ...decidedKeys,
   "action",
@@ -45,9 +48,9 @@ export const impersonalDetail = [
 ];
 
 /**
- * Takes a person out of a body of the journal: blanks what is told of them alone, and elsewhere puts the pseudonym in
- * place of their address. Its signature, which is of other words, goes as well.
- * @returns null when the body does not speak of the person.
+ * Erases a person from a body of the journal: blanks messages about that person alone, and elsewhere replaces the
+ * address with the pseudonym. The signature no longer fits and is removed.
+ * @returns null if the body does not mention the person.
  */
 export function erasedNotification(
   projectId: string,
@@ -65,14 +68,14 @@ export function erasedNotification(
 }
 
 /**
- * As `erasedNotification`, for the body of a webhook, which is of one person.
- * @param until what happened later, and came to be known later, stays.
+ * As `erasedNotification`, for the body of a webhook, which is about one person.
+ * @param until events that happened and were recorded later stay.
  */
 export function erasedWebhook(body: string, person: ErasedPerson, until: Date): string | null {
   if (!mayMention(body, person)) return null;
   const { data, ...head }: { timestamp: string; data: { event_timestamp: string } } = JSON.parse(body);
   const isOfThem = JSON.stringify(erasedValue(data, person)) !== JSON.stringify(data);
-  // A caller may tell of something that lies ahead, and we may be told late of something that lies back.
+  // Custom events may have a future time, and email events may be recorded late.
   const earliestMs = Math.min(Date.parse(head.timestamp), Date.parse(data.event_timestamp));
   if (!isOfThem || earliestMs > until.getTime()) return null;
   return JSON.stringify({ ...head, data: erasedData });
@@ -80,17 +83,17 @@ export function erasedWebhook(body: string, person: ErasedPerson, until: Date): 
 
 const erasedData = { erased: true };
 
-/** How the body of a webhook ends that somebody was taken out of: it tells nothing any more, and is not posted. */
+/** The end of an erased webhook body. Such a webhook is not posted. */
 export const erasedWebhookEnd = `"data":${JSON.stringify(erasedData)}}`;
 
-/** Nearly all bodies are of others, and reading them costs more than this look. */
+/** A cheap check: nearly all bodies are about others, and parsing them costs more. */
 function mayMention(body: string, { address }: ErasedPerson): boolean {
   const local = address.slice(0, address.lastIndexOf("@"));
-  // JSON and URLs may spell other characters in their own way.
+  // JSON and URLs may escape other characters.
   return !/^[a-z0-9._-]+$/.test(local) || body.toLowerCase().includes(local);
 }
 
-/** A text that is JSON itself, such as the Message of SES, is read as such. */
+/** Parses a text that is JSON itself, such as the Message of SES. */
 function erasedText(text: string, person: ErasedPerson): string {
   let json: unknown;
   try {
@@ -111,18 +114,21 @@ function erasedValue(value: unknown, person: ErasedPerson): unknown {
   );
 }
 
-/** What looks like an address, also as a parameter of a URL. Bounded, so that long texts are read in linear time. */
+/**
+ * A text that looks like an address, also in a URL parameter. Its length is bounded, so that long texts are read in
+ * linear time.
+ */
 const addressLike =
   /(?:"(?:[^"\\]|\\.){1,80}"|[^\s<>()[\]\\,;:"'@?&=/%]{1,320})(?:@|%40)[\p{L}\p{M}\p{N}.-]{1,320}/giu;
 
 function erasedSpelling(text: string, { address, pseudonym }: ErasedPerson): string {
-  // With whatever stands around it, such as a name in a comment.
+  // Including what surrounds it, such as a name in a comment.
   if (text.includes("@") && parseAddress(text)?.matched === address) return pseudonym;
   const erased = text.replace(addressLike, (found) => {
     const spelled = found.replace(/%40/i, "@").replace(/\.+$/, "");
     return parseAddress(spelled)?.matched === address ? pseudonym : found;
   });
-  // The name before `<…>` is theirs too.
+  // The name before `<…>` is personal too.
   const named = new RegExp(`(?:"[^"<>]{0,320}"\\s*|[^",<>]{0,320})<${pseudonym}>`, "g");
   return erased.replace(named, pseudonym);
 }

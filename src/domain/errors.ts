@@ -30,8 +30,8 @@ export const httpRefusedCauses = ["too_large", "aborted", "raw_delivery", "raw_t
 type RefusedCause = (typeof refusedCauses)[number] | (typeof httpRefusedCauses)[number];
 
 /**
- * We cannot do it now; the same request may pass later. HTTP answers 503 with `Retry-After`, because SNS
- * repeats a 5xx and never a 4xx.
+ * The request cannot be served now, but may be later. HTTP answers 503 with `Retry-After`, because SNS repeats a 5xx
+ * and never a 4xx.
  */
 export class UnavailableError extends Error {
   override readonly name = "UnavailableError";

@@ -1,10 +1,11 @@
 import { randomUUID } from "node:crypto";
 
 /*
- * JSON whose numbers survive: JSON.parse rounds 576461413038785751 to 576461413038785800, and makes Infinity of 1e400.
+ * JSON without loss of digits: JSON.parse rounds 576461413038785751 to 576461413038785800, and reads 1e400 as
+ * Infinity.
  */
 
-/** A number of JSON that a double cannot carry. Only `exactJson` writes it as a number. */
+/** A JSON number that a double cannot represent. Only `exactJson` writes it as a number. */
 export class ExactNumber {
   /** As it was written. */
   readonly text: string;
@@ -13,7 +14,7 @@ export class ExactNumber {
     this.text = text;
   }
 
-  /** Whether Postgres keeps it exactly, at a price in proportion to its text: `1e99999` has 100,000 digits. */
+  /** Whether Postgres stores it exactly and at a reasonable size: `1e99999` has 100,000 digits. */
   get isStorable(): boolean {
     const rounded = Number(this.text);
     return this.text.length <= maxLength && Number.isFinite(rounded) && rounded !== 0;
@@ -26,11 +27,14 @@ export class ExactNumber {
 
 const maxLength = 1_000;
 
-/** Stands before a number that travels through JSON.parse or JSON.stringify as text. No text from outside can hold it. */
+/** Marks a number that passes through JSON.parse or JSON.stringify as text. No text from outside can contain it. */
 const marker = `number-${randomUUID()}:`;
 const marked = new RegExp(`"${marker}([^"]*)"`, "g");
 
-/** As JSON.parse, with an ExactNumber in place of each number that a double cannot carry. @throws SyntaxError */
+/**
+ * As JSON.parse, with an ExactNumber for each number that a double cannot represent.
+ * @throws SyntaxError
+ */
 export function parseExactJson(text: string): unknown {
   const value: unknown = JSON.parse(text);
   const withMarks = mayHoldExactNumbers.test(text) ? markExactNumbers(text) : text;
@@ -42,7 +46,10 @@ export function exactJson(value: unknown): string {
   return JSON.stringify(value).replaceAll(marked, "$1");
 }
 
-/** Decimal digits without an exponent, and without zeros that say nothing: `1e21` and `1000000000000000000000.0` are one. */
+/**
+ * Decimal digits without an exponent and without insignificant zeros: `1e21` and `1000000000000000000000.0` are the
+ * same.
+ */
 export function plainDecimal(number: number | ExactNumber): string {
   const text = number instanceof ExactNumber ? number.text : String(number);
   const [mantissa = "", exponent = "0"] = text
@@ -57,10 +64,10 @@ export function plainDecimal(number: number | ExactNumber): string {
   return (text.startsWith("-") ? "-" : "") + (right === "" ? left : `${left}.${right}`);
 }
 
-/** A double carries every number of up to 15 digits whose exponent has one. */
+/** A double represents every number of up to 15 digits with an exponent of one digit. */
 const mayHoldExactNumbers = /[\d.]{16}|\de[+-]?\d\d/i;
 
-/** Escapes and quotes tell where a text ends; in valid JSON everything else that looks like a number is one. */
+/** Escapes and quotes show where a string ends; in valid JSON everything else that looks like a number is one. */
 const tokens = /\\.|"|-?\d[\d.eE+-]*/gs;
 
 /** @param text valid JSON. */
@@ -77,7 +84,7 @@ function isCarriedByDouble(number: string): boolean {
   return significantDigits(number) === significantDigits(String(Number(number)));
 }
 
-/** They are the same only where the values are: Number takes the double that is nearest. */
+/** Equal digits mean equal values, because Number takes the nearest double. */
 function significantDigits(number: string): string {
   return number
     .replace(/e[+-]?\d+$/i, "")
@@ -85,7 +92,7 @@ function significantDigits(number: string): string {
     .replace(/^0+|0+$/g, "");
 }
 
-/** Not by recursion, which fails at a depth that JSON.parse takes. */
+/** Without recursion, which fails at a depth that JSON.parse accepts. */
 function withExactNumbers(root: unknown): unknown {
   const whole = { root };
   const open: object[] = [whole];
@@ -93,7 +100,7 @@ function withExactNumbers(root: unknown): unknown {
     for (const [key, value] of Object.entries(holder)) {
       if (typeof value === "object" && value !== null) open.push(value);
       if (typeof value !== "string" || !value.startsWith(marker)) continue;
-      // Of an object that JSON.parse made the keys are its own, `__proto__` too.
+      // JSON.parse makes all keys own properties, `__proto__` too.
       Object.assign(holder, { [key]: new ExactNumber(value.slice(marker.length)) });
     }
   }

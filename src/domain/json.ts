@@ -1,4 +1,4 @@
-/** Reads JSON; null for what is none. Unlike the parser's own error it says nothing of the text, which may hold addresses. */
+/** Parses JSON; null if the text is not JSON. The parser's own error would quote the text, which may hold addresses. */
 export function jsonOrNull(text: string): unknown {
   try {
     return JSON.parse(text);
@@ -8,9 +8,9 @@ export function jsonOrNull(text: string): unknown {
 }
 
 /**
- * Reads JSON as values that Postgres can store: it has no place for NUL and for half a surrogate pair, both of
- * which JSON can spell.
- * @returns undefined when it is not JSON.
+ * Parses JSON into values that Postgres can store. It cannot store NUL or half a surrogate pair, both of which JSON
+ * can escape; they are replaced.
+ * @returns undefined if the text is not JSON.
  */
 export function storableJson(source: string): unknown {
   try {
@@ -31,7 +31,7 @@ function withoutUnstorable(value: string): string {
   return value.replaceAll("\u0000", "\ufffd").toWellFormed();
 }
 
-/** JSON in which the keys of objects are sorted, so that equal values have equal texts. */
+/** JSON with sorted keys, so that equal values have equal texts. */
 export function canonicalJson(value: unknown): string {
   return JSON.stringify(value, (_key, part: unknown) =>
     part !== null && typeof part === "object" && !Array.isArray(part)
@@ -41,15 +41,15 @@ export function canonicalJson(value: unknown): string {
 }
 
 /**
- * Whether an object in a JSON text names a key twice. `JSON.parse` keeps the last of them without a word, and other
- * readers keep the first.
- * @param value what `JSON.parse` made of the text.
+ * Whether an object in a JSON text has a key twice. `JSON.parse` silently keeps the last one, other readers the
+ * first.
+ * @param value the result of `JSON.parse` for the text.
  */
 export function hasRepeatedKeys(json: string, value: unknown): boolean {
   return writtenKeys(json) !== keysOf(value);
 }
 
-/** A colon behind a string makes it a key; the text is JSON. */
+/** A string before a colon is a key; the text is valid JSON. */
 function writtenKeys(json: string): number {
   const colon = /[ \t\n\r]*:/y;
   let keys = 0;
@@ -62,7 +62,7 @@ function writtenKeys(json: string): number {
   return keys;
 }
 
-/** @returns the place after the closing quote. */
+/** @returns the index after the closing quote. */
 function endOfString(json: string, quote: number): number {
   let end = json.indexOf('"', quote + 1);
   while (isEscaped(json, end)) end = json.indexOf('"', end + 1);
@@ -75,7 +75,7 @@ function isEscaped(json: string, place: number): boolean {
   return backslashes % 2 === 1;
 }
 
-/** Without recursion, because anybody can nest deeper than the stack is. */
+/** Without recursion, because a caller can nest deeper than the stack allows. */
 function keysOf(value: unknown): number {
   const open = [value];
   let keys = 0;

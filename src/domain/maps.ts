@@ -1,4 +1,4 @@
-/** Map.groupBy, which Node 20 does not have. Groups and their members keep the order of `items`. */
+/** As Map.groupBy, which Node 20 does not have. Groups and their members keep the order of `items`. */
 export function groupBy<Item, Key>(items: readonly Item[], keyOf: (item: Item) => Key): Map<Key, Item[]> {
   const groups = new Map<Key, Item[]>();
   for (const item of items) {
@@ -10,13 +10,13 @@ export function groupBy<Item, Key>(items: readonly Item[], keyOf: (item: Item) =
   return groups;
 }
 
-/** Remembers the entries that were used last, so that nobody can make it grow by asking for ever new names. */
+/** A map of limited size, which a caller cannot make grow by asking for ever new names. */
 export type RecentlyUsed<Value> = {
   get(name: string): Value | undefined;
   set(name: string, value: Value): void;
 };
 
-/** @param most entries; beyond it the one that was not used for longest is forgotten. */
+/** @param most entries; beyond that the least recently used one is removed. */
 export function recentlyUsed<Value>(most: number): RecentlyUsed<Value> {
   const entries = new Map<string, Value>();
   const touch = (name: string, value: Value) => {

@@ -1,4 +1,4 @@
-/** How many characters are to be put in, left out or changed to make one text of another (Levenshtein). */
+/** The number of characters to insert, remove or change to turn one text into the other (Levenshtein). */
 export function editDistance(one: string, other: string): number {
   let row = Array.from({ length: other.length + 1 }, (_, place) => place);
   for (const [index, letter] of [...one].entries()) {
@@ -12,7 +12,7 @@ export function editDistance(one: string, other: string): number {
   return row.at(-1) ?? 0;
 }
 
-/** Finds the name that was probably meant, at most two letters from what was written. */
+/** Finds the name that was probably meant: at most two letters differ. */
 export function nearest(written: string, names: readonly string[]): string | null {
   const byDistance = names.map((name) => ({ name, letters: editDistance(written, name) }));
   const [first] = byDistance.toSorted((one, other) => one.letters - other.letters);

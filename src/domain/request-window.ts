@@ -1,31 +1,31 @@
-/** A key's requests are counted over this time, which slides, in buckets of a second. */
+/** The sliding window over which a key's requests are counted, in buckets of a second. */
 export const windowSeconds = 60;
 
-/** What a process asks when it counts the requests of a key. */
+/** The requests of a key that a process has to count. */
 export type RequestsToCount = {
-  /** Requests that it has let pass; they are counted whatever the limit. */
+  /** Requests that have already passed; they count whatever the limit. */
   passed: number;
-  /** Requests that wait; as many pass as the limit leaves room for, and the others are not counted. */
+  /** Requests that wait. As many pass as the limit allows; the others are not counted. */
   waiting: number;
-  /** Of the window. */
+  /** Requests in a window. */
   limit: number;
 };
 
 export type CountedRequests = {
-  /** How many of those that wait pass. */
+  /** How many of the waiting requests pass. */
   granted: number;
-  /** How many requests the window holds now. */
+  /** The number of requests in the window now. */
   used: number;
-  /** Until the oldest of them leave the window; at least 1. */
+  /** Until the oldest requests leave the window; at least 1. */
   secondsUntilMore: number;
 };
 
-/** Counts for all processes together. */
+/** Counts over all processes. */
 export type CountRequests = (keyId: string, requests: RequestsToCount) => Promise<CountedRequests>;
 
 /**
  * @param oldestSecond of the window's first bucket, in epoch seconds.
- * @param now in epoch seconds, with their fraction; of the clock that names the buckets.
+ * @param now in epoch seconds with a fraction, by the clock that names the buckets.
  */
 export function secondsUntilMore(oldestSecond: number, now: number): number {
   return Math.max(1, Math.ceil(oldestSecond + windowSeconds - now));

@@ -2,11 +2,11 @@
 export type TimeText = { at: Date; exact: string; isDay: boolean };
 
 /**
- * Reads a time in the forms of ISO 8601 and RFC 3339 that are in use: a calendar, ordinal or week date, alone (its first
- * moment) or with a time of day, with or without separators; in UTC where it names no offset. Of a second's fraction
- * six digits are kept. A leap second is the first moment of the next day, as in POSIX. A zone in brackets (RFC 9557)
- * says nothing beside an offset.
- * @returns null for anything else, for days that no calendar has, and outside of the years 0 to 9999.
+ * Reads a time in the usual forms of ISO 8601 and RFC 3339: a calendar, ordinal or week date, alone (its first
+ * moment) or with a time of day, with or without separators; in UTC if it has no offset. Keeps six digits of a
+ * second's fraction. A leap second is the first moment of the next day, as in POSIX. A zone in brackets (RFC 9557) is
+ * ignored.
+ * @returns null for anything else, for days that do not exist, and outside the years 0 to 9999.
  */
 export function readTime(text: string): TimeText | null {
   const [, date, clock, zone] = parts.exec(text) ?? [];
@@ -48,7 +48,7 @@ function ordinalDay(year: number, day: number): number | null {
   return day > 0 && date.getUTCFullYear() === year ? date.getTime() : null;
 }
 
-/** The 4th of January is in the first week; a week belongs to the year of its Thursday. */
+/** 4 January is in the first week; a week belongs to the year of its Thursday. */
 function weekDay(year: number, week: number, weekday: number): number | null {
   const mondayBefore = (dateOf(year, 0, 4).getUTCDay() + 6) % 7;
   const thursday = dateOf(year, 0, 4 - mondayBefore + 7 * (week - 1) + 3);
@@ -56,14 +56,17 @@ function weekDay(year: number, week: number, weekday: number): number | null {
   return isOfYear ? thursday.getTime() + (weekday - 4) * dayLengthMs : null;
 }
 
-/** As Date.UTC, which takes the years 0 to 99 for those of the 20th century. */
+/** As Date.UTC, which reads the years 0 to 99 as 1900 to 1999. */
 function dateOf(year: number, month: number, day: number): Date {
   const date = new Date(0);
   date.setUTCFullYear(year, month, day);
   return date;
 }
 
-/** @property us what is left of a millisecond. @property isLeap `ms` is then that of the second before. */
+/**
+ * @property us the microseconds beyond `ms`.
+ * @property isLeap then `ms` is that of the second before.
+ */
 function readClock(clock: string): { ms: number; us: number; isLeap: boolean } | null {
   const [, hour, minute = "", second = "", fraction = ""] =
     /^(\d\d)(?::?(\d\d)(?::?(\d\d))?)?(?:[.,](\d+))?$/.exec(clock) ?? [];
@@ -71,12 +74,15 @@ function readClock(clock: string): { ms: number; us: number; isLeap: boolean } |
   const isLeap = second === "60";
   const wholeMs = Number(hour) * 3_600_000 + Number(minute) * 60_000 + Number(isLeap ? 59 : second) * 1_000;
   const us = fractionUs(fraction, second !== "" ? 1e6 : minute !== "" ? 60e6 : 3_600e6);
-  // 24:00 is the end of a day, and nothing comes after it.
+  // 24:00 is the end of a day, and no later time follows.
   if (wholeMs + us / 1_000 > dayLengthMs) return null;
   return { ms: wholeMs + Math.floor(us / 1_000), us: us % 1_000, isLeap };
 }
 
-/** The fraction is of the smallest unit that is given. Digits beyond a microsecond are cut off, so that `since` skips nothing. */
+/**
+ * A fraction belongs to the smallest unit given. Digits beyond a microsecond are cut off, so that `since` skips
+ * nothing.
+ */
 function fractionUs(fraction: string, unitUs: number): number {
   const digits = BigInt(fraction.slice(0, 30) || "0") * BigInt(unitUs);
   return Number(digits / 10n ** BigInt(Math.min(fraction.length, 30)));
@@ -93,9 +99,9 @@ const earliestMs = Date.UTC(2000, 0, 1);
 const latestMs = Date.UTC(2100, 0, 1);
 
 /**
- * Reads a time as SES writes it: ISO 8601 (in UTC when it names no zone), or the odd form
- * `2018-10-08T14:05:45 +0000` of one AWS example.
- * @returns null when it is absent, not a time, or not of this century (a partition is made for each month).
+ * Reads a time as SES writes it: ISO 8601 (in UTC if it has no zone), or the odd form `2018-10-08T14:05:45 +0000` of
+ * one AWS example.
+ * @returns null if it is absent, not a time, or not in this century (each month gets a partition).
  */
 export function parseSesTime(text: string | null | undefined): Date | null {
   const time = readTime(text ?? "");

@@ -1,25 +1,28 @@
 /*
- * When a topic that says nothing is to be worried about. Senders differ: some speak every second, some in office hours,
- * some once a week. So a topic is measured by itself: it is silent when it has said nothing for twice as long as it is used
- * to. What it is used to is the longest pause so far, which is slowly forgotten.
+ * Decides when a silent topic is a reason to worry. Senders differ: some send every second, some in office hours,
+ * some once a week. So each topic is measured by its own habits: it is silent after twice its usual longest pause. An
+ * old pause counts less and less.
  */
 
-/** What is known of when a topic speaks. */
+/** The habits of a topic. */
 export type Hearing = {
-  /** When it spoke for the first time; null: never. */
+  /** Time of its first notification; null: never. */
   heard_since: Date | null;
   last_notification_at: Date | null;
-  /** The longest pause that is usual; null: there was none yet. */
+  /** The longest usual pause; null: none yet. */
   usual_gap_seconds: number | null;
 };
 
-/** The pause of a weekend still counts for seven tenths on the next one, and one that was an outage is forgotten in weeks. */
+/** A weekend's pause still counts for seven tenths on the next weekend, and an outage is forgotten within weeks. */
 const halfLifeSeconds = 14 * 86_400;
 const shortestSilenceSeconds = 15 * 60;
-/** Before it has been heard over this time, nothing is known of its habits. */
+/** A topic must have been observed for this long before its habits are known. */
 const acquaintanceSeconds = 86_400;
 
-/** What is known after something came from a topic. @param at not before what was known. */
+/**
+ * The habits after a notification.
+ * @param at not before the last known one.
+ */
 export function afterHearing(hearing: Hearing, at: Date): Hearing {
   const { heard_since, last_notification_at: last, usual_gap_seconds: usual } = hearing;
   if (last === null)
@@ -34,7 +37,7 @@ export function afterHearing(hearing: Hearing, at: Date): Hearing {
   };
 }
 
-/** Whether a topic says nothing for longer than it is used to. */
+/** Whether a topic has been silent for longer than usual. */
 export function isSilent(hearing: Hearing, now: Date): boolean {
   const { heard_since, last_notification_at: last, usual_gap_seconds: usual } = hearing;
   if (heard_since === null || last === null) return false;
@@ -42,7 +45,7 @@ export function isSilent(hearing: Hearing, now: Date): boolean {
   return secondsBetween(last, now) > Math.max(shortestSilenceSeconds, 2 * (usual ?? 0));
 }
 
-/** For how long nothing has come; null when nothing ever has. */
+/** Seconds since the last notification; null if there was none. */
 export function silentSeconds({ last_notification_at: last }: Hearing, now: Date): number | null {
   return last === null ? null : Math.max(0, secondsBetween(last, now));
 }

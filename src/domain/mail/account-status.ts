@@ -5,7 +5,7 @@ import { canonicalJson } from "../json.ts";
 import type { EventBridgeEvent } from "./eventbridge.ts";
 
 /**
- * What SES says of an account or of a tenant rather than of an email.
+ * What SES reports about an account or a tenant rather than an email.
  * Source: "Monitoring SES events using Amazon EventBridge" and "Tenants", Amazon SES developer guide.
  */
 export type AccountStatus = {
@@ -15,23 +15,26 @@ export type AccountStatus = {
   status: "enabled" | "disabled" | "open" | "resolved";
   account_id: string | null;
   region: string | null;
-  /** ARNs of what it is about. */
+  /** ARNs of the affected resources. */
   resources: string[];
   /** null: the whole account. */
   tenant_name: string | null;
-  /** In words of AWS: why sending was switched, what is recommended. */
+  /** In AWS's words: why sending was switched, or what is recommended. */
   reason: string | null;
-  /** Of a recommendation: `BOUNCE`, `DKIM`, …, and `HIGH` or `LOW`. */
+  /** For a recommendation: `BOUNCE`, `DKIM`, …, and `HIGH` or `LOW`. */
   recommendation_type: string | null;
   impact: string | null;
-  /** Of sending: `CUSTOMER_MANAGED` or `AWS_MANAGED`. */
+  /** For sending: `CUSTOMER_MANAGED` or `AWS_MANAGED`. */
   origin: string | null;
 };
 
-/** @property id the same for every report of it. */
+/** @property id the same in every report of the same status. */
 export type KnownStatus = AccountStatus & { id: string; occurred_at: Date };
 
-/** As EventBridge brings it. @property occurred_at null where the envelope has no time. */
+/**
+ * As EventBridge delivers it.
+ * @property occurred_at null if the envelope has no time.
+ */
 export type ToldStatus = AccountStatus & { occurred_at: Date | null };
 
 const told = {
@@ -39,11 +42,11 @@ const told = {
   "Sending Status Disabled": { kind: "sending", status: "disabled" },
   "Advisor Recommendation Status Open": { kind: "recommendation", status: "open" },
   "Advisor Recommendation Status Resolved": { kind: "recommendation", status: "resolved" },
-  // What AWS called it in its announcement of tenants.
+  // The name in AWS's announcement of tenants.
   "Advisor Recommendation Status Closed": { kind: "recommendation", status: "resolved" },
 } as const;
 
-/** Longer texts are cut; AWS writes a sentence. */
+/** Longer texts are cut; AWS writes one sentence. */
 const maxTextLength = 2_000;
 const maxResources = 20;
 
@@ -59,7 +62,7 @@ const Detail = z.object({
   metadata: Recommendation.nullish().catch(null),
 });
 
-/** @returns null when the event is something else. What is missing in its detail is null. */
+/** @returns null for any other event. Fields that the detail lacks are null. */
 export function accountStatusOf(event: EventBridgeEvent): ToldStatus | null {
   const { detailType, source, account, region, time } = event;
   if (source !== "aws.ses" || detailType === null || !isTold(detailType)) return null;
@@ -81,7 +84,7 @@ export function accountStatusOf(event: EventBridgeEvent): ToldStatus | null {
   };
 }
 
-/** Gives a status the id that finds its repeats, through whichever rule and target they come. */
+/** Adds the id, which is the same whichever rule and target a report comes through. */
 export function knownStatus(projectId: string, status: ToldStatus, publishedAt: Date): KnownStatus {
   const { occurred_at, ...rest } = status;
   const at = occurred_at ?? publishedAt;

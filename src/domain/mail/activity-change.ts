@@ -13,7 +13,7 @@ import type { EmailEvent } from "./email-event.ts";
 import { type MailFacts, mergeFacts } from "./mail-facts.ts";
 import { identityOf, unitedCopies } from "./same-feedback.ts";
 
-/** An event as it is stored: `discarded` is the decision so far. */
+/** An event as it is stored; `discarded` is the last decision. */
 export type KnownEvent = EmailEvent & { discarded: string | null };
 
 /** A decision that differs from the stored one. */
@@ -22,16 +22,16 @@ type ChangedDecision = { event: EmailEvent; decision: Decision };
 export type ActivityChange = {
   state: ActivityState;
   decisions: ChangedDecision[];
-  /** Events that count now and did not before, with what is decided about them: these are told to webhooks. */
+  /** Events that count now and did not before, with their decisions. Webhooks are sent for these. */
   counted: EmailEvent[];
 };
 
-/** Whether new events ask for the whole history, or the state alone is enough to add them. */
+/** Whether new events need the whole history; otherwise the state is enough to add them. */
 export function needsHistory(state: ActivityState, newEvents: readonly EmailEvent[]): boolean {
   return newEvents.some((event) => comesTooLate(state, event));
 }
 
-/** Adds new events on the incremental path; right only when `needsHistory` says no. */
+/** Adds new events incrementally. Correct only if `needsHistory` is false. */
 export function addEvents(
   state: ActivityState,
   newEvents: readonly EmailEvent[],
@@ -42,9 +42,9 @@ export function addEvents(
 }
 
 /**
- * Folds an activity anew from all its events.
- * @param history the new events too.
- * @param before the state so far, where it may tell of events that retention has removed; else null.
+ * Folds an activity again from all its events.
+ * @param history including the new events.
+ * @param before the state so far, if it may depend on events that retention has removed; else null.
  */
 export function refold(
   history: readonly KnownEvent[],
@@ -80,12 +80,12 @@ function changeOf(
   };
 }
 
-/** What a batch tells of one email to one recipient. */
+/** What a batch reports about one email to one recipient. */
 export type TouchedActivity = { projectId: string; facts: MailFacts; events: EmailEvent[] };
 
 export type ToldEvent = { projectId: string; facts: MailFacts; event: EmailEvent };
 
-/** Gathers the events of a batch by activity; an event that the batch holds twice is there once, with all that is told of it. */
+/** Groups the events of a batch by activity. Copies of an event are merged. */
 export function touchedActivities(told: readonly ToldEvent[]): TouchedActivity[] {
   const groups = groupBy(told, ({ projectId, facts }) => naturalKey({ project_id: projectId, ...facts }));
   return [...groups.values()].map((group) => ({
@@ -104,7 +104,7 @@ function distinct(events: readonly EmailEvent[]): EmailEvent[] {
   return [...byIdentity.values()];
 }
 
-/** What makes an activity itself: the email and the recipient, within a project. */
+/** The natural key of an activity: the email and the recipient, within a project. */
 export function naturalKey(row: { project_id: string; message_id: string; recipient: string }): string {
   return JSON.stringify([row.project_id, row.message_id, row.recipient]);
 }

@@ -2,8 +2,8 @@ import type { EmailEvent } from "./email-event.ts";
 import { isHeldBack, isNotSpam } from "./event-detail.ts";
 
 /**
- * How far an email has come. Its status is the highest rank ever reached, whatever the order of arrival: a
- * delivery that is reported after the complaint about it does not take the complaint back.
+ * How far an email has come. Its status is the highest rank ever reached, in whatever order events arrive: a delivery
+ * that is reported after a complaint leaves the status complained.
  */
 const rank = {
   queued: 0,
@@ -38,14 +38,14 @@ export function higherStatus(one: ActivityStatus, other: ActivityStatus): Activi
 }
 
 /**
- * What an event alone makes of an email. Whatever SES tells of one, it has taken it, so that the least is `sent`.
- * @param isReply whether it is a bounce that is an automatic reply.
+ * The status that one event implies. SES has accepted every email that it reports about, so the minimum is `sent`.
+ * @param isReply whether the bounce is an automatic reply.
  */
 export function statusOfEvent(
   { type, detail }: Pick<EmailEvent, "type" | "detail">,
   isReply: boolean,
 ): ActivityStatus {
-  // Said of one of several, nobody knows of whom.
+  // SES does not say which of several recipients is meant.
   if (detail.recipient_listed === false) return "sent";
   switch (type) {
     case "sent":
@@ -76,7 +76,7 @@ export function apiStatus(status: ActivityStatus): ApiStatus {
   return status === "bounced_hard" || status === "bounced_soft" ? "bounced" : status;
 }
 
-/** The stored statuses that an API status stands for. */
+/** The stored statuses behind an API status. */
 export function storedStatuses(status: ApiStatus): ActivityStatus[] {
   return status === "bounced" ? ["bounced_soft", "bounced_hard"] : [status];
 }

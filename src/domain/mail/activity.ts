@@ -13,8 +13,8 @@ import {
 import { timeOf } from "./same-feedback.ts";
 
 /**
- * What is known of one email to one recipient: a fold over all its events in order of event time.
- * Field names are those of the API and of the columns.
+ * What is known about one email to one recipient: a fold over all its events in order of event time. Fields are named
+ * as in the API and the columns.
  */
 export type ActivityState = {
   current_status: ActivityStatus;
@@ -23,14 +23,14 @@ export type ActivityState = {
   complained_at: Date | null;
   opened_first_at: Date | null;
   clicked_first_at: Date | null;
-  /** Machines counted too. */
+  /** Including machines. */
   opened_any_first_at: Date | null;
   clicked_any_first_at: Date | null;
   open_count: number;
   click_count: number;
   last_counted_open_at: Date | null;
   last_counted_open_id: string | null;
-  /** Null also where clicks were counted by a version that did not note it. */
+  /** Also null if clicks were counted by a version that did not store it. */
   last_counted_click_at: Date | null;
   /** False when an event does not say which of several recipients it was. */
   recipient_certain: boolean;
@@ -38,7 +38,7 @@ export type ActivityState = {
 
 export type ActivityRules = {
   openWindowSeconds: number;
-  /** Whether opens and clicks of machines are told apart from those of people. */
+  /** Whether opens and clicks of machines are discarded. */
   machineFilter: boolean;
 };
 
@@ -59,23 +59,23 @@ export const emptyActivity: ActivityState = {
   recipient_certain: true,
 };
 
-/** A state and the decisions about the events that went into it. */
+/** A state, and the decisions about the events that were folded into it. */
 export type Folded = {
   state: ActivityState;
-  /** By the id of the event. */
+  /** By event id. */
   discards: Map<string, Discard>;
   /** The ids of bounces that are automatic replies. */
   replies: Set<string>;
 };
 
-/** The definition of an activity: all its known events, in any order, make its state. */
+/** The definition of an activity: all its events, in any order, determine its state. */
 export function foldActivity(events: readonly EmailEvent[], rules: ActivityRules): Folded {
   return continueFold(emptyActivity, events, rules);
 }
 
 /**
- * A fold of all events that are there, beside the state before it: retention removes events that did not count, and
- * these parts of the state still tell of them.
+ * Completes a fold of the events that still exist with the state before it: retention removes discarded events, and
+ * these parts of the state still count them.
  */
 export function withForgotten(folded: ActivityState, before: ActivityState): ActivityState {
   const { current_status: status } = folded;
@@ -89,8 +89,8 @@ export function withForgotten(folded: ActivityState, before: ActivityState): Act
 }
 
 /**
- * Adds events to a state. Right only when none of them `comesTooLate`; otherwise all events of the activity are
- * folded anew.
+ * Adds events to a state. Correct only if none of them `comesTooLate`; otherwise all events of the activity have to
+ * be folded again.
  */
 export function continueFold(
   from: ActivityState,
@@ -118,7 +118,7 @@ export function continueFold(
   return { state, discards, replies };
 }
 
-/** Whether an event could change an earlier decision, or be decided by an event that is not in the state. */
+/** Whether an event could change an earlier decision, or depend on an event that is not in the state. */
 export function comesTooLate(state: ActivityState, event: EmailEvent): boolean {
   switch (event.type) {
     case "delivered":
@@ -133,8 +133,8 @@ export function comesTooLate(state: ActivityState, event: EmailEvent): boolean {
 }
 
 /**
- * The earliest delivery decides which opens and clicks came too soon to be a person's, and the first one whether a
- * bounce is an automatic reply.
+ * The earliest delivery decides which opens and clicks came too soon for a person, and whether a bounce is an
+ * automatic reply.
  */
 function isDeliveryTooLate(state: ActivityState, event: EmailEvent): boolean {
   if (!isDelivery(event)) return false;
@@ -145,21 +145,21 @@ function isDeliveryTooLate(state: ActivityState, event: EmailEvent): boolean {
 }
 
 /**
- * Opens decide over one another: every open after the last counted one lies within its window, so that a new one after
- * it changes nothing before.
+ * Opens decide about one another: all opens after the last counted one are within its window, so a new open after
+ * that changes nothing before.
  */
 function isOpenTooLate(state: ActivityState, event: EmailEvent): boolean {
   const last = lastCountedOpen(state);
   return last !== null && byEventTime(event, { occurred_at: last.at, id: last.id }) < 0;
 }
 
-/** Clicks decide over one another within a moment, and which of them are on one link only the events tell. */
+/** Clicks within a moment decide about one another, and the state does not hold which of them are on the same link. */
 function isClickTooLate({ last_counted_click_at: last, click_count }: ActivityState, event: EmailEvent) {
   if (last === null) return click_count > 0;
   return event.occurred_at.getTime() - last.getTime() < repeatWindowMs;
 }
 
-/** Deliveries come first into the fold: an open of the same millisecond is measured against them. */
+/** Deliveries are folded first, because an open of the same millisecond is compared with them. */
 function withDelivery(state: ActivityState, events: readonly EmailEvent[]): ActivityState {
   const deliveries = events.filter(isDelivery);
   const earliest = deliveries.reduce((at, { occurred_at }) => earlier(at, occurred_at), state.delivered_at);
@@ -174,7 +174,7 @@ function atEarliest(event: EmailEvent): EmailEvent {
   return event.detail.earliest_at === undefined ? event : { ...event, occurred_at: timeOf(event) };
 }
 
-/** Order of event time; ties by id, so that every machine sees the same order. */
+/** Order of event time; ties by id, so that the order is the same in every process. */
 function byEventTime(
   one: Pick<EmailEvent, "occurred_at" | "id">,
   other: Pick<EmailEvent, "occurred_at" | "id">,
@@ -200,7 +200,7 @@ function discardOf(
   return isWithin ? { reason: "open_window", kept: last.id } : null;
 }
 
-/** Whether a bounce is one, in a state that holds the delivery. */
+/** Whether a bounce is an automatic reply. The state must include the delivery. */
 function isAutomaticReply({ delivered_at }: ActivityState, { type, detail }: EmailEvent): boolean {
   return type === "bounced" && delivered_at !== null && looksLikeReply(detail);
 }

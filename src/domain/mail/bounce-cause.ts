@@ -1,10 +1,10 @@
 import type { EventDetail } from "./event-detail.ts";
 
-/** Why a server refused an email, in words for people. */
+/** Why a server refused an email, in plain words. */
 export type BounceCause = {
-  /** What happened; a clause that advice follows. */
+  /** What happened; a clause before the advice. */
   said: string;
-  /** What to do where the address is not suppressed. */
+  /** What to do if the address is not suppressed. */
   advice: string;
 };
 
@@ -56,8 +56,9 @@ const causes = {
 } as const satisfies Record<string, BounceCause>;
 
 /**
- * Reads the delivery status of a bounce, which says more than its type: SES calls passing what servers refuse for good.
- * The first pattern that fits stands. Source: RFC 3463 and its registry at IANA; codes beyond 300 are Microsoft's.
+ * The delivery status of a bounce says more than its type: SES calls some bounces transient that servers refuse for
+ * good. The first matching pattern applies.
+ * Source: RFC 3463 and its registry at IANA; codes beyond 300 are Microsoft's.
  */
 const patterns: readonly [RegExp, keyof typeof causes][] = [
   [/^5\.(1\.(2|10)|4\.(4|310|312))$/, "domain"],
@@ -73,7 +74,7 @@ const patterns: readonly [RegExp, keyof typeof causes][] = [
   [/^5\./, "refused"],
 ];
 
-/** @returns null when the server says nothing that is known. */
+/** @returns null if the server gives no known reason. */
 export function bounceCause(detail: EventDetail): BounceCause | null {
   const code = statusCode(detail);
   const known = patterns.find(([pattern]) => pattern.test(code));
@@ -81,7 +82,7 @@ export function bounceCause(detail: EventDetail): BounceCause | null {
 }
 
 const enhancedCode = /(?<![\d.])[45]\.\d{1,3}\.\d{1,3}(?![\d.]*\d)/;
-/** Replies of SMTP that say more than their class, and what they are called where codes have three parts. */
+/** SMTP replies that say more than their class, with their enhanced codes. */
 const replies: Readonly<Record<string, string>> = {
   "551": "5.1.6",
   "552": "5.2.2",
@@ -90,7 +91,7 @@ const replies: Readonly<Record<string, string>> = {
   "452": "4.2.2",
 };
 
-/** The code of the delivery status, or what stands in the text of the diagnostic where that is missing or says less. */
+/** The delivery status code, or the code in the diagnostic text if that is missing or less specific. */
 function statusCode({ status_code = "", diagnostic_code = "" }: EventDetail): string {
   const [status] = enhancedCode.exec(status_code) ?? [];
   if (status !== undefined && !status.endsWith(".0.0")) return status;

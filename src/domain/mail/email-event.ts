@@ -6,7 +6,7 @@ import { type Fact, factsOf, withTheMail } from "./event-facts.ts";
 import type { EmailEventType } from "./event-names.ts";
 import { countUnreadable, type SesEvent, type SesMail } from "./ses-notification.ts";
 
-/** One thing that happened to one email of one recipient. */
+/** One event of one email to one recipient. */
 export type EmailEvent = {
   id: string;
   type: EmailEventType;
@@ -14,20 +14,20 @@ export type EmailEvent = {
   detail: EventDetail;
 };
 
-/** An event together with the email and recipient that it belongs to. */
+/** An event with its recipient. */
 type RecipientEvent = { recipient: Address; isPrimary: boolean; event: EmailEvent };
 
-/** @property unreadable entries of lists that are left out. */
+/** @property unreadable number of list entries that were left out. */
 export type ReadEvents =
   | { kind: "events"; events: RecipientEvent[]; unreadable: number }
   | { kind: "invalid"; reason: string };
 
 /**
- * Splits an SES event into what happened to each recipient.
- * Send, Reject and Rendering Failure concern every destination; Delivery, Bounce, DeliveryDelay and Complaint
- * those they list; Open, Click and Subscription the destination, or the primary one when there are several.
+ * Splits an SES event into one event for each recipient. Send, Reject and Rendering Failure concern every
+ * destination; Delivery, Bounce, DeliveryDelay and Complaint the recipients that they list; Open, Click and
+ * Subscription the destination, or the primary one of several.
  *
- * @param snsTimestamp stands in for a time that is absent or cannot be read.
+ * @param snsTimestamp replaces a time that is missing or cannot be read.
  */
 export function readEvents(projectId: string, ses: SesEvent, snsTimestamp: Date): ReadEvents {
   const written = (ses.mail.destination ?? []).flatMap((text) => text ?? []);
@@ -47,7 +47,7 @@ export function readEvents(projectId: string, ses: SesEvent, snsTimestamp: Date)
   return { kind: "events", events, unreadable: countUnreadable(ses) + addressless.length };
 }
 
-/** Of several spellings of one mailbox the first. */
+/** Keeps the first of several spellings of a mailbox. */
 function distinct(addresses: readonly Address[]): Address[] {
   return addresses.filter(
     ({ matched }, place) => addresses.findIndex((one) => one.matched === matched) === place,
@@ -55,8 +55,8 @@ function distinct(addresses: readonly Address[]): Address[] {
 }
 
 /**
- * Gives a fact its time and the id that finds its repeats: through the other SES format, or posted again. The time
- * is part of the id as a number, because the same moment is spelled with and without milliseconds.
+ * Adds the time, and the id by which repeats are found: in the other SES format, or posted again. The time is part of
+ * the id as a number, because the same moment is written with and without milliseconds.
  */
 function identify(projectId: string, mail: SesMail, fact: Fact, snsTimestamp: Date): EmailEvent {
   const ownTime = fact.time === withTheMail ? timeOfMail(mail) : timeOfFact(fact.time, fact.detail);
@@ -75,7 +75,7 @@ function timeOfMail(mail: SesMail): Date | null {
   return parseSesTime(mail.timestamp) ?? timeOfMessageId(mail.messageId);
 }
 
-/** A feedbackId has the form of a messageId, and its time. */
+/** A feedbackId has the form of a messageId and contains its time. */
 function timeOfFact(time: string | null | undefined, { feedback_id }: EventDetail): Date | null {
   return parseSesTime(time) ?? timeOfMessageId(feedback_id ?? "");
 }

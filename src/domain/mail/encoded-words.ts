@@ -1,14 +1,14 @@
 const word = /=\?([^?\s]+)\?([bq])\?([^?\s]*)\?=/gi;
-/** White space between two encoded words only keeps lines short. */
+/** White space between two encoded words only breaks long lines. */
 const betweenWords = /(\?=)\s+(?==\?[^?\s]+\?[bq]\?)/gi;
-/** Several words of one charset and encoding, one right after the other: some senders split a character between two. */
+/** Adjacent words of the same charset and encoding: some senders split a character between two of them. */
 const neighbours = /=\?([^?\s]+)\?([bq])\?[^?\s]*\?=(?:=\?\1\?\2\?[^?\s]*\?=)*/gi;
 
 /**
- * Reads the encoded words (RFC 2047) of a header, such as `=?utf-8?q?J=C3=BCrgen?=`, and unfolds it.
- * @param onBadBytes what becomes of a word that holds bytes which its charset does not have: it stays as it is, or they
- *   are replaced.
- * @returns the text; a word that cannot be read at all stays as it is.
+ * Decodes the encoded words (RFC 2047) of a header, such as `=?utf-8?q?J=C3=BCrgen?=`, and unfolds it.
+ * @param onBadBytes for a word with bytes that its charset does not have: keep the word as it is, or replace the
+ *   bytes.
+ * @returns the text; a word that cannot be decoded stays as it is.
  */
 export function decodedWords(value: string, onBadBytes: "keep" | "replace" = "keep"): string {
   if (!value.includes("=?")) return unfolded(value);
@@ -20,19 +20,19 @@ export function decodedWords(value: string, onBadBytes: "keep" | "replace" = "ke
   );
 }
 
-/** Header lines are folded before white space, which stays. */
+/** Header lines are folded before white space, which is kept. */
 function unfolded(value: string): string {
   return value.replaceAll(/\r?\n(?=[ \t])/g, "");
 }
 
-/** @param words of one charset and encoding. */
+/** @param words of the same charset and encoding. */
 function decodedRun(words: string, onBadBytes: "keep" | "replace"): string | null {
   const parts = [...words.matchAll(word)];
   const bytes = parts.map(([, , encoding = "", text = ""]) => bytesOf(encoding, text));
   const [, charset = ""] = parts[0] ?? [];
   if (bytes.includes(null)) return null;
   try {
-    // RFC 2231 lets a language follow the charset.
+    // RFC 2231 allows a language after the charset.
     const decoder = new TextDecoder(charset.split("*")[0], { fatal: onBadBytes === "keep" });
     const text = decoder.decode(Buffer.concat(bytes.flatMap((part) => part ?? [])));
     return storable(decoder.encoding === "windows-1252" ? asWindows1252(text) : text);
@@ -43,7 +43,7 @@ function decodedRun(words: string, onBadBytes: "keep" | "replace"): string | nul
 
 const from0x80 = "€\u0081‚ƒ„…†‡ˆ‰Š‹Œ\u008dŽ\u008f\u0090‘’“”•–—˜™š›œ\u009džŸ";
 
-/** Some releases of Node take windows-1252, and what is called ISO 8859-1, for Latin 1. */
+/** Some releases of Node decode windows-1252, and the label ISO 8859-1, as Latin 1. */
 function asWindows1252(text: string): string {
   return text.replaceAll(/[\u0080-\u009f]/g, (sign) => from0x80.charAt(sign.charCodeAt(0) - 0x80));
 }
@@ -61,7 +61,7 @@ function quotedBytes(text: string): Buffer | null {
   return Buffer.from(latin, "latin1");
 }
 
-/** Control characters are no text for people, and Postgres has no place for NUL. */
+/** Control characters are not readable, and Postgres cannot store NUL. */
 function storable(text: string): string {
   return text.replaceAll(/\p{Cc}+/gu, " ");
 }

@@ -121,7 +121,7 @@ function addedTo(one: EventDetail, other: EventDetail): [string, unknown][] {
   });
 }
 
-/** A report without what the other one knows better. */
+/** A report without the fields that the other one overrides. */
 function reportBeside(detail: EventDetail, other: EventDetail): EventDetail {
   if (detail.recipient_listed !== false || other.recipient_listed === false) return detail;
   const { recipient_listed: _, recipient_certain: __, ...rest } = detail;

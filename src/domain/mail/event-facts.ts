@@ -5,16 +5,16 @@ import { attribute } from "./reported-recipients.ts";
 import { readableLists, type SesEvent } from "./ses-notification.ts";
 import { boundedFields } from "./unnamed-fields.ts";
 
-/** The time of a fact that has none of its own. */
+/** For facts without a time of their own. */
 export const withTheMail = Symbol("with the mail");
 
-/** A fact as SES tells it, before it has an id and a time. */
+/** A fact as SES reports it, before it has an id and a time. */
 export type Fact = {
   recipient: Address;
   type: EmailEventType;
   time: string | null | undefined | typeof withTheMail;
   detail: EventDetail;
-  /** What tells two facts of the same kind apart, beside their time. */
+  /** Distinguishes facts of the same kind, besides their time. */
   discriminator: readonly (string | null | undefined)[];
 };
 
@@ -26,7 +26,7 @@ export function factsOf(event: SesEvent, destination: readonly Address[]): Fact[
   return knownFacts(event, destination).map((fact) => withMore(fact, event));
 }
 
-/** Adds what has no name: of the whole message and of its mail; that of the detail is there already. */
+/** Adds the unnamed fields of the message and of its mail to those of the detail. */
 function withMore({ detail: { more: ofDetail, ...detail }, ...fact }: Fact, { mail, more }: SesEvent): Fact {
   const ofMail = Object.entries(mail.more ?? {}).map(([name, value]) => [`mail.${name}`, value]);
   const fields = boundedFields({ ...more, ...Object.fromEntries(ofMail), ...ofDetail });
@@ -92,7 +92,7 @@ function deliveryFacts(delivery: DetailOf<"Delivery">, destination: readonly Add
 function bounceFacts(bounce: DetailOf<"Bounce">, destination: readonly Address[]): Fact[] {
   return attribute(bounce.bouncedRecipients, destination, {}).map(({ recipient, entry, detail }) => ({
     recipient,
-    // Inside a bounce of several recipients one can still be on its way.
+    // One of several recipients in a bounce can still be pending.
     type: entry.action?.toLowerCase() === "delayed" ? "delayed" : "bounced",
     time: bounce.timestamp,
     detail: eventDetail({
@@ -130,7 +130,7 @@ function delayFacts(delay: DetailOf<"DeliveryDelay">, destination: readonly Addr
 
 function complaintFacts(complaint: DetailOf<"Complaint">, destination: readonly Address[]): Fact[] {
   const attributed = attribute(complaint.complainedRecipients, destination, {});
-  // SES lists every recipient at the complaining domain, so that several are only possible complainers.
+  // SES lists every recipient at the complaining domain, so several are only possible complainers.
   const isCertain = new Set(attributed.map(({ recipient }) => recipient.matched)).size === 1;
   return attributed.map(({ recipient, entry, detail }) => ({
     recipient,

@@ -13,7 +13,7 @@ const names = {
   suppressed: { activity: "suppressed", webhook: "email.suppressed" },
 } as const;
 
-/** What webhooks tell of beside emails. */
+/** Webhooks that are not about emails. */
 const otherWebhooks = [
   "event.tracked",
   "suppression.added",
@@ -23,9 +23,9 @@ const otherWebhooks = [
 ] as const;
 
 export type EmailEventType = keyof typeof names;
-/** What an endpoint can subscribe to. */
+/** The types that an endpoint can subscribe to. */
 type SubscribedType = (typeof names)[EmailEventType]["webhook"] | (typeof otherWebhooks)[number];
-/** `webhook.test` goes to the endpoint that is tested, whatever it subscribes to. */
+/** `webhook.test` goes to the tested endpoint, whatever it subscribes to. */
 export type WebhookEventType = SubscribedType | "webhook.test";
 
 export const emailEventTypes = Object.keys(names) as EmailEventType[];
@@ -44,7 +44,7 @@ export function webhookName(type: EmailEventType): SubscribedType {
   return names[type].webhook;
 }
 
-/** The types of email events that have one of these names of webhooks; `*` stands for all. */
+/** The email event types behind webhook names; `*` stands for all. */
 export function typesOfWebhookNames(webhooks: readonly string[]): EmailEventType[] {
   return emailEventTypes.filter((type) => webhooks.includes("*") || webhooks.includes(names[type].webhook));
 }

@@ -3,9 +3,9 @@ import { uuidOrNull } from "../computed-id.ts";
 import { storableJson } from "../json.ts";
 import { parseSesTime } from "../time-text.ts";
 
-/** An event as Amazon EventBridge gives it to the target of a rule, as far as an input transformer has left it. */
+/** An event as Amazon EventBridge delivers it to a target, without the fields that an input transformer removed. */
 export type EventBridgeEvent = {
-  /** null where it is not a UUID. */
+  /** null if it is not a UUID. */
   id: string | null;
   /** When the event was published. */
   time: Date | null;
@@ -14,7 +14,7 @@ export type EventBridgeEvent = {
   account: string | null;
   region: string | null;
   resources: string[];
-  /** What SES tells; null where it is missing or not an object. */
+  /** The SES event; null if it is missing or not an object. */
   detail: Record<string, unknown> | null;
 };
 
@@ -33,13 +33,13 @@ const SesDetail = z.union([z.object({ eventType: z.string() }), z.object({ notif
 const Fields = z.record(z.string(), z.unknown());
 
 /**
- * Reads the envelope of EventBridge. Transformers leave fields out and add others: `detail-type`, or a `detail` that is
- * an SES event, is enough. `detail` may also be JSON text.
+ * Reads an EventBridge envelope. Transformers remove and add fields: `detail-type`, or a `detail` that is an SES
+ * event, is enough. `detail` may also be JSON text.
  * Source: "Events in Amazon EventBridge", Amazon EventBridge user guide.
- * @returns null when it is something else.
+ * @returns null for anything else.
  */
 export function eventBridgeEvent(value: unknown): EventBridgeEvent | null {
-  // Nearly everything is a bare event of SES, which need not be read any further here.
+  // Nearly all messages are bare SES events, which need no further parsing here.
   if (SesDetail.safeParse(value).success) return null;
   const envelope = Envelope.safeParse(value);
   if (!envelope.success) return null;
@@ -58,7 +58,7 @@ export function eventBridgeEvent(value: unknown): EventBridgeEvent | null {
   };
 }
 
-/** The same value; of an event of EventBridge whose `detail` is JSON text, with that text read. */
+/** The same value, with the `detail` of an EventBridge event parsed if it is JSON text. */
 export function withReadDetail(value: unknown): unknown {
   const detail = eventBridgeEvent(value)?.detail;
   return detail ? { ...Fields.parse(value), detail } : value;

@@ -9,9 +9,9 @@ type Explained = { type: EmailEventType; detail: EventDetail; discarded: string 
 type Sentences = Readonly<Record<string, string>>;
 
 /**
- * Says what an event means and what to do about it, in one sentence for people who do not know SMTP. A discarded
- * event is explained by why it does not count.
- * @returns null when there is nothing to explain.
+ * Explains an event, and what to do about it, in one sentence for people who do not know SMTP. For a discarded event
+ * it says why it does not count.
+ * @returns null if there is nothing to explain.
  */
 export function explain({ type, detail, discarded }: Explained): string | null {
   if (discarded !== null) return explainDiscard(discarded, detail);
@@ -42,7 +42,7 @@ export function explain({ type, detail, discarded }: Explained): string | null {
   }
 }
 
-/** By bounceType and bounceSubType. Which of them suppress is decided in suppression.ts. */
+/** By bounceType and bounceSubType. suppression.ts decides which of them suppress. */
 const bounces: Readonly<Record<string, Sentences>> = {
   Permanent: {
     General:
@@ -113,7 +113,7 @@ function explainBounce(detail: EventDetail): string {
   );
 }
 
-/** Of a bounce whose subtype says nothing definite, by what the receiving server said. */
+/** For a bounce with a vague subtype: the receiving server's reason. */
 function explainCause(detail: EventDetail): string | null {
   const { bounce_type: type, bounce_subtype: subtype } = detail;
   const isVague = subtype === "General" || type === "Undetermined" || !isKnownSubtype(type, subtype);
@@ -162,7 +162,7 @@ function explainDelay({ delay_type, action }: EventDetail): string {
   return lookUp(delays, delay_type) ?? delayedAnyhow;
 }
 
-/** What was said of the email, and what to do beside suppressing. */
+/** What the complaint says, and what to do besides suppressing. */
 type Complaint = { said: string; advice: string };
 
 const advisePermission = "write only to people who asked you to";
@@ -225,7 +225,7 @@ function explainEarlierComplaint(isCertain: boolean): string {
 const complainedAboutTenant =
   "SES did not send the email because an earlier complaint put the address on the suppression list of your SES tenant; Fanmail does not suppress it for the whole project.";
 
-/** By the reason of a Reject. */
+/** By the reason of a reject. */
 const rejections: Sentences = {
   "Bad content":
     "SES found a virus in the email and did not send it; remove the infected attachment and send it again.",
@@ -242,7 +242,7 @@ function explainRenderingFailure({ template_name }: EventDetail): string {
 const heldBack =
   "The email was held back before sending because the address is on the suppression list; remove it from the list if it is valid again and the recipient wants your emails.";
 
-/** For what is recorded with the primary recipient, since SES does not say who of several it was. */
+/** For events that are recorded with the primary recipient, because SES does not say which of several it was. */
 function explainDoubt({ recipient_certain }: EventDetail, did: string): string | null {
   if (recipient_certain !== false) return null;
   return `SES does not say which of the several recipients ${did}; it is recorded with the first of them, so do not rely on who it was.`;
@@ -276,7 +276,7 @@ function explainDiscard(reason: string, { machine }: EventDetail): string {
   return ofMachine ?? lookUp(discards, reason) ?? discardedAnyhow;
 }
 
-/** What a table has under a name that comes from outside, which may be `constructor`. */
+/** Looks up a name from outside, which may be `constructor`. */
 function lookUp<Entry>(table: Readonly<Record<string, Entry>>, name: string | undefined): Entry | undefined {
   return name !== undefined && Object.hasOwn(table, name) ? table[name] : undefined;
 }

@@ -4,7 +4,10 @@ import { type EmailEvent, readEvents } from "./email-event.ts";
 import { type MailFacts, mailFacts } from "./mail-facts.ts";
 import { parseSesNotification } from "./ses-notification.ts";
 
-/** What one journal entry tells. @property unreadable entries of its lists that are left out. */
+/**
+ * What a journal entry contains.
+ * @property unreadable number of list entries that were left out.
+ */
 export type Interpretation =
   | { kind: "events"; events: { facts: MailFacts; event: EmailEvent }[]; unreadable: number }
   | { kind: "account_status"; status: KnownStatus }
@@ -14,15 +17,15 @@ export type Interpretation =
 const Envelope = z.object({ Message: z.string() });
 
 /**
- * Reads a body of the journal, an SNS envelope that has been verified, as events of emails. What cannot be read is
- * invalid, also where a rule of ours fails on it: one notification must not hold back the others.
+ * Reads a body of the journal, a verified SNS envelope, as email events. If it cannot be read, or a rule throws, it
+ * is invalid: one notification must not block the others.
  * @param snsTimestamp the signed time of publishing.
  */
 export function interpretNotification(projectId: string, body: string, snsTimestamp: Date): Interpretation {
   try {
     return interpret(projectId, body, snsTimestamp);
   } catch (error) {
-    // The text of an error may quote what it stumbled over, and a reason holds no payload.
+    // An error's message may quote the payload, which a reason must not hold.
     const kind = error instanceof Error ? error.name : typeof error;
     return { kind: "invalid", reason: `It cannot be interpreted (${kind})` };
   }

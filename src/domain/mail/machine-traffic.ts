@@ -1,23 +1,23 @@
 import { createIsbotFromList, list } from "isbot";
 
-/** What gives a machine away; the earlier one stands where several do. */
+/** What gives a machine away; the first that applies stands. */
 export type MachineSign =
   /** SES says so itself. */
   | "aws"
-  /** Before the delivery, or sooner after it than a person can be: a gateway that looks into the email. */
+  /** Before the delivery, or sooner after it than a person could be: a gateway that scans the email. */
   | "delivery"
-  /** Apple's Mail Privacy Protection, which fetches images whether or not anybody reads. */
+  /** Apple's Mail Privacy Protection, which fetches images even if nobody reads the email. */
   | "prefetch"
-  /** The user agent says its name. */
+  /** The user agent names a machine. */
   | "agent"
-  /** A style sheet or font, which the email itself loads, and nobody clicks. */
+  /** A style sheet or font, which the email itself loads and nobody clicks. */
   | "asset";
 
-/** What an open or click tells of who made it, as in the detail of an event. */
+/** What an open or click says about its source, as in the event detail. */
 export type Sighting = {
   user_agent?: string;
   url_clicked?: string;
-  /** What SES thinks: `Likely` or `Unlikely`; anything else says nothing. */
+  /** SES's own guess: `Likely` or `Unlikely`; anything else means nothing. */
   is_bot_event?: string;
   recipient_certain?: false;
 };
@@ -25,13 +25,13 @@ export type Sighting = {
 const justDeliveredMs = 2_000;
 
 /**
- * Tells whether an open or click is a machine's. Light on purpose: a person who is taken for a machine is worse than
+ * Decides whether a machine opened or clicked. Deliberately cautious: mistaking a person for a machine is worse than
  * the reverse.
- * @param deliveredAt of the earliest delivery that is known.
+ * @param deliveredAt the earliest known delivery.
  */
 export function machineSign(seen: Sighting, occurredAt: Date, deliveredAt: Date | null): MachineSign | null {
   if (seen.is_bot_event === "Likely") return "aws";
-  // Where SES does not say which of several recipients it was, another one may have had the email already.
+  // If SES does not say which of several recipients it was, another one may have had the email already.
   const isOfThisOne = seen.recipient_certain !== false;
   if (isOfThisOne && isTooSoon(occurredAt, deliveredAt)) return "delivery";
   const agent = seen.user_agent?.trim() ?? "";
@@ -40,14 +40,14 @@ export function machineSign(seen: Sighting, occurredAt: Date, deliveredAt: Date 
   return isAsset(seen.url_clicked ?? "") ? "asset" : null;
 }
 
-/** The names that versions before this one stored. */
+/** Names that earlier versions stored. */
 const formerSigns = new Map<string | undefined, string>([
   ["apple_prefetch", "prefetch"],
   ["known_bot", "agent"],
   ["just_delivered", "delivery"],
 ]);
 
-/** A stored sign by its name of today. */
+/** The current name of a stored sign. */
 export function signOfToday(stored: string | undefined): string | undefined {
   return formerSigns.get(stored) ?? stored;
 }
@@ -57,7 +57,7 @@ function isTooSoon(occurredAt: Date, deliveredAt: Date | null): boolean {
 }
 
 const assetFile = /\.(css|woff2?|ttf|otf|eot)$/i;
-/** Hosts that make a style sheet of fonts from a query, without a file's name. */
+/** Hosts that serve style sheets of fonts without a file name. */
 const fontHost = /^(fonts\.googleapis\.com|fonts\.gstatic\.com|fonts\.bunny\.net|use\.typekit\.net)$/i;
 
 function isAsset(link: string): boolean {
@@ -67,8 +67,8 @@ function isAsset(link: string): boolean {
 }
 
 /**
- * Whether a user agent says the name of a machine: a mail scanner, or what `isbot` knows by a name. Mail programs, the
- * image proxies and resizers of mail providers and browsers, whatever extensions add to their names, are people.
+ * Whether a user agent names a machine: a mail scanner, or one of `isbot`'s named bots. Mail programs, image proxies
+ * of mail providers, and browsers with any extensions are people.
  */
 export function isMachinesAgent(agent: string): boolean {
   if (mailScanners.test(agent)) return true;
@@ -76,11 +76,11 @@ export function isMachinesAgent(agent: string): boolean {
   return hasBotsName(withoutUrls(agent));
 }
 
-/** Security products that open emails and follow their links, by the names that they give themselves. */
+/** Security products that open emails and follow links, by the names that they use. */
 const mailScanners = new RegExp(
   [
     "barracuda",
-    // A tablet, and programs in whose windows people read, bear the name too.
+    // A tablet and some programs with windows for reading have this name too.
     "\\bcisco(?![-_ ]?(cius|webex|jabber|anyconnect|spark))",
     "\\b(ironport|asyncos|talos)\\b",
     "proof ?point",
@@ -111,31 +111,31 @@ const mailScanners = new RegExp(
   "i",
 );
 
-/** What people read mail with, and `isbot` takes for something else. */
+/** Mail readers that `isbot` takes for bots. */
 const peoplesAgents = new RegExp(
   [
-    // Mail providers show images to people who read through these. Elsewhere `proxy` is a machine's word.
+    // Mail providers load images for readers through these. Elsewhere `proxy` means a machine.
     "ggpht\\.com|(image|img|mail) ?(proxy|resizer|cache)",
     "^yahoo ?(mobile)?mail|^(com\\.)?yahoo\\.mobile\\.client",
     "^navermailapp|\\bnaver\\(inapp",
     "^mail\\.ru\\b",
     "^e-?mail\\b",
     "\\bandroid\\.gm\\b|^gmail\\b",
-    // Libraries by which apps for mail fetch images.
+    // Libraries that mail apps use to fetch images.
     "\\bokhttp\\b",
-    // Browsers that share a name with a crawler.
+    // Browsers with the name of a crawler.
     "sogou(mse|mobilebrowser)",
   ].join("|"),
   "i",
 );
 
 /**
- * What `isbot` knows by a name. It also takes any user agent of an unusual shape for a program's, such as that of a mail
- * program ("Spark/2.3.9"), behind which sits a person.
+ * The patterns of `isbot` that contain a name. Its other patterns match any unusual user agent, such as that of a
+ * mail program ("Spark/2.3.9").
  */
 const hasBotsName = createIsbotFromList(list.filter(isNamed));
 
-/** Whether a pattern holds a word beside the one that every browser begins with. */
+/** Whether a pattern has a word besides the one that every browser begins with. */
 function isNamed(pattern: string): boolean {
   const words = pattern.replaceAll(/\\[a-z]/g, "").replaceAll(/mozilla|compatible/g, "");
   return /[a-z]{3}/.test(words);
@@ -143,7 +143,7 @@ function isNamed(pattern: string): boolean {
 
 const browser = /^Mozilla\/5\.0 \((?!compatible)[^)]*\) .*(Chrome|CriOS|Safari|Firefox|FxiOS)\//i;
 
-/** Extensions add the address of a page to the name of a browser; the address of a crawler's own page follows a plus. */
+/** Extensions add a URL to a browser's name; a crawler's own URL follows a plus. */
 function withoutUrls(agent: string): string {
   return browser.test(agent) ? agent.replaceAll(/(?<!\+)\bhttps?:\/\/[^\s)]*/gi, "") : agent;
 }

@@ -4,13 +4,13 @@ import { parseSesTime, timeOfMessageId } from "../time-text.ts";
 import { decodedWords } from "./encoded-words.ts";
 import { readableLists, type SesMail } from "./ses-notification.ts";
 
-/** What every notification about an email says of the email itself; the `mail` object, for one recipient. */
+/** What every notification repeats about its email: the `mail` object, for one recipient. */
 export type MailFacts = {
   message_id: string;
   /** In the form that is matched. */
   recipient: string;
   recipient_as_sent: string;
-  /** The sender's own id for the activity: the tag `activity_id`; of the primary recipient only. */
+  /** The sender's own id for the activity, from the tag `activity_id`; set for the primary recipient only. */
   tagged_id: string | null;
   sent_at: Date | null;
   subject: string | null;
@@ -21,16 +21,16 @@ export type MailFacts = {
   campaign_id: string | null;
   automation_run_id: string | null;
   template_id: string | null;
-  /** The tenant of SES that it was sent for; null: none. */
+  /** The SES tenant that sent it; null: none. */
   tenant_name: string | null;
   tags: Record<string, string[]> | null;
   is_test: boolean;
 };
 
-/** In characters, of the name of a tenant. */
+/** Maximum characters in a tenant name. */
 export const maxTenantName = 256;
 
-/** Reads the facts of one recipient's email. An ill-formed uuid in a tag is ignored, not fatal. */
+/** Reads the facts of one recipient's email. A malformed uuid in a tag is ignored. */
 export function mailFacts(mail: SesMail, recipient: Address, isPrimary: boolean): MailFacts {
   const tags = readableLists(mail.tags);
   const tag = (name: string) => tags?.[name]?.[0] ?? null;
@@ -55,12 +55,12 @@ export function mailFacts(mail: SesMail, recipient: Address, isPrimary: boolean)
   };
 }
 
-/** AWS allows 64 characters; what is far longer is no name, and would not fit an index. */
+/** AWS allows 64 characters; a much longer text is not a name, and would not fit an index. */
 function tenantOf(tag: string | null): string | null {
   return tag !== null && tag.length > 0 && tag.length <= maxTenantName ? tag : null;
 }
 
-/** Some notifications have headers as they were sent, and some decoded. */
+/** Some notifications have encoded headers, others decoded ones. */
 function readable(header: string | null | undefined): string | null {
   return header === null || header === undefined ? null : decodedWords(header);
 }
@@ -70,8 +70,8 @@ function firstAddress(texts: readonly (string | null | undefined)[]): Address | 
 }
 
 /**
- * The id of an email to one recipient, the same from whichever notification it is computed. Its time is the one
- * inside the SES messageId: `mail.timestamp` comes with and without milliseconds for the same email.
+ * The id of an email to one recipient, the same for every notification about it. Its time is the one inside the SES
+ * messageId, because `mail.timestamp` comes with and without milliseconds for the same email.
  */
 export function activityId(projectId: string, { message_id, recipient, sent_at }: MailFacts): string {
   const time = timeOfMessageId(message_id) ?? sent_at;
@@ -79,10 +79,9 @@ export function activityId(projectId: string, { message_id, recipient, sent_at }
 }
 
 /**
- * Makes one of two accounts of the same email. Whatever the order in which accounts arrive, and however often,
- * the result is the same: null gives way to any value, tags are united, and of two texts that differ, which is
- * a matter of their spelling, the greater stands.
- * @returns the facts alone, whatever else `one` has.
+ * Merges two descriptions of the same email. The order and number of descriptions do not matter: any value replaces
+ * null, tags are united, and of two texts that differ in spelling the greater stands.
+ * @returns only the facts, even if `one` has more fields.
  */
 export function mergeFacts(one: MailFacts, other: MailFacts): MailFacts {
   return {
@@ -105,7 +104,7 @@ export function mergeFacts(one: MailFacts, other: MailFacts): MailFacts {
   };
 }
 
-/** Whether `more` tells something about the email that is not known yet. */
+/** Whether `more` adds something about the email. */
 export function addsFacts(known: MailFacts, more: MailFacts): boolean {
   return JSON.stringify(mergeFacts(known, more)) !== JSON.stringify(mergeFacts(known, known));
 }
@@ -120,7 +119,7 @@ function earlier(one: Date | null, other: Date | null): Date | null {
   return one < other ? one : other;
 }
 
-/** SES adds tags on the way (`ses:outgoing-ip`), so that no single event has them all. Sorted by name. */
+/** SES adds tags on the way (`ses:outgoing-ip`), so no single event has them all. Sorted by name. */
 function unitedTags(one: MailFacts["tags"], other: MailFacts["tags"]): MailFacts["tags"] {
   if (one === null && other === null) return null;
   const names = [...new Set([...Object.keys(one ?? {}), ...Object.keys(other ?? {})])].sort();
@@ -129,7 +128,7 @@ function unitedTags(one: MailFacts["tags"], other: MailFacts["tags"]): MailFacts
   );
 }
 
-/** A tag may be called `constructor`, which every object inherits. */
+/** A tag may be named `constructor`, which every object inherits. */
 function valuesOf(tags: MailFacts["tags"], name: string): string[] | undefined {
   return tags !== null && Object.hasOwn(tags, name) ? tags[name] : undefined;
 }

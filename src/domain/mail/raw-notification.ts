@@ -4,34 +4,37 @@ import { jsonOrNull } from "../json.ts";
 import { parseSesTime } from "../time-text.ts";
 import { eventBridgeEvent } from "./eventbridge.ts";
 
-/** What SES published, as raw delivery brings it: without the SNS envelope and its signature. */
+/** What SES published, as raw delivery brings it: without SNS envelope and signature. */
 export type RawNotification = {
-  /** The ARN of the topic, that of the queue where the topic is not told, or `rawTokenSource`. */
+  /** The topic ARN; the queue ARN if the topic is unknown; or `rawTokenSource`. */
   sourceArn: string;
-  /** A UUID that stays the same when it is delivered again; null where the carrier has none. */
+  /** A UUID that stays the same when it is delivered again; null if the carrier has none. */
   messageId: string | null;
-  /** When it was sent, where the carrier tells; the same when it is delivered again. */
+  /** When it was sent, if the carrier says so; the same when it is delivered again. */
   sentAt: Date | null;
   message: string;
 };
 
-/** What stands in the list of topics for what is posted with SNS_RAW_TOKEN and names no topic. */
+/** Replaces the topic ARN for notifications that are posted with SNS_RAW_TOKEN and name no topic. */
 export const rawTokenSource = "SNS_RAW_TOKEN";
 
-/** What a repeat is found by. @property sentAt part of it, so it must not be the time of arrival where there is another. */
+/**
+ * Identifies repeats.
+ * @property sentAt is part of the identity, so it is the time of arrival only as a last resort.
+ */
 export type RawName = { messageId: string; sentAt: Date };
 
-/** An event of EventBridge is the same one through whichever rule it comes, so its own id and time name it. */
+/** An EventBridge event keeps its id and time through every rule, so they identify it. */
 export function nameOfRaw({ sourceArn, messageId, sentAt, message }: RawNotification, now: Date): RawName {
   const payload = jsonOrNull(message);
   const bridged = eventBridgeEvent(payload);
   const at = bridged?.time ?? sentAt ?? payloadTime(bridged?.detail ?? payload) ?? now;
-  // A transformer that drops the detail leaves the id: it must not stand in the way of the whole event.
+  // A transformer may remove the detail and keep the id, which must not hide the whole event.
   const ownId = bridged?.detail ? bridged.id : null;
   return { sentAt: at, messageId: ownId ?? messageId ?? computedId(at.getTime(), [sourceArn, message]) };
 }
 
-/** The envelope that the journal keeps a raw notification in, as SNS would have made it but for the signature. */
+/** The envelope in which the journal keeps a raw notification: SNS's form without the signature. */
 export function unsignedEnvelope(
   { sourceArn, message }: RawNotification,
   { messageId, sentAt }: RawName,
@@ -47,7 +50,7 @@ export function unsignedEnvelope(
 
 const timed = z.looseObject({ timestamp: z.string().nullish().catch(null) });
 
-/** The latest time in a payload: that of its detail, else that of the mail. */
+/** The latest time in a payload: that of its detail, or of the mail. */
 export function payloadTime(payload: unknown): Date | null {
   const parts = z.record(z.string(), z.unknown()).safeParse(payload);
   if (!parts.success) return null;

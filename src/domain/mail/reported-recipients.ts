@@ -1,10 +1,10 @@
 import { type Address, parseAddress, parseAddresses } from "../address.ts";
 import type { EventDetail } from "./event-detail.ts";
 
-/** An entry of the list of a bounce, complaint, delay or delivery. */
+/** An entry in the recipient list of a bounce, complaint, delay or delivery. */
 type Entry = { emailAddress?: string | null | undefined };
 
-/** Whom an entry is about. */
+/** An entry with the recipient that it is about. */
 export type Attributed<One extends Entry> = {
   recipient: Address;
   entry: One;
@@ -12,10 +12,9 @@ export type Attributed<One extends Entry> = {
 };
 
 /**
- * Attributes the entries of a list to those whom the mail was sent to. What a list says is what some server wrote, so
- * that a single destination is who it is about, whatever it says; `reported_address` holds a mailbox that is really
- * another. Of several destinations, none of which is named, the primary one stands for all. Without any destination the
- * list alone says who it is about.
+ * Attributes list entries to the recipients of the mail. Some server wrote the list, so a single destination is the
+ * recipient whatever the entry says; `reported_address` holds a mailbox that is really another. If an entry names
+ * none of several destinations, the primary one is recorded. Without any destination the list alone decides.
  * @param list null for an entry that cannot be read.
  * @param destination distinct, the primary one first.
  * @returns entries that are about nobody are left out.
@@ -35,7 +34,7 @@ export function attribute<One extends Entry>(
   return told.map((entry) => ({ recipient: primary, entry, detail }));
 }
 
-/** Entries that name the recipient, or nobody, say more about them than those that name another. */
+/** Entries that name the recipient, or nobody, take precedence over entries that name another. */
 function toTheOnly<One extends Entry>(
   entries: readonly One[],
   recipient: Address,
@@ -65,7 +64,7 @@ function toTheNamed<One extends Entry>(entry: One, destination: readonly Address
   });
 }
 
-/** The mailboxes that an entry names; where some spelling of it is one of `wanted`, those. */
+/** The mailboxes that an entry names; if any spelling of it is in `wanted`, only those. */
 function mailboxesOf({ emailAddress }: Entry, wanted: readonly Address[]): Address[] {
   if (!emailAddress) return [];
   const isWanted = ({ matched }: Address) => wanted.some((one) => one.matched === matched);
@@ -75,7 +74,7 @@ function mailboxesOf({ emailAddress }: Entry, wanted: readonly Address[]): Addre
   return readings.map((mailboxes) => mailboxes.filter(isWanted)).find(({ length }) => length > 0) ?? read;
 }
 
-/** As in a URL, and as xtext of a delivery status (RFC 3461). */
+/** URL encoding, and xtext of a delivery status (RFC 3461). */
 const escapes = [/%([2-7][\da-f])/gi, /\+([2-7][\dA-F])/g];
 
 function otherSpellings(text: string): string[] {
@@ -85,7 +84,7 @@ function otherSpellings(text: string): string[] {
   return spellings.filter((spelling) => spelling !== text);
 }
 
-/** Some servers put a sentence where the address should be. */
+/** Some servers write a sentence instead of the address. */
 function addressesWithin(text: string): Address[] {
   const words = text.slice(0, 1_000).match(/[^\s<>()",;:]+@[^\s<>()",;:]+/g) ?? [];
   return words.flatMap((word) => parseAddress(word) ?? []);

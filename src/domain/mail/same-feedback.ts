@@ -3,9 +3,10 @@ import { mergeDetails } from "./event-detail.ts";
 import type { EmailEventType } from "./event-names.ts";
 
 /*
- * A feedbackId and a recipient are one bounce or complaint, whatever time each copy of it has: the two formats of SES
- * spell the time of one complaint with and without milliseconds. An id begins with the time that was told first and
- * ends in a hash of what the event is, which copies share; so the first copy gives the id, and others adopt it.
+ * A feedbackId and a recipient identify one bounce or complaint, even if copies have different times: the two SES
+ * formats write the time of a complaint with and without milliseconds. An id starts with the time that was reported
+ * first and ends with a hash of the rest, which copies share. So the first copy determines the id, and the others
+ * adopt it.
  */
 
 /** The types whose copies can have other times. A bounce notification also reports delays. */
@@ -13,20 +14,20 @@ export const feedbackTypes: readonly EmailEventType[] = ["bounced", "complained"
 
 type StoredCopy = Pick<EmailEvent, "id" | "occurred_at">;
 
-/** What is the same in all copies of an event. */
+/** The part that all copies of an event share. */
 export function identityOf({ id, detail }: EmailEvent): string {
   return detail.feedback_id === undefined ? id : hashOf(id);
 }
 
-/** Unites two copies of one event: the earlier time stands. */
+/** Merges two copies of an event: the earlier time stands. */
 export function unitedCopies(one: EmailEvent, other: EmailEvent): EmailEvent {
   const first = one.id <= other.id ? one : other;
   return { ...first, detail: mergeDetails(one.detail, other.detail) };
 }
 
 /**
- * Gives events the ids of copies that are stored. Where a copy is stored with a later time, its detail says so, since
- * the time of a stored event is part of its key.
+ * Replaces the ids of events by those of stored copies. If a copy is stored with a later time, the detail records the
+ * earlier one, because the time of a stored event is part of its key.
  * @param stored of the same activity.
  */
 export function adoptStored(told: readonly EmailEvent[], stored: readonly StoredCopy[]): EmailEvent[] {
@@ -45,12 +46,12 @@ function asCopyOf({ id, occurred_at }: StoredCopy, event: EmailEvent): EmailEven
   return { ...event, id, occurred_at, detail: { ...event.detail, ...earliest } };
 }
 
-/** When an event happened, as the earliest copy says. */
+/** The event's time according to the earliest copy. */
 export function timeOf({ occurred_at, detail }: Pick<EmailEvent, "occurred_at" | "detail">): Date {
   return detail.earliest_at === undefined ? occurred_at : new Date(detail.earliest_at);
 }
 
-/** What follows the 48 bits of time. */
+/** The part after the 48 bits of time. */
 function hashOf(id: string): string {
   return id.slice(14);
 }

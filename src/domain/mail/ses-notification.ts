@@ -5,10 +5,9 @@ import { type EventBridgeEvent, eventBridgeEvent } from "./eventbridge.ts";
 import type { UnnamedFields } from "./unnamed-fields.ts";
 
 /*
- * What Amazon SES publishes, in both formats (event publishing: `eventType`; identity feedback:
- * `notificationType`). AWS may leave out, add and retype fields, so that only what the product cannot do
- * without is demanded; a field of the wrong type is taken for absent, and an entry of a list that cannot be read for
- * null. What has no name here is kept as it is, in `more`.
+ * What Amazon SES publishes, in both formats (event publishing: `eventType`; identity feedback: `notificationType`).
+ * AWS may remove, add and retype fields, so only the indispensable ones are required: a field of the wrong type
+ * counts as absent, and a list entry that cannot be read as null. Unnamed fields are kept in `more`.
  * Source: "Contents of event data that Amazon SES publishes to Amazon SNS", Amazon SES developer guide.
  */
 
@@ -19,7 +18,7 @@ const textLists = z.record(z.string(), texts).nullish().catch(null);
 const recipientList = <Shape extends z.ZodRawShape>(more: Shape) =>
   listOf(z.preprocess(asRecipient, named({ emailAddress: text, ...more })));
 
-/** One entry that cannot be read leaves the others; one that stands where a list should is a list of one. */
+/** An unreadable entry does not affect the others; a single value in place of a list is a list of one. */
 function listOf<Entry extends z.ZodType>(entry: Entry) {
   return z.preprocess(
     (value) => (value === null || value === undefined || Array.isArray(value) ? value : [value]),
@@ -31,7 +30,7 @@ function asRecipient(entry: unknown): unknown {
   return typeof entry === "string" ? { emailAddress: entry } : entry;
 }
 
-/** An object of which all fields are kept: those of the shape, and the others in `more`. */
+/** An object that keeps all fields: those of the shape, and the others in `more`. */
 function named<Shape extends z.ZodRawShape>(shape: Shape, known: readonly string[] = []) {
   const names = new Set([...Object.keys(shape), ...known]);
   const isNamed = (name: string, value: unknown) => names.has(name) && !isRetyped(shape[name], value);
@@ -58,7 +57,7 @@ function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-/** Of an email, not of an event: they would be kept with each of its events. */
+/** Fields of the email: in `more` they would be stored with each of its events. */
 const mailFields = [
   ...["sourceArn", "sourceIp", "sendingAccountId", "callerIdentity", "headers", "headersTruncated"],
 ];
@@ -79,7 +78,7 @@ export type SesMail = z.infer<typeof SesMail>;
 const engagement = { timestamp: text, ipAddress: text, userAgent: text, isBotEvent: text };
 const dsn = { status: text, diagnosticCode: text };
 
-/** Event type as AWS writes it → the key that holds its detail, and the detail. */
+/** Event type as AWS writes it → the key of its detail, and the detail. */
 const details = {
   Send: { key: "send", shape: named({}) },
   Delivery: {
@@ -143,26 +142,29 @@ const details = {
 type SesEventType = keyof typeof details;
 type Detail<Type extends SesEventType> = z.infer<(typeof details)[Type]["shape"]>;
 
-/** One SES event with the detail of its type. @property more fields of no name beside the mail and the detail. */
+/**
+ * One SES event with the detail of its type.
+ * @property more unnamed fields besides the mail and the detail.
+ */
 export type SesEvent = {
   [Type in SesEventType]: { type: Type; mail: SesMail; detail: Detail<Type>; more?: UnnamedFields };
 }[SesEventType];
 
 export type SesNotification =
-  /** @property publishedAt where EventBridge brought it. */
+  /** @property publishedAt if EventBridge delivered it. */
   | { kind: "event"; event: SesEvent; publishedAt?: Date }
   | { kind: "account_status"; status: ToldStatus }
-  /** Kept in the journal and counted, nothing else. */
+  /** Kept in the journal and counted, nothing more. */
   | { kind: "ignored"; reason: "set_up" | "inbound_mail" | "unknown_type" | "erased" }
   /** Kept in the journal with this reason. */
   | { kind: "invalid"; reason: string };
 
-/** What the journal holds in place of a message about a person who was erased. */
+/** Replaces a message about an erased person in the journal. */
 export const erasedMessage = JSON.stringify({ erased: true });
 
 /**
- * Reads the `Message` of an SNS notification (or the whole body, with raw delivery): an SES event, alone or in the
- * envelope of EventBridge. Never throws; reasons name fields, never values.
+ * Reads the `Message` of an SNS notification (or the whole body with raw delivery): an SES event, alone or in an
+ * EventBridge envelope. Never throws; reasons name fields, never values.
  */
 export function parseSesNotification(message: string): SesNotification {
   if (message.startsWith("Successfully validated SNS topic")) return { kind: "ignored", reason: "set_up" };
@@ -172,7 +174,7 @@ export function parseSesNotification(message: string): SesNotification {
   return bridged === null ? parsePayload(json) : parseBridged(bridged);
 }
 
-/** Of another source it is an SES event all the same where somebody put one on a bus again. */
+/** Other sources count too: somebody may have put SES events on a bus again. */
 function parseBridged(bridged: EventBridgeEvent): SesNotification {
   const { detail, source, time } = bridged;
   const status = accountStatusOf(bridged);
@@ -198,7 +200,7 @@ function parsePayload(json: unknown): SesNotification {
   return isSesEventType(type) ? parseEvent(type, head.data) : { kind: "ignored", reason: "unknown_type" };
 }
 
-/** Of named lists, such as tags, what can be read. */
+/** The readable part of named lists, such as tags. */
 export function readableLists(lists: z.infer<typeof textLists>): Record<string, string[]> | null {
   if (!lists) return null;
   const readable = Object.entries(lists).map(
@@ -207,7 +209,7 @@ export function readableLists(lists: z.infer<typeof textLists>): Record<string, 
   return Object.fromEntries(readable.filter(([name, list]) => list.length > 0 || lists[name]?.length === 0));
 }
 
-/** How many entries of the lists of an event cannot be read. */
+/** The number of unreadable list entries. */
 export function countUnreadable({ mail, detail }: SesEvent): number {
   const lists = [
     mail,
@@ -241,7 +243,7 @@ function parseEvent(type: SesEventType, payload: Record<string, unknown>): SesNo
   if (!detail.success) return invalid(`${key}${path(detail.error)} is missing or malformed`);
   const more = others(payload, (name) => ["eventType", "notificationType", "mail", key].includes(name));
   const parts = { type, mail: mail.data, detail: detail.data, ...(more && { more }) };
-  // The detail was parsed by the schema that stands beside `type`; TypeScript does not follow that pairing.
+  // The schema beside `type` has parsed the detail, but TypeScript cannot follow that pairing.
   return { kind: "event", event: parts as SesEvent };
 }
 

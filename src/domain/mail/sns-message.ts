@@ -4,10 +4,10 @@ import { RefusedError } from "../errors.ts";
 import { hasRepeatedKeys, jsonOrNull } from "../json.ts";
 
 /*
- * The SNS envelope and the text that AWS signs. Every field is held to its exact form, because the signed text
- * is only `Key\nvalue\n` lines: a field that may hold a line break lets a signed message be cut differently
- * ("canonical re-split"), and one that may be missing or of another type lets it be read differently. A lone
- * surrogate (JSON can escape one) is hashed as U+FFFD, so that it could stand in place of a signed U+FFFD.
+ * The SNS envelope and the text that AWS signs. Every field must have its exact form, because the signed text
+ * consists of `Key\nvalue\n` lines: with a line break in a field a signed message could be split differently
+ * ("canonical re-split"), and a field that is missing or has another type could be read differently. A lone surrogate
+ * (JSON can escape one) is hashed as U+FFFD, and could replace a signed U+FFFD.
  */
 
 const text = z
@@ -49,7 +49,7 @@ const SnsMessage = z.discriminatedUnion("Type", [
 export type SnsMessage = z.infer<typeof SnsMessage>;
 export type SnsConfirmation = Extract<SnsMessage, { Token: string }>;
 
-/** An ARN has room for a topic's 256 characters, and not for a message in place of the region. */
+/** Room for a topic name of 256 characters, but not for a message in place of the region. */
 const maxArnLength = 512;
 const ClaimedOrigin = z.object({
   TopicArn: topicArn.max(maxArnLength).optional().catch(undefined),
@@ -60,17 +60,17 @@ export function isTopicArn(text: string): boolean {
   return isArn(text, "sns", /^[A-Za-z0-9_-]{1,256}(\.fifo)?$/);
 }
 
-/** The topic of what `fanmail trigger` posts. AWS knows no such account. */
+/** The topic of notifications from `fanmail trigger`. AWS has no such account. */
 export const triggerTopic = "arn:aws:sns:us-east-1:000000000000:fanmail-trigger";
-/** Of the emails that they tell of. */
+/** The configuration set of those notifications. */
 export const triggerConfigurationSet = "fanmail-trigger";
 
 /**
- * Reads the body of a request or of a queue entry.
- * @throws RefusedError 400 that names the field, never its value.
+ * Reads the body of a request or of an SQS message.
+ * @throws RefusedError 400; it names the field, never its value.
  */
 export function parseSnsMessage(body: string): SnsMessage {
-  // A queue's message is a string that was never bytes of UTF-8.
+  // An SQS message is a string, never bytes of UTF-8.
   if (!body.isWellFormed()) throw new RefusedError(400, "not_utf8", "The body cannot be written in UTF-8");
   let json: unknown;
   try {
@@ -79,7 +79,7 @@ export function parseSnsMessage(body: string): SnsMessage {
     // The parser's own message quotes the text, which may hold addresses.
     throw new RefusedError(400, "not_json", "The body is not JSON");
   }
-  // The journal keeps the body as text; another reader of it must not find another value than the one verified.
+  // The journal keeps the body as text; later readers must find the same values that were verified.
   if (hasRepeatedKeys(body, json)) {
     throw new RefusedError(400, "not_sns", "Not an SNS message: a field is given twice");
   }
@@ -103,7 +103,7 @@ export function claimsToBeSnsMessage(body: string): boolean {
   return Claim.safeParse(jsonOrNull(body)).success;
 }
 
-/** What a message says about itself, for the log: not proven, but held to the form of such names. */
+/** A message's own claims, for the log: not verified, but checked for their form. */
 export function claimedOrigin(message: unknown): { topic_arn?: string; sns_message_id?: string } {
   const claimed = ClaimedOrigin.safeParse(message).data;
   return {
@@ -113,8 +113,8 @@ export function claimedOrigin(message: unknown): { topic_arn?: string; sns_messa
 }
 
 /**
- * The text under the signature. Fields in AWS's order, on the decoded values; `Message` is taken as it is, its
- * trailing newline included, and `Subject` only when present.
+ * The signed text. Fields come in AWS's order, with decoded values; `Message` keeps its trailing newline, and
+ * `Subject` appears only if present.
  * Source: "Verifying the signatures of Amazon SNS messages", Amazon SNS developer guide.
  */
 export function stringToSign(message: SnsMessage): string {
@@ -137,16 +137,16 @@ export function signatureDigest(message: Pick<SnsMessage, "SignatureVersion">): 
 }
 
 /**
- * The one host that signs for a topic: built from the allow-listed ARN's region and the partition of that, never matched
- * against a pattern (an S3 bucket can be named so that it fits the usual one).
+ * The only host that signs for a topic. It is built from the region and partition of the allow-listed ARN and never
+ * matched against a pattern, because an S3 bucket can be named to fit the usual one.
  */
 export function snsHost(topicArn: string): string {
   return awsHost("sns", parseArn(topicArn).region);
 }
 
 /**
- * Holds a SigningCertURL to the rule: https, the topic's own host, the path of an SNS certificate, and nothing
- * else (no port, user, query or fragment). AWS's names are 32 digits; a longer one would only fill our memory.
+ * Checks a SigningCertURL: https, the topic's own host, the path of an SNS certificate, and nothing else (no port,
+ * user, query or fragment). AWS's names have 32 digits; longer ones would only fill memory.
  * @throws RefusedError 403
  */
 export function assertCertificateUrl(url: string, topicArn: string): void {
@@ -160,8 +160,8 @@ export function assertCertificateUrl(url: string, topicArn: string): void {
 }
 
 /**
- * The address that confirms a subscription, rebuilt from signed parts: SubscribeURL itself is never visited,
- * so that it cannot be made to point elsewhere.
+ * The URL that confirms a subscription, built from signed parts. SubscribeURL itself is never visited, so it cannot
+ * point elsewhere.
  */
 export function confirmationUrl(message: SnsConfirmation): string {
   const query = new URLSearchParams({

@@ -1,17 +1,17 @@
 import type { EmailEvent } from "./email-event.ts";
 import { isNotSpam, onAccountList, onTenantList } from "./event-detail.ts";
 
-/** Why an address is not to be written to any more. */
+/** Why no more emails should be sent to an address. */
 export type SuppressionReason = "bounce" | "complaint";
 
-/** @property isEcho SES knew it before: it held the email back itself. Recorded, and told to nobody. */
+/** @property isEcho SES held the email back because it already knew: recorded, but no webhook is sent. */
 export type Suppression = { reason: SuppressionReason; isEcho: boolean };
 
 const suppressingBounces = ["General", "NoEmail", "Suppressed"];
 
 /**
- * Whether an event says that its recipient is not to be written to any more: a permanent bounce that is the
- * address's own fault, or a complaint. Never where the mailbox that is reported is, or may be, another.
+ * Whether an event suppresses its recipient: a permanent bounce caused by the address itself, or a complaint. Never
+ * if the reported mailbox is, or may be, another.
  * @param isTest mail to the mailbox simulator, which bounces on demand.
  */
 export function suppressionOf({ type, detail }: EmailEvent, isTest: boolean): Suppression | null {
@@ -31,8 +31,8 @@ export function suppressionOf({ type, detail }: EmailEvent, isTest: boolean): Su
 }
 
 /**
- * The reason, where SES held an email back because of the suppression list of its tenant: the address is not to be
- * written to for that tenant, and for others nothing follows.
+ * The reason, if SES held an email back because of its tenant's suppression list. It suppresses the address for that
+ * tenant only.
  */
 export function tenantSuppressionOf({ type, detail }: EmailEvent, isTest: boolean): SuppressionReason | null {
   if (isTest || detail.reported_address !== undefined || detail.recipient_certain === false) return null;

@@ -1,25 +1,25 @@
 import { canonicalJson } from "../json.ts";
 
 /*
- * What SES sends beyond the fields that we have names for. It is kept with the event, so that a field which AWS adds is
- * not lost before we know of it; and it is bounded, since nobody promises how large it is.
+ * Fields of SES that have no name here. They are stored with the event, so that a field which AWS adds is not lost,
+ * and limited in size, because nothing guarantees it.
  */
 
-/** Field → value. Fields of the mail are called `mail.<name>`. */
+/** Field → value. Fields of the mail are named `mail.<name>`. */
 export type UnnamedFields = Record<string, unknown>;
 
 const maxFields = 20;
 const maxNameLength = 100;
-/** Of a value as JSON. */
+/** Characters of a value as JSON. */
 const maxValueLength = 1_000;
 const maxDepth = 5;
-/** Ends what was cut, and stands as a field of its own for fields that were left out. */
+/** Marks the end of a cut value; as a field it says that others were left out. */
 const cut = "…";
 
 /**
- * Bounds fields: the first 20 by name are kept. A value that is longer than 1,000 characters as JSON, or nested more
- * than 5 deep, becomes text that ends in `…`, and a field `…` says that others were left out.
- * @returns null when there is none.
+ * Limits fields: the first 20 by name are kept. A value that is longer than 1,000 characters as JSON, or nested more
+ * than 5 deep, becomes text that ends in `…`; a field `…` says that others were left out.
+ * @returns null if there are none.
  */
 export function boundedFields(fields: UnnamedFields): UnnamedFields | null {
   const bounded = Object.entries(fields)
@@ -37,7 +37,7 @@ export function unitedFields(one: UnnamedFields, other: UnnamedFields): UnnamedF
   return firstFields([...united]) ?? {};
 }
 
-/** Of two values that differ the one with the greater text stands, whichever came first. */
+/** Of two different values the one with the greater text stands, in whatever order they came. */
 export function isGreater(value: unknown, than: unknown): boolean {
   return than === undefined || canonicalJson(value) > canonicalJson(than);
 }
