@@ -38,16 +38,16 @@ import {
 } from "./suppress-recipients.ts";
 
 export type Applied = {
-  /** Events that were new. */
+  /** New events. */
   events: number;
   discarded: number;
-  /** The types of events that count now, and did not before. */
+  /** The types of events that count now and did not before. */
   counted: EmailEventType[];
   /** The reason of each event that was discarded. */
   discardedFor: DiscardReason[];
-  /** Endpoints that are owed something. */
+  /** Lanes with new deliveries. */
   owed: DeliverJob[];
-  /** Of what was told, what is of people who were erased: it is not recorded. */
+  /** Activities of erased people, which are not recorded. */
   erased: TouchedActivity[];
 };
 
@@ -63,8 +63,8 @@ export const nothingApplied: Applied = {
 };
 
 /**
- * Folds events into their activities and writes all that follows from them.
- * @param traceparents of the notifications that are traced, by the events that they tell of.
+ * Folds events into their activities, and writes all consequences.
+ * @param traceparents of traced notifications, by event id.
  */
 export async function applyActivities(
   context: ApplyContext,
@@ -96,7 +96,7 @@ export async function applyActivities(
   };
 }
 
-/** Who is written to is a recipient. An activity that nothing was known of is asked about alone, for the others' are there. */
+/** Everyone who is sent an email is a recipient. Only new activities need the check. */
 async function recordRecipients(
   { clock }: ApplyContext,
   tx: Database,
@@ -120,7 +120,7 @@ function pair(rows: readonly ActivityRow[], touched: readonly TouchedActivity[])
   });
 }
 
-/** An event of which a copy with another time is stored is that event. */
+/** Events take the id of a stored copy that has another time. */
 async function withStoredCopies(tx: Database, locked: readonly LockedActivity[]): Promise<LockedActivity[]> {
   const asked = locked.filter(({ events }) => events.some(({ detail }) => detail.feedback_id !== undefined));
   if (asked.length === 0) return [...locked];
@@ -132,8 +132,8 @@ async function withStoredCopies(tx: Database, locked: readonly LockedActivity[])
 }
 
 /**
- * An activity whose id is taken, and whose name is not there: the person was erased after the activity was made, and a
- * pseudonym is in place of the address.
+ * Activities whose id exists under another name: the person was erased after the activity was created, and a
+ * pseudonym replaces the address.
  */
 function erasedAmong(
   touched: readonly TouchedActivity[],
@@ -148,7 +148,7 @@ function eventRows({ row, events }: { row: ActivityRow; events: readonly EmailEv
   return events.map((event) => ({ ...event, project_id: row.project_id, owner_id: row.id }));
 }
 
-/** Tells the new events from the known ones, and adds to the latter what another account of them tells. */
+/** Separates new from known events, and adds to the details of known ones what this report adds. */
 async function enrichRepeats(
   tx: Database,
   locked: readonly LockedActivity[],
@@ -206,7 +206,7 @@ async function writeRows(tx: Database, changed: readonly ChangedActivity[]): Pro
   if (rows.length > 0) await updateActivities(tx, rows);
 }
 
-/** @returns the reason of each event that was discarded now. */
+/** @returns the reason of each newly discarded event. */
 async function writeDecisions(tx: Database, changed: readonly ChangedActivity[]): Promise<DiscardReason[]> {
   const decisions = changed.flatMap(({ row, change }) =>
     change.decisions.map(({ event, decision }) => ({
@@ -221,7 +221,10 @@ async function writeDecisions(tx: Database, changed: readonly ChangedActivity[])
   return decisions.flatMap(({ discarded }) => discarded ?? []);
 }
 
-/** What endpoints are told. @property traceparents by the ids of events whose notification is traced. */
+/**
+ * The webhooks that follow.
+ * @property traceparents of traced notifications, by event id.
+ */
 function webhooksOf(
   {
     changed,

@@ -31,12 +31,12 @@ type BatchContext = Pick<
   "db" | "partitions" | "config" | "clock" | "log" | "queues" | "metrics" | "tracing"
 >;
 
-/** Statements cost by their number rather than by their rows; more would hold locks for long. */
+/** The cost is per statement rather than per row; more notifications would hold locks for long. */
 const notificationsTogether = 1_000;
 
 /**
- * Applies the notifications of a batch, and of others that wait, all or nothing, and wakes the lanes of the
- * endpoints that are owed something. A failure is written to the batch, and the sweep tries again.
+ * Applies the notifications of a batch and of other waiting batches, all or nothing, and wakes the lanes with new
+ * deliveries. A failure is recorded with the batch, and the sweep tries again.
  */
 export async function applyBatch(context: BatchContext, { batchId }: ApplyJob): Promise<void> {
   const startedAt = new Date();
@@ -53,17 +53,17 @@ export async function applyBatch(context: BatchContext, { batchId }: ApplyJob): 
   }
 }
 
-/** A transaction that is durable, and how it went. */
+/** A committed transaction. */
 type Committed = {
   applied: AppliedEntries;
   batchIds: string[];
-  /** Of each batch, how long it has been waiting. */
+  /** How long each batch has been waiting. */
   lagSeconds: number[];
   startedAt: Date;
   seconds: number;
 };
 
-/** Says what came of a transaction, once nothing can take it back. */
+/** Reports a transaction after its commit. */
 function report({ log, metrics, tracing }: BatchContext, committed: Committed): void {
   const { applied, batchIds, startedAt, seconds, lagSeconds } = committed;
   const { events, repeated, discarded, ignored, quarantined, unreadable } = applied;
@@ -78,7 +78,7 @@ async function applyWithOthers(context: BatchContext, batchId: string): Promise<
     return await inOneTransaction(context, batchId, notificationsTogether, applyTogether);
   } catch (error) {
     if (isRetryable(error)) throw error;
-    // Whichever batch it was: the others have jobs of their own, or the sweep wakes a worker for them.
+    // Any of the batches may have failed; the others have jobs of their own, or the sweep wakes a worker for them.
     return applyAlone(context, batchId);
   }
 }
@@ -88,14 +88,14 @@ async function applyAlone(context: BatchContext, batchId: string): Promise<Commi
     return await inOneTransaction(context, batchId, 0, applyTogether);
   } catch (error) {
     if (!isDataError(error)) throw error;
-    // One notification holds what the database refuses: find it, and let the others pass.
+    // The database refuses one notification: find it, and apply the others.
     return inOneTransaction(context, batchId, 0, applyOneByOne);
   }
 }
 
 /**
- * @property unreadable entries of lists that were left out.
- * @property notifications for traces; none where there are no traces.
+ * @property unreadable number of list entries that were left out.
+ * @property notifications for traces; none without tracing.
  */
 type AppliedEntries = Applied & BatchSummary & { unreadable: number; notifications: AppliedNotification[] };
 
@@ -105,7 +105,7 @@ type ApplyEntries = (
   entries: readonly AcceptedNotification[],
 ) => Promise<AppliedEntries>;
 
-/** @param maxNotifications up to which other batches that wait are taken along. */
+/** @param maxNotifications limit up to which other waiting batches are taken too. */
 async function inOneTransaction(
   context: BatchContext,
   batchId: string,
@@ -174,7 +174,7 @@ async function applyTogether(
   };
 }
 
-/** Takes people out of those notifications that tell of emails which were erased, and out of no others. */
+/** Erases people from notifications about erased emails, and from no others. */
 async function eraseLate(
   tx: Database,
   read: readonly ReadEntry[],
@@ -228,7 +228,7 @@ async function applyOrQuarantine(
     return await tx.transaction((step) => applyTogether(context, step, [entry]));
   } catch (error) {
     if (!isDataError(error)) throw error;
-    // The server's own message may quote the value.
+    // The server's message may quote the value.
     const reason = `The database cannot store it (SQLSTATE ${sqlState(error)})`;
     await quarantine(tx, [{ ...entry, quarantine_reason: reason }]);
     return {

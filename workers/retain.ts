@@ -15,7 +15,7 @@ import {
 
 type RetainContext = Pick<Context, "db" | "clock" | "config" | "log">;
 
-/** One pass over something that is kept for a while. It pauses between its steps, and ends early when we stop. */
+/** A pass over data that is kept for a limited time. It pauses between steps, and ends early when the process stops. */
 type Pass = (context: RetainContext, stopping: AbortSignal) => Promise<void>;
 
 const everySeconds = 3_600;
@@ -23,7 +23,7 @@ const dayMs = 86_400_000;
 /** Finished deliveries, their attempts, and redeliveries. */
 const deliveryDays = 30;
 const rowsInStep = 1_000;
-/** So that removing never takes more than a part of what the database can do. */
+/** Limits the load on the database. */
 const pauseMs = 50;
 const triesForALock = 10;
 const pauseForALockMs = 2_000;
@@ -38,7 +38,8 @@ const passes: Readonly<Record<string, Pass>> = {
   batches: ({ db, clock, config }, stopping) =>
     untilFew(stopping, () => deleteBatches(db, ago(clock.now(), config.journalDays), rowsInStep)),
   discards: ({ db, clock, config }, stopping) =>
-    // A rebuild finds in the journal what was discarded, and would take it for missing: they stay as long as it does.
+    // A rebuild would find discarded events in the journal and report them as missing, so they stay as long as the
+    // journal.
     untilFew(stopping, () =>
       deleteDiscards(db, ago(clock.now(), Math.max(config.discardDays, config.journalDays + 2)), rowsInStep),
     ),
@@ -51,8 +52,8 @@ const passes: Readonly<Record<string, Pass>> = {
 };
 
 /**
- * Makes the passes that are due; each runs in one process at a time.
- * @returns false: there is nothing more to do now.
+ * Runs the passes that are due; each runs in one process at a time.
+ * @returns false: nothing more to do now.
  */
 export async function retain(context: RetainContext, stopping: AbortSignal): Promise<boolean> {
   for (const [name, pass] of Object.entries(passes)) {
@@ -71,7 +72,7 @@ function ago(now: Date, days: number): Date {
   return new Date(now.getTime() - days * dayMs);
 }
 
-/** Others use the journal all the time, each for moments. */
+/** Other transactions use the journal constantly, each for moments. */
 async function dropWhenIdle(db: Database, day: string, stopping: AbortSignal): Promise<string> {
   for (let tries = 1; !stopping.aborted; tries++) {
     const outcome = await dropJournalDay(db, day);

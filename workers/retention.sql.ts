@@ -4,8 +4,8 @@ import { sqlState } from "../src/storage/database-errors.ts";
 import { journalDays, partitionOfDay } from "../src/storage/partitions.ts";
 
 /**
- * Takes a pass that is due, for this process alone.
- * @returns false when it is not due yet, or another process has taken it.
+ * Takes a due pass for this process alone.
+ * @returns false if it is not due yet, or another process has taken it.
  */
 export async function takePass(db: Database, name: string, everySeconds: number): Promise<boolean> {
   const taken = await db.query(
@@ -17,14 +17,14 @@ export async function takePass(db: Database, name: string, everySeconds: number)
   return taken.length > 0;
 }
 
-/** Makes a pass due again, because it was not finished. */
+/** Makes an unfinished pass due again. */
 export async function returnPass(db: Database, name: string): Promise<void> {
   await db.query("update retention_passes set due_at = now() where name = $1", [name]);
 }
 
 /**
- * Days of the journal before a time, as `2026-11-24`, that hold nothing which was received since then: what is replayed
- * late is kept for as long as what was new.
+ * Days of the journal before a time, as `2026-11-24`, without notifications that were received since then: late
+ * replays are kept as long as new notifications.
  */
 export async function expiredJournalDays(db: Database, before: Date): Promise<string[]> {
   const lateArrivals = await db.query<{ first: string; last: string }>(
@@ -38,18 +38,18 @@ export async function expiredJournalDays(db: Database, before: Date): Promise<st
   );
 }
 
-/** New notifications wait behind our lock; it is taken at once, or later. */
+/** New notifications wait behind this lock, so it is taken at once or not at all. */
 const lockTimeoutMs = 300;
 
 /**
- * Drops a day of the journal, and remembers that it was dropped.
- * @returns `unapplied`: a worker has yet to apply something of it. `busy`: others use the journal just now.
+ * Drops a day of the journal, and records that.
+ * @returns `unapplied`: a worker has not applied all of it yet. `busy`: other transactions are using the journal.
  */
 export async function dropJournalDay(db: Database, day: string): Promise<"dropped" | "unapplied" | "busy"> {
   try {
     return await db.transaction(async (tx) => {
       await tx.query(`set local lock_timeout = ${lockTimeoutMs}`);
-      // What is being inserted is committed, and seen below, before we have it; the rest waits, and makes a new partition.
+      // With this lock, running inserts are committed and visible below; later ones wait, and create a new partition.
       await tx.query("lock table only notifications in access exclusive mode");
       if (await hasUnapplied(tx, day)) return "unapplied";
       await tx.query(`drop table if exists ${partitionOfDay(day)}`);
@@ -74,7 +74,10 @@ async function hasUnapplied(tx: Database, day: string): Promise<boolean> {
   return found.length > 0;
 }
 
-/** Removes batches that were received before a time and are applied. @returns how many, at most `limit`. */
+/**
+ * Removes applied batches that were received before a time.
+ * @returns how many, at most `limit`.
+ */
 export async function deleteBatches(db: Database, before: Date, limit: number): Promise<number> {
   return countDeleted(
     db,
@@ -86,9 +89,9 @@ export async function deleteBatches(db: Database, before: Date, limit: number): 
 }
 
 /**
- * Removes events that did not count and were recorded before a time. Their activity is locked for it, so that nobody
- * decides about them meanwhile; its row goes on telling of them, see `withForgotten`.
- * @param limit how many are looked for; others of the same emails go with them.
+ * Removes discarded events that were recorded before a time. Their activity is locked, so that no worker decides
+ * about them meanwhile; its row still counts them, see `withForgotten`.
+ * @param limit of the search; other discarded events of the same emails are removed too.
  * @returns how many.
  */
 export async function deleteDiscards(db: Database, before: Date, limit: number): Promise<number> {
@@ -99,7 +102,7 @@ export async function deleteDiscards(db: Database, before: Date, limit: number):
   );
   if (discards.length === 0) return 0;
   const owners = [discards.map((one) => one.project_id), discards.map((one) => one.owner_id)];
-  // Activities before events, as workers take them.
+  // Activities before events, as workers lock them.
   return db.transaction(async (tx) => {
     await tx.query(
       `select 1 from activity
@@ -119,10 +122,10 @@ export async function deleteDiscards(db: Database, before: Date, limit: number):
 }
 
 /**
- * Removes deliveries that were finished before a time, and their attempts, among the next `limit` of a project whose
- * event is older than that: an event is never younger than its delivery's end.
- * @param after the delivery that the walk has come to; null: it begins.
- * @returns where it goes on; null at the end.
+ * Removes deliveries that were finished before a time, with their attempts, among the next `limit` deliveries of a
+ * project with an older event: an event is never younger than the end of its delivery.
+ * @param after the last delivery of the previous step; null at the beginning.
+ * @returns where to continue; null at the end.
  */
 export async function deleteDeliveries(
   db: Database,

@@ -8,30 +8,30 @@ import type { Database } from "../src/storage/database.ts";
 import { eventsOfActivities } from "../src/storage/events.ts";
 import { suppress, suppressForTenants } from "../src/storage/suppressions.ts";
 
-/** An activity under lock, and what a batch tells of it. */
+/** A locked activity, and what a batch reports about it. */
 export type LockedActivity = {
   row: ActivityRow;
-  /** Those of the row and of the batch together. */
+  /** The facts of the row and of the batch, merged. */
   facts: MailFacts;
   events: EmailEvent[];
 };
 
-/** Its `events` are the new ones. */
+/** `events` are only the new ones. */
 export type ToldActivity = LockedActivity & {
-  /** Events that were known, and of which the batch tells more. */
+  /** Known events to whose details the batch adds. */
   enriched: EmailEvent[];
 };
 
-/** @property recordedAt of its events that are new or are decided about again, by id. */
+/** @property recordedAt by event id, for events that are new or decided again. */
 export type ChangedActivity = ToldActivity & {
   change: ActivityChange;
   recordedAt: ReadonlyMap<string, Date>;
 };
 
-/** An address that was not suppressed before, and the event that says so. */
+/** A newly suppressed address, and the event that suppressed it. */
 export type SuppressionAdded = { row: ActivityRow; event: EmailEvent; suppression: Suppression };
 
-/** Suppresses the recipients whom the events of a batch say are not to be written to any more. */
+/** Suppresses recipients because of the events of a batch. */
 export async function suppressRecipients(
   tx: Database,
   changed: readonly ChangedActivity[],
@@ -58,10 +58,10 @@ function suppressionRow({ row, event, suppression }: SuppressionAdded) {
   };
 }
 
-/** Nobody is told: SES has held the email back itself. Without the tenant's name it is recorded for nobody. */
+/** No webhook is sent, because SES held the email back itself. Without the tenant's name nothing is recorded. */
 async function suppressForTheirTenants(tx: Database, changed: readonly ChangedActivity[]): Promise<void> {
   const ofTenants = changed.filter(({ facts }) => facts.tenant_name !== null);
-  // Identity feedback has no tags: an event that is known may have waited for the name of its tenant.
+  // Identity feedback has no tags, so a known event may have been waiting for its tenant's name.
   const named = ofTenants.filter(({ row }) => row.tenant_name === null && isKnown(row)).map(({ row }) => row);
   const histories = named.length > 0 ? await eventsOfActivities(tx, named) : new Map<string, EmailEvent[]>();
   const asked = ofTenants.flatMap((one) =>

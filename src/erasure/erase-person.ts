@@ -25,10 +25,10 @@ import { type EventPlace, eraseMentions } from "./event-mentions.sql.ts";
 export type ErasedFromRows = ErasedRows & { cancelledWebhooks: number };
 
 /**
- * Takes a person out of rows, events and webhooks that wait, at once; the journal and webhooks that have gone out follow,
- * see `eraseStep`. Rows and counts stay, with a pseudonym.
+ * Erases a person from rows, events and waiting webhooks at once. The journal and posted webhooks follow, see
+ * `eraseStep`. Rows and counts stay, under a pseudonym.
  * @param address in the form that is matched.
- * @returns null when nothing is stored of the person.
+ * @returns null if nothing is stored about the person.
  */
 export async function erasePerson(
   { db, clock }: { db: Database; clock: Pick<Clock, "newId" | "now"> },
@@ -51,7 +51,7 @@ export async function erasePerson(
   );
 }
 
-/** How far workers have come with an erasure: first the journal, then webhooks, then events of others. */
+/** The progress of an erasure: first the journal, then webhooks, then events of others. */
 type ErasurePlace =
   | { kind: "journal"; at: JournalPlace }
   | { kind: "webhooks"; after: string | null }
@@ -61,15 +61,15 @@ const rowsPerStep = 1_000;
 const eventsPerStep = 10_000;
 
 /**
- * Takes a person out of the next part of the journal, of webhooks or of events of others: of the erasure that is open for longest. What came
- * after the erasure stays. In the end rows are looked through again, because a batch may have been under way.
+ * Continues the oldest open erasure with the next part of the journal, of webhooks or of other people's events. Data
+ * from after the erasure stays. At the end rows are checked again, because a batch may have been running.
  * @returns whether there was anything to do.
  */
 export async function eraseStep(db: Database): Promise<boolean> {
   return db.transaction(async (tx) => {
     const erasure = await takeErasure(tx);
     if (erasure === null) return false;
-    // Written below, and by nobody else.
+    // Only written below.
     const place =
       (erasure.place as ErasurePlace | null) ?? inJournal(firstPlace(await journalDays(tx), null));
     const next = await eraseFrom(tx, erasure, place);
@@ -114,7 +114,7 @@ async function eraseFromJournal(tx: Database, erasure: OpenErasure, at: JournalP
   return inJournal(placeAfter(at, notifications, rowsPerStep, await journalDays(tx)));
 }
 
-/** Takes people out of notifications of the journal. */
+/** Erases people from notifications of the journal. */
 export async function eraseFromNotifications(
   tx: Database,
   notifications: readonly AcceptedNotification[],
@@ -146,7 +146,7 @@ async function eraseFromWebhooks(
     : { kind: "events", after: null };
 }
 
-/** @returns how many were not delivered yet, and never will be. */
+/** @returns the number of webhooks that will not be delivered. */
 async function eraseWebhooks(
   tx: Database,
   erasure: Erasure & { created_at: Date },

@@ -8,15 +8,18 @@ export type Erasure = ErasedPerson & {
   keep_suppression: boolean;
 };
 
-/** @property place how far workers have come. */
+/** @property place the workers' progress. */
 export type OpenErasure = Erasure & { created_at: Date; place: unknown };
 
-/** As SQL: what is left of the detail of an event. @param keys the placeholder of those that are kept. */
+/**
+ * As SQL: the remaining part of an event's detail.
+ * @param keys the placeholder of the keys to keep.
+ */
 export function impersonalPart(keys: string): string {
   return `(select coalesce(jsonb_object_agg(key, value), '{}') from jsonb_each(detail) where key = any(${keys}::text[]))`;
 }
 
-/** What was erased of a person. */
+/** What was erased. */
 export type ErasedRows = {
   recipientId: string | null;
   activities: number;
@@ -26,8 +29,8 @@ export type ErasedRows = {
 };
 
 /**
- * Takes a person out of activities, events, recipients and suppressions; rows and their ids stay. Rows are locked in the
- * order that workers lock them in.
+ * Erases a person from activities, events, recipients and suppressions; rows and their ids stay. Rows are locked in
+ * the same order as by workers.
  */
 export async function eraseRows(tx: Database, erasure: Erasure): Promise<ErasedRows> {
   const activities = await eraseActivities(tx, erasure);
@@ -37,8 +40,8 @@ export async function eraseRows(tx: Database, erasure: Erasure): Promise<ErasedR
 }
 
 /**
- * As `eraseRows`, of what a batch brought that was under way meanwhile; what is newer than the erasure stays. A recipient
- * whom only such a batch made goes.
+ * As `eraseRows`, for rows from a batch that was running meanwhile; data that is newer than the erasure stays. A
+ * recipient that only such a batch created is deleted.
  */
 export async function eraseLateRows(tx: Database, erasure: Erasure & { created_at: Date }): Promise<void> {
   const { project_id, address, keep_suppression, created_at } = erasure;
@@ -54,13 +57,17 @@ export async function eraseLateRows(tx: Database, erasure: Erasure & { created_a
   await eraseSuppressions(tx, erasure, created_at);
 }
 
-/** From the lists of the project and of its tenants. @param until null: whatever its time. @returns whether there was one. */
+/**
+ * Removes the address from the lists of the project and of its tenants.
+ * @param until null: any time.
+ * @returns whether it was listed.
+ */
 async function eraseSuppressions(
   tx: Database,
   { project_id, address }: Erasure,
   until: Date | null,
 ): Promise<boolean> {
-  // In the order in which workers write them: lists of tenants first, by name.
+  // Tenant lists first, by name: workers lock in this order too.
   const ofTenants = await tx.query(
     `with locked as (
        select project_id, address, tenant_name from tenant_suppressions
@@ -80,7 +87,7 @@ async function eraseSuppressions(
   return ofTenants.length + ofProject.length > 0;
 }
 
-/** @param sentUntil only emails that were sent by then; all, unless given. */
+/** @param sentUntil only emails that were sent by then; null: all. */
 async function eraseActivities(
   tx: Database,
   { project_id, address, pseudonym }: Erasure,
@@ -129,7 +136,7 @@ async function eraseRecipient(
   return { recipientId: recipient.id, customEvents: events?.count ?? 0 };
 }
 
-/** Notes what is left to do, and ends rebuilds, which have read what is being erased. */
+/** Stores the remaining work, and ends rebuilds, which have read the data to erase. */
 export async function openErasure(tx: Database, erasure: Erasure): Promise<void> {
   const { project_id, id, address, pseudonym, keep_suppression } = erasure;
   await tx.query(
@@ -143,7 +150,7 @@ export async function openErasure(tx: Database, erasure: Erasure): Promise<void>
   );
 }
 
-/** The erasure that is open for longest and that nobody works at, for the length of the transaction; or null. */
+/** The oldest open erasure that no process is working on, for the duration of the transaction; or null. */
 export async function takeErasure(tx: Database): Promise<OpenErasure | null> {
   const [taken] = await tx.query<OpenErasure>(
     `select project_id, id, address, pseudonym, keep_suppression, created_at, place from erasures
@@ -164,7 +171,7 @@ export async function recordErasurePlace(
   ]);
 }
 
-/** Forgets whom the erasure was of. */
+/** Removes the address from the erasure itself. */
 export async function finishErasure(tx: Database, { project_id, id }: Erasure): Promise<void> {
   await tx.query(
     "update erasures set address = null, place = null, finished_at = now() where project_id = $1 and id = $2",
@@ -174,7 +181,7 @@ export async function finishErasure(tx: Database, { project_id, id }: Erasure): 
 
 export type DeliveryBody = { id: string; body: string };
 
-/** Webhooks of a project in order of their id, which holds their time. */
+/** Webhooks of a project in order of id, which contains their time. */
 export async function walkDeliveries(
   db: Database,
   projectId: string,
@@ -187,7 +194,7 @@ export async function walkDeliveries(
   );
 }
 
-/** Webhooks that wait to be posted and in which a text stands, in whatever case. */
+/** Waiting webhooks that contain a text, in any case. */
 export async function waitingDeliveries(
   db: Database,
   projectId: string,
@@ -201,8 +208,8 @@ export async function waitingDeliveries(
 }
 
 /**
- * Replaces the bodies of webhooks, cancels those that are not delivered, and blanks what was answered to them.
- * @returns how many were cancelled.
+ * Replaces webhook bodies, cancels webhooks that are not delivered, and blanks the answers to them.
+ * @returns the number of cancelled webhooks.
  */
 export async function replaceDeliveries(
   tx: Database,

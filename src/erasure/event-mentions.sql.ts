@@ -3,14 +3,14 @@ import type { Database } from "../storage/database.ts";
 import { exactTimeSql } from "../storage/pages.ts";
 import { impersonalPart } from "./erasures.sql.ts";
 
-/** Where a walk over the events of a project stands. */
+/** The progress of a walk over a project's events. */
 export type EventPlace = { owner_id: string; time: string; id: string };
 
 /**
- * Takes a person out of the next events of emails that went to others: a server may have named the person's address in a
- * bounce, in words of its own or in a field without a name. Their own events are erased with their rows.
+ * Erases a person from the next events of other people's emails: a server may have named the address in a bounce, in
+ * a text or an unnamed field. The person's own events are erased with their rows.
  * @param after null at the beginning.
- * @returns where to go on; null: these were the last ones.
+ * @returns the next place; null at the end.
  */
 export async function eraseMentions(
   tx: Database,
@@ -33,7 +33,7 @@ export async function eraseMentions(
   return last && rows.length === limit ? { owner_id: last.owner_id, time: last.time, id: last.id } : null;
 }
 
-/** Locks in the order in which workers lock. */
+/** Locks in the same order as workers. */
 async function blankEvents(tx: Database, projectId: string, events: readonly EventPlace[]): Promise<void> {
   await tx.query(
     "select id from activity where project_id = $1 and id = any($2::uuid[]) order by project_id, id for update",

@@ -36,8 +36,8 @@ export async function insertCustomEvents(
 }
 
 /**
- * Finds the event that counts for the same person under the same name, less than `windowSeconds` before or after.
- * Transactions that ask about one person do so one after the other, so that each sees what the others have stored.
+ * Finds the counting event of the same person and name, less than `windowSeconds` before or after. Transactions about
+ * the same person run one after the other, so that each sees what the others have stored.
  * @returns the id of the latest such event, or null.
  */
 export async function eventInWindow(
@@ -68,10 +68,9 @@ const orderColumns: Columns<OrderConfirmation> = {
 };
 
 /**
- * Confirms orders. Of several events that confirm the same order the first to be committed holds it for good, and
- * within a call the first of the list. Waits for transactions that are confirming the same orders, in order of
- * their key and so never in a ring.
- * @returns for each event given, the id of the event that holds its order.
+ * Confirms orders. The first committed event that confirms an order holds it for good; within a call, the first in
+ * the list. Waits for transactions that confirm the same orders, in order of their key, so that they never deadlock.
+ * @returns for each given event, the id of the event that holds its order.
  */
 export async function confirmOrders(
   tx: Database,
@@ -86,7 +85,7 @@ export async function confirmOrders(
      on conflict (project_id, order_id) do nothing`,
     source.params,
   );
-  // A statement of its own: it sees what another transaction has committed while the insert waited for it.
+  // A separate statement sees what another transaction committed while the insert waited.
   const held = await tx.query<{ event_id: string; holder_id: string }>(
     `select rows.event_id, orders.event_id as holder_id from ${source.sql}
      join orders using (project_id, order_id)`,
@@ -95,7 +94,10 @@ export async function confirmOrders(
   return new Map(held.map(({ event_id, holder_id }) => [event_id, holder_id]));
 }
 
-/** Values that were told of a recipient. @property occurred_at when it was so. */
+/**
+ * Reported values of a recipient.
+ * @property occurred_at the time of the values.
+ */
 export type ToldAttributes = {
   project_id: string;
   /** Of the recipient. */
@@ -113,15 +115,15 @@ const columns: Columns<ToldAttributes & { place: number }> = {
 };
 
 /**
- * Merges values into the attributes of recipients. For each key the value that was told for the latest time stands,
- * whichever came first; of one time that which came last.
+ * Merges values into the attributes of recipients. For each key the value with the latest time stands, in whatever
+ * order they arrive; for equal times the last one.
  */
 export async function mergeAttributes(tx: Database, told: readonly ToldAttributes[]): Promise<void> {
   const source = rowSource(
     columns,
     told.map((row, place) => ({ ...row, place })),
   );
-  // In order of address, as everybody locks recipients; and the update reads what is committed by then.
+  // Locks in order of address, like all others; the update then reads what is committed.
   await tx.query(
     `select 1 from recipients where (project_id, id) in (select project_id, id from ${source.sql})
      order by project_id, address for no key update`,

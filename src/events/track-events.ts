@@ -29,20 +29,23 @@ export type TrackContext = {
   log: Logger;
 };
 
-/** A custom event as a caller brings it. @property email an address; any spelling of it. */
+/**
+ * A custom event from a caller.
+ * @property email an address in any spelling.
+ */
 export type EventToTrack = Pick<CustomEvent, "name" | "properties"> & { email: string; occurredAt: Date };
 
 export type TrackedEvent = {
   eventId: string;
   recipientId: string;
-  /** Whether the recipient was made for this event; where several of a call are theirs, the first. */
+  /** Whether the recipient was created for this event; of several events in a call, only the first. */
   isNewRecipient: boolean;
   discarded: CustomDiscard | null;
-  /** The event that counts in place of a discarded one. */
+  /** The event that counts instead of a discarded one. */
   kept: string | null;
 };
 
-/** What else belongs into the transaction that stores events. `before` may throw, and nothing is stored. */
+/** Further work in the transaction that stores events. If `before` throws, nothing is stored. */
 export type Guard = {
   before(tx: Database): Promise<void>;
   finish(tx: Database, tracked: TrackedEvent[]): Promise<void>;
@@ -53,10 +56,10 @@ type OwnedEvent = { event: DecidedCustomEvent; recipient: RecipientRow & { is_ne
 type StoredEvents = { tracked: TrackedEvent[]; lanes: Lane[] };
 
 /**
- * Stores custom events of a project, all or none, with what webhook endpoints are owed for them, and wakes the
- * lanes. The number of statements does not depend on the number of events.
- * @returns what became of each event, in the order given, once it is durable.
- * @throws Error when an `email` is no address; the caller has checked it.
+ * Stores custom events of a project, all or none, with the webhooks for them, and wakes the lanes. The number of
+ * statements does not depend on the number of events.
+ * @returns the result for each event, in the given order, once it is durable.
+ * @throws Error if an `email` is not an address; callers check it first.
  */
 export async function trackEvents(
   context: TrackContext,
@@ -68,8 +71,8 @@ export async function trackEvents(
 }
 
 /**
- * Stores the open of a person as `trackEvents` does. Opens are limited to one in each window, which is the project's;
- * of those that arrive at once the first to be committed counts.
+ * Stores an open as `trackEvents` does. Opens are limited to one in each of the project's windows; of concurrent ones
+ * the first to be committed counts.
  */
 export async function trackOpen(
   context: TrackContext & { config: Pick<Config, "openWindowSeconds"> },
@@ -81,7 +84,9 @@ export async function trackOpen(
   await track(context, projectId, [open], { windowSeconds });
 }
 
-/** @property windowSeconds of a single event: it counts where no other of its name and person is that near. */
+/**
+ * @property windowSeconds for a single event: it counts only if no other event with its name and person is that near.
+ */
 type TrackOptions = { guard?: Guard | undefined; windowSeconds?: number };
 
 async function track(
@@ -111,7 +116,7 @@ function addressedEvent(
   clock: TrackContext["clock"],
 ): AddressedEvent {
   const address = parseAddress(email)?.matched;
-  // Errors are logged, and addresses are not.
+  // Errors are logged, and addresses must not be.
   if (address === undefined) throw new Error(`The email of event ${place} is no address; check it before`);
   const id = computedId(occurredAt.getTime(), [clock.newId()]);
   return { id, name, occurred_at: occurredAt, properties, address };
@@ -124,7 +129,7 @@ async function storeEvents(
   events: readonly AddressedEvent[],
   windowSeconds: number,
 ): Promise<StoredEvents> {
-  // Recipients before orders, in every transaction: so none waits for a recipient while it holds an order.
+  // Every transaction locks recipients before orders.
   const recipientOf = await recipientsOf(tx, clock, projectId, events);
   const holders = await holdersOf(tx, projectId, events);
   const opens = windowSeconds > 0 ? await opensInWindow(tx, events, recipientOf, windowSeconds) : undefined;
@@ -154,7 +159,7 @@ async function recipientsOf(
   return new Map(recipients.map((recipient) => [recipient.address, recipient]));
 }
 
-/** Of each event that confirms an order, the event that holds the order. */
+/** For each event that confirms an order, the event that holds it. */
 async function holdersOf(
   tx: Database,
   projectId: string,
@@ -167,7 +172,7 @@ async function holdersOf(
   return confirmations.length === 0 ? new Map() : confirmOrders(tx, confirmations);
 }
 
-/** Of an event that lies in the window of another, that other. */
+/** For an event within the window of another, that other event. */
 async function opensInWindow(
   tx: Database,
   events: readonly AddressedEvent[],
@@ -194,7 +199,10 @@ async function updateProfiles(tx: Database, projectId: string, owned: readonly O
   if (told.length > 0) await mergeAttributes(tx, told);
 }
 
-/** Writes down what endpoints are owed for the events that count. @returns the lanes to wake. */
+/**
+ * Stores the webhooks for the events that count.
+ * @returns the lanes to wake.
+ */
 async function tellEndpoints(
   tx: Database,
   owned: readonly OwnedEvent[],

@@ -21,7 +21,10 @@ const columns: Columns<StatusRow> = {
   origin: "text",
 };
 
-/** Stores what SES says of accounts. @returns the ids of what was not known. */
+/**
+ * Stores account statuses that SES reports.
+ * @returns the ids of the new ones.
+ */
 export async function insertStatuses(tx: Database, rows: readonly StatusRow[]): Promise<Set<string>> {
   if (rows.length === 0) return new Set();
   const source = rowSource(columns, rows);
@@ -35,8 +38,8 @@ export async function insertStatuses(tx: Database, rows: readonly StatusRow[]): 
 }
 
 /**
- * The latest that SES says of each account, tenant and recommendation, the newest first.
- * @param projectId null: of all projects.
+ * The latest status of each account, tenant and recommendation, newest first.
+ * @param projectId null: all projects.
  */
 export async function latestStatuses(
   db: Database,

@@ -5,7 +5,7 @@ import type { Database } from "./database.ts";
 
 type ActivityKey = { project_id: string; id: string };
 export type ActivityRow = ActivityKey & MailFacts & ActivityState;
-/** What an activity is known by before its id is: the email and the recipient. */
+/** The natural key of an activity: the email and the recipient. */
 export type ActivityName = Pick<ActivityRow, "project_id" | "message_id" | "recipient">;
 
 export const nameColumns: Columns<ActivityName> = {
@@ -55,11 +55,11 @@ const stateColumns: Columns<ActivityState> = {
 const activityColumns: Columns<ActivityRow> = { ...keyColumns, ...factColumns, ...stateColumns };
 
 /**
- * Locks the activities of a batch, first making those that are not there yet from the rows given.
- * Rows are made and locked in order of their key, so that two workers wait for one another and never in a ring.
+ * Locks the activities of a batch; rows that do not exist are inserted first. Rows are inserted and locked in order
+ * of their key, so that two workers never deadlock.
  *
- * @returns the rows as they are in the database. One may have another id than the row given, when the
- * time that went into it could not be read from an earlier notification; message and recipient identify it.
+ * @returns the rows as they are in the database. One may have another id than the given row, if an earlier
+ *   notification lacked the time that is part of the id; message and recipient identify it.
  */
 export async function lockActivities(tx: Database, rows: readonly ActivityRow[]): Promise<ActivityRow[]> {
   const source = rowSource(activityColumns, rows);
@@ -72,7 +72,7 @@ export async function lockActivities(tx: Database, rows: readonly ActivityRow[])
   return findActivities(tx, rows, "order by activity.project_id, activity.id for update of activity");
 }
 
-/** The activities of these names that there are. */
+/** The existing activities with these names. */
 export async function findActivities(
   db: Database,
   names: readonly ActivityName[],
@@ -86,7 +86,7 @@ export async function findActivities(
   );
 }
 
-/** Writes back rows that are locked. */
+/** Updates rows that are locked. */
 export async function updateActivities(tx: Database, rows: readonly ActivityRow[]): Promise<void> {
   const source = rowSource(activityColumns, rows);
   await tx.query(

@@ -12,10 +12,7 @@ export type ApiKey = {
 
 const columns = "project_id, id, name, prefix, scopes, created_at, revoked_at";
 
-/**
- * Keeps a key by its hash. A key that is there already stays as it is, so that a bootstrap key can be given at
- * every start.
- */
+/** Stores a key by its hash. An existing key is left alone, so that a bootstrap key can be given at every start. */
 export async function insertApiKey(
   db: Database,
   key: Pick<ApiKey, "project_id" | "id" | "name" | "prefix" | "scopes"> & { sha256: Buffer },
@@ -27,7 +24,7 @@ export async function insertApiKey(
   );
 }
 
-/** Revoked keys are found too; the caller decides. @returns those that there are, in no order. */
+/** Finds keys, in no order. The caller must check whether they are revoked. */
 export async function findApiKeys(
   db: Database,
   sha256s: readonly Buffer[],
@@ -39,7 +36,7 @@ export async function listApiKeys(db: Database): Promise<ApiKey[]> {
   return db.query<ApiKey>(`select ${columns} from api_keys order by created_at, id`);
 }
 
-/** @returns whether there was such a key, not yet revoked. */
+/** @returns whether the key existed and was not revoked yet. */
 export async function revokeApiKey(db: Database, prefixOrId: string): Promise<boolean> {
   const rows = await db.query(
     `update api_keys set revoked_at = now()

@@ -1,19 +1,19 @@
 import { exactJson } from "../domain/exact-json.ts";
 
 /*
- * Batches travel as arrays, one for each column: `insert … select … from unnest($1::uuid[], $2::text[])`. Here
- * the columns of a table are listed once, with their types, and the SQL of a batch is made from that list.
+ * Batches are passed as arrays, one for each column: `insert … select … from unnest($1::uuid[], $2::text[])`. The
+ * columns of a table are listed once with their types, and the SQL of a batch is built from that list.
  */
 
-/** Every column of a row → its type in Postgres. */
+/** Each column of a row → its Postgres type. */
 export type Columns<Row> = Readonly<Record<keyof Row & string, string>>;
 
-/** Rows as a source for `from`, aliased `rows`, and the parameters that it takes. */
+/** Rows as a `from` source with the alias `rows`, and its parameters. */
 export type RowSource = { sql: string; params: unknown[][] };
 
 /**
  * @param rows may have more fields than the columns.
- * @param firstParam the number of the first `$n` that is free.
+ * @param firstParam the number of the first free `$n`.
  */
 export function rowSource<Name extends string>(
   columns: Readonly<Record<Name, string>>,
@@ -28,7 +28,7 @@ export function rowSource<Name extends string>(
   };
 }
 
-/** The names in a list, each after `prefix`. */
+/** The names as a list, each with `prefix`. */
 export function columnList(columns: Readonly<Record<string, string>>, prefix = ""): string {
   return columnNames(columns)
     .map((name) => prefix + name)
@@ -43,7 +43,7 @@ export function assignments(columns: Readonly<Record<string, string>>): string {
 }
 
 function columnNames<Name extends string>(columns: Readonly<Record<Name, string>>): Name[] {
-  // Object.keys forgets the type of its keys; the record has no others.
+  // Object.keys loses the type of its keys; the record has no others.
   return Object.keys(columns) as Name[];
 }
 

@@ -1,12 +1,12 @@
-/** The conditions of a `where`, and the parameters that they take. */
+/** The conditions of a `where`, and their parameters. */
 export type Conditions = {
   params: unknown[];
-  /** Adds a condition on values, for which its `?` stand, in order; none when one of them is undefined. */
+  /** Adds a condition. Each `?` stands for a value, in order. Adds none if a value is undefined. */
   add(sql: string, ...values: readonly unknown[]): void;
   where(): string;
 };
 
-/** Conditions of which all must hold. */
+/** Builds conditions that are joined by `and`. */
 export function conditions(): Conditions {
   const params: unknown[] = [];
   const parts: string[] = [];

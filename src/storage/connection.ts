@@ -1,19 +1,19 @@
 import type { ClientBase } from "pg";
 
 /*
- * Every connection to the database is made from here, so that a session behaves the same whatever the server, the
- * database, the role, the URL or the environment have as defaults.
+ * All database connections are configured here, so that a session behaves the same whatever the defaults of the
+ * server, database, role, URL or environment.
  */
 
 /** How long a caller waits for a connection. A receiver must answer 503 well within SNS's 15 seconds. */
 const connectTimeoutMs = 3_000;
 
-/** Setting up a session takes a millisecond. A server that is frozen takes connections, and never answers. */
+/** Setting up a session takes a millisecond. A frozen server accepts connections and never answers. */
 const setUpTimeoutMs = 3_000;
 
 /**
- * What SQL and the driver's parsers rely on, and limits that are ours alone. `default_transaction_read_only` is left as
- * it is: an administrator who sets it means it.
+ * Settings that the SQL and the driver's parsers rely on, and the service's own limits.
+ * `default_transaction_read_only` is not pinned: an administrator who sets it means it.
  */
 const pinned: Readonly<Record<string, string>> = {
   TimeZone: "UTC",
@@ -33,7 +33,7 @@ const pinned: Readonly<Record<string, string>> = {
   transaction_timeout: "0",
 };
 
-/** Variables that the driver would read for a session, and would even prefer to an empty value of ours. */
+/** Variables that the driver reads for a session, and prefers even to an empty value. */
 const sessionVariables = [
   "PGOPTIONS",
   "PGAPPNAME",
@@ -43,10 +43,10 @@ const sessionVariables = [
   "PGBINARY",
 ];
 
-/** Files for TLS: their names in a URL, and libpq's variables. */
+/** TLS files: URL parameters and libpq's variables. */
 const tlsFiles = { sslrootcert: "PGSSLROOTCERT", sslcert: "PGSSLCERT", sslkey: "PGSSLKEY" };
 
-/** The part of the driver's settings for a pool that is used. */
+/** The driver settings in use. */
 export type PoolSettings = {
   application_name: string;
   connectionString: string;
@@ -58,9 +58,9 @@ export type PoolSettings = {
 };
 
 /**
- * Settings for a pool of the driver. What the URL leaves out of host, port, user, password, database and TLS comes from
- * the environment's `PG*` variables; variables that change a session are ignored.
- * @param searchPath where tables are found; `null` leaves it to whoever adds it to the options, as BullMQ does.
+ * Settings for a driver pool. Host, port, user, password, database and TLS default to the environment's `PG*`
+ * variables; variables that change a session are ignored.
+ * @param searchPath schema of the tables; `null` leaves it to the caller, who adds it to the options, as BullMQ does.
  */
 export function poolSettings(
   url: string,
@@ -70,10 +70,10 @@ export function poolSettings(
   forgetSessionVariables(environment);
   const parsed = parseUrl(url);
   const options = parsed.searchParams.get("options");
-  // The driver would let options of the URL take the place of those that are given beside it.
+  // The driver would prefer the URL's options to those given beside it.
   parsed.searchParams.delete("options");
   useTlsOfLibpq(parsed.searchParams, environment);
-  // Who names a search path in the URL has tables of Fanmail there; any other default is nobody's decision about them.
+  // A search path in the URL is deliberate; any other default is not meant for Fanmail.
   const path = /\bsearch_path\s*=/.test(options ?? "") ? null : searchPath;
   return {
     application_name: "fanmail",
@@ -86,17 +86,17 @@ export function poolSettings(
   };
 }
 
-/** Must come before any connection; the embedded database has one before there is a pool. */
+/** Must run before any connection; the embedded database connects before there is a pool. */
 export function forgetSessionVariables(environment: NodeJS.ProcessEnv = process.env): void {
   for (const name of sessionVariables) Reflect.deleteProperty(environment, name);
 }
 
-/** WHATWG's URL does not take a user without a host, which means a socket or the default host. */
+/** The URL class rejects a user without a host, which means a socket or the default host. */
 function parseUrl(url: string): URL {
   return new URL(url.replace(/^(\w+:\/\/[^/?#]*@)(?=[/?]|$)/, "$1localhost"));
 }
 
-/** By default the driver verifies certificates in every mode. */
+/** The driver's default verifies certificates in every mode. */
 function useTlsOfLibpq(params: URLSearchParams, environment: NodeJS.ProcessEnv): void {
   if (params.has("ssl")) return;
   const given = params.get("sslmode") ?? environment["PGSSLMODE"] ?? "";
@@ -110,7 +110,7 @@ function useTlsOfLibpq(params: URLSearchParams, environment: NodeJS.ProcessEnv):
   }
   params.set("sslmode", mode);
   if (params.get("sslrootcert") === "system") {
-    // Node's own list of authorities; libpq verifies the name as well then.
+    // Uses Node's list of authorities; libpq then verifies the name as well.
     params.delete("sslrootcert");
     params.set("sslmode", "verify-full");
   }
@@ -118,14 +118,14 @@ function useTlsOfLibpq(params: URLSearchParams, environment: NodeJS.ProcessEnv):
 }
 
 /**
- * Pins the settings by statement, because a pooler such as PgBouncer refuses them at the start of a connection. In its
- * mode `transaction` it carries over the time zone and the style of dates to whichever connection it uses.
+ * Pins the settings by statement, because poolers such as PgBouncer refuse them at connection start. In `transaction`
+ * mode PgBouncer carries the time zone and date style over to each server connection.
  */
 async function setUp(client: ClientBase, searchPath: string | null): Promise<void> {
   const settings = { ...pinned, ...(searchPath !== null && { search_path: searchPath }) };
   const values = Object.entries(settings).map(([name, value]) => `('${name}', '${value}')`);
   const query = {
-    // By way of pg_settings, so that what a version does not know is left out.
+    // Joined with pg_settings, so that settings unknown to a server version are skipped.
     text: `select set_config(name, value, false)
            from (values ${values.join(", ")}) as pinned(name, value) join pg_settings using (name)`,
     query_timeout: setUpTimeoutMs,

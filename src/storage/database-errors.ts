@@ -1,7 +1,7 @@
 import pg from "pg";
 import { SilentServerError } from "./silence.ts";
 
-/** No connection could be had; the cause says why. */
+/** No connection could be opened; see the cause. */
 export class UnreachableError extends Error {
   override readonly name = "UnreachableError";
 
@@ -10,21 +10,21 @@ export class UnreachableError extends Error {
   }
 }
 
-/** The SQLSTATE of an error that the server reported, or null for any other error. */
+/** The SQLSTATE of an error from the server, or null for any other error. */
 export function sqlState(error: unknown): string | null {
   if (error instanceof UnreachableError) return sqlState(error.cause);
   return error instanceof pg.DatabaseError ? (error.code ?? null) : null;
 }
 
-/** Whether the same transaction may pass when it is tried again at once: deadlock or serialisation failure. */
+/** Whether the transaction may succeed if it is repeated at once: deadlock or serialisation failure. */
 export function isRetryable(error: unknown): boolean {
   return ["40P01", "40001"].includes(sqlState(error) ?? "");
 }
 
-/** What two transactions that lock the same rows may cost each other; beyond it the error is the caller's. */
+/** Enough for two transactions that lock the same rows; after that the error goes to the caller. */
 const maxImmediateRetries = 5;
 
-/** Tries a transaction again when another one got in its way. */
+/** Repeats a transaction that failed because of a concurrent one. */
 export async function retryConflicts<Result>(work: () => Promise<Result>): Promise<Result> {
   for (let retry = 0; ; retry++) {
     try {
@@ -36,31 +36,31 @@ export async function retryConflicts<Result>(work: () => Promise<Result>): Promi
 }
 
 /**
- * Whether the data itself cannot be stored: classes 22 (data exception), 23 (constraint) and 54 (a value too
- * long for an index, say).
+ * Whether the data itself cannot be stored: SQLSTATE classes 22 (data exception), 23 (constraint) and 54 (for example
+ * a value too long for an index).
  */
 export function isDataError(error: unknown): boolean {
   return /^(22|23|54)/.test(sqlState(error) ?? "");
 }
 
-/** Whether a statement took longer than it may. */
+/** Whether a statement exceeded its time limit. */
 export function isOutOfTime(error: unknown): boolean {
   return sqlState(error) === "57014";
 }
 
-/** Whether the server takes no changes: a standby, or a primary that was made read-only. */
+/** Whether the server accepts no changes: a standby, or a primary that was made read-only. */
 export function isReadOnly(error: unknown): boolean {
   return sqlState(error) === "25006";
 }
 
 /** Whether an insert failed because the partition for its time is missing. */
 export function isPartitionMissing(error: unknown): boolean {
-  // The state is that of a check, which would name its constraint; the message is in the server's language.
+  // The SQLSTATE is that of a check constraint, whose error would name it; the message is in the server's language.
   return error instanceof pg.DatabaseError && error.code === "23514" && error.constraint === undefined;
 }
 
 /**
- * SQLSTATEs, and classes of them, that say nothing about the statement: the same one passes once the server is well.
+ * SQLSTATEs and classes that do not concern the statement: it succeeds once the server is well.
  * Sources: PostgreSQL's list of error codes, and what a server reports while it starts, stops, fails over or is full.
  */
 const unavailable: readonly string[] = [
@@ -92,24 +92,24 @@ const networkCodes = [
   "ETIMEDOUT",
 ];
 
-/** Errors of the driver itself have a text alone. */
+/** The driver's own errors have only a text. */
 const driverTexts =
   /^(Connection terminated|timeout e|Client has encountered|Client was closed|Query read timeout|Cannot use a pool after)/;
 
-/** Whether the database cannot do its work now: it is away, silent, full, read-only, starts or stops. */
+/** Whether the database is unavailable: away, silent, full, read-only, starting or stopping. */
 export function isUnavailable(error: unknown): boolean {
   const state = sqlState(error);
   if (state !== null) return unavailable.some((known) => state.startsWith(known));
   return error instanceof UnreachableError || isConnectionLost(error);
 }
 
-/** Whether the connection that reported it is of no further use. Read-only ones are: the primary may be elsewhere by now. */
+/** Whether the connection cannot be used any more. Read-only counts: the primary may be elsewhere by now. */
 export function isConnectionSpoilt(error: Error): boolean {
   const state = sqlState(error);
   return state === null ? isConnectionLost(error) : /^(08|25006|25P03|57P)/.test(state);
 }
 
-/** Whether nobody answered an attempt to connect, not even to refuse it. */
+/** Whether a connection attempt got no answer at all, not even a refusal. */
 export function isNoAnswer(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
   const code = "code" in error ? String(error.code) : "";

@@ -13,7 +13,7 @@ import { type SilenceWatch, SilentServerError, watchForSilence } from "./silence
  * also take people out of them at the end.
  */
 
-/** Runs SQL: a pool, or one transaction of it. */
+/** Runs SQL, in a pool or in one transaction. */
 export type Database = {
   query<Row extends pg.QueryResultRow>(sql: string, params?: readonly unknown[]): Promise<Row[]>;
   /**
@@ -23,18 +23,18 @@ export type Database = {
   transaction<Result>(work: (tx: Database) => Promise<Result>): Promise<Result>;
 };
 
-/** `close` waits a little for statements that run, then drops their connections. */
+/** `close` waits briefly for running statements, then drops their connections. */
 export type DatabasePool = Database & { close(): Promise<void> };
 
-/** The most that a process opens at a time; BullMQ opens its own beside them where it runs on Postgres. */
+/** The maximum for a process; BullMQ opens its own besides if it runs on Postgres. */
 export const connectionsOfProcess = 12;
 
-/** For statements that nobody waits for any more when the pool is closed. */
+/** For statements that are still running when the pool is closed. */
 const closeGraceMs = 2_000;
 
 /**
  * Opens a pool. It connects on first use, and again after the server was away.
- * @param onIdleError told when the server drops a connection that nobody is using.
+ * @param onIdleError called when the server drops an idle connection.
  */
 export function openDatabase(
   url: string,
@@ -48,7 +48,7 @@ export function openDatabase(
   });
   const watch = watchForSilence(() => isServerSilent(settings));
   let isClosing = false;
-  // The pool is closed before its sockets are; a server that is stopped right after may still drop them.
+  // The pool is closed before its sockets are; a server that stops right after may still drop them.
   pool.on("error", (error) => {
     if (!isClosing) options.onIdleError(error);
   });
@@ -64,12 +64,12 @@ export function openDatabase(
   };
 }
 
-/** Numbers of jsonb have more digits than a double; those of customers are shown as they came. */
+/** Numbers in jsonb may have more digits than a double; customers' numbers are shown as they came. */
 function typeParser(oid: number, format?: "text" | "binary") {
   return oid === pg.types.builtins.JSONB ? parseExactJson : pg.types.getTypeParser(oid, format);
 }
 
-/** A connection that one caller has to itself. */
+/** A connection in exclusive use. */
 type Session = Pick<Database, "query"> & { command(sql: string): Promise<string> };
 
 async function withSession<Result>(
@@ -84,7 +84,7 @@ async function withSession<Result>(
   const lose = (error: Error) => {
     broken ??= error;
   };
-  // An error event without a listener ends the process; the query that is under way reports the same error.
+  // An error event without a listener ends the process; the running query reports the same error.
   client.on("error", lose);
   try {
     return await work(sessionOf(client, watch, lose));
@@ -94,11 +94,11 @@ async function withSession<Result>(
   }
 }
 
-/** @param lose told when the connection is of no further use. */
+/** @param lose called when the connection cannot be used any more. */
 function sessionOf(client: pg.PoolClient, watch: SilenceWatch, lose: (error: Error) => void): Session {
   let silent: SilentServerError | undefined;
   const run = async <Row extends pg.QueryResultRow>(sql: string, params: readonly unknown[] = []) => {
-    // What is asked after a statement that was never answered waits behind it.
+    // Statements after one that is never answered would wait behind it.
     if (silent) throw silent;
     try {
       return await watch.guard(client.query<Row>(sql, [...params]));
@@ -123,12 +123,12 @@ async function inTransaction<Result>(
     await session.command("begin isolation level read committed");
     const result = await work(transactionOf(session));
     const command = await session.command("commit");
-    // After a failed statement whose error was swallowed, the server takes a commit for a rollback.
+    // If the error of a failed statement was swallowed, the server rolls back on commit.
     if (command !== "COMMIT")
       throw new Error("The transaction was rolled back: a statement in it had failed");
     return result;
   } catch (error) {
-    // Should this fail too, the connection is lost, and the first error is the one to tell.
+    // If this fails too, the connection is lost; the first error is the one to report.
     await session.command("rollback").catch(() => {});
     throw error;
   }
@@ -151,17 +151,17 @@ async function withSavepoint<Result>(
     await session.command("release savepoint step");
     return result;
   } catch (error) {
-    // Released too, so that an enclosing step finds its own savepoint under the name. Should this fail, so does
-    // the commit; the first error is the one to tell.
+    // Also released, so that an enclosing step finds its own savepoint under the name. If this fails, so does the
+    // commit; the first error is the one to report.
     await session.command("rollback to savepoint step; release savepoint step").catch(() => {});
     throw error;
   }
 }
 
-/** Longer than a caller waits for a connection: a server that is only busy must not lose the statements it works on. */
+/** Longer than a caller waits for a connection, so that statements on a busy server are not lost. */
 const probeTimeoutMs = 5_000;
 
-/** Whether the server takes no new connection either, and does not even refuse it. */
+/** Whether the server neither accepts nor refuses a new connection. */
 async function isServerSilent(settings: pg.ClientConfig): Promise<boolean> {
   const client = new pg.Client({ ...settings, connectionTimeoutMillis: probeTimeoutMs });
   client.on("error", () => {});
@@ -175,7 +175,7 @@ async function isServerSilent(settings: pg.ClientConfig): Promise<boolean> {
   }
 }
 
-/** @throws an error of the server unless the database answers and takes changes. */
+/** @throws the server's error, unless the database answers and accepts changes. */
 export async function assertWritable(db: Database): Promise<void> {
   await db.query(
     `do $$ begin

@@ -60,7 +60,7 @@ export async function feedbackOfActivities(
   return groupBy(events, ({ owner_id }) => owner_id);
 }
 
-/** Writes decisions about events that are stored. */
+/** Writes decisions about stored events. */
 export async function updateDecisions(tx: Database, decisions: readonly EventDecision[]): Promise<void> {
   const source = rowSource({ ...keyColumns, discarded: "text", detail: "jsonb" }, decisions);
   await tx.query(
@@ -71,7 +71,7 @@ export async function updateDecisions(tx: Database, decisions: readonly EventDec
   );
 }
 
-/** The details of events that are stored, by id. */
+/** The details of stored events, by id. */
 export async function detailsOf(tx: Database, keys: readonly EventKey[]): Promise<Map<string, EventDetail>> {
   const source = rowSource(keyColumns, keys);
   const stored = await tx.query<{ id: string; detail: EventDetail }>(
@@ -81,7 +81,7 @@ export async function detailsOf(tx: Database, keys: readonly EventKey[]): Promis
   return new Map(stored.map(({ id, detail }) => [id, detail]));
 }
 
-/** Replaces the details of events that are stored. */
+/** Replaces the details of stored events. */
 export async function updateDetails(tx: Database, events: readonly EventRow[]): Promise<void> {
   const source = rowSource({ ...keyColumns, detail: "jsonb" }, events);
   await tx.query(
@@ -95,7 +95,7 @@ export async function deleteEvents(tx: Database, keys: readonly EventKey[]): Pro
   await tx.query(`delete from events using ${source.sql} where ${isRowsKey}`, source.params);
 }
 
-/** All events of an activity, discarded ones too, in order of event time. */
+/** All events of an activity, including discarded ones, in order of event time. */
 export async function eventsOfActivity(
   db: Database,
   projectId: string,
@@ -108,7 +108,7 @@ export async function eventsOfActivity(
   );
 }
 
-/** All events of several activities, by activity id, each in no particular order. */
+/** All events of several activities, by activity id, in no order. */
 export async function eventsOfActivities(
   db: Database,
   keys: readonly { project_id: string; id: string }[],

@@ -1,7 +1,7 @@
 import type { Database } from "./database.ts";
 import type { AcceptedNotification, NotificationKey } from "./journal.ts";
 
-/** Until when retention has dropped days, or null. */
+/** The end of the days that retention has dropped, or null. */
 export async function droppedBefore(db: Database): Promise<Date | null> {
   const [last] = await db.query<{ end: Date | null }>(
     "select (max(day) + 1)::timestamptz as end from journal_drops",
@@ -9,7 +9,7 @@ export async function droppedBefore(db: Database): Promise<Date | null> {
   return last?.end ?? null;
 }
 
-/** What of a day is walked: the rest of it after `after`, not before `since`, of one project or of all. */
+/** The part of a day to read: after `after`, not before `since`, of one project or of all. */
 export type JournalWalk = {
   day: string;
   after: NotificationKey | null;
@@ -17,7 +17,7 @@ export type JournalWalk = {
   projectId: string | null;
 };
 
-/** The next notifications of a day, in order of their key, which is not that of time. */
+/** The next notifications of a day, in order of their key, which is not the order of time. */
 export async function walkJournal(
   db: Database,
   { day, after, since, projectId }: JournalWalk,
@@ -42,26 +42,26 @@ export async function walkJournal(
   );
 }
 
-/** Where a walk through the journal goes on, as JSON: a day, and the last notification that was read of it. */
+/** The next place of a walk through the journal, as JSON: a day, and the last notification read of it. */
 export type JournalPlace = {
   day: string;
   after: (Omit<NotificationKey, "sns_timestamp"> & { sns_timestamp: string }) | null;
 };
 
-/** Where a walk begins, or null when the journal has no day since then. */
+/** The first place of a walk, or null if the journal has no day since then. */
 export function firstPlace(days: readonly string[], since: Date | null): JournalPlace | null {
   const first = days.find((day) => since === null || day >= since.toISOString().slice(0, 10));
   return first === undefined ? null : { day: first, after: null };
 }
 
-/** Where the walk is that goes on at a place. */
+/** The walk that continues at a place. */
 export function walkFrom({ day, after }: JournalPlace): Pick<JournalWalk, "day" | "after"> {
   return { day, after: after && { ...after, sns_timestamp: new Date(after.sns_timestamp) } };
 }
 
 /**
- * The place after those that were read: further on in the day, where there were as many as asked for, or the next
- * day; null at the end.
+ * The place after the notifications that were read: further on in the day if there were `limit`, else the next day;
+ * null at the end.
  */
 export function placeAfter(
   { day }: JournalPlace,
@@ -79,7 +79,7 @@ export function placeAfter(
   return next === undefined ? null : { day: next, after: null };
 }
 
-/** How many notifications the journal holds since a time, about. */
+/** The approximate number of notifications in the journal since a time. */
 export async function estimateJournal(db: Database, since: Date | null): Promise<number> {
   const [sum] = await db.query<{ count: number }>(
     `select coalesce(sum(notification_count), 0)::double precision as count from batches
@@ -89,7 +89,7 @@ export async function estimateJournal(db: Database, since: Date | null): Promise
   return sum?.count ?? 0;
 }
 
-/** How many people of a project, or of all, are being erased. */
+/** The number of unfinished erasures of a project, or of all. */
 export async function countOpenErasures(db: Database, projectId: string | null): Promise<number> {
   const [open] = await db.query<{ count: number }>(
     `select count(*)::integer as count from erasures

@@ -8,25 +8,28 @@ export type AcceptedNotification = {
   topic_id: string;
   sns_message_id: string;
   sns_timestamp: Date;
-  /** The whole envelope as it came; JSON text. */
+  /** The whole envelope as received; JSON text. */
   body: string;
 };
 
-/** What a notification of the journal is known by. */
+/** The key of a notification in the journal. */
 export type NotificationKey = Pick<
   AcceptedNotification,
   "project_id" | "topic_id" | "sns_message_id" | "sns_timestamp"
 >;
 
-/** Separates the bodies of a batch in one parameter. JSON text cannot hold it: control characters are escaped. */
+/**
+ * Separates the bodies of a batch in one parameter. JSON text cannot contain it, because control characters are
+ * escaped.
+ */
 const separator = "\u001e";
 
 /**
- * Stores a batch durably in one statement; when it returns, it is committed. Notifications that are in the
- * journal already are skipped.
+ * Stores a batch in one statement; when it returns, the batch is committed. Notifications that are already in the
+ * journal are skipped.
  *
- * @param batchId kept only when something was new.
- * @returns for each notification, in the order given, whether it was new.
+ * @param batchId stored only if something was new.
+ * @returns for each notification, in the given order, whether it was new.
  */
 export async function storeBatch(
   db: Database,
@@ -43,7 +46,7 @@ async function insertBatch(
   batchId: string,
   batch: readonly AcceptedNotification[],
 ): Promise<boolean[]> {
-  // One text of all bodies is encoded at half the cost of an array of texts, which is escaped element by element.
+  // One text with all bodies costs half as much to encode as an array of texts, whose elements are escaped.
   const rows = await db.query<{ topic_id: string; sns_message_id: string }>(
     `with stored as (
        insert into notifications (project_id, topic_id, sns_message_id, sns_timestamp, batch_id, body)
@@ -71,7 +74,7 @@ async function insertBatch(
     ],
   );
   const stored = new Set(rows.map(identity));
-  // A message that is in the batch twice was new once.
+  // A message that is in the batch twice counts as new once.
   return batch.map((row) => stored.delete(identity(row)));
 }
 
@@ -81,16 +84,16 @@ function identity(row: Pick<AcceptedNotification, "topic_id" | "sns_message_id">
 
 export type Batch = { id: string; notification_count: number; first_timestamp: Date; last_timestamp: Date };
 
-/** What waits to be applied, and what could not be. */
+/** What is waiting to be applied, and what could not be. */
 export type JournalTotals = {
   batches_waiting: number;
-  /** How long the oldest of them has been waiting. */
+  /** Age of the oldest waiting batch. */
   oldest_seconds: number;
   /** Notifications quarantined in the last seven days. */
   quarantined: number;
 };
 
-/** Reads what waits, and of the rest only batches with something in quarantine. */
+/** Reads waiting batches and, of the others, only those with notifications in quarantine. */
 export async function journalTotals(db: Database): Promise<JournalTotals> {
   const [totals] = await db.query<JournalTotals>(
     `select count(*)::integer as batches_waiting,
@@ -105,8 +108,8 @@ export async function journalTotals(db: Database): Promise<JournalTotals> {
 const batchColumns = "id, notification_count, first_timestamp, last_timestamp";
 
 /**
- * Takes a batch for the length of the transaction.
- * @returns null when it is applied already, or another worker has it.
+ * Takes a batch for the duration of the transaction.
+ * @returns null if it is applied already, or another worker has it.
  */
 export async function takeBatch(tx: Database, batchId: string): Promise<Batch | null> {
   const [batch] = await tx.query<Batch>(
@@ -117,8 +120,8 @@ export async function takeBatch(tx: Database, batchId: string): Promise<Batch | 
 }
 
 /**
- * Takes further batches beside one, the longest waiting first, as far as all of them together hold no more than
- * `maxNotifications`. Those that have failed before are left out: they are tried alone.
+ * Takes more batches beside one, the longest waiting first, while all of them together hold at most
+ * `maxNotifications`. Batches that have failed before are tried alone.
  */
 export async function takeMoreBatches(
   tx: Database,
@@ -198,17 +201,17 @@ async function updateNotifications<Name extends "body" | "quarantine_reason">(
 
 export type BatchSummary = {
   events: number;
-  /** Events that were known before. */
+  /** Events that were already known. */
   repeated: number;
   discarded: number;
-  /** Notifications that are no events: set-up messages, inbound mail, unknown types. */
+  /** Notifications without an event: set-up messages, inbound mail, unknown types. */
   ignored: number;
   quarantined: number;
 };
 
 /**
- * @param batchIds applied together; what came of them is written to the first, and 0 to the others.
- * @returns of each how long it has been waiting, in seconds.
+ * @param batchIds applied together; the counts are written to the first, and 0 to the others.
+ * @returns how long each has been waiting, in seconds.
  */
 export async function markApplied(
   tx: Database,
@@ -237,7 +240,7 @@ export async function markApplied(
   return rows.map(({ lag_seconds }) => lag_seconds);
 }
 
-/** Puts a batch off after a failure: by a second, doubling up to five minutes. */
+/** Postpones a batch after a failure: by a second, doubling up to five minutes. */
 export async function postponeBatch(db: Database, batchId: string, error: string): Promise<void> {
   await db.query(
     `update batches set attempts = attempts + 1, last_error = $2,
@@ -247,13 +250,12 @@ export async function postponeBatch(db: Database, batchId: string, error: string
   );
 }
 
-/** How often a batch that waits in a long queue is woken in vain. */
+/** Interval at which a waiting batch is woken again. */
 const wakeAgainSeconds = 10;
 
 /**
- * Takes batches that nobody has applied although it is time: their wake-up was lost, or they failed before.
- * They are not named again for a while. This comes before the waking, because a worker that is quick would find
- * the row locked by it and leave the batch to somebody else.
+ * Takes batches that are due but not applied: their wake-up was lost, or they failed before. They are not returned
+ * again for a while. Call it before waking: a quick worker would otherwise find the row locked and skip the batch.
  */
 export async function takeBatchesToWake(db: Database, limit: number): Promise<string[]> {
   const rows = await db.query<{ id: string }>(
@@ -267,7 +269,7 @@ export async function takeBatchesToWake(db: Database, limit: number): Promise<st
   return rows.map(({ id }) => id);
 }
 
-/** Has the next sweep name batches again, because nobody could be woken for them. */
+/** Makes batches due for the next sweep, because waking failed. */
 export async function wakeSoon(db: Database, batchIds: readonly string[]): Promise<void> {
   await db.query(
     `update batches set wake_at = now() where id in (
@@ -276,10 +278,10 @@ export async function wakeSoon(db: Database, batchIds: readonly string[]): Promi
   );
 }
 
-/** What a notification is found by: its topic, and what SNS calls it. */
+/** Identifies a notification by its topic and its SNS MessageId. */
 export type NotificationName = { arn: string; messageId: string; timestamp: Date };
 
-/** How many of some notifications, each of another name, the journal holds. */
+/** The number of these notifications, each with a different name, that the journal holds. */
 export async function countKnown(db: Database, names: readonly NotificationName[]): Promise<number> {
   const [row] = await db.query<{ count: number }>(
     `select count(*)::int as count from unnest($1::text[], $2::uuid[], $3::timestamptz[])

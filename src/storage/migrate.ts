@@ -1,20 +1,20 @@
 import { readdir, readFile } from "node:fs/promises";
 import type { Database } from "./database.ts";
 
-/** Spells "fanm"; any constant that nothing else in the database locks. */
+/** Spells "fanm"; any constant that nothing else in the database uses. */
 const migrationLock = 0x66616e6d;
 
 /**
- * Brings the schema up to date: applies, in order and in one transaction, the files of `directory` that have
- * not been applied yet. Processes that start together wait for one another.
+ * Migrates the schema: applies the files of `directory` that were not applied yet, in order and in one transaction.
+ * Processes that start together wait for one another.
  *
  * @returns the names of the files that were applied now.
- * @throws when a file that was applied is gone: the database is of a newer version than the program.
+ * @throws if an applied file is missing: the database belongs to a newer version of the program.
  */
 export async function migrate(db: Database, directory: URL): Promise<string[]> {
   const files = (await readdir(directory)).filter((name) => /^\d{4}_\w+\.sql$/.test(name)).sort();
   return db.transaction(async (tx) => {
-    // Changing a large table takes longer than a statement of the service may.
+    // Changing a large table may exceed the service's statement timeout.
     await tx.query("set local statement_timeout = 0");
     await tx.query("select pg_advisory_xact_lock($1)", [migrationLock]);
     await tx.query(

@@ -1,18 +1,18 @@
 import type { Cursor } from "../domain/cursor.ts";
 import type { Conditions } from "./conditions.ts";
 
-/** A page of a list: by number, or what follows a cursor. */
+/** A page of a list: by number, or the rows after a cursor. */
 export type Page = { limit: number; offset: number; after?: Cursor | undefined };
 
-/** As SQL: a time as text in UTC with its microseconds, which a Date would lose. Cursors hold such texts. */
+/** As SQL: a time as text in UTC with microseconds, which a Date would lose. Cursors hold such texts. */
 export function exactTimeSql(time: string): string {
   return `to_char(${time}, 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')`;
 }
 
 /**
- * Adds the condition for rows that follow a cursor; none without a cursor.
- * @param columns of time and id, by which the list is sorted: `created_at, id`.
- * @param direction `<` in a list with the newest first.
+ * Adds the condition for rows after a cursor; none without a cursor.
+ * @param columns time and id, by which the list is sorted: `created_at, id`.
+ * @param direction `<` for newest first.
  */
 export function addCursor(
   { add }: Pick<Conditions, "add">,

@@ -6,7 +6,7 @@ export type PartitionedTable = "notifications" | "events";
 /** Days as `2026-11-22`; the session's time zone is UTC. */
 type Range = { name: string; from: string; to: string };
 
-/** Journal partitions hold a day, so that retention drops whole days; events a month. */
+/** A journal partition holds a day, so that retention drops whole days; an events partition holds a month. */
 const rangeOf: Record<PartitionedTable, (time: Date) => Range> = {
   notifications: (time) => dayRange(time),
   events: (time) => monthRange(time),
@@ -16,16 +16,16 @@ const rangeOf: Record<PartitionedTable, (time: Date) => Range> = {
 const partitionLock = 0x70617274;
 
 /**
- * Makes the partitions that a time needs, and remembers which there are.
- * One for each process: `ensure` costs nothing once a partition is known.
+ * Creates the partitions that times need, and remembers the existing ones. One for each process: `ensure` costs
+ * nothing once a partition is known.
  */
 export type Partitions = {
   ensure(table: PartitionedTable, times: readonly Date[]): Promise<void>;
-  /** Forgets what is known, because a partition turned out to be gone. */
+  /** Forgets known partitions, because one turned out to be gone. */
   forget(): void;
 };
 
-/** @param db the pool: a partition is made in a transaction of its own, so that no long one holds its lock. */
+/** @param db the pool: a partition is created in its own transaction, so that no long one holds its lock. */
 export function partitionsOf(db: Database): Partitions {
   const known = new Set<string>();
   return {
@@ -42,8 +42,8 @@ export function partitionsOf(db: Database): Partitions {
 }
 
 /**
- * Runs `work` with the partitions that it needs; once more when retention of another process has dropped one that this
- * one remembers. `work` must undo what it did when it fails.
+ * Runs `work` with the partitions that it needs; once more if retention in another process has dropped one that this
+ * process remembers. `work` must undo its changes when it fails.
  */
 export async function inPartitions<Result>(
   partitions: Partitions,
@@ -71,7 +71,7 @@ export async function journalDays(db: Database): Promise<string[]> {
   return rows.map(({ name }) => name.replace("notifications_", "").replaceAll("_", "-"));
 }
 
-/** The partitions that times need, of both tables. */
+/** The partitions of both tables that times need. */
 export function partitionsFor(times: readonly Date[]): string[] {
   const names = Object.values(rangeOf).flatMap((range) => times.map((time) => range(time).name));
   return [...new Set(names)];
@@ -83,8 +83,8 @@ export function partitionOfDay(day: string): string {
 }
 
 /**
- * Attaching takes a lock that leaves reads and writes of the other partitions alone; `create table … partition
- * of` would not.
+ * Attaching takes a lock that does not block reads and writes of other partitions; `create table … partition of`
+ * would block them.
  */
 async function create(db: Database, table: PartitionedTable, { name, from, to }: Range): Promise<void> {
   await db.transaction(async (tx) => {

@@ -1,7 +1,7 @@
 import type { ActivityRules } from "../domain/mail/activity.ts";
 import type { Database } from "./database.ts";
 
-/** Made by the first migration. */
+/** Created by the first migration. */
 export const defaultProjectId = "00000000-0000-8000-8000-000000000001";
 
 export type Project = {
@@ -32,7 +32,7 @@ export async function findProject(db: Database, nameOrId: string): Promise<Proje
   return project ?? null;
 }
 
-/** Changes the rules of a project; what is undefined stays. */
+/** Changes a project's rules; undefined values stay. */
 export async function setProjectRules(
   db: Database,
   id: string,
@@ -47,7 +47,7 @@ export async function setProjectRules(
 
 /**
  * The rules of projects, by project id.
- * @param openWindowSeconds of projects that set none.
+ * @param openWindowSeconds for projects without a window of their own.
  */
 export async function projectRules(
   db: Database,

@@ -6,7 +6,7 @@ export type RecipientRow = { project_id: string; id: string; address: string };
 
 const keyColumns: Columns<RecipientRow> = { project_id: "uuid", id: "uuid", address: "text" };
 
-/** Makes the recipients that are not there yet, in order of their address: so none waits for another in a ring. */
+/** Inserts recipients that do not exist, in order of address, so that transactions never deadlock. */
 export async function makeRecipients(tx: Database, rows: readonly RecipientRow[]): Promise<void> {
   const source = rowSource(keyColumns, rows);
   await tx.query(
@@ -19,10 +19,10 @@ export async function makeRecipients(tx: Database, rows: readonly RecipientRow[]
 }
 
 /**
- * Finds the recipients of these addresses, making those that are not there yet. None can be deleted before the
+ * Finds the recipients with these addresses, and inserts those that do not exist. None can be deleted before the
  * transaction ends.
- * @param rows with ids of their own, for the recipients that are made.
- * @returns each recipient once; `is_new` when it was made here.
+ * @param rows with new ids, for the recipients that are inserted.
+ * @returns each recipient once; `is_new` if it was inserted here.
  */
 export async function findOrMakeRecipients(
   tx: Database,
@@ -30,7 +30,7 @@ export async function findOrMakeRecipients(
 ): Promise<(RecipientRow & { is_new: boolean })[]> {
   await makeRecipients(tx, rows);
   const source = rowSource(keyColumns, rows);
-  // A statement of its own: it sees what another transaction has committed while the insert waited for it.
+  // A separate statement sees what another transaction committed while the insert waited.
   const found = await tx.query<RecipientRow>(
     `select ${columnList(keyColumns)} from recipients
      where (project_id, address) in (select project_id, address from ${source.sql})
@@ -38,7 +38,7 @@ export async function findOrMakeRecipients(
     source.params,
   );
   const sought = new Set(rows.map(({ project_id, address }) => `${project_id}/${address}`));
-  // One was there for the insert and has been deleted since.
+  // One existed for the insert and has been deleted since.
   if (found.length < sought.size) return findOrMakeRecipients(tx, rows);
   const ownIds = new Set(rows.map(({ id }) => id));
   return found.map((row) => ({ ...row, is_new: ownIds.has(row.id) }));

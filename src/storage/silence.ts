@@ -1,12 +1,12 @@
-/** Ends the wait for a server that has stopped answering. */
+/** Ends waiting for a server that has stopped answering. */
 export type SilenceWatch = {
-  /** @throws SilentServerError when `work` is under way and the server is found to be silent. */
+  /** @throws SilentServerError if the server is found silent while `work` is running. */
   guard<Result>(work: Promise<Result>): Promise<Result>;
   /** Ends all waits at once. */
   giveUp(): void;
 };
 
-/** The server takes connections, or did, and answers nothing: its machine is frozen, or the network lost. */
+/** The server accepts connections, or did, and answers nothing: its machine is frozen, or the network is down. */
 export class SilentServerError extends Error {
   override readonly name = "SilentServerError";
 
@@ -15,15 +15,15 @@ export class SilentServerError extends Error {
   }
 }
 
-/** Most statements are done by then; a slow one costs a probe at this interval. */
+/** Most statements are done by then; a slow one costs a probe per interval. */
 const probeAfterMs = 2_000;
 
 type Waiting = { sinceMs: number; fail: (error: Error) => void };
 
 /**
- * Tells a silent server from a slow statement: when a statement takes long, the server is asked on another connection. So
- * a statement may take as long as it needs, and nobody waits for a dead server.
- * @param isSilent asks; must resolve within seconds.
+ * Distinguishes a silent server from a slow statement: if a statement takes long, the server is probed on another
+ * connection. So a statement may take as long as it needs, and nothing waits for a dead server.
+ * @param isSilent the probe; must resolve within seconds.
  */
 export function watchForSilence(isSilent: () => Promise<boolean>): SilenceWatch {
   const waiting = new Set<Waiting>();
@@ -39,7 +39,7 @@ export function watchForSilence(isSilent: () => Promise<boolean>): SilenceWatch 
   const lookLater = () => {
     if (isLookDue || waiting.size === 0) return;
     isLookDue = true;
-    // What is waited for keeps the process alive, not the watch.
+    // The pending work keeps the process alive, not this watch.
     setTimeout(look, probeAfterMs).unref();
   };
 

@@ -6,7 +6,7 @@ import type { Database } from "./database.ts";
 import { addCursor, exactTimeSql, type Page, pageLimit } from "./pages.ts";
 import { countRows, type Total } from "./totals.ts";
 
-/** An address that an event says is not to be written to any more. */
+/** An address that an event suppresses. */
 export type NewSuppression = {
   project_id: string;
   address: string;
@@ -24,13 +24,13 @@ const newColumns: Columns<NewSuppression> = {
   since: "timestamptz",
 };
 
-/** As `NewSuppression`, for one tenant of SES alone. */
+/** As `NewSuppression`, for a single SES tenant. */
 export type NewTenantSuppression = NewSuppression & { tenant_name: string };
 
 /**
- * Suppresses addresses. Where several events ask for it the earliest stands, whichever arrived first; a suppression
- * made by hand stays as it is.
- * @returns the source events of those addresses that were not suppressed before.
+ * Suppresses addresses. The earliest of several events stands, in whatever order they arrive; a manual suppression is
+ * left alone.
+ * @returns the source events of newly suppressed addresses.
  */
 export async function suppress(tx: Database, rows: readonly NewSuppression[]): Promise<Set<string>> {
   return insert(tx, "suppressions", "project_id, address", rowSource(newColumns, rows), newColumns);
@@ -67,7 +67,7 @@ async function insert(
   return new Set(changed.filter(({ is_new }) => is_new).map(({ source_event_id }) => source_event_id));
 }
 
-/** Why an address is on the list: an event, or somebody put it there. */
+/** Why an address is on the list: because of an event, or added by hand. */
 export type ListedReason = SuppressionReason | "manual";
 
 /** An address as the list shows it. */
@@ -75,9 +75,9 @@ export type ListedSuppression = {
   id: string;
   address: string;
   reason: ListedReason;
-  /** The tenant of SES whose list it is on; null: that of the project. */
+  /** The SES tenant whose list it is on; null: the project's list. */
   tenant_name: string | null;
-  /** The event that says so; null when somebody put it there. */
+  /** The event that suppressed it; null if it was added by hand. */
   source_event_id: string | null;
   since: Date;
   created_at: Date;
@@ -89,7 +89,7 @@ export type SuppressionFilter = {
   projectId: string;
   address?: string | undefined;
   reason?: ListedReason | undefined;
-  /** Of the list of a tenant; `*`: of all lists. The list of the project unless given. */
+  /** A tenant's list; `*`: all lists; undefined: the project's list. */
   tenantName?: string | undefined;
 };
 
@@ -134,7 +134,7 @@ function matching({ projectId, address, reason, tenantName }: SuppressionFilter,
   return matched;
 }
 
-/** An address that somebody puts on the list of a tenant, or of the project. */
+/** An address to add to the list of a tenant or of the project. */
 export type NewListed = {
   project_id: string;
   address: string;
@@ -152,11 +152,14 @@ const listedColumns: Columns<Omit<NewListed, "tenant_name">> = {
   since: "timestamptz",
 };
 
-/** Puts addresses on lists; those that are on them stay as they are. @returns what was not on them. */
+/**
+ * Adds addresses to lists; those that are already listed are left alone.
+ * @returns the added ones.
+ */
 export async function addToList(tx: Database, rows: readonly NewListed[]): Promise<ListedName[]> {
   const ofProject = rows.filter(({ tenant_name }) => tenant_name === null);
   const ofTenants = rows.filter(({ tenant_name }) => tenant_name !== null);
-  // Lists of tenants come first, as where workers write them.
+  // Tenant lists first: workers lock in this order too.
   const toTenants = ofTenants.length > 0 ? await addToTenants(tx, ofTenants) : [];
   const source = rowSource(listedColumns, ofProject);
   const added = await tx.query<ListedName>(
@@ -182,9 +185,9 @@ async function addToTenants(tx: Database, rows: readonly NewListed[]): Promise<L
 }
 
 /**
- * Takes an address off a list.
- * @param tenantName null: that of the project.
- * @returns why it was on it, or null when it was not.
+ * Removes an address from a list.
+ * @param tenantName null: the project's list.
+ * @returns why it was listed, or null if it was not.
  */
 export async function removeFromList(
   tx: Database,

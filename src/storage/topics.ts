@@ -14,7 +14,7 @@ export type Topic = {
 
 const columns = "project_id, id, arn, subscription_state, subscription_error";
 
-/** Allow-lists a topic. One that is allow-listed already stays with its project. */
+/** Allow-lists a topic. One that is already allow-listed stays with its project. */
 export async function insertTopic(
   db: Database,
   topic: Pick<Topic, "project_id" | "id" | "arn">,
@@ -29,12 +29,12 @@ export async function listTopics(db: Database): Promise<Topic[]> {
   return db.query<Topic>(`select ${columns} from topics order by arn`);
 }
 
-/** @returns whether there was such a topic. Its notifications stay. */
+/** @returns whether the topic existed. Its notifications stay. */
 export async function deleteTopic(db: Database, arn: string): Promise<boolean> {
   return (await db.query("delete from topics where arn = $1 returning id", [arn])).length > 0;
 }
 
-/** @param error why a confirmation failed; null otherwise. */
+/** @param error why a confirmation failed; else null. */
 export async function setSubscriptionState(
   db: Database,
   topic: Pick<Topic, "project_id" | "id">,
@@ -57,7 +57,10 @@ export type HeardTopic = Topic &
 const heardColumns = `${columns}, heard_since, last_notification_at, usual_gap_seconds,
   date_trunc('milliseconds', now()) as now`;
 
-/** What is known of when topics speak. @param ids all of them unless given. */
+/**
+ * The habits of topics.
+ * @param ids all topics unless given.
+ */
 export async function listHeardTopics(db: Database, ids?: readonly string[]): Promise<HeardTopic[]> {
   return db.query<HeardTopic>(
     `select ${heardColumns} from topics where $1::uuid[] is null or id = any($1) order by arn`,
@@ -65,7 +68,7 @@ export async function listHeardTopics(db: Database, ids?: readonly string[]): Pr
   );
 }
 
-/** @property known what `heard` was made of. */
+/** @property known the habits that `heard` was computed from. */
 export type HeardChange = { id: string; heard: Hearing; known: Hearing };
 
 const changeColumns: Columns<Hearing & { id: string; known_at: Date }> = {
@@ -76,7 +79,7 @@ const changeColumns: Columns<Hearing & { id: string; known_at: Date }> = {
   known_at: "timestamptz",
 };
 
-/** Writes what has been learnt, but not over what another process has written meanwhile: that one has heard the same. */
+/** Writes new habits, unless another process has written since: it has heard the same. */
 export async function writeHearing(db: Database, changes: readonly HeardChange[]): Promise<void> {
   const rows = changes.map(({ id, heard, known }) => ({
     id,

@@ -7,7 +7,7 @@ const exactUpTo = 100_000;
 export type Total = { total: number; isEstimate: boolean };
 
 /**
- * How many rows there are: exact up to 100,000, beyond that the planner's estimate.
+ * Counts rows: exact up to 100,000, beyond that the planner's estimate.
  * @param rows `from … where …`
  */
 export async function countRows(db: Database, rows: string, params: readonly unknown[]): Promise<Total> {
@@ -20,9 +20,7 @@ export async function countRows(db: Database, rows: string, params: readonly unk
   return { total: Math.max(count, await estimateRows(db, rows, params)), isEstimate: true };
 }
 
-/**
- * As `countRows`, for rows that may be few among very many: after some seconds the planner's estimate has to do.
- */
+/** As `countRows`, for a few rows among very many: after some seconds it falls back to the planner's estimate. */
 export async function countRowsInTime(
   db: Database,
   rows: string,
@@ -47,13 +45,13 @@ async function estimateRows(db: Database, rows: string, params: readonly unknown
   return plan?.["QUERY PLAN"][0].Plan["Plan Rows"] ?? 0;
 }
 
-/** How old an estimate may be. */
+/** Maximum age of an estimate. */
 const estimateForMs = 60_000;
 const maxRemembered = 1_000;
 
 /**
- * Makes `count` remember which lists are beyond 100,000, and their estimates: finding that out costs more than a page.
- * What is exact is counted every time.
+ * Makes `count` remember estimates of lists beyond 100,000 rows, because finding out costs more than a page. Exact
+ * counts are always made again.
  */
 export function rememberEstimates<Filter extends { projectId: string }>(
   count: (filter: Filter) => Promise<Total>,

@@ -17,8 +17,8 @@ export type ListContext = {
 export type AddressToSuppress = { address: string; reason: ListedReason; tenant_name: string | null };
 
 /**
- * Suppresses addresses by hand, all or none, and tells endpoints of those that were not suppressed before.
- * @returns how many those are.
+ * Suppresses addresses by hand, all or none, and sends webhooks about new ones.
+ * @returns the number of newly suppressed addresses.
  */
 export async function suppressByHand(
   context: ListContext,
@@ -30,7 +30,7 @@ export async function suppressByHand(
   const { added, lanes } = await db.transaction(async (tx) => {
     const rows = listed.map((one) => ({ project_id: projectId, since: now, ...one }));
     const unlisted = await addToList(tx, rows);
-    // Of an address that is given twice the first one stands.
+    // If an address is given twice, the first one stands.
     const reasons = new Map(listed.toReversed().map((one) => [nameOf(one), one.reason]));
     const webhooks = unlisted.map((one) => {
       const reason = reasons.get(nameOf(one)) ?? "manual";
@@ -54,8 +54,8 @@ function nameOf({ address, tenant_name }: Pick<AddressToSuppress, "address" | "t
 }
 
 /**
- * Lifts a suppression, whatever it came from, and tells endpoints.
- * @param tenantName whose list it is on; null: that of the project.
+ * Lifts a suppression, whatever caused it, and sends webhooks about it.
+ * @param tenantName whose list it is on; null: the project's list.
  * @returns whether the address was suppressed.
  */
 export async function liftSuppression(

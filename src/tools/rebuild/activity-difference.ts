@@ -8,15 +8,15 @@ import { type MailFacts, mergeFacts } from "../../domain/mail/mail-facts.ts";
 import { adoptStored } from "../../domain/mail/same-feedback.ts";
 import type { StoredEvent } from "../../storage/events.ts";
 
-/** What is stored of an activity. */
+/** An activity as it is stored. */
 export type StoredActivity = { row: MailFacts & ActivityState; events: readonly StoredEvent[] };
 
-/** What the journal tells of it now. */
+/** An activity according to the journal. */
 export type ToldByJournal = {
-  /** Of notifications that are applied; null when there are none. */
+  /** From applied notifications; null if there are none. */
   facts: MailFacts | null;
   events: readonly EmailEvent[];
-  /** Of notifications that wait for a worker: not ours to add, and no reason to remove anything. */
+  /** From notifications that wait for a worker: not to be added here, and not to be removed. */
   waitingIds: ReadonlySet<string>;
 };
 
@@ -26,19 +26,18 @@ type Difference = { field: string; stored: unknown; rebuilt: unknown };
 export type RebuiltActivity = {
   row: MailFacts & ActivityState;
   change: ActivityChange;
-  /** Told by the journal, and not stored. */
+  /** In the journal, but not stored. */
   missing: EmailEvent[];
-  /** Stored, and told by the journal no more. */
+  /** Stored, but not in the journal any more. */
   stale: KnownEvent[];
-  /** Stored with another detail. */
+  /** Stored with a different detail. */
   corrected: EmailEvent[];
-  /** Empty when everything is as it is to be. */
+  /** Empty if everything is correct. */
   differences: Difference[];
 };
 
 /**
- * Works out what an activity is by the rules of today from what the journal tells and from those stored events that are
- * older than the journal.
+ * Computes an activity by the current rules, from the journal and from stored events that are older than the journal.
  */
 export function rebuildActivity(
   stored: StoredActivity | null,
@@ -58,13 +57,13 @@ export function rebuildActivity(
 }
 
 type SortedEvents = ChangedEvents & {
-  /** Stored, and true; with the detail of today. */
+  /** Stored and correct, with the current detail. */
   kept: KnownEvent[];
   /** Whether the journal holds the whole history. */
   isAllTold: boolean;
 };
 
-/** Sets what is stored against what the journal tells. */
+/** Compares stored events with those in the journal. */
 function sortEvents(
   stored: StoredActivity["events"],
   told: ToldByJournal,
@@ -90,7 +89,10 @@ function sortEvents(
   };
 }
 
-/** Whether the journal would tell of an event if it were true. One that was recorded since it was read, may be. */
+/**
+ * Whether the journal would contain an event if it were correct. An event that was recorded after the journal was
+ * read may be correct.
+ */
 function isJournals(event: StoredEvent, reach: JournalReach): boolean {
   return reachesTo(reach, event.occurred_at) && event.created_at < reach.readAt;
 }
@@ -106,13 +108,13 @@ function withDetail<Event extends KnownEvent>(
   return { ...event, detail: { ...told.detail, ...decidedPart(event.detail) } };
 }
 
-/** An event from before fields without a name were kept is as good without them. */
+/** Events that were stored before unnamed fields were kept are correct without them. */
 function isCorrected(before: EventDetail, now: EventDetail): boolean {
   const { more, ...named } = now;
   return !isSame(before, now) && !(before.more === undefined && isSame(before, named));
 }
 
-/** Facts that only older notifications told cannot be told from wrong ones, and stay. */
+/** Facts that only older notifications had cannot be verified, and stay. */
 function rebuiltFacts(stored: MailFacts | null, told: MailFacts | null, isAllTold: boolean): MailFacts {
   if (told === null || stored === null) {
     const only = told ?? stored;
@@ -132,7 +134,7 @@ function rowDifferences(
     .filter((difference) => !isSame(difference.stored, difference.rebuilt) && !isUnnoted(difference));
 }
 
-/** A row from before this was noted is as good without it. */
+/** A row from before this column was written is correct without it. */
 function isUnnoted({ field, stored }: Difference): boolean {
   return field === "last_counted_click_at" && stored === null;
 }
@@ -176,14 +178,14 @@ const dayMs = 86_400_000;
 export type JournalReach = {
   /** Days that it has a partition for, as `2026-11-24`. */
   days: ReadonlySet<string>;
-  /** Retention has dropped days before this time. One may be there again, in part, after a replay. */
+  /** Retention has dropped days before this time. A dropped day may exist again in part, after a replay. */
   droppedBefore: Date | null;
   readAt: Date;
 };
 
 /**
- * Whether the journal holds everything that was published about a time: its whole day and, because SES publishes
- * an event some time after it happens, the day after.
+ * Whether the journal holds everything that was published about a time: its whole day and the day after, because SES
+ * publishes events with a delay.
  */
 export function reachesTo({ days, droppedBefore, readAt }: JournalReach, time: Date): boolean {
   const isDropped = droppedBefore !== null && time < droppedBefore;

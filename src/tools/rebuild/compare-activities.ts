@@ -36,7 +36,7 @@ import {
   waitingBatches,
 } from "./rebuilds.sql.ts";
 
-/** An activity that is not as it is to be. */
+/** An activity that differs from its rebuilt state. */
 export type DifferingActivity = {
   key: { project_id: string; id: string };
   name: ActivityName;
@@ -47,9 +47,9 @@ type CompareContext = Pick<StoreContext, "db" | "config" | "partitions">;
 export type Compared = { rebuild: Rebuild; changed: DifferingActivity[] };
 
 /**
- * The second phase, one step of it: rebuilds the next activities, and writes those that differ unless it is a dry run.
- * Workers may apply new batches meanwhile: what they write is locked against us and ours against them, and what only
- * waiting batches tell is left to them.
+ * One step of the second phase: rebuilds the next activities, and writes those that differ unless it is a dry run.
+ * Workers may apply new batches meanwhile: both lock the rows that they write, and events that only waiting batches
+ * contain are left to workers.
  */
 export async function compareActivitiesStep(
   context: CompareContext,
@@ -71,7 +71,7 @@ export async function compareActivitiesStep(
   });
   if (rebuild.dry_run) {
     const changed = await context.db.transaction(async (tx) => {
-      // One view of rows, events and batches, without a lock that a worker would wait for.
+      // A consistent view of rows, events and batches, without locks that workers would wait for.
       await tx.query("set transaction isolation level repeatable read read only");
       return compare(context, tx, rebuild, names, sources);
     });
@@ -85,7 +85,7 @@ export async function compareActivitiesStep(
 }
 
 function placeOf({ place }: Rebuild): ActivityName | null {
-  // Written by recordStep above, and by nobody else.
+  // Only written by recordStep above.
   return place as ActivityName | null;
 }
 
@@ -106,7 +106,7 @@ async function compare(
 ): Promise<DifferingActivity[]> {
   const rows = await rowsOf(tx, rebuild, names, sources);
   const events = await eventsOfActivities(tx, rows);
-  // Asked for after the rows are locked: a batch that waits now cannot have been applied to them.
+  // Read after the rows are locked: a batch that waits now cannot have been applied to them.
   const waiting = await waitingBatches(
     tx,
     sources.map(({ batch_id }) => batch_id),
@@ -127,7 +127,7 @@ async function compare(
     const stored = row ? { row, events: events.get(row.id) ?? [] } : null;
     const rebuilt = ruled ? rebuildActivity(stored, ofJournal, ruled, reach) : null;
     if (rebuilt === null || rebuilt.differences.length === 0) return [];
-    // A row that is to be there was made above, unless its id is that of an email which was erased.
+    // A missing row was inserted above, unless its id belongs to an erased email.
     if (row === undefined && !rebuild.dry_run) return [];
     const key = { project_id: name.project_id, id: row?.id ?? activityId(name.project_id, rebuilt.row) };
     return [{ key, name, rebuilt }];
@@ -136,7 +136,7 @@ async function compare(
 
 async function reachOf(tx: Database, { since, started_at }: Rebuild): Promise<JournalReach> {
   const dropped = await droppedBefore(tx);
-  // What was published before `since` has not been read.
+  // Notifications from before `since` have not been read.
   const isSinceLater = since !== null && (dropped === null || since > dropped);
   return {
     days: new Set(await journalDays(tx)),
@@ -145,7 +145,7 @@ async function reachOf(tx: Database, { since, started_at }: Rebuild): Promise<Jo
   };
 }
 
-/** The rows as they are stored, under lock unless it is a dry run; missing ones are made. */
+/** The stored rows, locked unless it is a dry run; missing ones are inserted. */
 async function rowsOf(
   tx: Database,
   { dry_run }: Rebuild,
@@ -166,7 +166,7 @@ async function rowsOf(
   return lockActivities(tx, [...found, ...missing.map((row) => ({ ...row, ...emptyActivity }))]);
 }
 
-/** What the journal tells, by the natural key of the activity. */
+/** The journal's content, by the natural key of the activity. */
 function toldOf(
   sources: readonly SourceNotification[],
   waiting: ReadonlySet<string>,

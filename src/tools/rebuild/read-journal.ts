@@ -13,12 +13,12 @@ import { journalDays } from "../../storage/partitions.ts";
 import { addSources, type Rebuild, recordStep } from "./rebuilds.sql.ts";
 
 /**
- * The first phase, one step of it: notes of the next notifications which activities they tell of.
+ * One step of the first phase: records which activities the next notifications are about.
  * @returns the rebuild after the step.
  */
 export async function readJournalStep(db: Database, rebuild: Rebuild, limit: number): Promise<Rebuild> {
   const days = await journalDays(db);
-  // Written by recordStep below, and by nobody else.
+  // Only written by recordStep below.
   const place = (rebuild.place as JournalPlace | null) ?? firstPlace(days, rebuild.since);
   if (place === null) return recordStep(db, rebuild, { ...rebuild, phase: "comparing", place: null });
   const walk = { ...walkFrom(place), since: rebuild.since, projectId: rebuild.project_id };
@@ -53,7 +53,7 @@ function read(notification: AcceptedNotification): ReadNotification {
   return { notification, told: interpretNotification(project_id, body, sns_timestamp) };
 }
 
-/** The activities that a notification tells of. One that cannot be read tells of none, and stays quarantined. */
+/** The activities that a notification is about. One that cannot be read has none, and stays quarantined. */
 function sourcesOf({ notification, told }: ReadNotification) {
   if (told.kind !== "events") return [];
   return told.events.map(({ facts: { message_id, recipient } }) => ({
@@ -63,7 +63,7 @@ function sourcesOf({ notification, told }: ReadNotification) {
   }));
 }
 
-/** An earlier version set these aside. No webhook goes out for them. */
+/** Earlier versions ignored these. No webhooks are sent for them. */
 function statusesOf({ notification: { project_id }, told }: ReadNotification) {
   return told.kind === "account_status" ? [{ project_id, ...told.status }] : [];
 }

@@ -14,16 +14,16 @@ import {
 
 export type { Rebuild } from "./rebuilds.sql.ts";
 
-/** Small enough that a worker which waits for a lock does not notice. */
+/** Small enough that a worker waiting for a lock does not notice. */
 const itemsPerStep = { notifications: 500, activities: 100 };
 
 export type RebuildOptions = {
   /** null: all projects. */
   projectId: string | null;
-  /** null: the whole journal, and activities that are older than it. */
+  /** null: the whole journal, and activities older than it. */
   since: Date | null;
   isDryRun: boolean;
-  /** Notifications read, then activities compared, in a second at most; 0: as fast as it goes. */
+  /** Notifications read, then activities compared, per second at most; 0: no limit. */
   perSecond: number;
   stop: AbortSignal;
 };
@@ -34,8 +34,8 @@ export type RebuildObserver = {
 };
 
 /**
- * Goes on with the rebuild of this scope that was interrupted, or starts one.
- * @throws while the journal still tells of people who are being erased: they would be back.
+ * Continues an interrupted rebuild of this scope, or starts one.
+ * @throws while the journal still contains people who are being erased: they would reappear.
  */
 export async function openRebuild(
   { db, clock }: StoreContext,
@@ -57,9 +57,9 @@ export async function openRebuild(
 }
 
 /**
- * Recomputes activities from the journal, step by step, each in a transaction that also records how far it has come.
- * No webhook goes out for what changes, and suppressions stay as they are.
- * @returns the rebuild as it is when it is finished, or when `stop` interrupts it.
+ * Recomputes activities from the journal, step by step, each in a transaction that also records the progress. No
+ * webhooks are sent for changes, and suppressions stay as they are.
+ * @returns the finished rebuild, or the rebuild at the time when `stop` interrupts it.
  */
 export async function runRebuild(
   context: StoreContext,

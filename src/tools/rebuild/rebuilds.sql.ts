@@ -33,7 +33,7 @@ const keyColumns: Columns<NotificationKey> = {
   sns_timestamp: "timestamptz",
 };
 
-/** The rebuild of this scope that was interrupted within a day, or null. */
+/** The rebuild of this scope that was interrupted within the last day, or null. */
 export async function findInterrupted(db: Database, scope: RebuildScope): Promise<Rebuild | null> {
   const [found] = await db.query<Rebuild>(
     `select ${columns} from rebuilds
@@ -61,8 +61,8 @@ export async function startRebuild(db: Database, id: string, scope: RebuildScope
 }
 
 /**
- * Records a step, in the transaction that makes it.
- * @throws when another process has made a step meanwhile; nothing of this one stays.
+ * Records a step, in the step's transaction.
+ * @throws if another process has made a step meanwhile; this one is rolled back.
  */
 export async function recordStep(tx: Database, before: Rebuild, after: Rebuild): Promise<Rebuild> {
   const [recorded] = await tx.query<Rebuild>(
@@ -85,7 +85,7 @@ export async function recordStep(tx: Database, before: Rebuild, after: Rebuild):
   return recorded;
 }
 
-/** Ends rebuilds that nobody goes on with: this one, and all that were interrupted more than a day ago. */
+/** Ends this rebuild, and all that were interrupted more than a day ago. */
 export async function endRebuilds(db: Database, id: string | null): Promise<void> {
   await db.query(
     `update rebuilds set phase = 'finished', finished_at = now(), steps = steps + 1
@@ -100,7 +100,7 @@ export async function endRebuilds(db: Database, id: string | null): Promise<void
   for (const rebuild of ended) await db.query(`drop table if exists ${sourcesPartition(rebuild.id)}`);
 }
 
-/** Notes which notifications tell of which activities. */
+/** Records which notifications are about which activities. */
 export async function addSources(
   tx: Database,
   rebuildId: string,
@@ -116,8 +116,8 @@ export async function addSources(
 }
 
 /**
- * The next activities after a place, in order of their names: those that the journal tells of and, when the whole of
- * it is read, all others too. Those of erased people are left alone: the journal tells of them no more.
+ * The next activities after a place, in order of their names: those in the journal and, if the whole journal is read,
+ * all others too. Activities of erased people are left alone, because the journal no longer contains them.
  */
 export async function activitiesAfter(
   db: Database,
@@ -149,7 +149,7 @@ export async function activitiesAfter(
 
 export type SourceNotification = AcceptedNotification & { batch_id: string };
 
-/** The notifications that tell of activities, each once. */
+/** The notifications about activities, each once. */
 export async function notificationsOf(
   db: Database,
   rebuildId: string,
