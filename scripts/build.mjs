@@ -20,11 +20,16 @@ import { fileURLToPath } from "node:url";
 
 const root = fileURLToPath(new URL("../", import.meta.url));
 const dist = join(root, "dist");
-/** Holds the hash of the sources that `dist/` was made from. */
+/** Contains the hash of the sources that `dist/` was made from. While files are replaced it is absent. */
 const stamp = join(dist, ".sources");
+/** What the compiler remembers of the build that the stamp names, so that the next one compiles only what changed. */
+const buildInfo = join(dist, ".tsbuildinfo");
 
 /** What the build is made from; the lock file names the compiler and the API viewer. */
-const inputFiles = ["tsconfig.json", "tsconfig.build.json", "package-lock.json", "scripts/build.mjs"];
+const inputFiles = [
+  ...["tsconfig.json", "tsconfig.build.json", "package-lock.json"],
+  ...["scripts/build.mjs", "scripts/compile.mjs"],
+];
 const inputDirectories = ["src", "workers"];
 
 /** What `/docs` serves of Swagger UI. Its package is needed at build time only: it brings an install script. */
@@ -33,45 +38,51 @@ const viewerFiles = ["swagger-ui.css", "swagger-ui-bundle.js", "favicon-32x32.pn
 const draftPrefix = ".dist-";
 const abandonedAfterMs = 3_600_000;
 
-/** The build cannot be made; the message is one sentence that says what to do. */
+/** The build failed; the message is one sentence that says what to do. */
 export class BuildError extends Error {}
 
-/** True when `dist/` was made from the sources as they are. Their content decides: Git sets the times of files anew. */
-export function isFresh() {
-  return existsSync(stamp) && readFileSync(stamp, "utf8") === hashOfSources();
-}
-
 /**
- * Makes the build unless it is fresh.
- * @param {() => void} onBuild called before it takes its time.
+ * Makes the build unless `dist/` was made from the sources as they are. Their content decides, because Git changes the
+ * times of files.
+ * @param {(duration: string) => void} onBuild called before a build starts.
  * @throws {BuildError}
  */
 export function ensureBuilt(onBuild) {
-  if (isFresh()) return;
-  const compiler = compilerPath();
+  const built = hashOfBuild();
   const hash = hashOfSources();
+  if (built === hash) return;
+  requireCompiler();
   const draft = makeDraft();
+  let isOutrun = false;
   try {
-    onBuild();
-    compile(compiler, draft);
+    onBuild(built === null ? "about 10 seconds" : "about 4 seconds");
+    compile(draft, built !== null);
     copyViewer(join(draft, "swagger-ui"));
-    // Another process may have been first; files that nobody replaces cannot fail under its feet.
-    if (!isFresh()) publish(draft, hash);
+    // Another process may have been first: do not replace files that it may be loading.
+    if (hashOfBuild() === hash) return;
+    isOutrun = built !== null && !claim(built, draft);
+    if (!isOutrun) publish(draft, hash);
   } finally {
     rmSync(draft, { recursive: true, force: true });
   }
+  if (isOutrun) ensureBuilt(() => {});
 }
 
-/** Makes the build for a command that is about to run from it; ends the process where that cannot be. */
+/** Makes the build for a command that is about to run from it; ends the process if that fails. */
 export function buildForCommand() {
   const reason = existsSync(stamp) ? "its sources have changed" : "this happens once";
   try {
-    ensureBuilt(() => process.stderr.write(`Building fanmail (${reason}), about 10 seconds…\n`));
+    ensureBuilt((duration) => process.stderr.write(`Building fanmail (${reason}), ${duration}…\n`));
   } catch (error) {
     if (!(error instanceof BuildError)) throw error;
     process.stderr.write(`fanmail: ${error.message}\n`);
     process.exit(1);
   }
+}
+
+/** @returns {string | null} */
+function hashOfBuild() {
+  return existsSync(stamp) ? readFileSync(stamp, "utf8") : null;
 }
 
 function hashOfSources() {
@@ -92,9 +103,9 @@ function filesBelow(directory) {
   });
 }
 
-function compilerPath() {
+function requireCompiler() {
   const missing = "is missing or older than its sources, and there is no compiler";
-  return packageFile("typescript", "bin/tsc", `The build in ${dist} ${missing}: run npm ci in ${root}`);
+  packageFile("typescript", "lib/typescript.js", `The build in ${dist} ${missing}: run npm ci in ${root}`);
 }
 
 /** @param {string} name @param {string} file @param {string} problem */
@@ -118,9 +129,13 @@ function makeDraft() {
   });
 }
 
-/** @param {string} compiler @param {string} draft */
-function compile(compiler, draft) {
-  const args = [compiler, "-p", "tsconfig.build.json", "--outDir", draft, "--noEmitOnError"];
+/**
+ * In a process of its own, which takes the compiler's memory with it.
+ * @param {string} draft @param {boolean} isIncremental
+ */
+function compile(draft, isIncremental) {
+  const script = fileURLToPath(new URL("compile.mjs", import.meta.url));
+  const args = [script, draft, buildInfo, isIncremental ? "incremental" : "full"];
   // Standard output belongs to the command that waits for the build.
   const { status } = spawnSync(process.execPath, args, { cwd: root, stdio: ["ignore", 2, 2] });
   if (status !== 0) throw new BuildError("The sources do not compile: correct what the compiler names above");
@@ -135,29 +150,52 @@ function copyViewer(target) {
 }
 
 /**
- * Puts the files in place one by one, each whole, so that a process that runs from `dist/` always finds them. The stamp
- * comes last: a build that was interrupted is made again.
+ * Takes the stamp away, which only one process can do. An incremental build contains just what differs from the build
+ * that it started from, so it must not be added to a later one.
+ * @param {string} built @param {string} draft @returns {boolean}
+ */
+function claim(built, draft) {
+  return writing(() => {
+    const claimed = join(draft, "claimed");
+    try {
+      renameSync(stamp, claimed);
+    } catch (error) {
+      if (error.code !== "ENOENT") throw error;
+      return false;
+    }
+    const isSame = readFileSync(claimed, "utf8") === built;
+    if (!isSame) renameSync(claimed, stamp);
+    return isSame;
+  });
+}
+
+/**
+ * Puts the files in place one by one, each by a rename, so that a process that runs from `dist/` always finds complete
+ * ones. The stamp comes last: after an interruption everything is built again.
  * @param {string} draft @param {string} hash
  */
 function publish(draft, hash) {
   writing(() => {
     rmSync(stamp, { force: true });
-    const made = filesBelow(draft).map((path) => path.slice(draft.length + 1));
-    for (const name of made) {
-      mkdirSync(dirname(join(dist, name)), { recursive: true });
-      renameSync(join(draft, name), join(dist, name));
+    rmSync(join(draft, "claimed"), { force: true });
+    for (const path of filesBelow(draft)) {
+      const target = join(dist, path.slice(draft.length + 1));
+      mkdirSync(dirname(target), { recursive: true });
+      renameSync(path, target);
     }
-    removeOthers(new Set(made));
+    removeLeftovers();
     writeFileSync(join(draft, "stamp"), hash);
     renameSync(join(draft, "stamp"), stamp);
   });
 }
 
-/** What a deleted source has left behind; the benchmarks have a build of their own. @param {Set<string>} made */
-function removeOthers(made) {
-  for (const directory of [...inputDirectories, "swagger-ui"]) {
-    for (const path of filesBelow(join(dist, directory)))
-      if (!made.has(path.slice(dist.length + 1))) rmSync(path, { force: true });
+/** Deletes what deleted sources have left behind. The benchmarks have a build of their own. */
+function removeLeftovers() {
+  for (const directory of inputDirectories) {
+    for (const path of filesBelow(join(dist, directory))) {
+      const source = join(root, path.slice(dist.length).replace(/\.js(\.map)?$/, ".ts"));
+      if (!existsSync(source)) rmSync(path, { force: true });
+    }
   }
 }
 

@@ -1,8 +1,9 @@
 import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
-import { chmod, cp, mkdir, mkdtemp, readFile, rm, symlink, utimes, writeFile } from "node:fs/promises";
+import { chmod, cp, mkdir, mkdtemp, readFile, rm, stat, symlink, utimes, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
@@ -27,7 +28,7 @@ beforeEach(async () => {
 });
 afterEach(() => rm(clone, { recursive: true, force: true }));
 
-const program = (answer: string) =>
+const program = (answer = "one") =>
   writeFile(join(clone, "src/cli/main.ts"), `process.stdout.write("${answer}\\n");\n`);
 
 type Ended = { code: number | null; stdout: string; stderr: string };
@@ -47,7 +48,10 @@ async function node(script: string, environment: Record<string, string> = {}, ui
 }
 
 const fanmail = () => node("bin/fanmail.js");
-const building = expect.stringMatching(/^Building fanmail \(.+\), about 10 seconds…\n$/);
+const building = expect.stringMatching(/^Building fanmail \(this happens once\), about 10 seconds…\n$/);
+const rebuilding = expect.stringMatching(
+  /^Building fanmail \(its sources have changed\), about 4 seconds…\n$/,
+);
 
 describe("fanmail in a clone", () => {
   test("builds at the first command, says so on standard error, and does not build again", async () => {
@@ -55,7 +59,7 @@ describe("fanmail in a clone", () => {
     expect(await fanmail()).toEqual({ code: 0, stdout: "one\n", stderr: "" });
   });
 
-  test("builds anew when the sources have changed, not when only their times have", async () => {
+  test("builds again when the sources have changed, not when only their times have", async () => {
     await fanmail();
     await utimes(join(clone, "src/cli/main.ts"), new Date(), new Date());
     expect((await fanmail()).stderr).toBe("");
@@ -63,17 +67,41 @@ describe("fanmail in a clone", () => {
     await program("two");
     // As old as it was, as a tool that keeps times would leave it.
     await utimes(join(clone, "src/cli/main.ts"), new Date(0), new Date(0));
-    expect(await fanmail()).toEqual({ code: 0, stdout: "two\n", stderr: building });
+    expect(await fanmail()).toEqual({ code: 0, stdout: "two\n", stderr: rebuilding });
 
     await rm(join(clone, "workers/work.ts"));
-    expect((await fanmail()).stderr).toEqual(building);
-    await expect(readFile(join(clone, "dist/workers/work.js"))).rejects.toThrow("ENOENT");
+    expect((await fanmail()).stderr).toEqual(rebuilding);
+    for (const name of ["work.js", "work.js.map"])
+      await expect(readFile(join(clone, "dist/workers", name))).rejects.toThrow("ENOENT");
   });
 
-  test("builds anew where a build was interrupted", async () => {
+  test("replaces only the files whose sources have changed, until the build info is gone", async () => {
+    const inodes = () =>
+      Promise.all(["src/cli/main.js", "workers/work.js"].map((name) => stat(join(clone, "dist", name)))).then(
+        (files) => files.map(({ ino, mtimeMs }) => `${ino} ${mtimeMs}`),
+      );
     await fanmail();
+    const [main, work] = await inodes();
+
+    await program("two");
+    expect(await fanmail()).toMatchObject({ stdout: "two\n", stderr: rebuilding });
+    const [mainAfter, workAfter] = await inodes();
+    expect(workAfter).toBe(work);
+    expect(mainAfter).not.toBe(main);
+
+    await rm(join(clone, "dist/.tsbuildinfo"));
+    await program("three");
+    expect(await fanmail()).toMatchObject({ stdout: "three\n", stderr: rebuilding });
+    expect((await inodes())[1]).not.toBe(work);
+  });
+
+  test("builds everything again after an interruption, whatever is left in dist/", async () => {
+    await fanmail();
+    // Some files of a build that was interrupted while it put them in place.
     await rm(join(clone, "dist/.sources"));
+    await writeFile(join(clone, "dist/workers/work.js"), "throw new Error();\n");
     expect(await fanmail()).toEqual({ code: 0, stdout: "one\n", stderr: building });
+    expect(await readFile(join(clone, "dist/workers/work.js"), "utf8")).toContain("export const work = 1;");
   });
 
   test("says what does not compile, and does not run the old build", async () => {
@@ -87,10 +115,42 @@ describe("fanmail in a clone", () => {
     expect(stderr).toMatch(/\nfanmail: The sources do not compile: correct .+\n$/);
   });
 
-  test("first commands that run at once do not break each other", async () => {
-    const all = await Promise.all([fanmail(), fanmail(), fanmail()]);
-    for (const ended of all) expect(ended).toEqual({ code: 0, stdout: "one\n", stderr: building });
-    expect(await fanmail()).toEqual({ code: 0, stdout: "one\n", stderr: "" });
+  test("says what a change breaks in the files that import the changed one", async () => {
+    await writeFile(
+      join(clone, "src/one.ts"),
+      'import { work } from "../workers/work.ts";\n\nwork.toFixed();\n',
+    );
+    await fanmail();
+    await writeFile(join(clone, "workers/work.ts"), 'export const work = "1";\n');
+
+    for (const _ of ["the first time", "and again"]) {
+      const { code, stderr } = await fanmail();
+      expect(code).toBe(1);
+      expect(stderr).toContain("src/one.ts(3,6): error TS2551");
+    }
+  });
+
+  test("commands that build at once do not break each other", async () => {
+    for (const [answer, stderr] of [
+      ["one", building],
+      ["two", rebuilding],
+    ]) {
+      await program(answer);
+      const all = await Promise.all([fanmail(), fanmail(), fanmail()]);
+      for (const ended of all) expect(ended).toEqual({ code: 0, stdout: `${answer}\n`, stderr });
+      expect(await fanmail()).toEqual({ code: 0, stdout: `${answer}\n`, stderr: "" });
+    }
+  });
+
+  test("a change while another process builds is not lost", async () => {
+    await fanmail();
+    await program("two");
+    const first = fanmail();
+    await setTimeout(300);
+    await program("three");
+    const second = fanmail();
+    await Promise.all([first, second]);
+    expect((await fanmail()).stdout).toBe("three\n");
   });
 
   test("says in one sentence that it may not write there", async () => {
@@ -148,7 +208,9 @@ test("the package holds the command and its build, and nothing that only a clone
   expect(paths).toEqual(
     expect.arrayContaining(["bin/fanmail.js", "dist/src/cli/main.js", "dist/swagger-ui/swagger-ui.css"]),
   );
-  expect(paths.filter((path) => /^(scripts|src|workers|test|dist\/bench)\//.test(path))).toEqual([]);
+  expect(paths.filter((path) => /^(scripts|src|workers|test|dist\/bench)\/|tsbuildinfo/.test(path))).toEqual(
+    [],
+  );
 });
 
 test("no dependency of the service runs an install script that npm would ask about", async () => {
