@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { Client } from "undici";
 import { z } from "zod";
-import type { DeliverJob } from "../src/queue/jobs.ts";
+import type { Lane } from "../src/domain/webhooks/owed.ts";
 import { chooseBackend, openQueues, type Queues } from "../src/queue/queues.ts";
 import type { Database } from "../src/storage/database.ts";
 import { defaultProjectId as projectId } from "../src/storage/projects.ts";
@@ -121,7 +121,7 @@ async function owe(
   );
 }
 
-export function lanesOf(endpoints: readonly SinkEndpoint[]): DeliverJob[] {
+export function lanesOf(endpoints: readonly SinkEndpoint[]): Lane[] {
   return endpoints.map(({ id }) => ({ projectId, endpointId: id }));
 }
 

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { v7 } from "uuid";
 
-/** Where time, ids and chance come from; everything else is given them. */
+/** The source of time, ids and randomness; everything else gets them from here. */
 export type Clock = {
   now(): Date;
   /** A UUIDv7. */
@@ -12,7 +12,7 @@ export type Clock = {
 
 export const systemClock: Clock = { now: () => new Date(), newId: () => v7(), random: Math.random };
 
-/** Waits, but no longer than until `stopping`. */
+/** Waits, at most until `stopping`. */
 export async function pause(milliseconds: number, stopping: AbortSignal): Promise<void> {
   try {
     await sleep(Math.max(0, milliseconds), undefined, { signal: stopping });
@@ -22,7 +22,7 @@ export async function pause(milliseconds: number, stopping: AbortSignal): Promis
 }
 
 /**
- * Waits for work no longer than so many milliseconds; it is left to itself then.
+ * Waits for work for so many milliseconds at most. After that the work continues, and its result is ignored.
  * @param late the error that is thrown then, or its message.
  */
 export async function within<Result>(
@@ -37,7 +37,7 @@ export async function within<Result>(
   return Promise.race([work, tooLong]).finally(() => clearTimeout(timer));
 }
 
-/** Waits for work until `stopping`; it is left to itself then. @throws the signal's reason. */
+/** Waits for work until `stopping`; after that the work continues, and its result is ignored. @throws the signal's reason. */
 export async function unlessStopped<Result>(
   work: Promise<Result>,
   stopping: AbortSignal | undefined,

@@ -19,13 +19,13 @@ import type { ResolveHost } from "./webhooks/resolve-host.ts";
 import { createSecretBox, type SecretBox } from "./webhooks/secret-box.ts";
 import { createSocketRoom } from "./webhooks/socket-room.ts";
 
-/** What commands use that read or change what is stored. */
+/** For commands that read or change stored data. */
 export type StoreContext = {
   config: Config;
   log: Logger;
   clock: Clock;
   db: DatabasePool;
-  /** Of the database that `db` uses. */
+  /** The URL of `db`. */
   databaseUrl: string;
   partitions: Partitions;
   secretBox: SecretBox;
@@ -36,36 +36,36 @@ export type StoreContext = {
   close(): Promise<void>;
 };
 
-/** What the service uses. */
+/** For the service. */
 export type Context = StoreContext & {
   queues: Queues;
   metrics: Metrics;
   tracing: Tracing;
   /** Reaches AWS: certificates, confirmations. */
   awsDispatcher: Dispatcher;
-  /** Reaches customers' systems. */
+  /** Reaches webhook endpoints. */
   webhookConnections: WebhookConnections;
 };
 
 export type ContextOptions = {
-  /** Use the embedded Postgres of a service that runs, rather than insisting on owning it. */
+  /** Use the embedded Postgres of a running service, rather than insisting on owning it. */
   attach?: boolean;
-  /** Breaks off the opening. What has been opened takes no notice. */
+  /** Aborts the opening; has no effect afterwards. */
   stop?: AbortSignal;
-  /** Use a database that the service has used before, rather than making one. */
+  /** Use a database that the service has used before, rather than creating one. */
   mustExist?: boolean;
-  /** Told which database it is, before it is opened; without its password. */
+  /** Called with the database's name, without its password, before it is opened. */
   onDatabase?: (name: string) => void;
   clock?: Clock;
   awsDispatcher?: Dispatcher;
-  /** Finds the addresses of webhook endpoints; the machine's own way unless given. */
+  /** Resolves the hosts of webhook endpoints; by default as the machine does. */
   resolveHost?: ResolveHost;
 };
 
 /** While its server is away BullMQ reports the same error a thousand times a second. */
 const queueWarningEveryMs = 1_000;
 
-/** There is no database yet, or nothing in it. */
+/** There is no database yet, or it is empty. */
 export class NoDatabaseError extends Error {
   override readonly name = "NoDatabaseError";
 }
@@ -176,7 +176,7 @@ async function databaseServer(config: Config, log: Logger, options: ContextOptio
   return start({ dataDir, log: (line) => log.warn({}, line), signal: options.stop });
 }
 
-/** Tells people which database a configuration means, without password and settings. */
+/** Names the database of a configuration for people, without password and settings. */
 export function databaseName({ databaseUrl, dataDir }: Config): string {
   if (databaseUrl === null) return `embedded, in ${dataDir}`;
   const { protocol, username, host, pathname } = new URL(databaseUrl);

@@ -4,8 +4,8 @@ import { chown, link, mkdir, open, readFile, realpath, rename, rm, stat, writeFi
 import { dirname, join } from "node:path";
 
 /**
- * Reads a file of the data directory, making it first when it is missing. Readable by its owner only.
- * When several processes make it at once, all get what the first one wrote.
+ * Reads a file of the data directory, and creates it if it is missing. Readable by its owner only. When several processes
+ * create it at once, all get what the first one wrote.
  */
 export async function readOrMake(
   dataDir: string,
@@ -17,10 +17,10 @@ export async function readOrMake(
   if (existing !== null) return existing;
   await mkdir(dataDir, { recursive: true });
   const draft = `${path}.${randomBytes(6).toString("hex")}`;
-  // On disk before it has its name: a key that is empty after a power cut would lock everything out.
+  // Flushed before it gets its name: an empty key file after a power cut would make all secrets unreadable.
   await writeFile(draft, await make(), { mode: 0o600, flag: "wx", flush: true });
   try {
-    // A link appears whole, and fails when somebody else's is there.
+    // A link appears at once with its whole content, and fails if another process was first.
     await link(draft, path);
     await syncDirectory(dataDir);
   } catch (error) {
@@ -34,7 +34,7 @@ export async function readOrMake(
 const keyFileName = "encryption.key";
 
 /**
- * The keys that were generated here, 32 bytes each, one being made first where there is none. The first one encrypts.
+ * The keys that were generated here, 32 bytes each; creates one if there is none. The first one encrypts.
  * @throws when the file holds anything else; the error names the file alone.
  */
 export async function readEncryptionKeys(dataDir: string): Promise<Buffer[]> {
@@ -49,15 +49,15 @@ export async function readEncryptionKeys(dataDir: string): Promise<Buffer[]> {
   );
 }
 
-/** True when {@link readEncryptionKeys} reads, and makes none. */
+/** Whether {@link readEncryptionKeys} would read keys rather than create one. */
 export function hasEncryptionKeys(dataDir: string): boolean {
   return existsSync(join(dataDir, keyFileName));
 }
 
-/** Replaces the generated keys at once: whatever interrupts it, the file holds all of the old ones or of the new. */
+/** Replaces the generated keys atomically: if interrupted, the file holds all of the old keys or all of the new. */
 export async function writeEncryptionKeys(dataDir: string, keys: readonly Buffer[]): Promise<void> {
   const text = keys.map((key) => `${key.toString("base64")}\n`).join("");
-  // The file itself where it is a link.
+  // If the path is a link, the file that it points to.
   await replaceFile(await realpath(join(dataDir, keyFileName)), text);
 }
 
@@ -73,20 +73,20 @@ async function replaceFile(path: string, text: string): Promise<void> {
   await syncDirectory(dirname(path));
 }
 
-/** Root may replace what belongs to the user of the service, who must be able to read it afterwards. */
+/** If root replaces a file of the service's user, that user must be able to read the new one. */
 async function giveTo(draft: string, path: string): Promise<void> {
   const [ours, theirs] = await Promise.all([stat(draft), stat(path)]);
   if (ours.uid !== theirs.uid || ours.gid !== theirs.gid) await chown(draft, theirs.uid, theirs.gid);
 }
 
-/** After it a name in the directory outlives a power cut. Windows has no such call and needs none. */
+/** Makes a new name in the directory survive a power cut. Windows has no such call and needs none. */
 async function syncDirectory(directory: string): Promise<void> {
   if (process.platform === "win32") return;
   const handle = await open(directory, "r");
   try {
     await handle.sync();
   } catch (error) {
-    // So do some file systems.
+    // Some file systems do not support it.
     if (!hasCode(error, "EINVAL")) throw error;
   } finally {
     await handle.close();

@@ -11,12 +11,10 @@ export type Logger = {
   debug(fields: object, message: string): void;
 };
 
-/**
- * Logs JSON lines to standard error, so that standard output belongs to what a command answers.
- */
+/** Logs JSON lines to standard error; standard output is for a command's result. */
 export function createLogger(level: LogLevel): Logger {
   const output = pino.destination({ dest: 2, sync: true });
-  // The terminal was closed, or the disk is full: the service goes on without its log.
+  // The terminal was closed, or the disk is full: the service continues without its log.
   output.on("error", () => {});
   return pino(
     {
@@ -29,7 +27,7 @@ export function createLogger(level: LogLevel): Logger {
   );
 }
 
-/** Warns at most once in a while of what may happen a thousand times a second. */
+/** Logs at most one warning in `everyMs` for something that may happen a thousand times a second. */
 export function sparseWarning(log: Logger, message: string, everyMs: number): (cause: unknown) => void {
   let silentUntilMs = Number.NEGATIVE_INFINITY;
   return (cause) => {

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { z } from "zod";
 
-/** The package's directory, from the sources as well as from the build below `dist/`. */
+/** The package's directory; works in the sources and in the build below `dist/`. */
 export const packageRoot: URL = findRoot(new URL("./", import.meta.url));
 
 export const packageVersion: string = z

@@ -11,13 +11,13 @@ import { insertApiKey } from "./storage/api-keys.ts";
 import { defaultProjectId } from "./storage/projects.ts";
 import { insertTopic } from "./storage/topics.ts";
 
-/** What a process does: take notifications in and answer the API, or work them off, or both. */
+/** What a process does: receive notifications and answer the API, or process them, or both. */
 export type Roles = { receiver: boolean; workers: boolean };
 
 export type Service = {
   /** `http://host:port`; null without the receiver. */
   url: string | null;
-  /** Where health and metrics are served apart, in the same form; null without METRICS_PORT. */
+  /** Of the separate server for health and metrics, in the same form; null without METRICS_PORT. */
   healthUrl: string | null;
   /** Stops accepting, finishes what was accepted, and closes the context. */
   close(): Promise<void>;
@@ -34,14 +34,14 @@ export async function startService(context: Context, roles: Roles): Promise<Serv
     await registerConfigured(context);
     const { metricsPort } = context.config;
     const health = metricsPort === null ? null : await startHealthServer(context, metricsPort);
-    // Closed last: what is stopping can be watched.
+    // Closed last, so that the shutdown can be watched.
     if (health) parts.push(health);
     if (roles.workers) parts.push(startWorkers(context));
     const intake = new Intake(context);
     parts.push(intake);
     const server = roles.receiver ? await startServer(context, intake) : null;
     if (server) parts.push(server);
-    // Beside the workers, so that a deployment on SQS alone needs nothing that listens.
+    // Beside the workers, so a deployment on SQS alone needs no listening port.
     if (roles.workers) parts.push(...consumeQueues(context, intake));
     return { url: server?.url ?? null, healthUrl: health?.url ?? null, close };
   } catch (error) {
@@ -58,9 +58,9 @@ function consumeQueues({ config, log }: Context, intake: Intake): SqsConsumer[] 
   });
 }
 
-/** Topics, queues, the token and the key that the environment names belong to the default project. */
+/** Topics, SQS queues, the raw token and the API key of the environment belong to the default project. */
 async function registerConfigured({ config, db, clock }: Context): Promise<void> {
-  // What a queue holds without an envelope names no topic; the queue stands for it.
+  // A raw notification in an SQS queue names no topic, so the queue's ARN stands for it.
   const queueArns = config.sqsQueueUrls.map((url) => queueOf(url, config.awsRegion).arn);
   const token = config.snsRawTokens.length > 0 ? [rawTokenSource] : [];
   for (const arn of [...config.topicArns, ...queueArns, ...token]) {

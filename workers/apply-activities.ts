@@ -14,7 +14,7 @@ import type { EmailEventType } from "../src/domain/mail/event-names.ts";
 import { activityId, addsFacts, mergeFacts } from "../src/domain/mail/mail-facts.ts";
 import { adoptStored } from "../src/domain/mail/same-feedback.ts";
 import { emailWebhook, suppressionWebhook } from "../src/domain/webhooks/event.ts";
-import type { DeliverJob } from "../src/queue/jobs.ts";
+import type { Lane } from "../src/domain/webhooks/owed.ts";
 import { type ActivityRow, lockActivities, updateActivities } from "../src/storage/activity.ts";
 import type { Database } from "../src/storage/database.ts";
 import {
@@ -46,7 +46,7 @@ export type Applied = {
   /** The reason of each event that was discarded. */
   discardedFor: DiscardReason[];
   /** Lanes with new deliveries. */
-  owed: DeliverJob[];
+  owed: Lane[];
   /** Activities of erased people, which are not recorded. */
   erased: TouchedActivity[];
 };

@@ -2,9 +2,9 @@ import { pause } from "../src/clock.ts";
 import type { Context } from "../src/context.ts";
 import { laneAfter, reasonToDisable, turnSize } from "../src/domain/webhooks/lane-state.ts";
 import { type MadeAttempt, outcomeOf } from "../src/domain/webhooks/outcome.ts";
+import type { Lane } from "../src/domain/webhooks/owed.ts";
 import { afterTaking, allowedNow, msUntilAllowed } from "../src/domain/webhooks/rate-allowance.ts";
 import { errorText } from "../src/logger.ts";
-import type { DeliverJob } from "../src/queue/jobs.ts";
 import type { Database } from "../src/storage/database.ts";
 import { retryConflicts } from "../src/storage/database-errors.ts";
 import {
@@ -51,26 +51,22 @@ const restSeconds = { some: 5, all: 30 };
  * So endpoints take turns, and a slow one waits alone.
  * @param stopping aborts the posts when the process ends.
  */
-export async function deliverLane(
-  context: LaneContext,
-  job: DeliverJob,
-  stopping: AbortSignal,
-): Promise<void> {
+export async function deliverLane(context: LaneContext, key: Lane, stopping: AbortSignal): Promise<void> {
   const endMs = performance.now() + turnMs;
-  while (await postDue(context, job, stopping)) {
+  while (await postDue(context, key, stopping)) {
     if (stopping.aborted) return;
     if (performance.now() < endMs) continue;
-    await context.queues.wakeDeliver([job]);
+    await context.queues.wakeDeliver([key]);
     return;
   }
 }
 
 /** @returns whether more is likely to be due now. */
-async function postDue(context: LaneContext, job: DeliverJob, stopping: AbortSignal): Promise<boolean> {
+async function postDue(context: LaneContext, key: Lane, stopping: AbortSignal): Promise<boolean> {
   const places = await context.webhookConnections.room.take(stopping);
   if (places === null) return false;
   try {
-    const taken = await takeDue(context, job, places);
+    const taken = await takeDue(context, key, places);
     if ("waitMs" in taken) {
       if (taken.waitMs === 0 || taken.waitMs > longestWaitMs) return false;
       places.keep(0);
@@ -102,11 +98,11 @@ type TakenDeliveries = {
 /** @returns how long to wait if there is nothing to post now; 0: until woken. */
 async function takeDue(
   { db, clock }: LaneContext,
-  job: DeliverJob,
+  key: Lane,
   places: Places,
 ): Promise<TakenDeliveries | { waitMs: number }> {
   return db.transaction(async (tx) => {
-    const endpoint = await lockLane(tx, job);
+    const endpoint = await lockLane(tx, key);
     if (endpoint === null || endpoint.state !== "enabled") return { waitMs: 0 };
     const { allowance, rate_per_second: rate, now } = endpoint;
     const size = placesFor(endpoint, places);

@@ -11,22 +11,22 @@ import { sweep } from "./sweep.ts";
 import { createTopicWatch, type TopicWatch } from "./watch-topics.ts";
 
 const applyConcurrency = 2;
-/** Waiting for an answer costs no thread. */
+/** A lane that waits for an answer uses no thread. */
 const laneConcurrency = 500;
 const sweepEveryMs = 1_000;
 const lookForErasuresEveryMs = 5_000;
 const lookForRedeliveriesEveryMs = 500;
 const lookAtTopicsEveryMs = 60_000;
 const lookForExpiredEveryMs = 60_000;
-/** For customers' systems that are about to answer; a post that is broken off may arrive twice. */
+/** For endpoints that are about to answer; an aborted post may arrive twice. */
 const postGraceMs = 3_000;
 
 export type Workers = {
-  /** Takes no more work and finishes what runs; posts that take longer than the grace are broken off. */
+  /** Takes no more work and finishes what runs; posts that take longer than the grace are aborted. */
   close(): Promise<void>;
 };
 
-/** Runs everything that happens because a job arrived, and the sweep. */
+/** Runs the jobs of both queues, and the periodic steps. */
 export function startWorkers(context: Context): Workers {
   const stopping = new AbortController();
   const breakOff = new AbortController();
@@ -60,8 +60,8 @@ export function startWorkers(context: Context): Workers {
 }
 
 /**
- * Repeats a step until we stop, and pauses when there is nothing to do.
- * @param step whether there may be more to do at once.
+ * Repeats a step until the process stops, and pauses when there is nothing to do.
+ * @param step returns whether there may be more to do at once.
  */
 async function repeat(
   { log }: Context,
@@ -70,7 +70,7 @@ async function repeat(
 ): Promise<void> {
   while (!stopping.aborted) {
     const isMore = await step().catch((error: unknown) => {
-      // The database or the queue is away; the next step finds the same.
+      // The database or the queue is away; the next step finds the same work again.
       log.warn({ cause: errorText(error) }, `${name} failed`);
       return false;
     });
@@ -78,7 +78,7 @@ async function repeat(
   }
 }
 
-/** @returns false: it has found all that there was. */
+/** @returns false: one sweep finds everything. */
 async function sweepOnce(context: Context): Promise<boolean> {
   await sweep(context);
   return false;

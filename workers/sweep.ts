@@ -13,8 +13,8 @@ const maxBatches = 1_000;
 const dayMs = 86_400_000;
 
 /**
- * Finds what a lost wake-up, a crash or a failure has left undone, and wakes it. Any number of processes may
- * sweep at the same time: waking twice costs nothing.
+ * Finds what a lost wake-up, a crash or a failure left undone, and wakes workers for it. Any number of processes may sweep
+ * at the same time: waking twice costs nothing.
  */
 export async function sweep({ db, queues, partitions, clock }: SweepContext): Promise<void> {
   await partitions.ensure("notifications", comingDays(clock.now()));
@@ -26,7 +26,7 @@ export async function sweep({ db, queues, partitions, clock }: SweepContext): Pr
   if (due.length > 0) await queues.wakeDeliver(due);
 }
 
-/** Of endpoints that are not posted to. What a batch owed them while they were being disabled is among it. */
+/** Holds or cancels open deliveries to disabled or deleted endpoints, also those that a batch added meanwhile. */
 async function restDeliveries(db: Database): Promise<void> {
   for (const endpoint of await restingEndpoints(db)) {
     const rest = endpoint.state === "disabled" ? holdDeliveries : cancelDeliveries;
@@ -46,7 +46,7 @@ async function wakeBatches({ db, queues }: Pick<SweepContext, "db" | "queues">):
   }
 }
 
-/** Partitions are there before the day begins, so that no request has to wait for one. */
+/** Partitions are created before their day begins, so no request waits for one. */
 function comingDays(now: Date): Date[] {
   return [0, 1, 2].map((days) => new Date(now.getTime() + days * dayMs));
 }

@@ -2,13 +2,12 @@ import type { Context } from "../src/context.ts";
 import { isSilent, silentSeconds } from "../src/domain/topic-silence.ts";
 import { listHeardTopics } from "../src/storage/topics.ts";
 
-/** Looks at all topics once. */
+/** Checks all topics once. */
 export type TopicWatch = () => Promise<void>;
 
 /**
- * Tells, once for each change, that a topic says nothing for longer than it is used to, and that it speaks again: a
- * subscription that was deleted or a configuration set that lost its destination shows in nothing else. Every process
- * that works tells it.
+ * Logs once when a topic is silent for longer than usual, and once when it sends again: nothing else reveals a deleted
+ * subscription or a configuration set that lost its destination. Every worker process logs it.
  */
 export function createTopicWatch({ db, log }: Pick<Context, "db" | "log">): TopicWatch {
   let silentIds: ReadonlySet<string> = new Set();

@@ -8,7 +8,7 @@ import type { Database } from "../storage/database.ts";
 
 const currentSecond = "floor(extract(epoch from clock_timestamp()))::bigint";
 
-/** Counts requests of a key, where there is no Redis to do it. One statement; the key's row is its lock. */
+/** Counts the requests of a key in one statement; the key's row is its lock. */
 export async function countInDatabase(
   db: Database,
   keyId: string,

@@ -1,6 +1,7 @@
 import type { CountRequests } from "../domain/request-window.ts";
+import type { Lane } from "../domain/webhooks/owed.ts";
 import type { ConnectOptions, JobQueue, JobWorker, QueueBackend, Traced } from "./backend.ts";
-import { type ApplyJob, applyOptions, type DeliverJob, deliverOptions, queueNames } from "./jobs.ts";
+import { type ApplyJob, applyOptions, deliverOptions, queueNames } from "./jobs.ts";
 import { postgresBackend } from "./postgres.ts";
 import { redisBackend } from "./redis.ts";
 
@@ -14,10 +15,10 @@ export type Queues = {
   /** Counts the requests of API keys, for all processes together. */
   countRequests: CountRequests;
   wakeApply(jobs: readonly ApplyJob[]): Promise<void>;
-  wakeDeliver(jobs: readonly DeliverJob[]): Promise<void>;
+  wakeDeliver(lanes: readonly Lane[]): Promise<void>;
   /** Runs `work` for each job of a queue, `concurrency` at a time, until `close`. */
   onApply(concurrency: number, work: (job: ApplyJob) => Promise<void>): void;
-  onDeliver(concurrency: number, work: (job: DeliverJob) => Promise<void>): void;
+  onDeliver(concurrency: number, work: (lane: Lane) => Promise<void>): void;
   /** Takes no more jobs, and resolves when those that run have finished. */
   stopWorking(): Promise<void>;
   /** Stops working, then disconnects. */
@@ -35,7 +36,7 @@ export async function openQueues(
   await backend.migrate(database.url);
   const connection = backend.connect({ database, onError, traced: isTraced ? await telemetry() : {} });
   const apply: JobQueue<ApplyJob> = connection.queue(queueNames.apply);
-  const deliver: JobQueue<DeliverJob> = connection.queue(queueNames.deliver);
+  const deliver: JobQueue<Lane> = connection.queue(queueNames.deliver);
   const workers: JobWorker[] = [];
   await connection.ready();
 
@@ -53,8 +54,8 @@ export async function openQueues(
     async wakeApply(jobs) {
       await apply.addBulk(jobs.map((data) => ({ name: "apply", data, opts: applyOptions })));
     },
-    async wakeDeliver(jobs) {
-      await deliver.addBulk(jobs.map((data) => ({ name: "deliver", data, opts: deliverOptions(data) })));
+    async wakeDeliver(lanes) {
+      await deliver.addBulk(lanes.map((data) => ({ name: "deliver", data, opts: deliverOptions(data) })));
     },
     onApply: (concurrency, run) => work(queueNames.apply, concurrency, run),
     onDeliver: (concurrency, run) => work(queueNames.deliver, concurrency, run),

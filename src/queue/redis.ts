@@ -139,7 +139,7 @@ function jobWorker<Data>(
     const closing = worker.close().catch(onError);
     // BullMQ waits for a Redis that is away to come back; running jobs do not need it.
     const patienceMs = client.status === "ready" ? closeWithinMs : 0;
-    await within(patienceMs, closing, "Redis does not let go of a worker").catch(onError);
+    await within(patienceMs, closing, "Redis does not release a worker").catch(onError);
     await jobs.settled();
   };
   let closed: Promise<void> | undefined;

@@ -3,8 +3,8 @@ import { type Span, SpanKind, type Telemetry } from "bullmq";
 import { BullMQOtel } from "bullmq-otel";
 
 /**
- * BullMQ's own spans, of adding jobs and of working at them. Those of its inner steps are left out: an idle worker looks
- * for jobs and for stalled ones all day, each time in a trace of its own.
+ * BullMQ's own spans for adding and processing jobs. Those for its inner steps are left out: an idle worker polls for new
+ * and stalled jobs all day, and each poll would be a trace.
  */
 export function queueTelemetry(): Telemetry<Context> {
   const { tracer, contextManager } = new BullMQOtel({ tracerName: "bullmq" });

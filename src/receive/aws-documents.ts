@@ -70,7 +70,7 @@ export type FetchQueue = {
   prefer(name: string): void;
 };
 
-type Waiting = { start(): void; giveWay(): void; timer: NodeJS.Timeout };
+type WaitingFetch = { start(): void; giveWay(): void; timer: NodeJS.Timeout };
 
 /**
  * Fetches names that anybody can invent. The newest goes first, so that a genuine name passes all invented ones that
@@ -81,7 +81,7 @@ type Waiting = { start(): void; giveWay(): void; timer: NodeJS.Timeout };
  */
 export function createFetchQueue(): FetchQueue {
   /** In the order in which they were last asked for. */
-  const waiting = new Map<string, Waiting>();
+  const waiting = new Map<string, WaitingFetch>();
   let running = 0;
 
   function startNext(): void {

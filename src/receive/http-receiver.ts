@@ -10,9 +10,9 @@ import { boundedLog, errorText, type Logger } from "../logger.ts";
 import { type Metrics, measureRequest } from "../metrics.ts";
 import type { Intake, IntakeOutcome } from "./intake.ts";
 
-/** SNS carries 256 KiB, and escaping can make a multiple of that. */
+/** SNS carries 256 KiB, and escaping can multiply that. */
 const maxBodyBytes = 1024 * 1024;
-/** The most events in one body; pipes of EventBridge post far fewer. */
+/** The most events in one body; EventBridge pipes post far fewer. */
 const maxTogether = 1_000;
 const rawPath = "/ingest/sns/raw/";
 const howToTurnRawOff =
@@ -23,7 +23,7 @@ const RawHeaders = z.object({ "x-amz-sns-topic-arn": z.string(), "x-amz-sns-mess
 
 export type ReceiverOptions = {
   intake: Intake;
-  /** Any of them will do; none: raw deliveries are refused. */
+  /** Each of them is accepted; none: raw deliveries are refused. */
   rawTokens: readonly string[];
   metrics: Pick<Metrics, "countRefused" | "observeRequest">;
   log: Logger;
@@ -36,13 +36,13 @@ export function isIngest({ method, url = "" }: IncomingMessage): boolean {
   return method === "POST" && (/^\/ingest\/sns\/?(\?|$)/.test(url) || url.startsWith(rawPath));
 }
 
-/** Of each cause: anybody can have messages refused. */
+/** Bounds the log lines of each cause: anybody can send messages that are refused. */
 const refusalLines = { most: 20, everyMs: 10_000 };
 
 /**
  * `POST /ingest/sns` and, for raw deliveries, `POST /ingest/sns/raw/<token>`. Written on node:http alone, because a
- * framework costs several times what verifying and storing a message does. 200 means durable; 503 asks SNS to
- * repeat; a 4xx SNS never repeats.
+ * framework costs several times what verifying and storing a message does. 200 means durable; SNS repeats after 503, and
+ * never after a 4xx.
  */
 export function createReceiver(options: ReceiverOptions): Receiver {
   const bounded = boundedLog(refusalLines.most, refusalLines.everyMs);
@@ -68,7 +68,7 @@ export function createReceiver(options: ReceiverOptions): Receiver {
   };
 }
 
-/** As a label: the path itself may hold the token. */
+/** The label in metrics: the path itself may hold the token. */
 function routeOf({ url = "" }: IncomingMessage): string {
   return tokenOf(url) === null ? "/ingest/sns" : "/ingest/sns/raw";
 }
@@ -79,7 +79,7 @@ function accept(message: Incoming, intake: Intake): Promise<IntakeOutcome> {
   return "raw" in message ? acceptAll(message.raw, intake) : intake.accept(message.body, "http");
 }
 
-/** A pipe of EventBridge posts several at once. All must be durable: those that are known by then are found as repeats. */
+/** An EventBridge pipe posts several at once. All must be durable; after a failure, those already stored are duplicates. */
 async function acceptAll(raw: readonly RawNotification[], intake: Intake): Promise<IntakeOutcome> {
   const accepted = await Promise.all(raw.map((one) => intake.acceptRaw(one, "http")));
   return accepted.includes("stored") ? "stored" : "duplicate";
@@ -89,7 +89,7 @@ async function readMessage(request: IncomingMessage, options: ReceiverOptions): 
   try {
     return await readUncounted(request, options.rawTokens);
   } catch (error) {
-    // The intake counts what comes to it; this has not.
+    // The intake counts only what reaches it.
     if (error instanceof RefusedError) options.metrics.countRefused("http", error.causeCode);
     throw error;
   }
@@ -101,17 +101,17 @@ async function readUncounted(request: IncomingMessage, rawTokens: readonly strin
   if (token !== null || isRaw) assertRawAllowed(token, rawTokens);
   const body = await readBody(request, maxBodyBytes);
   if (isRaw) return { raw: [rawNotification(request, body)] };
-  // SNS confirms a subscription by a signed message, with raw delivery too.
+  // SNS confirms a subscription by a signed message, even with raw delivery.
   const bare = token === null ? [] : bareMessages(body);
   return bare.length > 0 ? { raw: bare.map(ofToken) } : { body };
 }
 
-/** What an API destination of EventBridge posts: JSON that is not an SNS message, or an array of such. */
+/** The posts of an EventBridge API destination: JSON that is not an SNS message, or an array. */
 function bareMessages(body: string): string[] {
   const json = jsonOrNull(body);
   if (typeof json !== "object" || json === null) return [];
   if (!Array.isArray(json)) return "Type" in json || "Signature" in json ? [] : [body];
-  // A longer one is taken as a whole, which sets it aside with its reason.
+  // A longer array is stored as one message, which a worker quarantines with the reason.
   return json.length > maxTogether ? [body] : json.map((one) => JSON.stringify(one));
 }
 
@@ -123,14 +123,14 @@ function tokenOf(url: string): string | null {
   return url.startsWith(rawPath) ? (url.slice(rawPath.length).split("?")[0] ?? "") : null;
 }
 
-/** @throws RefusedError 403 unless the address holds a configured token. */
+/** @throws RefusedError 403 unless the path contains a configured token. */
 function assertRawAllowed(token: string | null, rawTokens: readonly string[]): void {
   if (token === null || rawTokens.length === 0) {
     const instead = `or set SNS_RAW_TOKEN and subscribe ${rawPath}<token>`;
     throw new RefusedError(403, "raw_delivery", `${howToTurnRawOff}; ${instead}`);
   }
   const given = digest(token);
-  // Of digests, because the comparison wants equal lengths and must not tell the token's.
+  // Digests have equal lengths, as the comparison requires, and do not reveal the token's length.
   if (rawTokens.some((one) => timingSafeEqual(given, digest(one)))) return;
   throw new RefusedError(403, "raw_token", `The token behind ${rawPath} is not SNS_RAW_TOKEN`);
 }
@@ -153,7 +153,7 @@ function rawNotification({ headers }: IncomingMessage, message: string): RawNoti
   return { sourceArn, messageId, sentAt: null, message };
 }
 
-/** What the message says about where it comes from, be it true or not. */
+/** The origin that the message claims, true or not. */
 function originOf({ headers }: IncomingMessage, message: Incoming | undefined) {
   const fromHeaders = {
     TopicArn: headers["x-amz-sns-topic-arn"],
@@ -165,14 +165,14 @@ function originOf({ headers }: IncomingMessage, message: Incoming | undefined) {
 
 function logRefusal(log: Logger, error: unknown, fields: object): void {
   const isUnverified = error instanceof UnverifiedError;
-  // Only where AWS is not reached are genuine messages concerned too.
+  // Only when AWS cannot be reached are genuine messages affected too.
   const level = isUnverified && error.causeCode === "certificate_unreachable" ? "warn" : "info";
   log[level]({ ...fields, ...(isUnverified && { reason: errorText(error) }) }, "notification refused");
 }
 
 function answerError(request: IncomingMessage, response: ServerResponse, error: unknown): void {
   if (error instanceof RefusedError) {
-    // What is left of an oversized body is not worth reading.
+    // The rest of an oversized body is not read.
     if (error.status === 413) response.setHeader("connection", "close");
     answer(response, error.status, { error: error.message });
     if (error.status === 413) request.resume();
@@ -220,7 +220,7 @@ function readBytes(request: IncomingMessage, maxBytes: number): Promise<Buffer> 
   });
 }
 
-/** A decoder would put U+FFFD in place of what it cannot read, and the signature of a U+FFFD would then be valid. */
+/** A decoder would replace invalid bytes by U+FFFD, and the signature of a message with U+FFFD would then be valid. */
 function textOf(body: Buffer): string {
   if (!isUtf8(body)) throw new RefusedError(400, "not_utf8", "The body is not UTF-8");
   return body.toString("utf8");

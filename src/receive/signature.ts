@@ -12,11 +12,11 @@ import { recentlyUsed } from "../domain/maps.ts";
 import { createFetchQueue, type FetchQueue, get } from "./aws-documents.ts";
 
 /**
- * Makes sure that AWS signed this message for its topic. The topic must have been found in the allow-list
- * before: any AWS account can have a message signed for a topic of its own.
+ * Verifies that AWS signed this message for its topic. The caller must have found the topic in the allow-list: any AWS
+ * account can have a message signed for its own topic.
  *
  * @throws RefusedError 403 when it is not authentic.
- * @throws UnavailableError when the certificate cannot be had now.
+ * @throws UnavailableError when the certificate is unavailable now.
  */
 export function verifySnsMessage(message: SnsMessage, certificates: Certificates): void | Promise<void> {
   assertCertificateUrl(message.SigningCertURL, message.TopicArn);
@@ -26,7 +26,7 @@ export function verifySnsMessage(message: SnsMessage, certificates: Certificates
 }
 
 function verifyWith(message: SnsMessage, { key, validFrom, validTo }: SigningKey): void {
-  // Judged at the time of signing: a message that is driven again next year was valid when it was made.
+  // Judged at the time of signing: a message that is redriven next year was valid when it was signed.
   const signedAt = new Date(message.Timestamp);
   if (signedAt < validFrom || signedAt > validTo) {
     throw new RefusedError(
@@ -36,7 +36,7 @@ function verifyWith(message: SnsMessage, { key, validFrom, validTo }: SigningKey
     );
   }
   const signature = Buffer.from(message.Signature, "base64");
-  // The thread pool gives nothing at this size, and a synchronous check keeps the order of arrival.
+  // The thread pool gains nothing at this size, and a synchronous check keeps the order of arrival.
   if (!verify(signatureDigest(message), Buffer.from(stringToSign(message)), key, signature)) {
     throw new RefusedError(403, "signature", "The signature does not match the message");
   }
@@ -45,11 +45,11 @@ function verifyWith(message: SnsMessage, { key, validFrom, validTo }: SigningKey
 /** A signing certificate, parsed once. */
 export type SigningKey = { key: KeyObject; validFrom: Date; validTo: Date };
 
-/** Where the keys come from that verify SNS messages. */
+/** Provides the keys that verify SNS messages. */
 export type Certificates = {
   /**
-   * Answers without a promise once the key is known, so that verifying stays synchronous.
-   * @param url held to the rule by the caller: nothing else is fetched.
+   * Returns no promise once the key is known, so that verifying stays synchronous.
+   * @param url checked by the caller with `assertCertificateUrl`: anything that is given here is fetched.
    * @throws UnverifiedError when it cannot be fetched or read now.
    * @throws UnavailableError when a local file cannot be read.
    */
@@ -68,8 +68,8 @@ export type CertificatesOptions = {
 };
 
 /**
- * Fetches each certificate once, however many messages wait for it. Names can be invented, so those that are not known
- * share a queue for each host; see `createFetchQueue`.
+ * Fetches each certificate once, however many messages wait for it. Names can be invented, so unknown ones share a queue
+ * for each host; see `createFetchQueue`.
  */
 export function createCertificates({
   localCertificates,
@@ -83,7 +83,7 @@ export function createCertificates({
 
   async function fetchKey(url: string): Promise<SigningKey> {
     const { host } = new URL(url);
-    // Hosts are those of allow-listed topics, so that there are few.
+    // Hosts follow from allow-listed topics, so there are few.
     const queue = queues.get(host) ?? createFetchQueue();
     queues.set(host, queue);
     const pem = await queue.run(url, (signal) => fetchPem(url, dispatcher, signal));
@@ -97,7 +97,7 @@ export function createCertificates({
       known.set(url, key);
       return key;
     } catch (error) {
-      // A name that had no turn may well be a certificate.
+      // A name that had no turn may well be a genuine certificate.
       if (error instanceof UnavailableError && !isCrowded(error))
         failed.set(url, { error, untilMs: now().getTime() + failureRemembersMs });
       throw error;

@@ -4,16 +4,16 @@ import type { Topic } from "../storage/topics.ts";
 /** The allow-list of topics, kept in memory. */
 export type TopicDirectory = {
   /**
-   * Answers at once for a known topic.
+   * Returns no promise for a known topic.
    * @returns null when the topic is not allow-listed.
-   * @throws UnavailableError when that cannot be told, because the list cannot be read now.
+   * @throws UnavailableError when the list cannot be read now.
    */
   find(arn: string): Topic | null | Promise<Topic | null>;
 };
 
-/** A topic that was removed is refused, and one that was added is accepted, within this time. */
+/** Removed topics are refused, and added ones accepted, within this time. */
 const freshMs = 2_000;
-/** Bounds the queries that messages of unknown topics cause. */
+/** Bounds the queries that messages from unknown topics cause. */
 const missedReloadMs = 500;
 
 /** @param load reads the whole list; it is small. */
@@ -39,7 +39,7 @@ export function createTopicDirectory(load: () => Promise<Topic[]>, now: () => Da
       await reload();
     } catch (cause) {
       const known = topics.get(arn);
-      // While the database is away a topic that was known stays known; the commit decides about the message.
+      // While the database is away a known topic stays known; the commit decides about the message.
       if (known) return known;
       throw new UnavailableError("The list of topics cannot be read now", { cause });
     }

@@ -15,16 +15,16 @@ import { packageVersion } from "../package-info.ts";
 import { MessageIds, messageTracing } from "./message-tracing.ts";
 import type { Tracing } from "./tracing.ts";
 
-/** What collects traces may be away for days, and nobody's work depends on it. */
+/** The collector may be away for days, and no work depends on it. */
 const warnEveryMs = 60_000;
-/** A process that ends does not wait for longer. */
+/** A process that ends waits no longer. */
 const flushWithinMs = 2_000;
-/** Unless OTEL_EXPORTER_OTLP_TIMEOUT says otherwise. An export that is under way holds back the end of the process. */
+/** Default for OTEL_EXPORTER_OTLP_TIMEOUT. A pending export delays the end of the process. */
 const exportTimeoutMs = 3_000;
 
 /**
- * Starts OpenTelemetry for this process. Sampling, headers, limits and the service's name follow the standard variables
- * OTEL_*, which the SDK reads by itself.
+ * Starts OpenTelemetry for this process. Sampling, headers, limits and the service's name follow the standard OTEL_*
+ * variables, which the SDK itself reads.
  */
 export function startTracing(otlpEndpoint: string, log: Logger): Tracing {
   const warn = sparseWarning(log, "traces", warnEveryMs);
@@ -60,7 +60,7 @@ function otlpExporter(otlpEndpoint: string, agents: HttpAgent[]): OTLPTraceExpor
       url: `${otlpEndpoint.replace(/\/$/, "")}/v1/traces`,
     }),
     ...(!environment["OTEL_EXPORTER_OTLP_TIMEOUT"] && { timeoutMillis: exportTimeoutMs }),
-    // Kept, to cut off what hangs when the process ends.
+    // Kept, to abort exports that hang when the process ends.
     httpAgentOptions: (protocol) => {
       const agent =
         protocol === "https:" ? new HttpsAgent({ keepAlive: true }) : new HttpAgent({ keepAlive: true });
@@ -70,12 +70,12 @@ function otlpExporter(otlpEndpoint: string, agents: HttpAgent[]): OTLPTraceExpor
   });
 }
 
-/** Spans that cannot be sent are lost, which is warned of, and nobody else's trouble. */
+/** Spans that cannot be sent are lost, with a warning, and without any other effect. */
 function quietExporter(exporter: SpanExporter, warn: (cause: string) => void): SpanExporter {
   return {
     export(spans, done) {
       exporter.export(spans, ({ error }) => {
-        // The text of an answer is the collector's, and may be long.
+        // The text is the collector's answer, and may be long.
         if (error) warn(`Not exported: ${error.message.slice(0, 200)}`);
         done({ code: 0 });
       });

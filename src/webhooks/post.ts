@@ -33,7 +33,7 @@ export type Post = {
   traceparent?: string | undefined;
 };
 
-export type PostOptions = {
+type AttemptOptions = {
   connections: WebhookConnections;
   now: () => Date;
   userAgent: string;
@@ -45,7 +45,7 @@ export type PostOptions = {
  * Makes one attempt. Never rejects: failures are results. Redirects are not followed, and an answer's body is kept as it
  * came, so a compressed one costs no more than its bytes.
  */
-export async function postWebhook(post: Post, options: PostOptions): Promise<AttemptResult> {
+export async function postWebhook(post: Post, options: AttemptOptions): Promise<AttemptResult> {
   const limit = limitOf(options.stopping);
   const answer: Answer = { status: null, retryAfterMs: 0, chunks: [] };
   try {
@@ -70,7 +70,7 @@ export async function postWebhook(post: Post, options: PostOptions): Promise<Att
 /** @returns an internal error when the request cannot be made; whatever fails later is the endpoint's failure. */
 function begin(
   post: Post,
-  options: PostOptions,
+  options: AttemptOptions,
   signal: AbortSignal,
 ): ClientRequest | Extract<AttemptResult, { kind: "our-fault" }> {
   try {
@@ -146,7 +146,7 @@ function madeAttempt(
   return { kind: "made", failure, status, retryAfterMs, message, excerpt };
 }
 
-function headersOf(post: Post, { now, userAgent }: PostOptions): Record<string, string> {
+function headersOf(post: Post, { now, userAgent }: AttemptOptions): Record<string, string> {
   const { eventId, body, attempt, secrets, traceparent } = post;
   const timestampSeconds = Math.floor(now().getTime() / 1000);
   const [newest] = secrets;

@@ -2,8 +2,8 @@ import { randomBytes, randomUUID } from "node:crypto";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { systemClock } from "../../src/clock.ts";
 import { timeOfId } from "../../src/domain/computed-id.ts";
+import type { Lane } from "../../src/domain/webhooks/owed.ts";
 import { type EventToTrack, type TrackContext, trackEvents } from "../../src/events/track-events.ts";
-import type { DeliverJob } from "../../src/queue/jobs.ts";
 import { type Database, type DatabasePool, openDatabase } from "../../src/storage/database.ts";
 import { partitionsOf } from "../../src/storage/partitions.ts";
 import { defaultProjectId, insertProject } from "../../src/storage/projects.ts";
@@ -16,7 +16,7 @@ const occurredAt = new Date("2026-11-20T10:00:00.123Z");
 
 let database: TestDatabase;
 let endpointId: string;
-let woken: DeliverJob[];
+let woken: Lane[];
 let warnings: string[];
 let otherPools: DatabasePool[];
 

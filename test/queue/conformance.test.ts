@@ -1,7 +1,8 @@
 import { randomUUID } from "node:crypto";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import type { Lane } from "../../src/domain/webhooks/owed.ts";
 import type { JobQueue, JobWorker, QueueBackend, QueueConnection } from "../../src/queue/backend.ts";
-import { applyOptions, type DeliverJob, deliverOptions } from "../../src/queue/jobs.ts";
+import { applyOptions, deliverOptions } from "../../src/queue/jobs.ts";
 import { postgresBackend } from "../../src/queue/postgres.ts";
 import { redisBackend } from "../../src/queue/redis.ts";
 import { type TestDatabase, testDatabase } from "../support/database.ts";
@@ -135,12 +136,12 @@ describe.each(backends)("$name", ({ isHere, serve }) => {
     });
 
     test("keeps one wake-up that comes for an endpoint during its turn, and has it follow", async () => {
-      const lane: DeliverJob = { projectId: "project", endpointId: "one" };
+      const lane: Lane = { projectId: "project", endpointId: "one" };
       const turns: (() => void)[] = [];
       const connection = connect();
-      const queue = queueOf<DeliverJob>(connection);
+      const queue = queueOf<Lane>(connection);
       await connection.ready();
-      work<DeliverJob>(connection, 5, () => new Promise((resolve) => turns.push(resolve)));
+      work<Lane>(connection, 5, () => new Promise((resolve) => turns.push(resolve)));
       const wake = () => queue.addBulk([{ name: "deliver", data: lane, opts: deliverOptions(lane) }]);
 
       await wake();
