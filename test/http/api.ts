@@ -61,12 +61,12 @@ export async function idOf({ context }: TestService, messageId: string): Promise
   return rows[0]?.id ?? "";
 }
 
-/** A key with these scopes: of the default project, or of a new one. */
+/** A key with these scopes: of the default project or the given one, or of a new one. */
 export async function newKey(
   db: Database,
-  { scopes = ["*"], isOtherProject = false } = {},
+  { scopes = ["*"], isOtherProject = false, projectId: given = defaultProjectId } = {},
 ): Promise<{ key: string; projectId: string }> {
-  const projectId = isOtherProject ? randomUUID() : defaultProjectId;
+  const projectId = isOtherProject ? randomUUID() : given;
   if (isOtherProject) await insertProject(db, projectId, projectId);
   const key = apiKey(Buffer.from(randomUUID() + randomUUID()).subarray(0, 32));
   await insertApiKey(db, {
