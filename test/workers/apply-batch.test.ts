@@ -1,5 +1,9 @@
 import { afterEach, beforeEach, expect, test } from "vitest";
+import type { Database } from "../../src/storage/database.ts";
+import { storeBatch } from "../../src/storage/journal.ts";
+import { applyBatch } from "../../workers/apply-batch.ts";
 import { type TestDatabase, testDatabase } from "../support/database.ts";
+import { notification } from "../support/notification.ts";
 import { startTestService, type TestService } from "../support/service.ts";
 import { asMessage, sesEvent, timeAfter } from "../support/ses.ts";
 import { until } from "../support/wait.ts";
@@ -183,4 +187,38 @@ test("batches that touch the same emails in opposite order, applied at the same 
     "select distinct current_status, open_count, click_count from activity",
   );
   expect(states).toEqual([{ current_status: "delivered", open_count: 1, click_count: 1 }]);
+});
+
+/** Notes the statements that go through a database. */
+function noting(db: Database, statements: string[]): Database {
+  return {
+    query(sql, params) {
+      statements.push(sql);
+      return db.query(sql, params);
+    },
+    transaction: (work) => db.transaction((tx) => work(noting(tx, statements))),
+  };
+}
+
+test("all invalid notifications of a batch are quarantined in one statement, each with its reason", async () => {
+  const { context } = service;
+  const batchId = context.clock.newId();
+  const bodies = ["no JSON", "[]", asMessage({ eventType: "Send", mail: {} }), asMessage(sesEvent("Send"))];
+  const batch = bodies.map((message) => notification({ body: JSON.stringify({ Message: message }) }));
+  await storeBatch(context.db, context.partitions, batchId, batch);
+  const statements: string[] = [];
+  const db = { ...noting(context.db, statements), close: () => context.db.close() };
+
+  await applyBatch({ ...context, db }, { batchId });
+
+  const reasons = await database.db.query(
+    'select quarantine_reason collate "C" as reason, count(*)::integer as count from notifications group by 1 order by 1',
+  );
+  expect(reasons).toEqual([
+    { reason: "The message is not JSON", count: 1 },
+    { reason: "The message is not a JSON object", count: 1 },
+    { reason: "mail.messageId is missing or malformed", count: 1 },
+    { reason: null, count: 1 },
+  ]);
+  expect(statements.filter((sql) => sql.includes("set quarantine_reason"))).toHaveLength(1);
 });

@@ -1,0 +1,41 @@
+import { randomBytes } from "node:crypto";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { systemClock } from "../../src/clock.ts";
+import { defaultProjectId } from "../../src/storage/projects.ts";
+import { lockLane } from "../../src/storage/webhooks/lanes.ts";
+import { createSecretBox } from "../../src/webhooks/secret-box.ts";
+import { enableEndpoint } from "../../src/webhooks/switch-endpoint.ts";
+import { type TestDatabase, testDatabase } from "../support/database.ts";
+import { addEndpoint } from "../support/endpoint.ts";
+import { until } from "../support/wait.ts";
+
+let database: TestDatabase;
+beforeAll(async () => {
+  database = await testDatabase();
+});
+afterAll(() => database?.drop());
+
+const isWaiting = async () => {
+  const waiting = "select from pg_locks where not granted and pid <> pg_backend_pid()";
+  return (await database.db.query(waiting)).length > 0;
+};
+
+test("an endpoint that is enabled waits for its lane, and holds nothing that the lane's turn needs", async () => {
+  const { db } = database;
+  const secretBox = createSecretBox([randomBytes(32)]);
+  const { id } = await addEndpoint({ db, clock: systemClock, secretBox }, "https://example.com/hook");
+  const key = { project_id: defaultProjectId, id };
+  let enabling: Promise<unknown> = Promise.resolve();
+
+  await db.transaction(async (tx) => {
+    await lockLane(tx, { projectId: defaultProjectId, endpointId: id });
+    enabling = enableEndpoint(db, key);
+    await until("the lane is waited for", isWaiting);
+    await tx.query("select 1 from webhook_endpoints where project_id = $1 and id = $2 for update nowait", [
+      defaultProjectId,
+      id,
+    ]);
+  });
+
+  expect(await enabling).toMatchObject({ ...key, state: "enabled" });
+});
