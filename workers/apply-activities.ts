@@ -32,9 +32,9 @@ import { type OwedWebhook, oweDeliveries } from "../src/webhooks/owe-deliveries.
 import {
   type ChangedActivity,
   type LockedActivity,
+  type SplitActivity,
   type SuppressionAdded,
   suppressRecipients,
-  type ToldActivity,
 } from "./suppress-recipients.ts";
 
 export type Applied = {
@@ -153,7 +153,7 @@ async function enrichRepeats(
   tx: Database,
   locked: readonly LockedActivity[],
   added: ReadonlyMap<string, Date>,
-): Promise<ToldActivity[]> {
+): Promise<SplitActivity[]> {
   const repeats = locked.flatMap(eventRows).filter(({ id }) => !added.has(id));
   const known = repeats.length > 0 ? await detailsOf(tx, repeats) : new Map<string, EmailEvent["detail"]>();
   const told = locked.map(({ events, ...one }) => ({
@@ -173,7 +173,7 @@ async function enrichRepeats(
 async function foldAll(
   { config }: ApplyContext,
   tx: Database,
-  told: readonly ToldActivity[],
+  told: readonly SplitActivity[],
   added: ReadonlyMap<string, Date>,
 ): Promise<ChangedActivity[]> {
   const late = told

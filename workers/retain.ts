@@ -1,5 +1,6 @@
 import { pause } from "../src/clock.ts";
 import type { Context } from "../src/context.ts";
+import { dayMs } from "../src/domain/time-text.ts";
 import type { Database } from "../src/storage/database.ts";
 import { listProjects } from "../src/storage/projects.ts";
 import {
@@ -19,7 +20,6 @@ type RetainContext = Pick<Context, "db" | "clock" | "config" | "log">;
 type Pass = (context: RetainContext, stopping: AbortSignal) => Promise<void>;
 
 const everySeconds = 3_600;
-const dayMs = 86_400_000;
 /** Finished deliveries, their attempts, and redeliveries. */
 const deliveryDays = 30;
 const rowsInStep = 1_000;

@@ -1,4 +1,5 @@
 import { firstIdAt } from "../src/domain/computed-id.ts";
+import { isoDay } from "../src/domain/time-text.ts";
 import type { Database } from "../src/storage/database.ts";
 import { sqlState } from "../src/storage/database-errors.ts";
 import { journalDays, partitionOfDay } from "../src/storage/partitions.ts";
@@ -32,7 +33,7 @@ export async function expiredJournalDays(db: Database, before: Date): Promise<st
      where id >= $1::uuid and first_timestamp < $2`,
     [firstIdAt(before.getTime()), before],
   );
-  const firstKept = before.toISOString().slice(0, 10);
+  const firstKept = isoDay(before);
   return (await journalDays(db)).filter(
     (day) => day < firstKept && !lateArrivals.some(({ first, last }) => first <= day && day <= last),
   );

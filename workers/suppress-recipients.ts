@@ -17,13 +17,13 @@ export type LockedActivity = {
 };
 
 /** `events` are only the new ones. */
-export type ToldActivity = LockedActivity & {
+export type SplitActivity = LockedActivity & {
   /** Known events to whose details the batch adds. */
   enriched: EmailEvent[];
 };
 
 /** @property recordedAt by event id, for events that are new or decided again. */
-export type ChangedActivity = ToldActivity & {
+export type ChangedActivity = SplitActivity & {
   change: ActivityChange;
   recordedAt: ReadonlyMap<string, Date>;
 };

@@ -1,4 +1,5 @@
 import type { Context } from "../src/context.ts";
+import { dayMs } from "../src/domain/time-text.ts";
 import type { Database } from "../src/storage/database.ts";
 import { takeBatchesToWake, wakeSoon } from "../src/storage/journal.ts";
 import { cancelDeliveries, holdDeliveries } from "../src/storage/webhooks/deliveries.ts";
@@ -10,7 +11,6 @@ import { heldTogether } from "../src/webhooks/switch-endpoint.ts";
 type SweepContext = Pick<Context, "db" | "queues" | "partitions" | "clock">;
 
 const maxBatches = 1_000;
-const dayMs = 86_400_000;
 
 /**
  * Finds what a lost wake-up, a crash or a failure left undone, and wakes workers for it. Any number of processes may sweep

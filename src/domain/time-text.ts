@@ -1,6 +1,18 @@
 /** @property at to the millisecond. @property exact in UTC with six digits of a second's fraction. */
 export type TimeText = { at: Date; exact: string; isDay: boolean };
 
+export const dayMs = 86_400_000;
+
+/** The day of a time in UTC: `2026-11-24`. */
+export function isoDay(time: Date): string {
+  return time.toISOString().slice(0, 10);
+}
+
+/** A time in UTC with six digits of a second's fraction, as cursors have it. @param us beyond the millisecond. */
+export function microsecondText(at: Date, us = 0): string {
+  return at.toISOString().replace("Z", `${String(us).padStart(3, "0")}Z`);
+}
+
 /**
  * Reads a time in the usual forms of ISO 8601 and RFC 3339: a calendar, ordinal or week date, alone (its first
  * moment) or with a time of day, with or without separators; in UTC if it has no offset. Keeps six digits of a
@@ -15,14 +27,12 @@ export function readTime(text: string): TimeText | null {
   const offsetMs = zone === undefined ? 0 : readOffset(zone);
   if (dayMs === null || time === null || offsetMs === null) return null;
   const atMs = dayMs + time.ms - offsetMs;
-  if (time.isLeap && atMs % dayLengthMs < dayLengthMs - 1_000) return null;
+  if (time.isLeap && atMs % dayMs < dayMs - 1_000) return null;
   const at = new Date(time.isLeap ? atMs + 1_000 : atMs);
   if (at.getUTCFullYear() < 0 || at.getUTCFullYear() > 9999) return null;
-  const exact = at.toISOString().replace("Z", `${String(time.us).padStart(3, "0")}Z`);
+  const exact = microsecondText(at, time.us);
   return { at, exact, isDay: clock === undefined };
 }
-
-const dayLengthMs = 86_400_000;
 
 const parts = /^([\dW-]+)(?:[T ]([\d:.,]+)(?: ?(Z|[+\u2212-][\d:]+)(?:\[[\w/+:!=-]+\])*)?)?$/i;
 
@@ -53,7 +63,7 @@ function weekDay(year: number, week: number, weekday: number): number | null {
   const mondayBefore = (dateOf(year, 0, 4).getUTCDay() + 6) % 7;
   const thursday = dateOf(year, 0, 4 - mondayBefore + 7 * (week - 1) + 3);
   const isOfYear = week > 0 && thursday.getUTCFullYear() === year;
-  return isOfYear ? thursday.getTime() + (weekday - 4) * dayLengthMs : null;
+  return isOfYear ? thursday.getTime() + (weekday - 4) * dayMs : null;
 }
 
 /** As Date.UTC, which reads the years 0 to 99 as 1900 to 1999. */
@@ -75,7 +85,7 @@ function readClock(clock: string): { ms: number; us: number; isLeap: boolean } |
   const wholeMs = Number(hour) * 3_600_000 + Number(minute) * 60_000 + Number(isLeap ? 59 : second) * 1_000;
   const us = fractionUs(fraction, second !== "" ? 1e6 : minute !== "" ? 60e6 : 3_600e6);
   // 24:00 is the end of a day, and no later time follows.
-  if (wholeMs + us / 1_000 > dayLengthMs) return null;
+  if (wholeMs + us / 1_000 > dayMs) return null;
   return { ms: wholeMs + Math.floor(us / 1_000), us: us % 1_000, isLeap };
 }
 

@@ -98,7 +98,7 @@ export async function confirmOrders(
  * Reported values of a recipient.
  * @property occurred_at the time of the values.
  */
-export type ToldAttributes = {
+export type ReportedAttributes = {
   project_id: string;
   /** Of the recipient. */
   id: string;
@@ -106,7 +106,7 @@ export type ToldAttributes = {
   attributes: Readonly<Record<string, unknown>>;
 };
 
-const columns: Columns<ToldAttributes & { place: number }> = {
+const columns: Columns<ReportedAttributes & { place: number }> = {
   project_id: "uuid",
   id: "uuid",
   occurred_at: "timestamptz",
@@ -118,7 +118,7 @@ const columns: Columns<ToldAttributes & { place: number }> = {
  * Merges values into the attributes of recipients. For each key the value with the latest time stands, in whatever
  * order they arrive; for equal times the last one.
  */
-export async function mergeAttributes(tx: Database, told: readonly ToldAttributes[]): Promise<void> {
+export async function mergeAttributes(tx: Database, told: readonly ReportedAttributes[]): Promise<void> {
   const source = rowSource(
     columns,
     told.map((row, place) => ({ ...row, place })),

@@ -3,7 +3,7 @@ import type { Clock } from "../clock.ts";
 import { parseAddress } from "../domain/address.ts";
 import { ExactNumber, exactJson } from "../domain/exact-json.ts";
 import { maxTenantName } from "../domain/mail/mail-facts.ts";
-import { readTime } from "../domain/time-text.ts";
+import { dayMs, readTime } from "../domain/time-text.ts";
 
 /*
  * Fields of queries and bodies that several routes take.
@@ -135,7 +135,6 @@ export const microsecondTime = timeText
   .transform(({ exact }) => exact);
 
 const earliest = new Date("2000-01-01T00:00:00.000Z");
-const dayMs = 86_400_000;
 
 /** When something happened: since 2000, and at most a day ahead, which allows for wrong clocks. */
 export function pastTime(clock: Pick<Clock, "now">) {

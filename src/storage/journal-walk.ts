@@ -1,3 +1,4 @@
+import { isoDay } from "../domain/time-text.ts";
 import type { Database } from "./database.ts";
 import type { AcceptedNotification, NotificationKey } from "./journal.ts";
 
@@ -50,7 +51,7 @@ export type JournalPlace = {
 
 /** The first place of a walk, or null if the journal has no day since then. */
 export function firstPlace(days: readonly string[], since: Date | null): JournalPlace | null {
-  const first = days.find((day) => since === null || day >= since.toISOString().slice(0, 10));
+  const first = days.find((day) => since === null || day >= isoDay(since));
   return first === undefined ? null : { day: first, after: null };
 }
 

@@ -1,3 +1,4 @@
+import { dayMs, isoDay } from "../domain/time-text.ts";
 import type { Database } from "./database.ts";
 import { isPartitionMissing } from "./database-errors.ts";
 
@@ -100,17 +101,13 @@ async function create(db: Database, table: PartitionedTable, { name, from, to }:
 
 function dayRange(time: Date): Range {
   const start = Date.UTC(time.getUTCFullYear(), time.getUTCMonth(), time.getUTCDate());
-  const from = isoDay(start);
-  return { name: `notifications_${from.replaceAll("-", "_")}`, from, to: isoDay(start + 86_400_000) };
+  const from = isoDay(new Date(start));
+  return { name: `notifications_${from.replaceAll("-", "_")}`, from, to: isoDay(new Date(start + dayMs)) };
 }
 
 function monthRange(time: Date): Range {
   const [year, month] = [time.getUTCFullYear(), time.getUTCMonth()];
-  const from = isoDay(Date.UTC(year, month));
+  const from = isoDay(new Date(Date.UTC(year, month)));
   const name = `events_${from.slice(0, 7).replace("-", "_")}`;
-  return { name, from, to: isoDay(Date.UTC(year, month + 1)) };
-}
-
-function isoDay(timeMs: number): string {
-  return new Date(timeMs).toISOString().slice(0, 10);
+  return { name, from, to: isoDay(new Date(Date.UTC(year, month + 1))) };
 }

@@ -1,9 +1,9 @@
 import type { Clock } from "../clock.ts";
-import { computedId, timeOfId } from "../domain/computed-id.ts";
 import { UnavailableError } from "../domain/errors.ts";
 import { testWebhook } from "../domain/webhooks/event.ts";
 import { type LaneState, laneAfter } from "../domain/webhooks/lane-state.ts";
 import { gone, type MadeAttempt } from "../domain/webhooks/outcome.ts";
+import { owedDeliveryId } from "../domain/webhooks/owed.ts";
 import type { Logger } from "../logger.ts";
 import type { Metrics } from "../metrics.ts";
 import type { Queues } from "../queue/queues.ts";
@@ -52,7 +52,7 @@ export async function testEndpoint(context: PostByHandContext, key: EndpointRef)
   const endpoint = await readEndpoint(db, key);
   if (endpoint === null) return null;
   const event = testWebhook(clock.newId(), key, clock.now());
-  const id = computedId(timeOfId(event.id), [key.id, event.id]);
+  const id = owedDeliveryId(key.id, event.id);
   const leaseId = clock.newId();
   await insertLeasedDelivery(db, key, event, { id, leaseId, leaseSeconds });
   const posted = { id, event_id: event.id, body: event.body(), attempts: 0 };

@@ -35,7 +35,7 @@ export type KnownStatus = AccountStatus & { id: string; occurred_at: Date };
  * As EventBridge delivers it.
  * @property occurred_at null if the envelope has no time.
  */
-export type ToldStatus = AccountStatus & { occurred_at: Date | null };
+export type ReportedStatus = AccountStatus & { occurred_at: Date | null };
 
 const told = {
   "Sending Status Enabled": { kind: "sending", status: "enabled" },
@@ -63,7 +63,7 @@ const Detail = z.object({
 });
 
 /** @returns null for any other event. Fields that the detail lacks are null. */
-export function accountStatusOf(event: EventBridgeEvent): ToldStatus | null {
+export function accountStatusOf(event: EventBridgeEvent): ReportedStatus | null {
   const { detailType, source, account, region, time } = event;
   if (source !== "aws.ses" || detailType === null || !isTold(detailType)) return null;
   const { data, metadata } = Detail.parse(event.detail ?? {});
@@ -85,7 +85,7 @@ export function accountStatusOf(event: EventBridgeEvent): ToldStatus | null {
 }
 
 /** Adds the id, which is the same whichever rule and target a report comes through. */
-export function knownStatus(projectId: string, status: ToldStatus, publishedAt: Date): KnownStatus {
+export function knownStatus(projectId: string, status: ReportedStatus, publishedAt: Date): KnownStatus {
   const { occurred_at, ...rest } = status;
   const at = occurred_at ?? publishedAt;
   return { ...rest, id: computedId(at.getTime(), [projectId, canonicalJson(rest)]), occurred_at: at };

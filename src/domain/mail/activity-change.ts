@@ -83,10 +83,10 @@ function changeOf(
 /** What a batch reports about one email to one recipient. */
 export type TouchedActivity = { projectId: string; facts: MailFacts; events: EmailEvent[] };
 
-export type ToldEvent = { projectId: string; facts: MailFacts; event: EmailEvent };
+export type ReportedEvent = { projectId: string; facts: MailFacts; event: EmailEvent };
 
 /** Groups the events of a batch by activity. Copies of an event are merged. */
-export function touchedActivities(told: readonly ToldEvent[]): TouchedActivity[] {
+export function touchedActivities(told: readonly ReportedEvent[]): TouchedActivity[] {
   const groups = groupBy(told, ({ projectId, facts }) => naturalKey({ project_id: projectId, ...facts }));
   return [...groups.values()].map((group) => ({
     projectId: group.map(({ projectId }) => projectId)[0] ?? "",

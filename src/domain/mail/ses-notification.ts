@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { storableJson } from "../json.ts";
-import { accountStatusOf, type ToldStatus } from "./account-status.ts";
+import { accountStatusOf, type ReportedStatus } from "./account-status.ts";
 import { type EventBridgeEvent, eventBridgeEvent } from "./eventbridge.ts";
 import type { UnnamedFields } from "./unnamed-fields.ts";
 
@@ -153,7 +153,7 @@ export type SesEvent = {
 export type SesNotification =
   /** @property publishedAt if EventBridge delivered it. */
   | { kind: "event"; event: SesEvent; publishedAt?: Date }
-  | { kind: "account_status"; status: ToldStatus }
+  | { kind: "account_status"; status: ReportedStatus }
   /** Kept in the journal and counted, nothing more. */
   | { kind: "ignored"; reason: "set_up" | "inbound_mail" | "unknown_type" | "erased" }
   /** Kept in the journal with this reason. */

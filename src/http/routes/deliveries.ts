@@ -3,6 +3,7 @@ import { timeOfId } from "../../domain/computed-id.ts";
 import type { Cursor } from "../../domain/cursor.ts";
 import { erasedWebhookEnd } from "../../domain/erasure.ts";
 import { parseExactJson } from "../../domain/exact-json.ts";
+import { microsecondText } from "../../domain/time-text.ts";
 import { failureClasses } from "../../domain/webhooks/outcome.ts";
 import { rememberEstimates } from "../../storage/totals.ts";
 import {
@@ -137,7 +138,7 @@ function list(api: ApiContext): AnyRoute {
 
 /** A delivery's id alone is its place: it contains the time. */
 function placeOfEvent({ id }: ListedDelivery): Cursor {
-  return { time: new Date(timeOfId(id)).toISOString().replace("Z", "000Z"), id };
+  return { time: microsecondText(new Date(timeOfId(id))), id };
 }
 
 function placeOfAttempt(row: ListedDelivery): Cursor {

@@ -1,10 +1,10 @@
 import { z } from "zod";
+import { dayMs } from "../../domain/time-text.ts";
 import { period, tenantName } from "../fields.ts";
 import { type AnyRoute, type ApiContext, defineRoute } from "../route.ts";
 import { type DomainStats, domainStats } from "./domain-stats.sql.ts";
 
 const usualDays = 30;
-const dayMs = 86_400_000;
 
 /** `GET /v1/domain-stats`. */
 export function domainStatsRoutes({ db, clock }: ApiContext): AnyRoute[] {

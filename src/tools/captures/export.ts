@@ -7,6 +7,7 @@ import { createGzip } from "node:zlib";
 import { z } from "zod";
 import type { EmailEventType } from "../../domain/mail/event-names.ts";
 import { interpretNotification } from "../../domain/mail/interpret-notification.ts";
+import { dayMs } from "../../domain/time-text.ts";
 import type { Database } from "../../storage/database.ts";
 import { journalDays } from "../../storage/partitions.ts";
 import { type CaptureFilter, type JournalEntry, readJournalDay } from "./captures.sql.ts";
@@ -62,7 +63,7 @@ export async function captureJournal(
 
 function isWithin(day: string, { from, to }: CaptureFilter): boolean {
   const startMs = Date.parse(day);
-  return (from === null || startMs + 86_400_000 > from.getTime()) && (to === null || startMs < to.getTime());
+  return (from === null || startMs + dayMs > from.getTime()) && (to === null || startMs < to.getTime());
 }
 
 function isTaken(entry: JournalEntry, { topicArn, types }: CaptureOptions): boolean {

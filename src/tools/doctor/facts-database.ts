@@ -3,6 +3,7 @@ import type { Clock } from "../../clock.ts";
 import type { Config } from "../../config.ts";
 import { parseArn } from "../../domain/arn.ts";
 import { triggerTopic } from "../../domain/mail/sns-message.ts";
+import { dayMs } from "../../domain/time-text.ts";
 import { errorText } from "../../logger.ts";
 import { migrationsDirectory } from "../../package-info.ts";
 import { chooseBackend } from "../../queue/queues.ts";
@@ -194,7 +195,7 @@ async function tablesFacts(db: Database, now: Date): Promise<TablesFact[]> {
     canMakePartitions(db),
     partitionNames(db),
   ]);
-  const needed = partitionsFor([now, new Date(now.getTime() + 86_400_000)]);
+  const needed = partitionsFor([now, new Date(now.getTime() + dayMs)]);
   const missingPartitions = needed.filter((name) => !names.includes(name));
   return [{ kind: "tables", lackingPrivileges, canMakePartitions: canMake, missingPartitions }];
 }

@@ -1,6 +1,7 @@
 import type { Config } from "../../config.ts";
 import { apiKeyHash } from "../../domain/api-key.ts";
 import { firstIdAt } from "../../domain/computed-id.ts";
+import { dayMs } from "../../domain/time-text.ts";
 import type { QueueHealth } from "../../queue/backend.ts";
 import { chooseBackend } from "../../queue/queues.ts";
 import { latestStatuses, type StatusRow } from "../../storage/account-statuses.ts";
@@ -146,8 +147,6 @@ function queueReadings({ config, timeoutMs }: Patient, { server: database }: Sto
 function queueReading(subject: string, health: () => Promise<QueueHealth>): Reading<OwnFact> {
   return { area: "queue", subject, read: async () => [await health()] };
 }
-
-const dayMs = 86_400_000;
 
 function yesterdayId(now: Date): string {
   return firstIdAt(now.getTime() - dayMs);

@@ -2,6 +2,7 @@ import { type AwsClients, awsClients, hasCredentials } from "../../aws/clients.t
 import { awsReader } from "../../aws/reader.ts";
 import { parseArn, queueOf } from "../../domain/arn.ts";
 import { snsHost } from "../../domain/mail/sns-message.ts";
+import { dayMs } from "../../domain/time-text.ts";
 import { errorText } from "../../logger.ts";
 import {
   type AwsFact,
@@ -34,7 +35,7 @@ type AwsReading = Reading<AwsFact | AccessFact>;
 
 /** How long credentials may take: a machine outside AWS would else wait for a metadata service that is not there. */
 const credentialsMs = 2_000;
-const recentMs = 7 * 86_400_000;
+const recentMs = 7 * dayMs;
 
 /**
  * What is in AWS, or on the way there.

@@ -6,13 +6,14 @@ import type { EmailEvent } from "../../domain/mail/email-event.ts";
 import { type EventDetail, mergeDetails } from "../../domain/mail/event-detail.ts";
 import { type MailFacts, mergeFacts } from "../../domain/mail/mail-facts.ts";
 import { adoptStored } from "../../domain/mail/same-feedback.ts";
+import { dayMs, isoDay } from "../../domain/time-text.ts";
 import type { StoredEvent } from "../../storage/events.ts";
 
 /** An activity as it is stored. */
 export type StoredActivity = { row: MailFacts & ActivityState; events: readonly StoredEvent[] };
 
 /** An activity according to the journal. */
-export type ToldByJournal = {
+export type JournalActivity = {
   /** From applied notifications; null if there are none. */
   facts: MailFacts | null;
   events: readonly EmailEvent[];
@@ -41,7 +42,7 @@ export type RebuiltActivity = {
  */
 export function rebuildActivity(
   stored: StoredActivity | null,
-  told: ToldByJournal,
+  told: JournalActivity,
   rules: ActivityRules,
   reach: JournalReach,
 ): RebuiltActivity | null {
@@ -66,7 +67,7 @@ type SortedEvents = ChangedEvents & {
 /** Compares stored events with those in the journal. */
 function sortEvents(
   stored: StoredActivity["events"],
-  told: ToldByJournal,
+  told: JournalActivity,
   reach: JournalReach,
 ): SortedEvents {
   const toldEvents = adoptStored(told.events, stored);
@@ -172,8 +173,6 @@ function isSame(one: unknown, other: unknown): boolean {
   return canonicalJson(one) === canonicalJson(other);
 }
 
-const dayMs = 86_400_000;
-
 /** How far the journal reaches back, and when it was read. */
 export type JournalReach = {
   /** Days that it has a partition for, as `2026-11-24`. */
@@ -192,8 +191,4 @@ export function reachesTo({ days, droppedBefore, readAt }: JournalReach, time: D
   const dayAfter = new Date(time.getTime() + dayMs);
   const hasDayAfter = days.has(isoDay(dayAfter)) || dayAfter > readAt;
   return !isDropped && days.has(isoDay(time)) && hasDayAfter;
-}
-
-function isoDay(time: Date): string {
-  return time.toISOString().slice(0, 10);
 }

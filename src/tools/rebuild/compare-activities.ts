@@ -22,10 +22,10 @@ import { droppedBefore } from "../../storage/journal-walk.ts";
 import { journalDays } from "../../storage/partitions.ts";
 import { projectRules } from "../../storage/projects.ts";
 import {
+  type JournalActivity,
   type JournalReach,
   type RebuiltActivity,
   rebuildActivity,
-  type ToldByJournal,
 } from "./activity-difference.ts";
 import {
   activitiesAfter,
@@ -170,9 +170,9 @@ async function rowsOf(
 function toldOf(
   sources: readonly SourceNotification[],
   waiting: ReadonlySet<string>,
-): Map<string, ToldByJournal> {
+): Map<string, JournalActivity> {
   const applied = touched(sources.filter(({ batch_id }) => !waiting.has(batch_id)));
-  const told = new Map<string, ToldByJournal>(
+  const told = new Map<string, JournalActivity>(
     applied.map((one) => [keyOf(one), { facts: one.facts, events: one.events, waitingIds: new Set() }]),
   );
   for (const one of touched(sources.filter(({ batch_id }) => waiting.has(batch_id)))) {

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { foldActivity } from "../../../src/domain/mail/activity.ts";
-import { type ToldEvent, touchedActivities } from "../../../src/domain/mail/activity-change.ts";
+import { type ReportedEvent, touchedActivities } from "../../../src/domain/mail/activity-change.ts";
 import type { EmailEvent } from "../../../src/domain/mail/email-event.ts";
 import { mergeDetails } from "../../../src/domain/mail/event-detail.ts";
 import { interpretNotification } from "../../../src/domain/mail/interpret-notification.ts";
@@ -11,7 +11,7 @@ import { asMessage, sesEvent, timeAfter } from "../../support/ses.ts";
 
 const rules = { openWindowSeconds: 1200, machineFilter: true };
 
-function toldOf(type: string, after: number, feedbackId: string | null, more: object = {}): ToldEvent[] {
+function toldOf(type: string, after: number, feedbackId: string | null, more: object = {}): ReportedEvent[] {
   const body = JSON.stringify({
     Message: asMessage(sesEvent(type, { after, detail: { feedbackId, ...more } })),
   });
@@ -21,7 +21,7 @@ function toldOf(type: string, after: number, feedbackId: string | null, more: ob
 }
 
 /** What is stored after batches, each of which holds some copies: as workers do it. */
-function stored(batches: readonly ToldEvent[][]): EmailEvent[] {
+function stored(batches: readonly ReportedEvent[][]): EmailEvent[] {
   const known = new Map<string, EmailEvent>();
   for (const batch of batches) {
     for (const { events } of touchedActivities(batch)) {
@@ -66,7 +66,7 @@ describe("copies of one feedback", () => {
         fc.shuffledSubarray([...copies, ...copies], { minLength: copies.length * 2 }),
         fc.array(fc.integer({ min: 1, max: 4 }), { minLength: 14, maxLength: 14 }),
         (order, sizes) => {
-          const batches: ToldEvent[][] = [];
+          const batches: ReportedEvent[][] = [];
           let rest = order;
           for (const size of sizes) {
             batches.push(rest.slice(0, size).flat());
