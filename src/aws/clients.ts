@@ -2,16 +2,16 @@ import { SESv2Client } from "@aws-sdk/client-sesv2";
 import { SNSClient } from "@aws-sdk/client-sns";
 import { SQSClient } from "@aws-sdk/client-sqs";
 
-/** How AWS is reached. Credentials come from where the AWS SDK finds them: environment, profile, role. */
+/** How to reach AWS. The SDK finds credentials by itself: environment, profile, role. */
 export type AwsSettings = {
   /** null: the region of the AWS profile. */
   region: string | null;
-  /** null: AWS itself. Else an emulator, for all of its APIs. */
+  /** null for AWS itself; otherwise an emulator, for all APIs. */
   endpointUrl: string | null;
 };
 
 export function sqsClient(settings: AwsSettings): SQSClient {
-  // An emulator names its queues by a host of its own choice, and is to be reached where we were told.
+  // An emulator names queues with a host of its own choice; it is reached at `endpointUrl`.
   return new SQSClient({ ...connection(settings), useQueueUrlAsEndpoint: settings.endpointUrl === null });
 }
 
@@ -23,19 +23,19 @@ function sesClient(settings: AwsSettings): SESv2Client {
   return new SESv2Client(connection(settings));
 }
 
-/** The clients of what `fanmail ses` sets up. */
+/** For what `fanmail ses` sets up and `fanmail doctor` reads. */
 export type AwsClients = { sqs: SQSClient; sns: SNSClient; ses: SESv2Client };
 
 export function awsClients(settings: AwsSettings): AwsClients {
   return { sqs: sqsClient(settings), sns: snsClient(settings), ses: sesClient(settings) };
 }
 
-/** The region that the clients use: as told, else of the environment or the AWS profile; null when none is named. */
+/** The region that the clients use: the given one, or that of the environment or AWS profile; null when none is set. */
 export async function configuredRegion({ sns }: AwsClients): Promise<string | null> {
   try {
     return await sns.config.region();
   } catch {
-    // The SDK knows one reason to fail here.
+    // The SDK only fails here when there is no region.
     return null;
   }
 }
@@ -51,10 +51,10 @@ export async function hasCredentials({ sns }: AwsClients): Promise<boolean> {
   }
 }
 
-/** Longer than SQS lets anybody wait for messages. */
+/** Longer than the long polling of SQS, which takes up to 20 s. */
 const answerMs = 30_000;
 
-/** An answer that never comes, as behind a firewall that has forgotten the connection, must end like any other failure. */
+/** A request that gets no answer, as behind a firewall that dropped the connection, must fail like any other. */
 const requestHandler = {
   connectionTimeout: 5_000,
   requestTimeout: answerMs,
@@ -63,7 +63,7 @@ const requestHandler = {
 };
 
 function connection({ region, endpointUrl }: AwsSettings) {
-  // The SDK warns of Node versions that its later releases drop; ours is the one that package.json names.
+  // The SDK warns about Node versions that later releases drop; package.json sets the version here.
   process.env["AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED"] ??= "true";
   return {
     requestHandler,

@@ -44,15 +44,15 @@ export type AwsErrorKind =
 
 type Failure = { kind: AwsErrorKind; action: string; name: string; reason: string };
 
-/** What could not be read. @property reason a sentence. */
+/** What could not be read. @property reason ends with a full stop. */
 type Unread = { subject: string; action: string; reason: string };
 
 type FailureKind = {
   /** The names that the three APIs and the SDK give to it. */
   names?: RegExp;
-  /** For the sentence about a call that `fanmail ses` makes. */
+  /** Why a call of `fanmail ses` failed, and what to do. */
   call(failure: Failure): { why: string; remedy: string };
-  /** For the finding about what `fanmail doctor` could not read. */
+  /** The finding of `fanmail doctor` about what it could not read. */
   read: { level: "warn" | "fail"; say(unread: Unread): string; remedy(unread: Unread): string };
 };
 
@@ -68,7 +68,7 @@ const awayFromAws: FailureKind["read"] = {
   remedy: () => "Check the network, the region's name and AWS_ENDPOINT_URL.",
 };
 
-/** Why calls to AWS fail, and what to do about it. The first kind with the name of an error is the error's. */
+/** Why calls to AWS fail, and what to do about it. An error has the first kind whose `names` match. */
 export const awsFailures: Readonly<Record<AwsErrorKind, FailureKind>> = {
   "no-credentials": {
     names: /^(CredentialsProviderError|TokenProviderError)$/,
@@ -106,7 +106,7 @@ export const awsFailures: Readonly<Record<AwsErrorKind, FailureKind>> = {
     read: {
       level: "warn",
       say: ({ subject, action }) =>
-        `AWS denies access to ${subject} (${action}), so that doctor could not look at it.`,
+        `AWS denies access to ${subject} (${action}), so doctor could not look at it.`,
       remedy: ({ action }) => `Allow ${action} to these credentials, or look at it in the AWS console.`,
     },
   },
@@ -153,8 +153,8 @@ export const awsFailures: Readonly<Record<AwsErrorKind, FailureKind>> = {
     }),
     read: {
       level: "fail",
-      say: ({ subject, reason }) => `AWS could not tell of ${subject}: ${reason}`,
-      remedy: () => "Mend what it names, and run it again.",
+      say: ({ subject, reason }) => `AWS could not answer about ${subject}: ${reason}`,
+      remedy: () => "Fix what it names, and run it again.",
     },
   },
 };
@@ -175,7 +175,7 @@ function failureOf(action: string, error: unknown): Failure {
 }
 
 function kindOf(name: string, text: string, code: string | undefined): AwsErrorKind {
-  // SQS says it in the text when a queue of another account is asked for.
+  // For a queue of another account SQS only says so in the text.
   if (/is not authorized to perform|no identity-based policy allows/.test(text)) return "denied";
   const kind = kinds.find((one) => awsFailures[one].names?.test(name));
   if (kind !== undefined) return kind;

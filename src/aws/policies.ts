@@ -14,8 +14,8 @@ export type Policy = z.infer<typeof Policy>;
 const publisherPrefix = "fanmail-ses-";
 
 /**
- * SES may publish to the topic, for this configuration set of this account and for no other: without the conditions
- * SES would publish for anybody who names the topic.
+ * SES may publish to the topic, only for this configuration set of this account: without the conditions SES would publish
+ * for any account that names the topic.
  */
 export function publisherStatement(topic: string, place: AwsPlace, configurationSet: string): Statement {
   return {
@@ -40,7 +40,7 @@ export function publishingSets(policy: Policy): string[] {
   );
 }
 
-/** SNS may put what is published to this topic into the queue. */
+/** SNS may send what is published to this topic to the queue. */
 export function queueStatement(queue: string, topic: string, topicName: string): Statement {
   return {
     Sid: `fanmail-sns-${topicName}`,
@@ -56,7 +56,7 @@ export function policyOf(...statements: Statement[]): Policy {
   return { Version: "2012-10-17", Statement: statements };
 }
 
-/** @throws Error when it is not the text of a policy. */
+/** @throws Error when the text is not a policy. */
 export function readPolicy(text: string | undefined): Policy {
   if (text === undefined || text === "") return policyOf();
   try {
@@ -67,8 +67,8 @@ export function readPolicy(text: string | undefined): Policy {
 }
 
 /**
- * Puts a statement in place of the one with its Sid, and leaves all others as they are.
- * @returns null when it is there already.
+ * Adds a statement, or replaces the one with its Sid; keeps all others.
+ * @returns null when the policy already has it.
  */
 export function withStatement(policy: Policy, statement: Statement): Policy | null {
   const present = policy.Statement.find(({ Sid }) => Sid === statement.Sid);
@@ -83,7 +83,7 @@ export function withoutStatement(policy: Policy, sid: string | undefined): Polic
   return rest.length === policy.Statement.length ? null : { ...policy, Statement: rest };
 }
 
-/** AWS may give back a policy in other words: one value for a list of one, and names in another case. */
+/** AWS may rewrite a policy: one value instead of a list of one, and names in another case. */
 function canonicalStatement({ Action, Condition, ...rest }: Statement): string {
   const action = plain(Action, false);
   return canonicalJson([
@@ -103,7 +103,7 @@ function plain(value: unknown, lowersKeys: boolean): unknown {
   return Object.fromEntries(entries);
 }
 
-/** The least that `fanmail ses connect` needs to be allowed. Calls that AWS cannot scope have the resource `*`. */
+/** The least privileges that `fanmail ses connect` needs. Calls that AWS cannot scope have the resource `*`. */
 export function connectingPolicy(connection: SesConnection, place: AwsPlace): Policy {
   const { target, topic, configurationSet, createsConfigurationSet } = connection;
   return policyOf(
@@ -141,7 +141,7 @@ export function connectingPolicy(connection: SesConnection, place: AwsPlace): Po
   );
 }
 
-/** The least that `fanmail ses disconnect` needs to be allowed. */
+/** The least privileges that `fanmail ses disconnect` needs. */
 export function disconnectingPolicy(
   { topic, configurationSet }: SesConnection,
   place: AwsPlace,

@@ -21,10 +21,10 @@ import { AwsCallError, awsCallError } from "./failure.ts";
 
 export type Attributes = Readonly<Record<string, string>>;
 
-/** @property arn null while it waits for its confirmation, for AWS does not list it then. */
+/** @property arn null while it waits for its confirmation; AWS does not list it then. */
 export type Subscription = { arn: string | null; protocol: string; endpoint: string };
 
-/** What is there. Nothing here changes anything. Each throws AwsCallError. */
+/** Reads what exists, and changes nothing. Each throws AwsCallError. */
 export type SesReader = {
   account(): Promise<GetAccountCommandOutput>;
   /** The names of the account's configuration sets in the region. */
@@ -44,20 +44,20 @@ export type SnsReader = {
 };
 
 export type SqsReader = {
-  /** @param account another one than the caller's. */
+  /** @param account if it is not the caller's. */
   queueUrl(name: string, account?: string): Promise<string>;
   queueAttributes(url: string): Promise<Attributes>;
 };
 
 export type Reader = SesReader & SnsReader & SqsReader;
 
-/** @param signal ends calls that are under way, but for those that list something. */
+/** @param signal aborts calls, except those that list something. */
 export function awsReader(clients: AwsClients, signal?: AbortSignal): Reader {
   const options = signal === undefined ? {} : { abortSignal: signal };
   return { ...sesReader(clients, options), ...snsReader(clients, options), ...sqsReader(clients, options) };
 }
 
-/** Stands for an account that cannot be read: as if nothing were there, except perhaps the configuration set. */
+/** Stands for an account that cannot be read: nothing exists, except the configuration set if so assumed. */
 export function emptyAccount(hasConfigurationSet: boolean): Reader {
   const none = async () => [];
   const missing = async (): Promise<never> => {
@@ -78,7 +78,7 @@ export function emptyAccount(hasConfigurationSet: boolean): Reader {
   };
 }
 
-/** @returns null when AWS says that there is no such thing. */
+/** @returns null when AWS says that it does not exist. */
 export async function ifPresent<Value>(reading: Promise<Value>): Promise<Value | null> {
   try {
     return await reading;

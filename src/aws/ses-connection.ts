@@ -1,24 +1,24 @@
 import { type AwsPlace, queueArn } from "../domain/arn.ts";
 
 /*
- * What has to be there in AWS for events of a configuration set to reach Fanmail: a topic, an event destination that
- * publishes to it, and a subscription, of an https endpoint or of a queue.
+ * What AWS needs so that events of a configuration set reach Fanmail: a topic, an event destination that publishes to
+ * it, and a subscription for an https endpoint or an SQS queue.
  */
 
 export type Target = { kind: "https"; url: string } | { kind: "queue"; name: string };
 
 export type SesConnection = {
   configurationSet: string;
-  /** Whether a configuration set that is missing is made. */
+  /** Whether a missing configuration set is created. */
   createsConfigurationSet: boolean;
   topic: string;
-  /** null: only what is before the subscription. */
+  /** null: no subscription. */
   target: Target | null;
 };
 
 export const eventDestinationName = "fanmail";
 
-/** All that SES publishes: the names of its API. */
+/** All events that SES publishes, by the names of its API. */
 export const sesEventTypes = [
   "SEND",
   "REJECT",
@@ -34,7 +34,7 @@ export const sesEventTypes = [
 
 export const managedTag = { key: "managed-by", value: "fanmail" };
 
-/** A batch that is being committed must not come a second time meanwhile. */
+/** Long enough to commit a batch before SQS delivers it again. */
 export const queueVisibilitySeconds = 60;
 /** 14 days, the most that SQS keeps a message. */
 export const queueRetentionSeconds = 1_209_600;
@@ -44,7 +44,7 @@ export function deadLetterName(queue: string): string {
   return `${queue}-dead`;
 }
 
-/** What SNS calls the receiver of a subscription. */
+/** The receiver of a subscription, in the terms of SNS. */
 export function subscriptionOf(
   target: Target,
   place: AwsPlace,

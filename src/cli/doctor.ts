@@ -2,7 +2,7 @@ import { type Config, ConfigError } from "../config.ts";
 import { databaseName } from "../context.ts";
 import { areas, type Finding, overall } from "../tools/doctor/finding.ts";
 import { withPatient } from "../tools/doctor/patient.ts";
-import { report, reportMisconfigured } from "../tools/doctor/report.ts";
+import { examine, misconfigured } from "../tools/doctor/report.ts";
 import { type Command, environmentConfig, print, printJson, readOptions, UsageError } from "./command.ts";
 import { demoDirectory, tellDatabase } from "./with-store.ts";
 
@@ -10,12 +10,12 @@ export const doctor: Command = {
   help: [
     "npx fanmail doctor [--json] [--configuration-set name] [--timeout 5]",
     "",
-    "Looks at everything that a notification and a webhook pass, and says what is wrong and how to mend it.",
-    "It changes nothing. Run it with the environment of the service, beside it or while it is down; the embedded",
-    "database is started for it when need be. With AWS credentials (AWS_PROFILE, AWS_ACCESS_KEY_ID, a role) it also",
-    "reads topics, subscriptions, configuration sets and queues.",
+    "Checks everything that a notification and a webhook pass through, and says what is wrong and how to fix it.",
+    "It changes nothing. Run it with the environment of the service, whether that runs or not; the embedded database",
+    "is started if needed. With AWS credentials (AWS_PROFILE, AWS_ACCESS_KEY_ID, a role) it also reads topics,",
+    "subscriptions, configuration sets and SQS queues.",
     "",
-    "--configuration-set  look at this one alone in SES; it goes faster where there are many",
+    "--configuration-set  check only this one in SES; faster where there are many",
     "--timeout            seconds for each check",
     "",
     "The exit code is 1 when a check failed; warnings alone leave it 0.",
@@ -27,7 +27,7 @@ export const doctor: Command = {
       timeout: { type: "string", default: "5" },
     });
     const timeoutMs = readSeconds(values.timeout) * 1000;
-    const findings = await examine(timeoutMs, values["configuration-set"] ?? null);
+    const findings = await findingsOf(timeoutMs, values["configuration-set"] ?? null);
     if (values.json) printJson({ status: overall(findings), checks: findings.map(asJson) });
     else printFindings(findings);
     return overall(findings) === "fail" ? 1 : 0;
@@ -40,20 +40,20 @@ function readSeconds(text: string): number {
   throw new UsageError("--timeout takes a number of seconds above 0, and 600 at most");
 }
 
-async function examine(timeoutMs: number, configurationSet: string | null): Promise<Finding[]> {
+async function findingsOf(timeoutMs: number, configurationSet: string | null): Promise<Finding[]> {
   let config: Config;
   try {
     config = environmentConfig();
   } catch (error) {
-    if (error instanceof ConfigError) return reportMisconfigured(error.problems);
+    if (error instanceof ConfigError) return misconfigured(error.problems);
     throw error;
   }
   tellDatabase(databaseName(config));
   const demoDir = demoDirectory(config.dataDir);
-  return withPatient(config, { timeoutMs, configurationSet, demoDir }, report);
+  return withPatient(config, { timeoutMs, configurationSet, demoDir }, examine);
 }
 
-/** A finding as `--json` has it. */
+/** A finding in `--json`. */
 function asJson({ area, level, what, remedy }: Finding): object {
   return { area, status: level, what, remedy };
 }

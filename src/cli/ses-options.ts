@@ -2,7 +2,7 @@ import type { SesConnection, Target } from "../aws/ses-connection.ts";
 import { isRegion } from "../domain/arn.ts";
 import { UsageError } from "./command.ts";
 
-/** What both of `fanmail ses connect` and `disconnect` take. */
+/** Options of both `fanmail ses connect` and `disconnect`. */
 export const sharedOptions = {
   "configuration-set": { type: "string" },
   https: { type: "string" },
@@ -22,7 +22,7 @@ type Given = {
   topic: string;
 };
 
-/** @throws UsageError that names the option that is wrong. */
+/** @throws UsageError that names the wrong option. */
 export function readConnection(values: Given, createsConfigurationSet = false): SesConnection {
   const configurationSet = values["configuration-set"];
   if (configurationSet === undefined)
@@ -44,7 +44,7 @@ function readTarget(url: string | undefined, queue: string | undefined): Target 
     throw new UsageError("Give one of --https and --queue; another can be connected afterwards");
   if (url !== undefined) return { kind: "https", url: readEndpoint(url) };
   if (queue === undefined) return null;
-  // Room for the name of its dead-letter queue; SQS takes 80.
+  // SQS takes 80; its dead-letter queue has five more.
   if (!/^[A-Za-z0-9_-]{1,75}$/.test(queue))
     throw new UsageError("--queue takes the name of a standard queue: up to 75 letters, digits, - and _");
   return { kind: "queue", name: queue };
@@ -56,12 +56,12 @@ function readEndpoint(text: string): string {
     throw new UsageError(
       "--https takes an https URL without user and fragment: https://fanmail.example.com/ingest/sns",
     );
-  // Braces would be references in Terraform and CloudFormation.
+  // Terraform and CloudFormation would read braces as references.
   return url.href.replaceAll("{", "%7B").replaceAll("}", "%7D");
 }
 
 /**
- * The regions that `--region` or `--regions` names, each once; a single null where neither is given.
+ * The regions of `--region` or `--regions`, each once; a single null when neither is given.
  * @throws UsageError that names what is wrong.
  */
 export function readRegions(one: string | undefined, several: string | undefined): (string | null)[] {
@@ -77,7 +77,7 @@ function readRegion(text: string, option: string): string {
   throw new UsageError(`${option} takes ${form}, not "${text}"`);
 }
 
-/** Stands for the caller's account where that is not known. */
+/** Stands for the caller's account while that is unknown. */
 const placeholderAccount = "123456789012";
 
 export function readAccount(text = placeholderAccount): string {

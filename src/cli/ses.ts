@@ -28,12 +28,13 @@ export const ses: Command = {
     "    [--topic ses-events] [--delete-topic] [--region eu-west-1 | --regions eu-west-1,us-east-1]",
     "    [--dry-run] [--account <id>] [--json]",
     "",
-    "connect makes what is missing: the topic, the event destination, the subscription (with --queue the queue",
-    "too), and lets Fanmail accept the topic. Run again it changes nothing. --dry-run shows every call and the",
-    "policy that the caller needs, also without credentials. disconnect removes the event destination, and the",
-    "subscription that is named; what was received stays. --regions does it in each region, as a global endpoint of",
-    "SES needs: it sends from two regions, and each publishes to topics of its own.",
-    "Credentials and region are those of the AWS tools: AWS_PROFILE, AWS_ACCESS_KEY_ID, AWS_REGION, roles.",
+    "connect creates what is missing: the topic, the event destination, the subscription (with --queue also the",
+    "queue), and makes Fanmail accept the topic. Running it again changes nothing. --dry-run shows every call and",
+    "the policy that the caller needs; it works without credentials too. disconnect removes the event destination",
+    "and the subscription that you name; what was received stays. --regions does the same in each region, for a",
+    "global endpoint of SES: it sends from two regions, and each publishes to its own topics.",
+    "Credentials and region come from the usual places of AWS tools: AWS_PROFILE, AWS_ACCESS_KEY_ID, AWS_REGION,",
+    "roles.",
   ].join("\n"),
   async run([action, ...args]) {
     if (action === "connect") return connect(args);
@@ -42,7 +43,6 @@ export const ses: Command = {
   },
 };
 
-/** How the command was asked to go about it. */
 type Manner = { isDryRun: boolean; asJson: boolean };
 
 /** What was done in a region. @property answer as JSON. */
@@ -100,7 +100,7 @@ async function disconnect(args: string[]): Promise<number> {
       );
     const { known, outcomes } = await run(aws, connection, steps, manner, true);
     if (!manner.asJson)
-      print(`\nFanmail accepts the topic still: npx fanmail topics remove ${known.topicArn}`);
+      print(`\nFanmail still accepts the topic; to stop that: npx fanmail topics remove ${known.topicArn}`);
     return {
       answer: { dry_run: false, topic_arn: known.topicArn, steps: outcomes },
       isComplete: true,
@@ -110,7 +110,7 @@ async function disconnect(args: string[]): Promise<number> {
 
 type Places = { regions: (string | null)[]; account?: string | undefined; json: boolean };
 
-/** Does the same in one region after the other. A call that fails ends it; what was done before stays done. */
+/** Repeats `act` in each region. The first call that fails ends it; what was done before stays done. */
 async function inEach({ regions, account, json }: Places, act: (aws: Aws) => Promise<Done>): Promise<number> {
   const done: Done[] = [];
   for (const region of regions) {
@@ -144,7 +144,7 @@ async function openAws(given: string | null, account: string | undefined): Promi
   return { clients, place: { partition: partitionOf(region), region, account: readAccount(account) } };
 }
 
-/** Shows what would be done, with no more than reading, or without that where there are no credentials. */
+/** Shows what would be done. It only reads, and without credentials it assumes that nothing exists. */
 async function rehearse(
   aws: Aws,
   connection: SesConnection,
@@ -215,7 +215,7 @@ async function connectFor(
   return { answer, isComplete: isConfirmed, queueUrl: isConfirmed ? known.queueUrl : null };
 }
 
-/** Takes the steps, telling of each unless all is printed as JSON at the end. */
+/** Carries out the steps and prints each, unless everything is printed as JSON at the end. */
 async function run(
   { clients, place, store }: Aws,
   connection: SesConnection,
@@ -253,7 +253,7 @@ function printOutcome({ subject, outcome, calls, notes }: Outcome): void {
   for (const note of notes) print(`           ${note}`);
 }
 
-/** Parameters that are JSON texts, such as policies, as what they say. */
+/** Parses parameters that are JSON texts, such as policies. */
 function readable(value: unknown): unknown {
   if (typeof value === "string" && value.startsWith("{")) return JSON.parse(value);
   if (value === null || typeof value !== "object" || Array.isArray(value)) return value;

@@ -1,5 +1,5 @@
 /*
- * ARNs, URLs of SQS queues and names of hosts: the one place that reads and builds them.
+ * Reads and builds ARNs, URLs of SQS queues and host names of AWS.
  */
 
 /** Where in AWS something is. */
@@ -8,7 +8,7 @@ export type AwsPlace = { partition: string; region: string; account: string };
 /** @property resource what follows the account: `ses-events`, `configuration-set/my-set`. */
 export type Arn = AwsPlace & { service: string; resource: string };
 
-/** The parts of an ARN, each empty where the text has none, or is no ARN. */
+/** The parts of an ARN. Missing parts are empty, and so are all when the text is not an ARN. */
 export function parseArn(text: string): Arn {
   const [, partition = "", service = "", region = "", account = "", ...resource] = text.startsWith("arn:")
     ? text.split(":")
@@ -21,7 +21,7 @@ export function arnName(arn: string): string {
   return arn.split(":").at(-1) ?? "";
 }
 
-/** What stands before the resource, in a pattern of ARNs too: `arn:aws:ses:*:123456789012:`. */
+/** The part before the resource, also of a pattern: `arn:aws:ses:*:123456789012:`. */
 export function arnHead(pattern: string): string {
   return `${pattern.split(":").slice(0, 5).join(":")}:`;
 }
@@ -34,7 +34,7 @@ export function queueArn(place: AwsPlace, queue: string): string {
   return arnOf(place, "sqs", queue);
 }
 
-/** Without a name: what the ARNs of all of the account's SES resources in the region begin with. */
+/** Without a resource: the beginning of the ARNs of all SES resources there. */
 export function sesArn(place: AwsPlace, resource = ""): string {
   return arnOf(place, "ses", resource);
 }
@@ -64,7 +64,7 @@ export function isQueueArn(text: string): boolean {
   return isArn(text, "sqs", /^[A-Za-z0-9_-]{1,80}(\.fifo)?$/);
 }
 
-/** The region of a queue, from its URL; null where the URL does not tell, as with an emulator. */
+/** The region of a queue, from its URL; null when the URL does not contain it, as with an emulator. */
 export function queueRegion(queueUrl: string): string | null {
   // https://sqs.<region>.amazonaws.com/…, its FIPS spelling, and the older https://<region>.queue.amazonaws.com/…
   const [, modern, older, suffix = ""] =
@@ -73,7 +73,7 @@ export function queueRegion(queueUrl: string): string | null {
   return region !== undefined && isSuffixOf(region, suffix) ? region : null;
 }
 
-/** Where a queue is, and its ARN, from its URL. @param usualRegion where the URL does not tell the region. */
+/** The region and ARN of a queue, from its URL. @param usualRegion for URLs without a region. */
 export function queueOf(queueUrl: string, usualRegion: string | null): { region: string; arn: string } {
   const [account = "", name = ""] = new URL(queueUrl).pathname.split("/").filter(Boolean).slice(-2);
   const region = queueRegion(queueUrl) ?? usualRegion ?? "us-east-1";
@@ -81,18 +81,18 @@ export function queueOf(queueUrl: string, usualRegion: string | null): { region:
 }
 
 /*
- * The partitions of AWS. Each has accounts, ARNs and host names of its own, and none reaches another.
+ * The partitions of AWS. Each has its own accounts, ARNs and host names, and none can reach another.
  * Source: the table of partitions in the AWS SDK (`partitions.json`).
  */
 
 type Partition = {
-  /** As ARNs have it. */
+  /** As in ARNs. */
   name: string;
-  /** What the names of its regions begin with, and those of no other partition. */
+  /** The prefix of its region names, and of no others. */
   regionPrefix: string;
-  /** Of the hosts of its APIs: `sns.<region>.<suffix>`. */
+  /** Of its API hosts: `sns.<region>.<suffix>`. */
   suffix: string;
-  /** Of hosts that answer IPv6 too. */
+  /** Of hosts that also answer over IPv6. */
   dualStackSuffix: string;
 };
 
@@ -136,7 +136,7 @@ const others: readonly Partition[] = [
 /** `eu-west-1`, `us-gov-west-1`, `eusc-de-east-1`. */
 const regionPattern = /^[a-z]{2,4}(-[a-z]+)+-\d{1,2}$/;
 
-/** Whether a text has the form of a region's name; there may be no such region. */
+/** Whether a text looks like a region name; the region may not exist. */
 export function isRegion(text: string): boolean {
   return regionPattern.test(text);
 }
@@ -151,7 +151,7 @@ export function awsHost(service: string, region: string): string {
   return `${service}.${region}.${partitionWith(region).suffix}`;
 }
 
-/** Whether the hosts of a region's APIs end so, after the region. */
+/** Whether API hosts of a region end with a text, after the region. */
 export function isSuffixOf(region: string, text: string): boolean {
   const { suffix, dualStackSuffix } = partitionWith(region);
   return text === suffix || text === dualStackSuffix;

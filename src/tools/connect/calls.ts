@@ -31,7 +31,7 @@ import {
 import type { AwsClients } from "../../aws/clients.ts";
 import { awsCallError } from "../../aws/failure.ts";
 
-/** Every call that changes something in AWS, named as a policy names it. */
+/** Every call that changes something in AWS, by its action in a policy. */
 type Inputs = {
   "ses:CreateConfigurationSet": CreateConfigurationSetCommandInput;
   "ses:CreateConfigurationSetEventDestination": CreateConfigurationSetEventDestinationCommandInput;

@@ -71,7 +71,7 @@ async function missingConfigurationSet(name: string, reader: Reader): Promise<Mi
     const names = await reader.configurationSets();
     return new MissingConfigurationSetError(`${text} There are: ${names.join(", ") || "none"}`);
   } catch (cause) {
-    return new MissingConfigurationSetError(`${text} Which there are cannot be told`, { cause });
+    return new MissingConfigurationSetError(`${text} Those that exist cannot be listed`, { cause });
   }
 }
 

@@ -6,13 +6,13 @@ import type { Call, Perform } from "./calls.ts";
 /** What the steps know so far. An ARN that does not exist yet is the one that AWS would give. */
 export type Known = {
   topicArn: string;
-  /** Whether the topic was not there before. */
+  /** Whether the topic did not exist before. */
   isTopicNew: boolean;
   eventDestinations: EventDestination[];
   queue: { url: string; attributes: Attributes } | null;
   deadLetterArn: string | null;
   queueUrl: string | null;
-  /** null: there is none yet. */
+  /** null when there is none yet. */
   subscriptionArn: string | null;
 };
 

@@ -5,7 +5,7 @@ import type { UnaskedFact, UnreadFact } from "./reading.ts";
 import type { AccessFact } from "./readings-aws.ts";
 
 /** What doctor has read about one thing. */
-export type Fact = OwnFact | DatabaseFact | AccessFact | AwsFact | UnaskedFact | UnreadFact;
+export type SystemFact = OwnFact | DatabaseFact | AccessFact | AwsFact | UnaskedFact | UnreadFact;
 
-export type FactKind = Fact["kind"];
-export type FactOf<Kind extends FactKind> = Extract<Fact, { kind: Kind }>;
+export type FactKind = SystemFact["kind"];
+export type FactOf<Kind extends FactKind> = Extract<SystemFact, { kind: Kind }>;

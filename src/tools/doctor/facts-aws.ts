@@ -29,7 +29,7 @@ type TopicFact = {
   signatureVersion: string;
   /** The key that encrypts it; null when it is not encrypted. */
   kmsKey: string | null;
-  /** The one that must be let to publish; null: any. */
+  /** The one that has to be allowed to publish; null for any. */
   configurationSet: string | null;
 };
 
@@ -40,20 +40,20 @@ type SubscriptionFact = {
   protocol: string;
   endpoint: string;
   snsRawTokens: readonly string[];
-  /** null: it waits for its confirmation. */
+  /** null while it waits for its confirmation. */
   confirmed: { arn: string; isRaw: boolean; hasFilter: boolean; hasDeadLetterQueue: boolean } | null;
 };
 
 type ConfigurationSetsFact = {
   kind: "configuration-sets";
   region: string;
-  /** The only one that was read; null: all, as far as time allowed. */
+  /** The only one that was read; null for all. */
   configurationSet: string | null;
   read: number;
   total: number;
   /** How many event destinations publish to topics that are allow-listed. */
   destinations: number;
-  /** Whether something came from one of the topics lately, by whatever way. */
+  /** Whether something came from one of the topics lately. */
   isHeard: boolean;
 };
 
@@ -71,7 +71,7 @@ type SqsQueueFact = {
   kind: "sqs-queue";
   url: string;
   arn: string;
-  /** Those that are allow-listed; at least one of them is to send to the queue. */
+  /** Those that are allow-listed; at least one of them should send to the queue. */
   topicArns: readonly string[];
   /** Messages that wait, and that were received and not yet deleted. SQS counts them roughly. */
   waiting: number;
@@ -99,7 +99,7 @@ export async function topicFacts(sns: SnsReader, arn: string, patient: Patient):
       },
     ];
   });
-  // Without the topic there is nothing to subscribe to; without the permission to read it there may be.
+  // A topic that may not be read may still have subscriptions; one that does not exist has none.
   const isLost = topic.some(
     (fact) => fact.kind === "aws-failure" && awsFailures[fact.failure].read.level === "fail",
   );
@@ -139,7 +139,7 @@ async function confirmedFacts(sns: SnsReader, { arn }: Subscription): Promise<Su
   };
 }
 
-/** Whether the account sends to everybody, in a region. */
+/** Whether the account may send, in a region. */
 export function accountFacts(ses: SesReader, region: string): Promise<AwsFact[]> {
   return answered("ses", `the SES account in ${region}`, async () => {
     const account = await ses.account();
@@ -158,7 +158,7 @@ export function accountFacts(ses: SesReader, region: string): Promise<AwsFact[]>
 /** @property asked the regions whose SES is asked; those in `heard` have a topic or SQS queue that is allow-listed. */
 export type Reach = { region: string; asked: readonly string[]; heard: ReadonlySet<string> };
 
-/** The global endpoints that send, or are about to, from a region: topics stay regional. */
+/** The global endpoints that send, or will soon send, from a region. Each region has its own topics. */
 export async function globalEndpointFacts(
   ses: SesReader,
   { region, asked, heard }: Reach,
@@ -175,7 +175,7 @@ export async function globalEndpointFacts(
   return facts.filter((fact) => {
     // A region may be without global endpoints.
     if (fact.kind === "aws-failure") return !["missing", "not-in-region"].includes(fact.failure);
-    // Each of its regions lists an endpoint; the first that is asked reports it.
+    // An endpoint is listed in each of its regions; the first region that is asked reports it.
     return (
       fact.kind !== "global-endpoint" ||
       (asked.find((one) => fact.regions.includes(one)) ?? region) === region
@@ -188,7 +188,7 @@ export type PublishersQuestion = Pick<ConfigurationSetsFact, "region" | "configu
   topicArns: readonly string[];
 };
 
-/** The configuration sets that publish to topics of ours. */
+/** The event destinations that publish to topics of Fanmail. */
 export function publisherFacts(
   ses: SesReader,
   { topicArns, ...question }: PublishersQuestion,
@@ -250,7 +250,7 @@ function configurationSetFacts(ses: SesReader, name: string): Promise<AwsFact[]>
 
 export type SqsQuestion = Pick<SqsQueueFact, "url" | "arn" | "topicArns"> & { region: string };
 
-/** An SQS queue that we take notifications from. */
+/** An SQS queue that Fanmail reads notifications from. */
 export async function sqsQueueFacts(sqs: SqsReader, { region, ...queue }: SqsQuestion): Promise<AwsFact[]> {
   const facts = await answered("sqs", `the queue ${nameOf(queue.arn)}`, async () => {
     const fact = {

@@ -36,9 +36,9 @@ export type DatabaseFact =
 type SchemaFact = { kind: "schema"; pending: string[]; unknown: string[]; applied: number };
 type ServerFact = ServerSettings & {
   kind: "server";
-  /** That one process opens at most. */
+  /** The most that one process opens. */
   needed_connections: number;
-  /** Of the embedded database; null: it is not ours to see. */
+  /** Of the embedded database; null for others, whose disk cannot be seen from here. */
   disk: { dataDir: string; freeBytes: number } | null;
 };
 type TablesFact = {
@@ -48,15 +48,15 @@ type TablesFact = {
   /** Of today and tomorrow. */
   missingPartitions: string[];
 };
-/** How far our clock is ahead of another one. @property whose completes "Our clock agrees with …". */
+/** How far this clock is ahead of another one. @property whose completes "Our clock agrees with …". */
 export type ClockFact = { kind: "clock"; whose: string; aheadMs: number; uncertaintyMs: number };
 
-/** What is stored, or why it cannot be read now. */
+/** A database that can be read, or why it cannot be read now. */
 export type Store = { db: Database } | { unreadable: string };
 
 /** The database as far as it can be read. */
 export type Stored = {
-  /** Answers, whatever its tables are. */
+  /** Answers, whatever tables it has. */
   server: Store;
   /** Has the tables of this version. */
   store: Store;
@@ -69,16 +69,16 @@ export async function openStored(
   patient: Patient,
   pool: DatabasePool | null,
 ): Promise<{ facts: DatabaseFact[]; stored: Stored }> {
-  const { facts, server, store } = await openStore(patient, pool);
+  const { facts, server, store } = await readSchema(patient, pool);
   return { facts, stored: { server, store, topics: await readTopics(patient, store) } };
 }
 
-type Opened = { facts: DatabaseFact[]; server: Store; store: Store };
+type Schema = { facts: DatabaseFact[]; server: Store; store: Store };
 
-async function openStore(
+async function readSchema(
   { config, database, timeoutMs }: Patient,
   pool: DatabasePool | null,
-): Promise<Opened> {
+): Promise<Schema> {
   const away = { unreadable: "the database is away" };
   if ("kind" in database) {
     const none = database.kind === "no-database" ? { unreadable: "there is no database yet" } : away;
@@ -109,7 +109,7 @@ function storeWith(db: Database, { pending, unknown, applied }: Omit<SchemaFact,
   return { unreadable: `the schema is behind by ${counted(pending.length, "migration")}` };
 }
 
-/** Many readings need topics, so that they are read before these. The reading of topics reports when that fails. */
+/** Many readings need topics, so they are read first. The reading of topics reports a failure. */
 async function readTopics({ timeoutMs }: Patient, store: Store): Promise<HeardTopic[] | Error> {
   if ("unreadable" in store) return [];
   return withinDeadline(() => listHeardTopics(store.db), timeoutMs).catch((error) =>
@@ -123,7 +123,7 @@ export function topicArns({ config }: Pick<Patient, "config">, { topics }: Store
   return [...new Set([...config.topicArns, ...stored.filter(isTopic)])];
 }
 
-/** Beside the topics of AWS stand SQS queues, for what they hold without an envelope, and the topic of `fanmail trigger`. */
+/** The table also has SQS queues, which stand for raw messages, and the topic of `fanmail trigger`. */
 export function isTopic(arn: string): boolean {
   return parseArn(arn).service === "sns" && arn !== triggerTopic;
 }
@@ -138,7 +138,7 @@ export function databaseReadings(patient: Patient, { server, store }: Stored, no
   };
 }
 
-/** A reading that is not taken while the database cannot be read. */
+/** A reading that is skipped while the database cannot be read. */
 export function reading<Fact>(
   store: Store,
   area: Area,
@@ -164,7 +164,6 @@ async function serverFacts(timed: () => Promise<TimedSettings>, config: Config):
   return [{ kind: "server", ...settings, needed_connections, disk: await diskOf(config) }];
 }
 
-/** Only the disk of the embedded database is one that we can see. */
 async function diskOf({ databaseUrl, dataDir }: Config): Promise<ServerFact["disk"]> {
   if (databaseUrl !== null) return null;
   const { bavail, bsize } = await statfs(dataDir);
@@ -177,7 +176,7 @@ async function clockFacts(timed: () => Promise<TimedSettings>): Promise<ClockFac
   return [clockFact("the database's", answer.settings.now.getTime(), 0, answer)];
 }
 
-/** @param theirMs another clock's time, somewhere between asking and answering. @param blurMs how far it may be off. */
+/** @param theirMs the other clock's time between `askedAt` and `answeredAt`. @param blurMs how far that may be off. */
 export function clockFact(
   whose: string,
   theirMs: number,

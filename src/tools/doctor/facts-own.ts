@@ -50,8 +50,8 @@ export type OwnFact =
   | { kind: "account-statuses"; newest: Date; troubles: number }
   | ({ kind: "account-status" } & Omit<StatusRow, "kind">)
   | { kind: "quarantine"; reasons: { reason: string; count: number }[] }
-  | { kind: "endpoints"; enabled: number; disabled: number; lanes: Lane[] }
-  | ({ kind: "lane" } & Lane)
+  | { kind: "endpoints"; enabled: number; disabled: number; lanes: LaneFact[] }
+  | LaneFact
   | ({ kind: "disabled-endpoint" } & DisabledHealth)
   | { kind: "sealed-parts"; closed: { endpoint: string; reason: string }[] };
 
@@ -60,15 +60,15 @@ type ConfigurationFact = Pick<
   "awsRegion" | "sqsQueueUrls" | "snsRawTokens" | "localCertificates" | "host" | "port"
 > & {
   kind: "configuration";
-  /** Those that are allow-listed, wherever that is written. */
+  /** Those that are allow-listed, in the database or in the environment. */
   topicArns: readonly string[];
-  /** Whether nothing has arrived yet; null where that was not asked, or topics of the database cannot be read now. */
+  /** Whether nothing has arrived yet; null when there are sources, or the topics cannot be read. */
   isUnused: boolean | null;
 };
 
-export type Lane = LaneHealth & { failing_seconds: number };
+type LaneFact = LaneHealth & { kind: "lane"; failing_seconds: number };
 
-/** What is ours: configuration, database, queue, journal, webhooks. */
+/** Fanmail's own parts: configuration, database, queue, journal, webhooks. */
 export function ownReadings(
   patient: Patient,
   stored: Stored,
@@ -180,7 +180,7 @@ function storedTopicFacts({ topics }: Stored): OwnFact[] {
 const statusesAtMost = 1_000;
 const troublesAtMost = 20;
 
-/** What SES has said of the account and its tenants, through EventBridge; nothing where it has said nothing. */
+/** What SES has reported through EventBridge about the account and its tenants. */
 async function accountStatusFacts(db: Database): Promise<OwnFact[]> {
   const latest = await latestStatuses(db, null, statusesAtMost);
   const newest = latest[0]?.occurred_at;
@@ -196,7 +196,7 @@ async function quarantineFacts(db: Database, now: Date): Promise<OwnFact[]> {
   return [{ kind: "quarantine", reasons: await quarantinedSince(db, firstIdAt(now.getTime() - 7 * dayMs)) }];
 }
 
-/** More of a kind than anybody reads. */
+/** More than anyone reads. */
 const endpointsAtMost = 20;
 const sealedAtMost = 10_000;
 
@@ -206,18 +206,18 @@ async function endpointFacts(db: Database, now: Date): Promise<OwnFact[]> {
     lanesBehind(db, endpointsAtMost),
     disabledEndpoints(db, endpointsAtMost),
   ]);
-  const lanes = behind.map((lane): Lane => {
+  const lanes = behind.map((lane): LaneFact => {
     const since = lane.failing_since?.getTime() ?? now.getTime();
-    return { ...lane, failing_seconds: (now.getTime() - since) / 1000 };
+    return { kind: "lane", ...lane, failing_seconds: (now.getTime() - since) / 1000 };
   });
   return [
     { kind: "endpoints", enabled, disabled: disabled.length, lanes },
-    ...lanes.map((lane): OwnFact => ({ kind: "lane", ...lane })),
+    ...lanes,
     ...disabled.map((endpoint): OwnFact => ({ kind: "disabled-endpoint", ...endpoint })),
   ];
 }
 
-/** Whether secrets and headers open with our keys. @param keys null where none was made yet. */
+/** Whether secrets and headers can be decrypted. @param keys null when there is none yet. */
 async function sealedFacts(db: Database, keys: readonly Buffer[] | null): Promise<OwnFact[]> {
   const sealed = await sealedInUse(db, sealedAtMost);
   if (sealed.length === 0) return [];

@@ -13,22 +13,22 @@ export const areas = [
 ] as const;
 export type Area = (typeof areas)[number];
 
-/** `next`: nothing is wrong, and something has not been begun. */
+/** `next`: nothing is wrong, but something has not been started. */
 export type Level = "ok" | "next" | "warn" | "fail" | "skipped";
 
 /**
- * What a rule says about the facts, in one sentence, and for what is not well a command or a setting that fixes it.
- * @property code the rule's.
+ * What a rule reports, in one sentence, and the command or setting that fixes it.
+ * @property code of the rule.
  */
 export type Finding = { code: string; area: Area; level: Level; what: string; remedy?: string };
 
-/** The worst level of all; what was skipped or comes next says nothing. */
+/** The worst level; `skipped` and `next` do not count. */
 export function overall(findings: readonly Finding[]): "ok" | "warn" | "fail" {
   const levels = new Set(findings.map(({ level }) => level));
   return levels.has("fail") ? "fail" : levels.has("warn") ? "warn" : "ok";
 }
 
-/** Findings in the order of their areas. What comes next stands before everything else. */
+/** Sorts findings by area; `next` comes before everything else. */
 export function inOrder(findings: readonly Finding[]): Finding[] {
   return [...findings].sort((one, other) => rank(one) - rank(other));
 }

@@ -4,10 +4,10 @@ import type { Database } from "../../storage/database.ts";
 import type { DisabledReason } from "../../storage/webhooks/endpoints.ts";
 
 /*
- * What `fanmail doctor` asks the database. It reads what migrations, workers and settings have left, and changes nothing.
+ * What `fanmail doctor` asks the database. It only reads.
  */
 
-/** The same database for reading alone: a statement that writes, or takes longer than `statementMs`, fails. */
+/** A read-only view of a database: a statement that writes, or takes longer than `statementMs`, fails. */
 export function readOnly(db: Database, statementMs: number): Database {
   function transaction<Result>(work: (tx: Database) => Promise<Result>): Promise<Result> {
     return db.transaction(async (tx) => {
@@ -29,7 +29,7 @@ export type ServerSettings = {
   is_standby: boolean;
   is_read_only: boolean;
   size_bytes: number;
-  /** That we may open: the least of what the server, the database and the role allow. */
+  /** The most that this role may open here: the least limit of server, database and role. */
   connection_limit: number;
   /** Of all users of the server. */
   connections: number;
@@ -72,7 +72,7 @@ export async function migrationGap(
   };
 }
 
-/** True when nothing has ever arrived but what `fanmail trigger` has posted, and nobody waits for it. */
+/** True when nothing has arrived except from `fanmail trigger`, and there are no endpoints. */
 export async function isUnused(db: Database): Promise<boolean> {
   const [row] = await db.query<{ is_unused: boolean }>(
     `select not exists (select from notifications where topic_id not in (select id from topics where arn = $1))
@@ -102,7 +102,7 @@ const tables = [
   "webhook_secrets",
 ];
 
-/** What the role lacks on tables, as `notifications: insert, update`. */
+/** The privileges that the role lacks on tables: `notifications: insert, update`. */
 export async function missingPrivileges(db: Database): Promise<string[]> {
   const rows = await db.query<{ lacking: string }>(
     `select format('%s: %s', name, string_agg(privilege, ', ' order by place)) as lacking
@@ -115,7 +115,7 @@ export async function missingPrivileges(db: Database): Promise<string[]> {
   return rows.map(({ lacking }) => lacking);
 }
 
-/** Whether the role can make partitions: it must be one with the tables' owner, and may create in their schema. */
+/** Whether the role can create partitions: it must have the rights of the tables' owner, and may create in their schema. */
 export async function canMakePartitions(db: Database): Promise<boolean> {
   const [row] = await db.query<{ can: boolean }>(
     `select bool_and(pg_has_role(relowner, 'usage') and has_schema_privilege(relnamespace, 'create')) as can
@@ -134,12 +134,12 @@ export async function partitionNames(db: Database): Promise<string[]> {
 }
 
 export type Backlog = {
-  /** Batches that nobody has tried to apply for more than a minute. */
+  /** Batches that are older than a minute and were never tried. */
   waiting: number;
   oldest_seconds: number;
   /** Whether a batch was applied in the last minute. */
   is_moving: boolean;
-  /** Batches that were tried in vain. */
+  /** Batches whose attempts failed. */
   failing: number;
   attempts: number;
   last_error: string | null;
@@ -162,8 +162,8 @@ export async function batchBacklog(db: Database, yesterdayId: string): Promise<B
 }
 
 /**
- * Quarantined notifications, by reason. The count of several batches that were applied together is with one of them.
- * @param sinceId no batch of the time that is asked for has a smaller id.
+ * Quarantined notifications, by reason. Of several batches that were applied together only one has the count.
+ * @param sinceId no batch of that time has a smaller id.
  */
 export async function quarantinedSince(
   db: Database,
@@ -188,7 +188,7 @@ export type LaneHealth = {
   failing_since: Date | null;
 };
 
-/** Enabled endpoints that are owed something that is due, or that fail; those that are behind most come first. */
+/** Enabled endpoints with due deliveries or failures, the ones furthest behind first. */
 export async function lanesBehind(db: Database, limit: number): Promise<LaneHealth[]> {
   return db.query<LaneHealth>(
     `select endpoint.id, url, due.count as due, failing_since,
@@ -230,7 +230,7 @@ export type SealedHealth = {
   sealed: Buffer;
 };
 
-/** What endpoints have that is encrypted and in use. */
+/** Encrypted secrets and headers of endpoints that are in use. */
 export async function sealedInUse(db: Database, limit: number): Promise<SealedHealth[]> {
   return db.query<SealedHealth>(
     `select endpoint.id as endpoint_id, url, kind, sealed from webhook_endpoints endpoint, lateral (

@@ -20,19 +20,19 @@ export type Patient = {
   configurationSet: string | null;
 };
 
-/** The keys that open what endpoints have encrypted; null where none was made yet. */
+/** The keys that decrypt the secrets of endpoints; null when there is none yet. */
 type KnownKeys = readonly Buffer[] | UnreadableKeysFact | null;
 
 export type UnreadableKeysFact = { kind: "unreadable-keys"; reason: string };
 
-/** There is no database that could be asked. @property demoDir where the demonstration has one; null: nowhere. */
+/** There is no database to connect to. @property demoDir where the demonstration has one; null when it has none. */
 export type PlacelessDatabaseFact =
   | { kind: "no-database"; dataDir: string; demoDir: string | null }
   | { kind: "embedded-database-broken"; dataDir: string; reason: string };
 
 export type ExamineOptions = Pick<Patient, "timeoutMs" | "configurationSet"> & { demoDir: string };
 
-/** Starts the embedded database where need be, and ends after `examine` what it has started for it. */
+/** Starts the embedded database if needed, and stops it after `examine` if it was started here. */
 export async function withPatient<Result>(
   config: Config,
   { demoDir, ...options }: ExamineOptions,
@@ -65,7 +65,7 @@ async function databaseOf({ databaseUrl, dataDir }: Config, demoDir: string): Pr
   }
 }
 
-/** The keys that are there; reading the generated ones where there are none would make them. */
+/** The existing keys. `readEncryptionKeys` creates them where there are none, and doctor must not. */
 async function keysOf({ encryptionKey, encryptionKeysPrevious, dataDir }: Config): Promise<KnownKeys> {
   if (encryptionKey !== null) return [encryptionKey, ...encryptionKeysPrevious];
   if (!hasEncryptionKeys(dataDir)) return null;

@@ -6,17 +6,17 @@ const Principal = z.union([z.literal("*"), z.record(z.string(), OneOrMore)]);
 const Values = z
   .union([z.string(), z.boolean(), z.number(), z.array(z.union([z.string(), z.boolean(), z.number()]))])
   .transform((value) => [value].flat().map(String));
-const Statement = z.looseObject({
+const JudgedStatement = z.looseObject({
   Effect: z.enum(["Allow", "Deny"]),
   Principal: Principal.optional(),
   Action: OneOrMore.optional(),
   Resource: OneOrMore.optional(),
   Condition: z.record(z.string(), z.record(z.string(), Values)).default({}),
 });
-const Policy = z.looseObject({
-  Statement: z.union([z.array(Statement), Statement.transform((one) => [one])]),
+const JudgedPolicy = z.looseObject({
+  Statement: z.union([z.array(JudgedStatement), JudgedStatement.transform((one) => [one])]),
 });
-type Statement = z.infer<typeof Statement>;
+type JudgedStatement = z.infer<typeof JudgedStatement>;
 
 /** What a service wants to do with a topic or queue. */
 export type PolicyRequest = {
@@ -25,7 +25,7 @@ export type PolicyRequest = {
   resource: string;
   /** The account that the service acts for. */
   account: string;
-  /** Whether a pattern of `aws:SourceArn` lets the service's source in. */
+  /** Whether a pattern of `aws:SourceArn` matches the service's source. */
   isSource: (pattern: string) => boolean;
 };
 
@@ -33,11 +33,11 @@ export type PolicyRequest = {
 export type Permission = "allowed" | "denied" | "unsure";
 
 /**
- * Judges a resource policy as far as a reader can. Conditions on a Deny are left out of it: those in use (TLS, another
- * organisation) do not concern a service of AWS.
+ * Judges a resource policy as far as its text allows. A Deny with conditions is ignored: the usual ones (TLS, another
+ * organisation) do not affect services of AWS.
  */
 export function judgePolicy(text: string, request: PolicyRequest): Permission {
-  const policy = Policy.safeParse(jsonOrNull(text));
+  const policy = JudgedPolicy.safeParse(jsonOrNull(text));
   if (!policy.success) return text === "" ? "denied" : "unsure";
   const concerning = policy.data.Statement.filter((statement) => concerns(statement, request));
   const isRefused = concerning.some(
@@ -50,13 +50,13 @@ export function judgePolicy(text: string, request: PolicyRequest): Permission {
   return grants.includes("allowed") ? "allowed" : grants.includes("unsure") ? "unsure" : "denied";
 }
 
-/** Whether a pattern with `*` and `?` covers a text, as policies have it. */
+/** Whether a pattern of a policy, with `*` and `?`, matches a text. */
 export function covers(pattern: string, text: string): boolean {
   const escaped = pattern.replace(/[.+^${}()|[\]\\]/g, "\\$&");
   return new RegExp(`^${escaped.replaceAll("*", ".*").replaceAll("?", ".")}$`).test(text);
 }
 
-function concerns({ Principal, Action, Resource }: Statement, request: PolicyRequest): boolean {
+function concerns({ Principal, Action, Resource }: JudgedStatement, request: PolicyRequest): boolean {
   const action = request.action.toLowerCase();
   return (
     isMeant(Principal, request.service) &&
@@ -65,13 +65,13 @@ function concerns({ Principal, Action, Resource }: Statement, request: PolicyReq
   );
 }
 
-function isMeant(principal: Statement["Principal"], service: string): boolean {
+function isMeant(principal: JudgedStatement["Principal"], service: string): boolean {
   if (principal === undefined) return false;
   if (principal === "*") return true;
   return (principal["AWS"] ?? []).includes("*") || (principal["Service"] ?? []).includes(service);
 }
 
-function conditionsOf({ Condition }: Statement, request: PolicyRequest): Permission {
+function conditionsOf({ Condition }: JudgedStatement, request: PolicyRequest): Permission {
   const verdicts = Object.entries(Condition).flatMap(([operator, keys]) =>
     Object.entries(keys).map(([key, values]) => conditionOf(operator, key.toLowerCase(), values, request)),
   );

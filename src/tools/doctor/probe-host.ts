@@ -2,7 +2,7 @@ import { type Dispatcher, request } from "undici";
 import { errorText } from "../../logger.ts";
 import { DeadlineError, withinDeadline } from "./reading.ts";
 
-/** What came of asking a host of AWS. `date`: its header; null when there is none. */
+/** How a host of AWS answered. `date`: its header; null when there is none. */
 export type HostAnswer = {
   host: string;
   outcome:
@@ -13,8 +13,8 @@ export type HostAnswer = {
 export type HostFailure = "dns" | "refused" | "time-out" | "tls" | "unreachable";
 
 /**
- * Asks `https://<host>/`, as the service does for a certificate. Any answer will do: it has passed DNS, TCP and TLS.
- * @param now tells our clock's time.
+ * Requests `https://<host>/`, as the service does for a certificate. Any answer proves DNS, TCP and TLS.
+ * @param now the time of this clock.
  */
 export async function probeHost(
   host: string,
@@ -46,14 +46,14 @@ const kinds: readonly [HostFailure, RegExp][] = [
 ];
 
 function failureOf(error: unknown): HostFailure {
-  // While it connects undici heeds no signal, so that the deadline is what ends it then.
+  // undici ignores the signal while it connects; then the deadline ends the request.
   if (error instanceof DeadlineError || (error instanceof Error && error.name === "AbortError"))
     return "time-out";
   const codes = codesOf(error);
   return kinds.find(([, pattern]) => codes.some((code) => pattern.test(code)))?.[0] ?? "unreachable";
 }
 
-/** Of an error, of what caused it, and of each address that was tried. */
+/** The codes of an error, of its causes, and of each address that was tried. */
 function codesOf(error: unknown): string[] {
   if (!(error instanceof Error)) return [];
   const inner = error instanceof AggregateError ? error.errors : [error.cause];

@@ -21,10 +21,10 @@ export type UnreadFact = {
   reason: string;
 };
 
-/** Facts that were not even asked for. */
+/** Facts that were not asked for. */
 export type UnaskedFact = { kind: "unasked"; area: Area; subject: string; reason: string };
 
-/** AWS did not answer what was asked. @property subject as in `the topic ses-events`. */
+/** AWS did not answer. @property subject as in `the topic ses-events`. */
 export type AwsFailureFact = {
   kind: "aws-failure";
   area: Area;
@@ -34,7 +34,7 @@ export type AwsFailureFact = {
   reason: string;
 };
 
-/** What AWS answers, or that a call failed. @throws what is no failure of a call. */
+/** What AWS answers, or how a call failed. @throws errors other than AwsCallError. */
 export async function answered<Fact>(
   area: Area,
   subject: string,
@@ -49,7 +49,7 @@ export async function answered<Fact>(
   }
 }
 
-/** Takes a reading, to its end or to its deadline; never rejects. */
+/** Takes a reading until it ends or its deadline passes; never rejects. */
 export async function take<Fact>(
   { area, subject, read }: Reading<Fact>,
   timeoutMs: number,
@@ -66,12 +66,12 @@ function whyUnread(error: unknown): UnreadFact["why"] {
   return sqlState(error) === "42501" ? "not-permitted" : "other";
 }
 
-/** Something took longer than a reading may. */
+/** A reading took too long. */
 export class DeadlineError extends Error {
   override readonly name = "DeadlineError";
 }
 
-/** @throws DeadlineError when `work` is not done in time; it is left to itself then. */
+/** @throws DeadlineError when `work` is not done in time; it goes on in the background. */
 export async function withinDeadline<Result>(
   work: (signal: AbortSignal) => Promise<Result>,
   timeoutMs: number,
@@ -90,7 +90,7 @@ export async function withinDeadline<Result>(
   }
 }
 
-/** A reading that two others share. */
+/** Lets several readings share what is read once. */
 export function once<Result>(read: () => Promise<Result>): () => Promise<Result> {
   let result: Promise<Result> | undefined;
   return () => {

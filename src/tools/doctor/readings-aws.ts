@@ -33,12 +33,12 @@ export type AccessFact =
 type ClientsOf = (region: string) => AwsClients;
 type AwsReading = Reading<AwsFact | AccessFact>;
 
-/** How long credentials may take: a machine outside AWS would else wait for a metadata service that is not there. */
+/** The most that finding credentials may take: outside AWS the SDK waits for a metadata service that does not exist. */
 const credentialsMs = 2_000;
 const recentMs = 7 * dayMs;
 
 /**
- * What is in AWS, or on the way there.
+ * What is in AWS, and how it can be reached.
  * @param noCredentials why AWS cannot be asked; null when it can.
  */
 export function awsReadings(
@@ -92,7 +92,7 @@ function known(area: Area, fact: AccessFact): AwsReading {
   return { area, subject: area, read: () => [fact] };
 }
 
-/** The hosts are asked once, for two readings. */
+/** Each host is asked once, for two readings. */
 function hostReadings({ config, clock, dispatcher, timeoutMs }: Patient, arns: string[]): AwsReading[] {
   const hosts = [...new Set(arns.map(snsHost))];
   if (hosts.length === 0)

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { type AwsClients, awsClients } from "../../aws/clients.ts";
 import { type DatabasePool, openDatabase } from "../../storage/database.ts";
-import type { Fact } from "./fact.ts";
+import type { SystemFact } from "./fact.ts";
 import { openStored } from "./facts-database.ts";
 import { ownReadings } from "./facts-own.ts";
 import { areas, type Finding, inOrder } from "./finding.ts";
@@ -13,26 +13,26 @@ import { judge } from "./rules/table.ts";
 const closeMs = 1_000;
 
 /**
- * Looks at everything that a notification and a webhook pass. It changes nothing, and a reading that hangs costs its
- * deadline alone.
+ * Checks everything that a notification and a webhook pass through. It changes nothing, and a reading that hangs only
+ * costs its own deadline.
  */
-export async function report(patient: Patient): Promise<Finding[]> {
+export async function examine(patient: Patient): Promise<Finding[]> {
   const { encryptionKeys } = patient;
   const unreadable = encryptionKeys !== null && "kind" in encryptionKeys ? [encryptionKeys] : [];
   return [...judge(unreadable), ...inOrder(judge(await readFacts(patient)))];
 }
 
-/** Nothing else can be looked at where the environment is wrong: where it is would be a guess. */
-export function reportMisconfigured(problems: readonly string[]): Finding[] {
+/** When the environment is wrong nothing else is looked at: where to look would be a guess. */
+export function misconfigured(problems: readonly string[]): Finding[] {
   const others = areas.filter((area) => area !== "configuration");
   const reason = "the configuration is wrong";
   return judge([
-    ...problems.map((problem): Fact => ({ kind: "misconfigured", problem })),
-    ...others.map((area): Fact => ({ kind: "unasked", area, subject: "it", reason })),
+    ...problems.map((problem): SystemFact => ({ kind: "misconfigured", problem })),
+    ...others.map((area): SystemFact => ({ kind: "unasked", area, subject: "it", reason })),
   ]);
 }
 
-async function readFacts(patient: Patient): Promise<Fact[]> {
+async function readFacts(patient: Patient): Promise<SystemFact[]> {
   const { config, database, timeoutMs } = patient;
   const pool = "url" in database ? openDatabase(database.url, { maxConnections: 5, onIdleError() {} }) : null;
   const clients = new Map<string, AwsClients>();
@@ -44,7 +44,7 @@ async function readFacts(patient: Patient): Promise<Fact[]> {
   try {
     const credentials = findCredentials(patient);
     const { facts, stored } = await openStored(patient, pool);
-    const readings: Reading<Fact>[] = [
+    const readings: Reading<SystemFact>[] = [
       ...ownReadings(patient, stored),
       ...awsReadings(patient, stored, await credentials, clientsOf),
     ];
@@ -56,7 +56,7 @@ async function readFacts(patient: Patient): Promise<Fact[]> {
   }
 }
 
-/** A query that hangs would keep what has been read from being reported. */
+/** A query that hangs must not delay the report. */
 async function closeSoon(pool: DatabasePool): Promise<void> {
   await Promise.race([pool.close(), sleep(closeMs, undefined, { ref: false })]);
 }

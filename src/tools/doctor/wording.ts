@@ -1,6 +1,6 @@
 import { parseArn } from "../../domain/arn.ts";
 
-/** A time span in words that a reader takes in at once: `3 minutes`, `2 days`. */
+/** A time span in one unit: `3 minutes`, `2 days`. */
 export function spanText(seconds: number): string {
   const steps: [string, number][] = [
     ["day", 86_400],
@@ -23,23 +23,23 @@ export function bytesText(bytes: number): string {
   return `${Math.round(bytes / 1024 ** power)} ${units[power]}`;
 }
 
-/** A text of somebody else as the end of a sentence. */
+/** A text from elsewhere as the end of a sentence. */
 export function ended(text: string): string {
   return `${text.replace(/[.\s]+$/, "")}.`;
 }
 
-/** As much of a text as fits a line. */
+/** The beginning of a text, in one line. */
 export function excerpt(text: string, length = 160): string {
   const line = text.replace(/\s+/g, " ").trim();
   return line.length <= length ? line : `${line.slice(0, length)}…`;
 }
 
-/** Where a URL leads. Its path may hold a token. */
+/** The host of a URL, without its path, which may contain a token. */
 export function hostOf(url: string): string {
   return URL.canParse(url) ? new URL(url).host : "its URL is malformed";
 }
 
-/** How a topic or an SQS queue is named in a sentence: its ARN without what all of them begin with. */
+/** A topic or an SQS queue in a sentence: `ses-events (eu-west-1)`. */
 export function nameOf(arn: string): string {
   const { resource, region } = parseArn(arn);
   return `${resource} (${region})`;

@@ -1,5 +1,5 @@
 import type { AwsErrorKind } from "../../../src/aws/failure.ts";
-import type { Fact, FactOf } from "../../../src/tools/doctor/fact.ts";
+import type { FactOf, SystemFact } from "../../../src/tools/doctor/fact.ts";
 import { queueUrl, subscription as subscriptionArn, topic } from "./healthy-world.ts";
 
 /*
@@ -9,7 +9,7 @@ import { queueUrl, subscription as subscriptionArn, topic } from "./healthy-worl
 const at = new Date("2026-11-20T10:00:00Z");
 const queueArn = "arn:aws:sqs:eu-west-1:123456789012:fanmail";
 
-const unread = (why: FactOf<"unread">["why"]): Fact => ({
+const unread = (why: FactOf<"unread">["why"]): SystemFact => ({
   kind: "unread",
   area: "queue",
   subject: "the queue",
@@ -17,7 +17,7 @@ const unread = (why: FactOf<"unread">["why"]): Fact => ({
   reason: "it says no",
 });
 
-const failure = (kind: AwsErrorKind): Fact => ({
+const failure = (kind: AwsErrorKind): SystemFact => ({
   kind: "aws-failure",
   area: "sqs",
   subject: "the queue fanmail (eu-west-1)",
@@ -31,7 +31,7 @@ const policy = (Service: string, Action: string, Condition: object) =>
     Statement: [{ Effect: "Allow", Principal: { Service }, Action, Resource: "*", Condition }],
   });
 
-const inTopic = (changes: Partial<FactOf<"topic">>): Fact => ({
+const inTopic = (changes: Partial<FactOf<"topic">>): SystemFact => ({
   kind: "topic",
   arn: topic,
   policy: policy("ses.amazonaws.com", "sns:Publish", {}),
@@ -44,7 +44,7 @@ const inTopic = (changes: Partial<FactOf<"topic">>): Fact => ({
 const subscribed = (
   changes: Partial<NonNullable<FactOf<"subscription">["confirmed"]>>,
   protocol = "https",
-): Fact => ({
+): SystemFact => ({
   kind: "subscription",
   topicArn: topic,
   protocol,
@@ -59,7 +59,7 @@ const subscribed = (
   },
 });
 
-const accountStatus = (changes: Partial<FactOf<"account-status">>): Fact => ({
+const accountStatus = (changes: Partial<FactOf<"account-status">>): SystemFact => ({
   kind: "account-status",
   id: "0192f0c4-0000-7000-8000-000000000001",
   project_id: "0192f0c4-0000-7000-8000-000000000002",
@@ -77,7 +77,7 @@ const accountStatus = (changes: Partial<FactOf<"account-status">>): Fact => ({
   ...changes,
 });
 
-const account = (changes: Partial<FactOf<"ses-account">>): Fact => ({
+const account = (changes: Partial<FactOf<"ses-account">>): SystemFact => ({
   kind: "ses-account",
   region: "eu-west-1",
   isSending: true,
@@ -86,7 +86,7 @@ const account = (changes: Partial<FactOf<"ses-account">>): Fact => ({
   ...changes,
 });
 
-const sets = (changes: Partial<FactOf<"configuration-sets">>): Fact => ({
+const sets = (changes: Partial<FactOf<"configuration-sets">>): SystemFact => ({
   kind: "configuration-sets",
   region: "eu-west-1",
   configurationSet: null,
@@ -108,7 +108,7 @@ const sesEventTypes = [
   "RENDERING_FAILURE",
 ];
 
-const destination = (changes: Partial<FactOf<"destination">>): Fact => ({
+const destination = (changes: Partial<FactOf<"destination">>): SystemFact => ({
   kind: "destination",
   configurationSet: "my-set",
   name: "fanmail",
@@ -118,7 +118,7 @@ const destination = (changes: Partial<FactOf<"destination">>): Fact => ({
   ...changes,
 });
 
-const queue = (changes: Partial<FactOf<"sqs-queue">>): Fact => ({
+const queue = (changes: Partial<FactOf<"sqs-queue">>): SystemFact => ({
   kind: "sqs-queue",
   url: queueUrl,
   arn: queueArn,
@@ -136,7 +136,7 @@ const overTls = { Bool: { "aws:SecureTransport": "true" } };
 const regions = ["eu-west-1", "us-east-1"];
 const credentials = { reason: "there are no AWS credentials" };
 
-export const awsExamples: Record<string, Fact> = {
+export const awsExamples: Record<string, SystemFact> = {
   "unread-slow": unread("slow"),
   "unread-not-permitted": unread("not-permitted"),
   unread: unread("other"),

@@ -1,4 +1,4 @@
-import type { Fact, FactOf } from "../../../src/tools/doctor/fact.ts";
+import type { FactOf, SystemFact } from "../../../src/tools/doctor/fact.ts";
 import { queueUrl, topic } from "./healthy-world.ts";
 
 /*
@@ -10,7 +10,7 @@ const ago = (seconds: number) => new Date(at.getTime() - seconds * 1000);
 const id = "0192f0c4-0000-7000-8000-000000000001";
 const url = "https://example.com/hook/token";
 
-const configuration = (changes: Partial<FactOf<"configuration">>): Fact => ({
+const configuration = (changes: Partial<FactOf<"configuration">>): SystemFact => ({
   kind: "configuration",
   awsRegion: "eu-west-1",
   sqsQueueUrls: [queueUrl],
@@ -23,14 +23,14 @@ const configuration = (changes: Partial<FactOf<"configuration">>): Fact => ({
   ...changes,
 });
 
-const unreachable = (sqlState: string, dataDir: string | null = null): Fact => ({
+const unreachable = (sqlState: string, dataDir: string | null = null): SystemFact => ({
   kind: "unreachable-database",
   reason: "it says no",
   sqlState,
   dataDir,
 });
 
-const schema = (changes: Partial<FactOf<"schema">>): Fact => ({
+const schema = (changes: Partial<FactOf<"schema">>): SystemFact => ({
   kind: "schema",
   pending: [],
   unknown: [],
@@ -38,7 +38,7 @@ const schema = (changes: Partial<FactOf<"schema">>): Fact => ({
   ...changes,
 });
 
-const server = (changes: Partial<FactOf<"server">>): Fact => ({
+const server = (changes: Partial<FactOf<"server">>): SystemFact => ({
   kind: "server",
   version_number: 150_004,
   version: "15.4",
@@ -59,7 +59,7 @@ const server = (changes: Partial<FactOf<"server">>): Fact => ({
 
 const disk = (freeBytes: number) => server({ disk: { dataDir: "/data", freeBytes } });
 
-const tables = (changes: Partial<FactOf<"tables">>): Fact => ({
+const tables = (changes: Partial<FactOf<"tables">>): SystemFact => ({
   kind: "tables",
   lackingPrivileges: [],
   canMakePartitions: true,
@@ -67,7 +67,7 @@ const tables = (changes: Partial<FactOf<"tables">>): Fact => ({
   ...changes,
 });
 
-const redis = (changes: Partial<FactOf<"redis">>): Fact => ({
+const redis = (changes: Partial<FactOf<"redis">>): SystemFact => ({
   kind: "redis",
   place: "redis:6379",
   version: "7.2.1",
@@ -80,7 +80,7 @@ const redis = (changes: Partial<FactOf<"redis">>): Fact => ({
   ...changes,
 });
 
-const backlog = (kind: "backlog" | "failed-batches", changes: Partial<FactOf<"backlog">>): Fact => ({
+const backlog = (kind: "backlog" | "failed-batches", changes: Partial<FactOf<"backlog">>): SystemFact => ({
   waiting: 0,
   oldest_seconds: 0,
   is_moving: false,
@@ -91,14 +91,14 @@ const backlog = (kind: "backlog" | "failed-batches", changes: Partial<FactOf<"ba
   kind,
 });
 
-const clock = (aheadMs: number): Fact => ({
+const clock = (aheadMs: number): SystemFact => ({
   kind: "clock",
   whose: "the database's",
   aheadMs,
   uncertaintyMs: 500,
 });
 
-const host = (hasLocalCertificate: boolean, outcome: FactOf<"host">["outcome"]): Fact => ({
+const host = (hasLocalCertificate: boolean, outcome: FactOf<"host">["outcome"]): SystemFact => ({
   kind: "host",
   host: "sns.eu-west-1.amazonaws.com",
   hasLocalCertificate,
@@ -107,7 +107,7 @@ const host = (hasLocalCertificate: boolean, outcome: FactOf<"host">["outcome"]):
 const answered = { kind: "answered", date: at, askedAt: at, answeredAt: at } as const;
 const refused = { kind: "refused", text: "connect ECONNREFUSED" } as const;
 
-const lane = (changes: Partial<FactOf<"lane">>): Fact => ({
+const lane = (changes: Partial<FactOf<"lane">>): SystemFact => ({
   kind: "lane",
   id,
   url,
@@ -118,7 +118,7 @@ const lane = (changes: Partial<FactOf<"lane">>): Fact => ({
   ...changes,
 });
 
-const disabled = (disabled_reason: "manual" | "gone" | "failing", held: number): Fact => ({
+const disabled = (disabled_reason: "manual" | "gone" | "failing", held: number): SystemFact => ({
   kind: "disabled-endpoint",
   id,
   url,
@@ -127,7 +127,7 @@ const disabled = (disabled_reason: "manual" | "gone" | "failing", held: number):
   held,
 });
 
-const storedTopic = (changes: Partial<FactOf<"stored-topic">>): Fact => ({
+const storedTopic = (changes: Partial<FactOf<"stored-topic">>): SystemFact => ({
   kind: "stored-topic",
   project_id: id,
   id,
@@ -142,7 +142,7 @@ const storedTopic = (changes: Partial<FactOf<"stored-topic">>): Fact => ({
 });
 const neverHeard = { heard_since: null, last_notification_at: null, usual_gap_seconds: null };
 
-export const ownExamples: Record<string, Fact> = {
+export const ownExamples: Record<string, SystemFact> = {
   "variable-wrong": { kind: "misconfigured", problem: "PORT must be a whole number" },
   "encryption-key-unreadable": { kind: "unreadable-keys", reason: "EACCES" },
   "source-none-yet": configuration({ topicArns: [], sqsQueueUrls: [], isUnused: true }),

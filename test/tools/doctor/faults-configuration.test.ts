@@ -93,7 +93,7 @@ testFaults([
     fault: "a firewall refuses what leads to the certificate",
     make: async () => through({ port: await closedPort() }),
     area: "certificate",
-    what: /sns\.eu-west-1\.amazonaws\.com refuses or breaks off the connection .*ECONNREFUSED/,
+    what: /sns\.eu-west-1\.amazonaws\.com refuses or drops the connection .*ECONNREFUSED/,
     remedy: /outgoing TCP to port 443/,
   },
   {

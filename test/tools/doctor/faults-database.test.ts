@@ -77,7 +77,7 @@ testFaults([
     writes: true,
     make: () => sql(`alter database ${databaseName()} set default_transaction_read_only = on`),
     area: "database",
-    what: /default_transaction_read_only is on, so that nothing can be stored/,
+    what: /default_transaction_read_only is on, so nothing can be stored/,
     remedy: /DATABASE_URL lead to the primary/,
   },
   {
@@ -113,7 +113,7 @@ testFaults([
     writes: true,
     make: () => asRole("grant all on all tables in schema public to"),
     area: "database",
-    what: /The role can make no partitions/,
+    what: /The role cannot create partitions/,
     remedy: /alter table notifications owner to/,
   },
   {

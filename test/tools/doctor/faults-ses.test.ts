@@ -24,7 +24,7 @@ testFaults([
       );
     },
     area: "ses",
-    what: /leaves out BOUNCE, OPEN, so that these never come/,
+    what: /leaves out BOUNCE, OPEN, so these never arrive/,
     remedy: /MatchingEventTypes/,
   },
   {

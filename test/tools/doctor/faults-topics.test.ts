@@ -128,7 +128,7 @@ testFaults([
       world.configure({ SNS_RAW_TOKEN: "a".repeat(32) });
     },
     area: "topics",
-    what: /its address does not hold the SNS_RAW_TOKEN of here/,
+    what: /its address does not contain the SNS_RAW_TOKEN of this service/,
     remedy: /RawMessageDelivery/,
   },
   {
@@ -148,7 +148,7 @@ testFaults([
       https().attributes["FilterPolicy"] = '{"eventType":["Bounce"]}';
     },
     area: "topics",
-    what: /has a filter policy, so that some events never come/,
+    what: /has a filter policy, so some events never arrive/,
     remedy: /--attribute-name FilterPolicy/,
   },
   {

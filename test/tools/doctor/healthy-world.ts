@@ -7,7 +7,7 @@ import { defaultProjectId } from "../../../src/storage/projects.ts";
 import { insertTopic, setSubscriptionState } from "../../../src/storage/topics.ts";
 import type { Finding } from "../../../src/tools/doctor/finding.ts";
 import type { Patient } from "../../../src/tools/doctor/patient.ts";
-import { report } from "../../../src/tools/doctor/report.ts";
+import { examine } from "../../../src/tools/doctor/report.ts";
 import { createSecretBox } from "../../../src/webhooks/secret-box.ts";
 import { type AwsLookStub, awsLookStub, type StubAccount } from "../../support/aws-look-stub.ts";
 import { type AwsStub, awsStub } from "../../support/aws-stub.ts";
@@ -78,7 +78,7 @@ export async function healthyWorld({ database, endpointId }: Ground, certificate
       const config: Config = readConfig({ ...environment, ...changes });
       world.patient = { ...world.patient, config };
     },
-    examine: () => report(world.patient),
+    examine: () => examine(world.patient),
     close: () => aws.close(),
   };
   return world;

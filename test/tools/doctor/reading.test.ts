@@ -1,9 +1,10 @@
 import { expect, test } from "vitest";
-import type { Fact } from "../../../src/tools/doctor/fact.ts";
+import type { SystemFact } from "../../../src/tools/doctor/fact.ts";
 import { type Reading, take } from "../../../src/tools/doctor/reading.ts";
 import { judge } from "../../../src/tools/doctor/rules/table.ts";
 
-const reading = (read: Reading<Fact>["read"]) => ({ area: "queue", subject: "the queue", read }) as const;
+const reading = (read: Reading<SystemFact>["read"]) =>
+  ({ area: "queue", subject: "the queue", read }) as const;
 
 test("a reading that hangs costs its deadline, and one that breaks tells why", async () => {
   const hanging = take(
@@ -40,7 +41,7 @@ test("a reading that hangs costs its deadline, and one that breaks tells why", a
 });
 
 test("a reading can give what it has by its deadline", async () => {
-  const facts = await take<Fact>(
+  const facts = await take<SystemFact>(
     reading(async (signal) => {
       await new Promise((resolve) => signal.addEventListener("abort", resolve));
       return [{ kind: "no-sqs-queue" }];

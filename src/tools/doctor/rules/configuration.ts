@@ -3,19 +3,19 @@ import type { FactOf } from "../fact.ts";
 import { ended } from "../wording.ts";
 import { rule } from "./rule.ts";
 
-type Configuration = FactOf<"configuration">;
+type ConfigurationFact = FactOf<"configuration">;
 
-// With the token an API destination of EventBridge needs no topic; then it is not asked whether anything arrived.
-const hasNoSource = ({ isUnused }: Configuration) => isUnused !== null;
-const hasLocalCertificates = ({ localCertificates }: Configuration) => localCertificates.size > 0;
+// `isUnused` is only read where there is no source: no topic, no queue, and no token for EventBridge.
+const hasNoSource = ({ isUnused }: ConfigurationFact) => isUnused !== null;
+const hasLocalCertificates = ({ localCertificates }: ConfigurationFact) => localCertificates.size > 0;
 
-function isOutOfReach({ host, topicArns, sqsQueueUrls }: Configuration): boolean {
+function isOutOfReach({ host, topicArns, sqsQueueUrls }: ConfigurationFact): boolean {
   const isLoopback = /^(127\.|::1$|localhost$)/.test(host);
   return isLoopback && topicArns.length > 0 && sqsQueueUrls.length === 0;
 }
 
-/** Topics of several regions are as they should be with a global endpoint of SES. */
-function elsewhere({ awsRegion, topicArns, sqsQueueUrls }: Configuration) {
+/** Topics and queues in another region than AWS_REGION. With a global endpoint of SES, topics of several regions are normal. */
+function elsewhere({ awsRegion, topicArns, sqsQueueUrls }: ConfigurationFact) {
   if (awsRegion === null) return [];
   const topics = topicArns.map((arn) => ({
     awsRegion,
@@ -74,7 +74,7 @@ export const configurationRules = [
     code: "source-none",
     level: "fail",
     when: ({ isUnused }) => isUnused === false,
-    say: "No topic is allow-listed and no queue is configured, so that every notification is refused.",
+    say: "No topic is allow-listed and no queue is configured, so every notification is refused.",
   }),
   rule("configuration", {
     code: "region-other",
@@ -90,7 +90,7 @@ export const configurationRules = [
     area: "configuration",
     level: "warn",
     when: hasLocalCertificates,
-    say: "SNS_LOCAL_CERTS is set, so that messages signed with a local key are accepted beside those of AWS.",
+    say: "SNS_LOCAL_CERTS is set, so messages signed with a local key are accepted as well as those of AWS.",
     remedy: "Unset SNS_LOCAL_CERTS where real notifications arrive.",
   }),
   rule("configuration", {
@@ -99,7 +99,7 @@ export const configurationRules = [
     level: "warn",
     when: (fact) => isOutOfReach(fact) && fact,
     say: ({ host, port }) =>
-      `HOST is ${host}: only a proxy on this machine can hand on to port ${port} what SNS posts.`,
+      `HOST is ${host}: only a proxy on this machine can forward what SNS posts to port ${port}.`,
     remedy: "Set HOST=0.0.0.0 when the proxy or load balancer is on another machine or in another container.",
   }),
   rule("configuration", {
@@ -126,7 +126,7 @@ export const configurationRules = [
     area: "configuration",
     level: "warn",
     when: ({ revokedAt }) => revokedAt === null,
-    say: "BOOTSTRAP_API_KEY is set: a key with all scopes that whoever reads the environment can use.",
+    say: "BOOTSTRAP_API_KEY is set: a key with all scopes, and anyone who reads the environment can use it.",
     remedy:
       "Make keys with the scopes that are needed (npx fanmail keys create --scopes activity:read), then revoke this one and unset BOOTSTRAP_API_KEY.",
   }),
@@ -135,7 +135,7 @@ export const configurationRules = [
     area: "configuration",
     level: "ok",
     when: (fact) => fact.valid > 0 && fact,
-    say: ({ valid }) => `API keys that are valid: ${valid}.`,
+    say: ({ valid }) => `Valid API keys: ${valid}.`,
   }),
   rule("api-keys", {
     ...noApiKey,
@@ -149,6 +149,6 @@ export const configurationRules = [
     code: "api-keys-none-valid",
     level: "warn",
     when: ({ stored, valid }) => stored > 0 && valid === 0,
-    say: "There is no valid API key, so that the API answers 401 to everybody.",
+    say: "There is no valid API key, so the API answers 401 to every request.",
   }),
 ];

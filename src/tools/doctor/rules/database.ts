@@ -9,7 +9,7 @@ const unreachable = {
   say: ({ reason }: FactOf<"unreachable-database">) => `The database cannot be used: ${ended(reason)}`,
 } as const;
 
-/** Of SQLSTATE; null for all that have no row of their own. */
+/** The class or state of SQLSTATE that has a rule; null for all others. */
 function classOf({ sqlState }: FactOf<"unreachable-database">): "28" | "3D000" | "42501" | "53" | null {
   if (sqlState === "3D000" || sqlState === "42501") return sqlState;
   return sqlState.startsWith("28") ? "28" : sqlState.startsWith("53") ? "53" : null;
@@ -68,7 +68,7 @@ const reachRules = [
     code: "database-away",
     when: (fact) => classOf(fact) === null && fact.dataDir === null && fact,
     remedy:
-      "Start PostgreSQL, or correct host, port and database name in DATABASE_URL; look whether a firewall is between.",
+      "Start PostgreSQL, or correct host, port and database name in DATABASE_URL; check for a firewall in between.",
   }),
 ];
 
@@ -96,7 +96,7 @@ const schemaRules = [
     level: "next",
     when: (fact) => isOfThisVersion(fact) && fact.pending.length > 0 && fact.applied === 0,
     say: "The database is empty.",
-    remedy: "Start the service: npx fanmail start. It makes the tables.",
+    remedy: "Start the service: npx fanmail start. It creates the tables.",
   }),
   rule("schema", {
     code: "schema-behind",
@@ -125,7 +125,7 @@ const tableRules = [
     area: "database",
     level: "fail",
     when: ({ canMakePartitions }) => !canMakePartitions,
-    say: "The role can make no partitions: it does not own the tables notifications and events, or may not create in their schema.",
+    say: "The role cannot create partitions: it does not own the tables notifications and events, or may not create tables in their schema.",
     remedy:
       "alter table notifications owner to <role>; alter table events owner to <role>; grant create on schema public to <role>.",
   }),
@@ -142,7 +142,7 @@ const tableRules = [
     level: "fail",
     when: (fact) => fact.missingPartitions.length > 0 && !fact.canMakePartitions && fact,
     say: missingPartitionsText,
-    remedy: "Mend the privileges of the role first; then start fanmail worker.",
+    remedy: "Fix the privileges of the role first; then start fanmail worker.",
   }),
   rule("tables", {
     code: "partitions-missing",
@@ -151,7 +151,7 @@ const tableRules = [
     when: (fact) => fact.missingPartitions.length > 0 && fact.canMakePartitions && fact,
     say: missingPartitionsText,
     remedy:
-      "Workers make them ahead of time: look whether fanmail start or fanmail worker runs. The first notification of a day makes its own as well.",
+      "Workers create them ahead of time: check that fanmail start or fanmail worker runs. The first notification of a day creates its own as well.",
   }),
 ];
 

@@ -3,19 +3,19 @@ import type { HostFailure } from "../probe-host.ts";
 import { spanText } from "../wording.ts";
 import { rule } from "./rule.ts";
 
-type Clock = FactOf<"clock">;
+type ClockFact = FactOf<"clock">;
 
-/** How far our clock is off at the least. */
-const surelyOffMs = ({ aheadMs, uncertaintyMs }: Clock) => Math.max(0, Math.abs(aheadMs) - uncertaintyMs);
+/** The least that our clock is off. */
+const surelyOffMs = ({ aheadMs, uncertaintyMs }: ClockFact) => Math.max(0, Math.abs(aheadMs) - uncertaintyMs);
 const offMs = 2_000;
 const farOffMs = 60_000;
 
 const clockOff = {
   area: "clock",
-  say: ({ whose, aheadMs }: Clock) =>
+  say: ({ whose, aheadMs }: ClockFact) =>
     `Our clock is ${spanText(Math.abs(aheadMs) / 1000)} ${aheadMs > 0 ? "ahead of" : "behind"} ${whose}.`,
   remedy:
-    "Set this machine's clock by NTP (timedatectl set-ntp true, or chrony), and the other one's likewise: receivers refuse webhooks whose time is more than five minutes off, and AWS refuses our calls.",
+    "Set this machine's clock by NTP (timedatectl set-ntp true, or chrony), and the other clock likewise: receivers refuse webhooks whose time is more than five minutes off, and AWS refuses calls.",
 } as const;
 
 const clockRules = [
@@ -55,7 +55,7 @@ const explanations: Record<HostFailure, Omit<Away, "host">> = {
     remedy: "Check the name servers of this machine or container (getent hosts, /etc/resolv.conf).",
   },
   refused: {
-    what: "refuses or breaks off the connection",
+    what: "refuses or drops the connection",
     remedy: "Allow outgoing TCP to port 443 in firewall and security group.",
   },
   "time-out": {
@@ -64,7 +64,7 @@ const explanations: Record<HostFailure, Omit<Away, "host">> = {
       "Allow outgoing TCP to port 443; in a private subnet add a NAT gateway or a VPC endpoint for SNS.",
   },
   tls: {
-    what: "shows a TLS certificate that is not trusted, as with a proxy that intercepts TLS",
+    what: "presents a TLS certificate that is not trusted, as with a proxy that intercepts TLS",
     remedy:
       "Exempt it from interception, or trust the proxy's authority with NODE_EXTRA_CA_CERTS=/path/to/ca.pem.",
   },
@@ -86,14 +86,14 @@ const certificateRules = [
     area: "certificate",
     level: "skipped",
     when: (fact) => fact,
-    say: "Doctor asked no host of AWS: no topic tells which one signs.",
+    say: "Doctor asked no host of AWS: without a topic it does not know which one signs.",
   }),
   rule("host", {
     code: "certificate-host",
     area: "certificate",
     level: "ok",
     when: ({ host, outcome }) => outcome.kind === "answered" && { host },
-    say: ({ host }) => `${host} answers over TLS, so that certificates for signatures can be fetched.`,
+    say: ({ host }) => `${host} answers over TLS, so certificates for signatures can be fetched.`,
   }),
   rule("host", {
     code: "certificate-host-away-with-local",
@@ -108,9 +108,9 @@ const certificateRules = [
     area: "certificate",
     level: "fail",
     when: (fact) => !fact.hasLocalCertificate && away(fact),
-    say: ({ what }) => `${what}, so that signatures cannot be verified and SNS is answered 503.`,
+    say: ({ what }) => `${what}, so signatures cannot be verified and SNS is answered 503.`,
     remedy: ({ host, remedy }) =>
-      `${remedy} fanmail must reach ${host}:443 on its own: the service uses no HTTP proxy.`,
+      `${remedy} fanmail must reach ${host}:443 directly: the service uses no HTTP proxy.`,
   }),
 ];
 

@@ -2,9 +2,9 @@ import type { FactOf } from "../fact.ts";
 import { bytesText, counted, ended, excerpt, spanText } from "../wording.ts";
 import { rule } from "./rule.ts";
 
-type Redis = FactOf<"redis">;
+type RedisFact = FactOf<"redis">;
 
-function isTooOld({ version }: Redis): boolean {
+function isTooOld({ version }: RedisFact): boolean {
   const [major = 0, minor = 0] = version.split(".").map(Number);
   return !(major > 6 || (major === 6 && minor >= 2));
 }
@@ -18,7 +18,7 @@ const redisRules = [
     say: ({ clusterState, place }) =>
       `The Redis Cluster is in the state ${clusterState}, as the node ${place} sees it.`,
     remedy:
-      "See redis-cli cluster info and cluster nodes: start the nodes that are away, and assign slots that nobody has.",
+      "See redis-cli cluster info and cluster nodes: start the nodes that are down, and assign slots that no node has.",
   }),
   rule("redis", {
     code: "redis-version",
@@ -34,7 +34,7 @@ const redisRules = [
     level: "fail",
     when: (fact) => fact.evictionPolicy !== null && fact.evictionPolicy !== "noeviction" && fact,
     say: ({ place, evictionPolicy }) =>
-      `Redis at ${place}: maxmemory-policy is ${evictionPolicy}, so that it drops jobs when its memory is full.`,
+      `Redis at ${place}: maxmemory-policy is ${evictionPolicy}, so it drops jobs when its memory is full.`,
     remedy: "Run redis-cli config set maxmemory-policy noeviction, and write it into redis.conf.",
   }),
   rule("redis", {
@@ -44,7 +44,7 @@ const redisRules = [
     when: (fact) => fact.limitBytes > 0 && fact.usedBytes >= fact.limitBytes * 0.9 && fact,
     say: ({ place, usedBytes, limitBytes }) =>
       `Redis at ${place}: ${bytesText(usedBytes)} of its ${bytesText(limitBytes)} are used; when they are full no job can be added.`,
-    remedy: "Raise maxmemory, or take other data out of this Redis.",
+    remedy: "Raise maxmemory, or move other data out of this Redis.",
   }),
   rule("redis", {
     code: "redis-persistence",
@@ -52,7 +52,7 @@ const redisRules = [
     level: "warn",
     when: (fact) => !fact.isAppendOnly && fact,
     say: ({ place }) =>
-      `Redis at ${place}: appendonly is off: a restart empties the queue, which costs time until the sweep has repeated its wake-ups.`,
+      `Redis at ${place}: appendonly is off: a restart empties the queue, and work is delayed until the sweep repeats its wake-ups.`,
     remedy: "Run redis-cli config set appendonly yes, and write it into redis.conf.",
   }),
   rule("redis", {
@@ -86,7 +86,7 @@ const unreachableRules = [
     code: "redis-away",
     when: (fact) => !isRefused(fact) && fact,
     remedy:
-      "Start Redis, or correct REDIS_URL (rediss:// where it speaks TLS). Notifications are stored meanwhile, but nobody applies them.",
+      "Start Redis, or correct REDIS_URL (rediss:// if it uses TLS). Notifications are stored meanwhile, but not applied.",
   }),
 ];
 
@@ -96,7 +96,7 @@ const bullmqRules = [
     area: "queue",
     level: "fail",
     when: ({ waiting }) => waiting === null,
-    say: "BullMQ's tables (schema bullmq) are missing, so that no worker is woken.",
+    say: "BullMQ's tables (schema bullmq) are missing, so no worker is woken.",
     remedy: "Run npx fanmail migrate with REDIS_URL unset, or set REDIS_URL.",
   }),
   rule("bullmq", {
@@ -112,7 +112,7 @@ function waitingText({ waiting, oldest_seconds }: FactOf<"backlog">): string {
   return `${counted(waiting, "batch")} of notifications waited for more than a minute, the oldest for ${spanText(oldest_seconds)}`;
 }
 
-/** What waits in the journal tells whether workers run, for every kind of queue. */
+/** What waits in the journal shows whether workers run, whatever runs the queue. */
 const workerRules = [
   rule("backlog", {
     code: "backlog-none",
@@ -127,7 +127,7 @@ const workerRules = [
     level: "warn",
     when: (fact) => fact.waiting > 0 && fact.is_moving && fact,
     say: (fact) => `${waitingText(fact)}; workers apply batches, but are behind.`,
-    remedy: "Wait, or run more of fanmail worker; look at the load of PostgreSQL.",
+    remedy: "Wait, or run more of fanmail worker; check the load of PostgreSQL.",
   }),
   rule("backlog", {
     code: "workers-none",
@@ -136,7 +136,7 @@ const workerRules = [
     when: (fact) => fact.waiting > 0 && !fact.is_moving && fact,
     say: (fact) => `${waitingText(fact)}: no worker runs, or none is woken.`,
     remedy:
-      "Start fanmail worker (or fanmail start) with the same DATABASE_URL and REDIS_URL as the receiver, and look into its log.",
+      "Start fanmail worker (or fanmail start) with the same DATABASE_URL and REDIS_URL as the receiver, and read its log.",
   }),
 ];
 
@@ -146,7 +146,7 @@ const failedBatches = {
   area: "journal",
   say: ({ failing, attempts, last_error }: FactOf<"failed-batches">) =>
     `${counted(failing, "batch")} cannot be applied, after up to ${counted(attempts, "attempt")}: ${ended(excerpt(last_error ?? "no reason was kept"))}`,
-  remedy: "Mend the cause that it names; workers try again by themselves, at least every five minutes.",
+  remedy: "Fix the cause that it names; workers try again by themselves, at least every five minutes.",
 } as const;
 
 const journalRules = [
@@ -155,7 +155,7 @@ const journalRules = [
     area: "journal",
     level: "ok",
     when: ({ reasons }) => reasons.length === 0,
-    say: "No notification of the last 7 days is in quarantine; what was refused before it was stored is counted in /metrics alone.",
+    say: "No notification of the last 7 days is in quarantine; what was refused before it was stored is counted in /metrics only.",
   }),
   rule("quarantine", {
     code: "quarantine",
@@ -165,7 +165,7 @@ const journalRules = [
     say: ({ reason, count }) =>
       `${counted(count, "notification")} of the last 7 days ${count === 1 ? "is" : "are"} in quarantine: ${ended(excerpt(reason))}`,
     remedy:
-      "They stay in the journal: see whether something else than SES publishes to the topic, or upgrade fanmail, then run npx fanmail rebuild.",
+      "They stay in the journal: check whether something other than SES publishes to the topic, or upgrade fanmail, then run npx fanmail rebuild.",
   }),
   rule("failed-batches", {
     ...failedBatches,

@@ -1,27 +1,27 @@
-import type { Fact, FactKind, FactOf } from "../fact.ts";
+import type { FactKind, FactOf, SystemFact } from "../fact.ts";
 import type { Area, Finding, Level } from "../finding.ts";
 
 type Words<Values> = string | ((values: Values) => string);
 
-/** What is to be said about facts of a kind. */
+/** A rule about facts of a kind. */
 type RuleOf<Kind extends FactKind, Values> = {
   code: string;
-  /** A fact that any area may have names its own. */
+  /** A function where facts of several areas have this kind. */
   area: Area | ((fact: FactOf<Kind>) => Area);
   level: Level;
   /** Pure. @returns what `say` and `remedy` need; a list for several findings; false or null for none. */
   when: (fact: FactOf<Kind>) => Values | readonly Values[] | false | null;
   say: Words<Values>;
-  /** What to do about it; a rule of the level `warn`, `fail` or `next` has one. */
+  /** What to do about it; required for `warn`, `fail` and `next`. */
   remedy?: Words<Values>;
 };
 
-export type Rule = { code: string; kind: FactKind; level: Level; judge: (fact: Fact) => Finding[] };
+export type Rule = { code: string; kind: FactKind; level: Level; judge: (fact: SystemFact) => Finding[] };
 
-/** Makes a row of the table. Rows of one kind are judged in their order. */
+/** A row of the table. Rows of one kind apply in their order. */
 export function rule<Kind extends FactKind, Values>(kind: Kind, row: RuleOf<Kind, Values>): Rule {
   const { code, area, level, when, say, remedy } = row;
-  function judge(fact: Fact): Finding[] {
+  function judge(fact: SystemFact): Finding[] {
     if (!isOf(fact, kind)) return [];
     const found = when(fact);
     if (found === false || found === null) return [];
@@ -36,7 +36,7 @@ export function rule<Kind extends FactKind, Values>(kind: Kind, row: RuleOf<Kind
   return { code, kind, level, judge };
 }
 
-function isOf<Kind extends FactKind>(fact: Fact, kind: Kind): fact is FactOf<Kind> {
+function isOf<Kind extends FactKind>(fact: SystemFact, kind: Kind): fact is FactOf<Kind> {
   return fact.kind === kind;
 }
 

@@ -2,14 +2,14 @@ import type { FactOf } from "../fact.ts";
 import { bytesText } from "../wording.ts";
 import { rule } from "./rule.ts";
 
-type Server = FactOf<"server">;
+type ServerFact = FactOf<"server">;
 
 const oldestVersion = 150_000;
 const fewConnections = 5;
 
 const oldTransactions = {
   area: "database",
-  say: ({ transaction_age }: Server) =>
+  say: ({ transaction_age }: ServerFact) =>
     `The oldest transaction id is ${Math.round(transaction_age / 1e6)} million old; at 2,147 million PostgreSQL stops writing.`,
   remedy:
     "Run vacuum freeze, and end what holds it back: old transactions, prepared transactions, unused replication slots.",
@@ -17,7 +17,7 @@ const oldTransactions = {
 
 const smallDisk = {
   area: "database",
-  say: ({ dataDir, freeBytes }: NonNullable<Server["disk"]>) =>
+  say: ({ dataDir, freeBytes }: NonNullable<ServerFact["disk"]>) =>
     `${bytesText(freeBytes)} are free on the disk of ${dataDir}.`,
   remedy: "Make room on it, or lower JOURNAL_DAYS; nothing is stored once it is full.",
 } as const;
@@ -27,7 +27,7 @@ const tooLittleBytes = 100 * 2 ** 20;
 
 const connectionsRemedy =
   "Raise max_connections (alter system set max_connections = 100; restart PostgreSQL).";
-const hasEnough = ({ connection_limit, needed_connections }: Server) =>
+const hasEnough = ({ connection_limit, needed_connections }: ServerFact) =>
   connection_limit >= needed_connections;
 
 export const serverRules = [
@@ -53,7 +53,7 @@ export const serverRules = [
     level: "fail",
     when: ({ is_standby, is_read_only }) => (is_standby || is_read_only) && { is_standby },
     say: ({ is_standby }) =>
-      `${is_standby ? "The server is a standby" : "default_transaction_read_only is on"}, so that nothing can be stored.`,
+      `${is_standby ? "The server is a standby" : "default_transaction_read_only is on"}, so nothing can be stored.`,
     remedy: "Let DATABASE_URL lead to the primary, with default_transaction_read_only off.",
   }),
   rule("server", {
@@ -63,7 +63,7 @@ export const serverRules = [
     when: (fact) => (["fsync", "synchronous_commit"] as const).filter((name) => fact[name] === "off"),
     say: (name) => `${name} is off: what was answered 200 can be lost when the server crashes.`,
     remedy: (name) =>
-      `Switch it on: alter system set ${name} = on; select pg_reload_conf(); and see whether the role or database sets it.`,
+      `Switch it on: alter system set ${name} = on; select pg_reload_conf(); and check whether the role or the database sets it.`,
   }),
   rule("server", {
     code: "server-time-zone",
@@ -71,9 +71,9 @@ export const serverRules = [
     level: "warn",
     when: (fact) => !["UTC", "Etc/UTC", "GMT"].includes(fact.time_zone) && fact,
     say: ({ time_zone }) =>
-      `Our sessions are in the time zone ${time_zone} although they set UTC, so that days begin at another time.`,
+      `Our sessions are in the time zone ${time_zone} although they set UTC, so days begin at another time.`,
     remedy:
-      "Let the connection pooler carry over what a session sets, or run: alter role <role> set timezone = 'UTC'.",
+      "Let the connection pooler keep what a session sets, or run: alter role <role> set timezone = 'UTC'.",
   }),
   rule("server", {
     code: "connections-too-few",

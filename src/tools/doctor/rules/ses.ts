@@ -3,13 +3,13 @@ import type { FactOf } from "../fact.ts";
 import { ended, excerpt, nameOf } from "../wording.ts";
 import { rule } from "./rule.ts";
 
-type AccountStatus = FactOf<"account-status">;
+type AccountStatusFact = FactOf<"account-status">;
 
-const reasonOf = ({ reason }: AccountStatus) =>
+const reasonOf = ({ reason }: AccountStatusFact) =>
   ended(reason === null ? "no reason is given" : excerpt(reason));
-const sinceOf = ({ occurred_at }: AccountStatus) => `since ${occurred_at.toISOString()}`;
+const sinceOf = ({ occurred_at }: AccountStatusFact) => `since ${occurred_at.toISOString()}`;
 
-function subjectOf({ account_id, region, tenant_name, resources }: AccountStatus): string {
+function subjectOf({ account_id, region, tenant_name, resources }: AccountStatusFact): string {
   const place = `account ${account_id ?? "unknown"} in ${region ?? "an unknown region"}`;
   if (tenant_name !== null) return `the tenant ${excerpt(tenant_name)} of ${place}`;
   const resource = resources[0];
@@ -18,13 +18,13 @@ function subjectOf({ account_id, region, tenant_name, resources }: AccountStatus
 
 const accountStatus = {
   area: "ses",
-  remedy: ({ region }: AccountStatus) =>
-    `Look at Account dashboard, Tenants and Virtual Deliverability Manager in the console of SES${region === null ? "" : ` in ${region}`}; the event that says it is resolved clears this.`,
+  remedy: ({ region }: AccountStatusFact) =>
+    `Look at Account dashboard, Tenants and Virtual Deliverability Manager in the console of SES${region === null ? "" : ` in ${region}`}; the event that reports it as resolved clears this.`,
 } as const;
 
 const sendingDisabled = {
   ...accountStatus,
-  say: (fact: AccountStatus) =>
+  say: (fact: AccountStatusFact) =>
     `Amazon SES has sending disabled for ${subjectOf(fact)} ${sinceOf(fact)}: ${reasonOf(fact)}`,
 } as const;
 
@@ -47,7 +47,7 @@ const accountStatusRules = [
   rule("account-status", {
     ...sendingDisabled,
     code: "tenant-disabled",
-    // A tenant may be paused on purpose, and the others still send.
+    // A tenant may be paused on purpose, while others still send.
     level: "warn",
     when: (fact) => fact.status === "disabled" && fact.tenant_name !== null && fact,
   }),
@@ -61,9 +61,9 @@ const accountStatusRules = [
   }),
 ];
 
-type Account = FactOf<"ses-account">;
+type AccountFact = FactOf<"ses-account">;
 
-const isUnderReview = ({ enforcement }: Account) => !["", "HEALTHY"].includes(enforcement);
+const isUnderReview = ({ enforcement }: AccountFact) => !["", "HEALTHY"].includes(enforcement);
 
 const accountRules = [
   rule("ses-account", {
@@ -71,7 +71,7 @@ const accountRules = [
     area: "ses",
     level: "warn",
     when: (fact) => !fact.isSending && fact,
-    say: ({ region }) => `Sending is paused for the SES account in ${region}, so that there are no events.`,
+    say: ({ region }) => `Sending is paused for the SES account in ${region}, so there are no events.`,
     remedy:
       "Find out why in the SES console; to go on: aws sesv2 put-account-sending-attributes --sending-enabled.",
   }),
@@ -81,7 +81,7 @@ const accountRules = [
     level: "warn",
     when: (fact) => fact.isInSandbox && fact,
     say: ({ region }) =>
-      `The SES account is in the sandbox in ${region}: it sends to verified addresses alone.`,
+      `The SES account is in the sandbox in ${region}: it sends to verified addresses only.`,
     remedy: "Request production access on the account dashboard of the SES console.",
   }),
   rule("ses-account", {
@@ -92,21 +92,21 @@ const accountRules = [
     say: ({ region, enforcement }) =>
       `SES has the account in ${region} in the state ${enforcement}, because of bounces or complaints.`,
     remedy:
-      "See the reputation dashboard of the SES console, and what fanmail shows as bounced and complained.",
+      "See the reputation dashboard of the SES console, and the emails that fanmail lists as bounced and complained.",
   }),
   rule("ses-account", {
     code: "ses-account",
     area: "ses",
     level: "ok",
     when: (fact) => fact.isSending && !fact.isInSandbox && !isUnderReview(fact) && fact,
-    say: ({ region }) => `SES may send from ${region}, to everybody.`,
+    say: ({ region }) => `SES may send from ${region}, to every address.`,
   }),
   rule("no-ses-region", {
     code: "ses-region-unknown",
     area: "ses",
     level: "skipped",
     when: (fact) => fact,
-    say: "Doctor did not look at SES: neither a topic nor AWS_REGION tells a region.",
+    say: "Doctor did not look at SES: neither a topic nor AWS_REGION names a region.",
   }),
 ];
 
@@ -117,7 +117,7 @@ const endpointRules = [
     level: "fail",
     when: (fact) => fact.unheard.length > 0 && fact,
     say: ({ name, regions, unheard }) =>
-      `The global endpoint ${name} sends from ${regions.join(" and ")}, and no topic in ${unheard.join(" or ")} is allow-listed: events of what is sent there never come.`,
+      `The global endpoint ${name} sends from ${regions.join(" and ")}, and no topic in ${unheard.join(" or ")} is allow-listed: events about what is sent there never arrive.`,
     remedy: ({ regions }) =>
       `Run npx fanmail ses connect --regions ${regions.join(",")} --configuration-set <name> --https https://<host>/ingest/sns.`,
   }),
@@ -131,28 +131,28 @@ const endpointRules = [
   }),
 ];
 
-type ConfigurationSets = FactOf<"configuration-sets">;
+type ConfigurationSetsFact = FactOf<"configuration-sets">;
 
-const isWithoutDestination = ({ destinations, read, total }: ConfigurationSets) =>
+const isWithoutDestination = ({ destinations, read, total }: ConfigurationSetsFact) =>
   destinations === 0 && read >= total;
 
 const noDestination = {
   area: "ses",
-  say: ({ region, configurationSet }: ConfigurationSets) =>
+  say: ({ region, configurationSet }: ConfigurationSetsFact) =>
     `${configurationSet === null ? `No configuration set in ${region}` : `No event destination of ${configurationSet}`} publishes to a topic that is allow-listed.`,
-  remedy: ({ configurationSet }: ConfigurationSets) =>
+  remedy: ({ configurationSet }: ConfigurationSetsFact) =>
     `Run npx fanmail ses connect --configuration-set ${configurationSet ?? "<name>"} --https https://<host>/ingest/sns, and send with that configuration set.`,
 } as const;
 
-type Destination = FactOf<"destination">;
+type DestinationFact = FactOf<"destination">;
 
-const destinationName = ({ name, configurationSet }: Destination) =>
+const destinationName = ({ name, configurationSet }: DestinationFact) =>
   `The event destination ${name} of the configuration set ${configurationSet}`;
-const missingTypes = ({ eventTypes }: Destination) =>
+const missingTypes = ({ eventTypes }: DestinationFact) =>
   sesEventTypes.filter((type) => !eventTypes.includes(type));
 
-/** What `fanmail ses connect` has made it keeps up as well. */
-function howToUpdate({ configurationSet, name }: Destination): string {
+/** `fanmail ses connect` also repairs the event destination that it made. */
+function howToUpdate({ configurationSet, name }: DestinationFact): string {
   return name === eventDestinationName
     ? `run npx fanmail ses connect --configuration-set ${configurationSet} again`
     : `aws sesv2 update-configuration-set-event-destination --configuration-set-name ${configurationSet} --event-destination-name ${name} --event-destination …`;
@@ -202,7 +202,7 @@ const destinationRules = [
     level: "warn",
     when: (fact) => fact.isEnabled && missingTypes(fact).length > 0 && fact,
     say: (fact) =>
-      `${destinationName(fact)} leaves out ${missingTypes(fact).join(", ")}, so that these never come.`,
+      `${destinationName(fact)} leaves out ${missingTypes(fact).join(", ")}, so these never arrive.`,
     remedy: (fact) => `Add them to its MatchingEventTypes: ${howToUpdate(fact)}.`,
   }),
   rule("configuration-set", {

@@ -4,14 +4,14 @@ import { covers, judgePolicy, type Permission } from "../policy.ts";
 import { counted, nameOf, spanText } from "../wording.ts";
 import { rule } from "./rule.ts";
 
-type Queue = FactOf<"sqs-queue">;
+type SqsQueueFact = FactOf<"sqs-queue">;
 
 const shortestRetentionSeconds = 4 * 86_400;
 const manyWaiting = 1_000;
 const fewestReceives = 3;
 
 /** The best permission that the queue's policy gives to any of the topics. */
-function maySend({ policy, arn, topicArns }: Queue): Permission {
+function maySend({ policy, arn, topicArns }: SqsQueueFact): Permission {
   const verdicts = topicArns.map((topic) =>
     judgePolicy(policy, {
       service: "sns.amazonaws.com",
@@ -25,7 +25,7 @@ function maySend({ policy, arn, topicArns }: Queue): Permission {
   return verdicts.includes("unsure") ? "unsure" : "denied";
 }
 
-const sendRemedy = ({ topicArns }: Queue) =>
+const sendRemedy = ({ topicArns }: SqsQueueFact) =>
   `Allow Service sns.amazonaws.com the action sqs:SendMessage on it with aws:SourceArn ${topicArns[0]}; fanmail ses connect --queue does so.`;
 
 export const sqsRules = [
@@ -44,7 +44,7 @@ export const sqsRules = [
     say: ({ arn, region }) =>
       `There is no such thing as the queue ${nameOf(arn)}: SQS in ${region} does not know it.`,
     remedy:
-      "Correct SQS_QUEUE_URLS: account, name and region; AWS_REGION where the URL does not tell the region.",
+      "Correct SQS_QUEUE_URLS: account, name and region; AWS_REGION if the URL does not name the region.",
   }),
   rule("sqs-queue", {
     code: "sqs-queue",
@@ -52,7 +52,7 @@ export const sqsRules = [
     level: "ok",
     when: (fact) => fact,
     say: ({ arn, waiting, inFlight, visibilitySeconds }) =>
-      `The queue ${nameOf(arn)} has ${counted(waiting, "message")} waiting and ${inFlight} being taken in; its visibility timeout is ${spanText(visibilitySeconds)}.`,
+      `The queue ${nameOf(arn)} has ${counted(waiting, "message")} waiting and ${inFlight} in flight; its visibility timeout is ${spanText(visibilitySeconds)}.`,
   }),
   rule("sqs-queue", {
     code: "sqs-backlog",
@@ -60,9 +60,9 @@ export const sqsRules = [
     level: "warn",
     when: (fact) => fact.waiting >= manyWaiting && fact,
     say: ({ arn, waiting }) =>
-      `The queue ${nameOf(arn)} has ${counted(waiting, "message")} waiting: nobody takes them in, or not fast enough.`,
+      `The queue ${nameOf(arn)} has ${counted(waiting, "message")} waiting: they are not received, or not fast enough.`,
     remedy:
-      "Look whether fanmail worker (or fanmail start) runs with this SQS_QUEUE_URLS; CloudWatch has their age (ApproximateAgeOfOldestMessage).",
+      "Check that fanmail worker (or fanmail start) runs with this SQS_QUEUE_URLS; CloudWatch has their age (ApproximateAgeOfOldestMessage).",
   }),
   rule("sqs-queue", {
     code: "sqs-retention",
@@ -70,7 +70,7 @@ export const sqsRules = [
     level: "warn",
     when: (fact) => fact.retentionSeconds < shortestRetentionSeconds && fact,
     say: ({ arn, retentionSeconds }) =>
-      `The queue ${nameOf(arn)} keeps messages for ${spanText(retentionSeconds)} only; an outage that is longer loses them.`,
+      `The queue ${nameOf(arn)} keeps messages for ${spanText(retentionSeconds)} only; a longer outage loses them.`,
     remedy: ({ url }) =>
       `aws sqs set-queue-attributes --queue-url ${url} --attributes MessageRetentionPeriod=1209600.`,
   }),
@@ -98,7 +98,7 @@ export const sqsRules = [
     level: "warn",
     when: (fact) => fact.deadLetters === null && fact,
     say: ({ arn }) =>
-      `The queue ${nameOf(arn)} has no dead-letter queue: a message that cannot be taken in comes again until it expires.`,
+      `The queue ${nameOf(arn)} has no dead-letter queue: a message that cannot be processed is delivered again until it expires.`,
     remedy: ({ url }) =>
       `aws sqs set-queue-attributes --queue-url ${url} --attributes '{"RedrivePolicy":"{\\"deadLetterTargetArn\\":\\"<ARN>\\",\\"maxReceiveCount\\":\\"10\\"}"}'.`,
   }),
@@ -110,7 +110,7 @@ export const sqsRules = [
       deadLetters !== null &&
       deadLetters.maxReceives < fewestReceives && { arn, maxReceives: deadLetters.maxReceives },
     say: ({ arn, maxReceives }) =>
-      `The queue ${nameOf(arn)} gives a message up after ${counted(maxReceives, "receive")}, as soon as the database is away for a moment.`,
+      `The queue ${nameOf(arn)} gives a message up after ${counted(maxReceives, "receive")}, which takes only a short outage of the database.`,
     remedy: "Set maxReceiveCount of its RedrivePolicy to 10.",
   }),
   rule("dead-letters", {
@@ -128,6 +128,6 @@ export const sqsRules = [
     say: ({ queueArn, count }) =>
       `${counted(count, "message")} ${count === 1 ? "is" : "are"} in the dead-letter queue of the queue ${nameOf(queueArn)}.`,
     remedy: ({ arn }) =>
-      `Mend why they were refused (the log has "notification refused"), then bring them back: aws sqs start-message-move-task --source-arn ${arn}.`,
+      `Fix why they were refused (the log has "notification refused"), then bring them back: aws sqs start-message-move-task --source-arn ${arn}.`,
   }),
 ];

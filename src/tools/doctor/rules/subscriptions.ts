@@ -3,29 +3,29 @@ import type { FactOf } from "../fact.ts";
 import { nameOf } from "../wording.ts";
 import { rule } from "./rule.ts";
 
-type Subscription = FactOf<"subscription">;
+type SubscriptionFact = FactOf<"subscription">;
 
-/** Where it leads, without an address or what may be secret in a path. */
-function wayOf({ protocol, endpoint }: Pick<Subscription, "protocol" | "endpoint">): string {
+/** Where it leads, without email addresses and paths, which may be secret. */
+function wayOf({ protocol, endpoint }: Pick<SubscriptionFact, "protocol" | "endpoint">): string {
   if (URL.canParse(endpoint) && /^https?$/.test(protocol)) return `${protocol} ${new URL(endpoint).host}`;
   return endpoint.startsWith("arn:") ? `${protocol} ${arnName(endpoint)}` : protocol;
 }
 
-function subjectOf(fact: Subscription): string {
+function subjectOf(fact: SubscriptionFact): string {
   return `The subscription of ${wayOf(fact)} to ${nameOf(fact.topicArn)}`;
 }
 
-/** A subscription that is confirmed, when it has a property. */
+/** Its name and ARN if it is confirmed and `has` holds. */
 function confirmedThat(
-  fact: Subscription,
-  has: (confirmed: NonNullable<Subscription["confirmed"]>) => boolean,
+  fact: SubscriptionFact,
+  has: (confirmed: NonNullable<SubscriptionFact["confirmed"]>) => boolean,
 ): { subject: string; arn: string } | false {
   const { confirmed } = fact;
   return confirmed !== null && has(confirmed) && { subject: subjectOf(fact), arn: confirmed.arn };
 }
 
-/** Raw messages are taken at an address that holds a token. */
-const hasToken = ({ endpoint, snsRawTokens }: Subscription) =>
+/** Raw messages are accepted at an address that contains a token. */
+const hasToken = ({ endpoint, snsRawTokens }: SubscriptionFact) =>
   snsRawTokens.some((token) => endpoint.includes(`/ingest/sns/raw/${token}`));
 
 const setAttribute = (arn: string, name: string) =>
@@ -64,7 +64,7 @@ export const subscriptionRules = [
     level: "warn",
     when: (fact) => confirmedThat(fact, ({ isRaw }) => isRaw && fact.protocol === "sqs"),
     say: ({ subject }) =>
-      `${subject} has raw message delivery on: messages carry no signature, and the queue's policy alone is trusted.`,
+      `${subject} has raw message delivery on: messages carry no signature, and only the queue's policy is trusted.`,
     remedy: ({ arn }) => `Turn it off: ${setAttribute(arn, "RawMessageDelivery")} false.`,
   }),
   rule("subscription", {
@@ -76,7 +76,7 @@ export const subscriptionRules = [
       return found && { ...found, hasTokens: fact.snsRawTokens.length > 0 };
     },
     say: ({ subject, hasTokens }) =>
-      `${subject} has raw message delivery on, and ${hasTokens ? "its address does not hold the SNS_RAW_TOKEN of here" : "SNS_RAW_TOKEN is not set"}: what it posts is refused with 403.`,
+      `${subject} has raw message delivery on, and ${hasTokens ? "its address does not contain the SNS_RAW_TOKEN of this service" : "SNS_RAW_TOKEN is not set"}: what it posts is refused with 403.`,
     remedy: ({ arn }) =>
       `Turn it off: ${setAttribute(arn, "RawMessageDelivery")} false. Or set SNS_RAW_TOKEN and subscribe https://<host>/ingest/sns/raw/<token>.`,
   }),
@@ -85,8 +85,8 @@ export const subscriptionRules = [
     area: "topics",
     level: "warn",
     when: (fact) => confirmedThat(fact, ({ hasFilter }) => hasFilter),
-    say: ({ subject }) => `${subject} has a filter policy, so that some events never come.`,
-    remedy: ({ arn }) => `Take it away: ${setAttribute(arn, "FilterPolicy")} '{}'.`,
+    say: ({ subject }) => `${subject} has a filter policy, so some events never arrive.`,
+    remedy: ({ arn }) => `Remove it: ${setAttribute(arn, "FilterPolicy")} '{}'.`,
   }),
   rule("subscription", {
     code: "subscription-dead-letters",

@@ -1,4 +1,4 @@
-import type { Fact } from "../fact.ts";
+import type { SystemFact } from "../fact.ts";
 import type { Finding } from "../finding.ts";
 import { configurationRules } from "./configuration.ts";
 import { databaseRules } from "./database.ts";
@@ -13,7 +13,7 @@ import { topicRules } from "./topics.ts";
 import { unreadRules } from "./unread.ts";
 import { webhookRules } from "./webhooks.ts";
 
-/** All that doctor has to say about facts. */
+/** Everything that doctor can report. */
 export const rules: readonly Rule[] = [
   ...unreadRules,
   ...configurationRules,
@@ -28,7 +28,7 @@ export const rules: readonly Rule[] = [
   ...webhookRules,
 ];
 
-/** What the rules say about each of the facts, in the order of the facts. */
-export function judge(facts: readonly Fact[]): Finding[] {
+/** Applies the rules to each fact. @returns findings in the order of the facts. */
+export function judge(facts: readonly SystemFact[]): Finding[] {
   return facts.flatMap((fact) => rules.flatMap((rule) => rule.judge(fact)));
 }

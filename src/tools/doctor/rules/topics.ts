@@ -5,13 +5,13 @@ import { covers, judgePolicy, type Permission } from "../policy.ts";
 import { ended, excerpt, nameOf, spanText } from "../wording.ts";
 import { rule } from "./rule.ts";
 
-type StoredTopic = FactOf<"stored-topic">;
+type StoredTopicFact = FactOf<"stored-topic">;
 
 const subscribe = (arn: string) =>
   `aws sns subscribe --topic-arn ${arn} --protocol https --notification-endpoint https://<host>/ingest/sns`;
 
-/** How long nothing has come from a topic; null: nothing ever has. */
-function silence(topic: StoredTopic) {
+/** For how long nothing has come from a topic; null when nothing ever has. */
+function silence(topic: StoredTopicFact) {
   const seconds = silentSeconds(topic, topic.now);
   return seconds === null ? null : { arn: topic.arn, seconds };
 }
@@ -28,7 +28,7 @@ const storedRules = [
     code: "topic-never-asked",
     area: "topics",
     level: "warn",
-    // A queue needs no confirmation of ours, nor does a topic that is heard already.
+    // An SQS queue needs no confirmation, nor does a topic that already delivers.
     when: (fact) => fact.subscription_state === "unknown" && fact.last_notification_at === null && fact,
     say: ({ arn }) =>
       `The topic ${nameOf(arn)} has not asked for a confirmation, and nothing has come from it.`,
@@ -42,7 +42,7 @@ const storedRules = [
     say: ({ arn, subscription_error }) =>
       `The subscription to ${nameOf(arn)} could not be confirmed: ${ended(excerpt(subscription_error ?? "no reason was kept"))}`,
     remedy: ({ arn }) =>
-      `Let this machine reach the SNS of the region over https, then have it sent again: ${subscribe(arn)}.`,
+      `Let this machine reach the SNS of the region over https, then request the confirmation again: ${subscribe(arn)}.`,
   }),
   rule("stored-topic", {
     code: "topic-unsubscribed",
@@ -56,11 +56,11 @@ const storedRules = [
     code: "topic-never-heard",
     area: "topics",
     level: "warn",
-    // Whoever has just subscribed waits for the first email.
+    // Before the subscription is confirmed nothing can come.
     when: (fact) => silence(fact) === null && fact.subscription_state === "confirmed" && fact,
     say: ({ arn }) => `The topic ${nameOf(arn)} is subscribed, and nothing has ever come from it.`,
     remedy:
-      "Send an email with the configuration set that publishes to it (X-SES-CONFIGURATION-SET), to success@simulator.amazonses.com for a try.",
+      "Send an email with the configuration set that publishes to it (X-SES-CONFIGURATION-SET), for example to success@simulator.amazonses.com.",
   }),
   rule("stored-topic", {
     code: "topic-heard",
@@ -75,16 +75,16 @@ const storedRules = [
     level: "warn",
     when: (fact) => isSilent(fact, fact.now) && silence(fact),
     say: ({ arn, seconds }) =>
-      `The topic ${nameOf(arn)} is silent: the last notification came ${spanText(seconds)} ago, which is longer than it is used to.`,
+      `The topic ${nameOf(arn)} is silent: the last notification came ${spanText(seconds)} ago, which is longer than usual.`,
     remedy:
-      "See whether you still send with its configuration set, and what the checks of ses and topics say of it.",
+      "Check whether you still send with its configuration set, and what the other checks of ses and topics report.",
   }),
 ];
 
-type Topic = FactOf<"topic">;
+type TopicFact = FactOf<"topic">;
 
-/** Whether SES may publish to a topic. It names the configuration set as its source. */
-function mayPublish({ arn, policy, configurationSet }: Topic): Permission {
+/** Whether SES may publish to a topic. SES names the configuration set as its source. */
+function mayPublish({ arn, policy, configurationSet }: TopicFact): Permission {
   const place = parseArn(arn);
   return judgePolicy(policy, {
     service: "ses.amazonaws.com",
@@ -98,15 +98,15 @@ function mayPublish({ arn, policy, configurationSet }: Topic): Permission {
   });
 }
 
-/** The part of a pattern that stands for partition, service, region and account. */
+/** The part of a pattern that matches partition, service, region and account. */
 function headOf(pattern: string): string {
   return /^[*?]+$/.test(pattern) ? pattern : arnHead(pattern);
 }
 
-const publishRemedy = ({ arn }: Topic) =>
+const publishRemedy = ({ arn }: TopicFact) =>
   `Let fanmail ses connect add the statement, or allow Service ses.amazonaws.com the action sns:Publish on it with aws:SourceAccount ${parseArn(arn).account}.`;
 
-const hasKeyOfAws = ({ kmsKey }: Topic) => /alias\/aws\/sns$/.test(kmsKey ?? "");
+const hasKeyOfAws = ({ kmsKey }: TopicFact) => /alias\/aws\/sns$/.test(kmsKey ?? "");
 const encryptionRemedy =
   "Encrypt it with a key of your own whose policy lets ses.amazonaws.com use kms:GenerateDataKey* and kms:Decrypt, or do not encrypt it.";
 
@@ -124,7 +124,7 @@ const topicInAwsRules = [
     area: "topics",
     level: "fail",
     when: (fact) => fact.arn.endsWith(".fifo") && fact,
-    say: ({ arn }) => `The topic ${nameOf(arn)} is a FIFO topic, to which SES does not publish.`,
+    say: ({ arn }) => `The topic ${nameOf(arn)} is a FIFO topic; SES does not publish to those.`,
     remedy: "Use a standard topic.",
   }),
   rule("topic", {
@@ -158,8 +158,7 @@ const topicInAwsRules = [
     area: "topics",
     level: "warn",
     when: (fact) => fact.kmsKey !== null && !hasKeyOfAws(fact) && fact,
-    say: ({ arn }) =>
-      `The topic ${nameOf(arn)} is encrypted; doctor does not see whether SES may use its key.`,
+    say: ({ arn }) => `The topic ${nameOf(arn)} is encrypted; doctor cannot see whether SES may use its key.`,
     remedy: encryptionRemedy,
   }),
 ];

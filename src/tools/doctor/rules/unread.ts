@@ -4,7 +4,7 @@ import { ended } from "../wording.ts";
 import { rule } from "./rule.ts";
 
 /*
- * What doctor could not read, in whichever area.
+ * What doctor could not read, in any area.
  */
 
 const areaOf = ({ area }: { area: FactOf<"unread">["area"] }) => area;
@@ -33,7 +33,7 @@ const ownUnreadRules = [
     ...unread,
     code: "unread",
     when: (fact) => fact.why === "other" && fact,
-    remedy: "Mend the cause that it names, and run npx fanmail doctor again.",
+    remedy: "Fix the cause that it names, and run npx fanmail doctor again.",
   }),
   rule("unasked", {
     code: "unasked",
@@ -45,7 +45,7 @@ const ownUnreadRules = [
 ];
 
 const credentialsRemedy =
-  "Set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or run it where a role gives them; it only reads.";
+  "Set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or run it where a role gives them; doctor only reads.";
 
 const credentialRules = [
   rule("no-credentials", {
@@ -66,7 +66,7 @@ const credentialRules = [
   }),
 ];
 
-/** A row for each kind of the table of AWS's failures. */
+/** A row for each kind of failure of AWS. */
 const failureRules = (Object.keys(awsFailures) as AwsErrorKind[]).map((failure) => {
   const { level, say, remedy } = awsFailures[failure].read;
   return rule("aws-failure", {

@@ -1,12 +1,11 @@
 import type { FactOf } from "../fact.ts";
-import type { Lane } from "../facts-own.ts";
 import { counted, ended, excerpt, hostOf, spanText } from "../wording.ts";
 import { rule } from "./rule.ts";
 
 const lateSeconds = 15 * 60;
 const veryLateSeconds = 3_600;
 
-function isInTrouble({ oldest_due_seconds, failing_seconds }: Lane): boolean {
+function isInTrouble({ oldest_due_seconds, failing_seconds }: FactOf<"lane">): boolean {
   return oldest_due_seconds > lateSeconds || failing_seconds > lateSeconds;
 }
 
@@ -18,21 +17,21 @@ const late = {
   },
   remedy: ({ id, failing_since }: FactOf<"lane">) =>
     failing_since === null
-      ? "Look whether fanmail worker runs, and at max_in_flight and rate_per_second of the endpoint (PATCH /v1/webhooks/:id)."
+      ? "Check that fanmail worker runs, and max_in_flight and rate_per_second of the endpoint (PATCH /v1/webhooks/:id)."
       : `See what it answers: GET /v1/webhooks/${id}/deliveries, and try POST /v1/webhooks/${id}/test.`,
 } as const;
 
-type Disabled = FactOf<"disabled-endpoint">;
+type DisabledFact = FactOf<"disabled-endpoint">;
 
-const disabledBecause: Record<Disabled["disabled_reason"], string> = {
+const disabledBecause: Record<DisabledFact["disabled_reason"], string> = {
   manual: "by hand",
   gone: "because it answered 410",
   failing: "because it failed for days",
 };
 
-const isAsWanted = ({ disabled_reason, held }: Disabled) => disabled_reason === "manual" && held === 0;
+const isAsWanted = ({ disabled_reason, held }: DisabledFact) => disabled_reason === "manual" && held === 0;
 
-function disabledText({ id, url, disabled_reason, disabled_at, held }: Disabled): string {
+function disabledText({ id, url, disabled_reason, disabled_at, held }: DisabledFact): string {
   return `The endpoint ${id} (${hostOf(url)}) was disabled ${disabledBecause[disabled_reason]} at ${disabled_at.toISOString()}; ${counted(held, "webhook")} ${held === 1 ? "is" : "are"} held for it.`;
 }
 
@@ -94,8 +93,8 @@ export const webhookRules = [
     level: "fail",
     when: ({ closed }) => closed.length > 0 && { closed, reason: closed[0]?.reason ?? "" },
     say: ({ closed, reason }) =>
-      `Secrets of ${counted(closed.length, "endpoint")} do not open, so that nothing is posted to them: ${excerpt(closed.map(({ endpoint }) => endpoint).join(", "))}. ${ended(reason)}`,
+      `Secrets of ${counted(closed.length, "endpoint")} do not open, so nothing is posted to them: ${excerpt(closed.map(({ endpoint }) => endpoint).join(", "))}. ${ended(reason)}`,
     remedy:
-      "Give ENCRYPTION_KEY (or ENCRYPTION_KEY_PREVIOUS) the key that they were made with, or rotate their secrets: POST /v1/webhooks/:id/rotate-secret.",
+      "Give ENCRYPTION_KEY (or ENCRYPTION_KEY_PREVIOUS) the key that they were encrypted with, or rotate their secrets: POST /v1/webhooks/:id/rotate-secret.",
   }),
 ];
