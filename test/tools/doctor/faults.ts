@@ -24,17 +24,6 @@ let certificates: AwsStub;
 export let world: World;
 const cleanUps: (() => Promise<unknown>)[] = [];
 
-beforeAll(async () => {
-  [shared, certificates] = await Promise.all([healthyGround(), certificateHost()]);
-});
-afterEach(async () => {
-  for (const cleanUp of cleanUps.splice(0).toReversed()) await cleanUp();
-});
-afterAll(async () => {
-  await certificates.close();
-  await shared.database.drop();
-});
-
 export async function begin(writes: boolean): Promise<void> {
   const ground = writes ? await healthyGround() : shared;
   if (writes) cleanUps.push(() => ground.database.drop());
@@ -47,7 +36,9 @@ export function later(cleanUp: () => Promise<unknown>): void {
   cleanUps.push(cleanUp);
 }
 
+/** Tests faults, and gives a file's other tests what `begin` needs. A file calls it once. */
 export function testFaults(faults: Fault[]): void {
+  registerHooks();
   test.each(faults)("$area: $fault", async ({ code, writes, make, area, what, remedy }) => {
     await begin(writes ?? false);
     await make();
@@ -63,6 +54,20 @@ export function testFaults(faults: Fault[]): void {
     });
     // Neither passwords nor what is secret in an address.
     expect(JSON.stringify(findings)).not.toMatch(/secret@|hook\/token|b{32}|a{32}/);
+  });
+}
+
+/** Files share this module, so each has to register its own. */
+function registerHooks(): void {
+  beforeAll(async () => {
+    [shared, certificates] = await Promise.all([healthyGround(), certificateHost()]);
+  });
+  afterEach(async () => {
+    for (const cleanUp of cleanUps.splice(0).toReversed()) await cleanUp();
+  });
+  afterAll(async () => {
+    await certificates.close();
+    await shared.database.drop();
   });
 }
 
