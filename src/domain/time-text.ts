@@ -22,11 +22,11 @@ export function microsecondText(at: Date, us = 0): string {
  */
 export function readTime(text: string): TimeText | null {
   const [, date, clock, zone] = parts.exec(text) ?? [];
-  const dayMs = date === undefined ? null : readDay(date);
+  const midnightMs = date === undefined ? null : readDay(date);
   const time = clock === undefined ? { ms: 0, us: 0, isLeap: false } : readClock(clock);
   const offsetMs = zone === undefined ? 0 : readOffset(zone);
-  if (dayMs === null || time === null || offsetMs === null) return null;
-  const atMs = dayMs + time.ms - offsetMs;
+  if (midnightMs === null || time === null || offsetMs === null) return null;
+  const atMs = midnightMs + time.ms - offsetMs;
   if (time.isLeap && atMs % dayMs < dayMs - 1_000) return null;
   const at = new Date(time.isLeap ? atMs + 1_000 : atMs);
   if (at.getUTCFullYear() < 0 || at.getUTCFullYear() > 9999) return null;
