@@ -10,8 +10,15 @@ import {
 } from "../tools/captures/export.ts";
 import type { PseudonymOptions } from "../tools/captures/pseudonymise.ts";
 import { pseudonymsOf } from "../tools/captures/pseudonyms.ts";
-import { type Command, print, readOptions, readTimeOption, UsageError } from "./command.ts";
-import { eventTypeNames, readEventTypes } from "./event-types.ts";
+import {
+  type Command,
+  eventTypeNames,
+  print,
+  readEventTypes,
+  readOptions,
+  readTimeOption,
+  UsageError,
+} from "./command.ts";
 import { progressBar } from "./progress.ts";
 import { stopRequest } from "./until-stopped.ts";
 import { projectNamed, withStore } from "./with-store.ts";
@@ -22,20 +29,20 @@ export const capture: Command = {
     "                    [--type open,click] [--quarantined] [--project name]",
     "                    [--pseudonymise [--secret text] [--keep-subjects]] [--json]",
     "",
-    "Writes notifications of the journal as fanmail replay reads them: one SNS envelope a line, as it was stored, with the",
-    "signature of AWS, in the order in which SNS published them. To standard output, or to a file that only its owner can",
-    "read and that has its name only when it is complete; compressed when that ends with .gz.",
+    "Writes notifications from the journal in the format that fanmail replay reads: one SNS envelope per line, as stored,",
+    "with its AWS signature, in the order in which SNS published them. Writes to standard output, or to a file that only",
+    "its owner can read and that appears when it is complete; compressed if its name ends with .gz.",
     "",
-    "  --from, --to      by the time of publishing: from then on, and before then; a day stands for its beginning, in UTC",
-    `  --type            only what tells of these: ${eventTypeNames.join(", ")}`,
-    "  --quarantined     only what could not be applied",
-    "  --pseudonymise    puts pseudonyms in place of email addresses and subjects, takes out names, and replaces the IP",
-    "                    addresses of opens and clicks. The signature goes too; fanmail replay signs with its own key.",
-    "                    Other words of headers, tags and links stay",
-    "  --secret          gives the same people the same pseudonyms as another capture with this secret; without it they",
-    "                    are of this capture alone",
-    "  --keep-subjects   keeps subjects, but for addresses in them",
-    "  --json            a summary as JSON: after --out on standard output, else on standard error",
+    "  --from, --to      by the time of publishing: --from inclusive, --to exclusive; a day means its start, in UTC",
+    `  --type            only notifications about these events: ${eventTypeNames.join(", ")}`,
+    "  --quarantined     only notifications that could not be applied",
+    "  --pseudonymise    replaces email addresses, subjects and the IP addresses of opens and clicks by pseudonyms, and",
+    "                    removes names. It also removes the signature; fanmail replay signs with its own key. The rest of",
+    "                    headers, tags and links stays",
+    "  --secret          gives the same people the same pseudonyms as in other captures with this secret; without it,",
+    "                    pseudonyms are valid for this capture only",
+    "  --keep-subjects   keeps subjects, except for addresses in them",
+    "  --json            prints a summary as JSON: with --out on standard output, else on standard error",
   ].join("\n"),
   async run(args) {
     const values = readOptions(args, options);
@@ -91,7 +98,7 @@ async function run(
   });
   if (chosen.stopping.aborted) {
     const nothing = out === undefined ? "" : `; ${out} was not written`;
-    process.stderr.write(`fanmail capture: it was stopped before its end${nothing}\n`);
+    process.stderr.write(`fanmail capture: stopped before the end${nothing}\n`);
     return 1;
   }
   report(summary, out, json);
@@ -107,7 +114,7 @@ function report({ captured, read, first, last }: CaptureSummary, out: string | u
   }
 }
 
-/** Of a topic, or of the queue that stands for it where messages came without an envelope. */
+/** A topic ARN, or the ARN of the SQS queue that messages without an envelope came through. */
 function readTopic(text: string | undefined): string | null {
   if (text === undefined || ["sns", "sqs"].includes(parseArn(text).service)) return text ?? null;
   throw new UsageError(`--topic: "${text}" is not the ARN of an SNS topic`);
@@ -120,7 +127,7 @@ function readPseudonymise(args: PseudonymArgs): PseudonymOptions | null {
   if (!pseudonymise && (secret !== undefined || keepSubjects)) {
     throw new UsageError("--secret and --keep-subjects go with --pseudonymise");
   }
-  // Whoever can guess it can try addresses until a pseudonym fits.
+  // With a guessable secret, addresses can be tried until a pseudonym matches.
   if (secret !== undefined && secret.length < 16)
     throw new UsageError("--secret must have at least 16 characters; make one with: openssl rand -hex 16");
   return pseudonymise ? { pseudonyms: pseudonymsOf(secret ?? randomBytes(32)), keepSubjects } : null;

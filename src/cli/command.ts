@@ -1,5 +1,6 @@
 import { type ParseArgsConfig, parseArgs } from "node:util";
 import { type Config, readConfig } from "../config.ts";
+import { activityName, type EmailEventType, emailEventTypes } from "../domain/mail/event-names.ts";
 import { readTime } from "../domain/time-text.ts";
 
 type Options = NonNullable<ParseArgsConfig["options"]>;
@@ -12,13 +13,13 @@ export type Command = {
   run(args: string[]): Promise<number | undefined>;
 };
 
-/** The caller gave something that the command does not take. */
+/** The command was called with wrong arguments. */
 export class UsageError extends Error {
   override readonly name = "UsageError";
 }
 
 /**
- * Reads the arguments of a command strictly: an unknown option is an error, and so is one that npm kept for itself.
+ * Reads a command's arguments strictly: an unknown option is an error, and so is one that npm kept for itself.
  * @throws UsageError
  */
 export function readArgs<const T extends Options>(args: string[], options: T) {
@@ -28,44 +29,50 @@ export function readArgs<const T extends Options>(args: string[], options: T) {
   return { values: parsed.values, positionals: parsed.positionals, given };
 }
 
-/** Reads the arguments of a command that takes options alone. @throws UsageError */
+/** Reads the arguments of a command that accepts only options. @throws UsageError */
 export function readOptions<const T extends Options>(args: string[], options: T) {
   const { values, positionals } = readArgs(args, options);
   refuseMore(positionals);
   return values;
 }
 
-/** What `fanmail <command> <action>` takes. */
-type Action<Option> = {
-  /** Names what follows the action, for the error; absent: nothing does. */
+type Values<T extends Options> = ReturnType<typeof readArgs<T>>["values"];
+
+/** `<action>` of `fanmail <command> <action>`. */
+type Action<T extends Options> = {
+  /** What follows the action, for the error; absent: nothing does. */
   target?: string;
-  options: readonly Option[];
+  options: readonly (keyof T & string)[];
+  run(given: Values<T> & { target: string }): Promise<void>;
 };
 
 /**
- * Reads the arguments of a command that has actions. Each takes its own options alone: one that had no effect could be
- * taken for one that had.
- * @returns the action, and its target ("" where it has none).
- * @throws UsageError
+ * A command with actions. Each accepts only its own options, because one without effect could seem to have one.
+ * @param options of all actions together.
  */
-export function readAction<const T extends Options, const A extends Record<string, Action<keyof T>>>(
-  args: string[],
+export function commandWithActions<const T extends Options>(
+  help: string,
   options: T,
-  actions: A,
-) {
-  const { values, positionals, given } = readArgs(args, options);
-  const [name, ...rest] = positionals;
-  const action = Object.keys(actions).find((known): known is keyof A & string => known === name);
-  if (action === undefined) throw new UsageError(usageOf(actions));
-  const { target, options: taken } = actions[action] ?? { options: [] };
-  if (target !== undefined && !rest[0]) throw new UsageError(usageOf(actions));
-  refuseMore(rest.slice(target === undefined ? 0 : 1));
-  const foreign = [...given].find((option) => !taken.includes(option));
-  if (foreign !== undefined) throw new UsageError(`--${foreign} is not for ${action}`);
-  return { action, target: target === undefined ? "" : (rest[0] ?? ""), values };
+  actions: Readonly<Record<string, Action<T>>>,
+): Command {
+  return {
+    help,
+    async run(args) {
+      const { values, positionals, given } = readArgs(args, options);
+      const [name = "", ...rest] = positionals;
+      const action = Object.hasOwn(actions, name) ? actions[name] : undefined;
+      if (action === undefined || (action.target !== undefined && !rest[0]))
+        throw new UsageError(usageOf(actions));
+      refuseMore(rest.slice(action.target === undefined ? 0 : 1));
+      const foreign = [...given].find((option) => !action.options.includes(option));
+      if (foreign !== undefined) throw new UsageError(`--${foreign} is not for ${name}`);
+      await action.run({ ...values, target: action.target === undefined ? "" : (rest[0] ?? "") });
+      return 0;
+    },
+  };
 }
 
-function usageOf(actions: Record<string, Action<unknown>>): string {
+function usageOf(actions: Readonly<Record<string, { target?: string }>>): string {
   const known = Object.entries(actions).map(([name, { target }]) => (target ? `${name} ${target}` : name));
   return `Say what to do: ${known.slice(0, -1).join(", ")}, or ${known.at(-1)}`;
 }
@@ -82,12 +89,12 @@ function parse<const T extends Options>(args: string[], options: T) {
   }
 }
 
-/** Settings of npm that a user's .npmrc may hold: `npx` passes them on although nobody typed them. */
+/** npm settings that a user's .npmrc may contain: `npx` passes them on although nobody typed them. */
 const settingsOfNpm = ["json", "only", "description"];
 
 /**
- * `npm run fanmail … --option` and `npm exec fanmail … --option`, without ` -- ` before the options, reach us without
- * them: npm takes them for settings of its own, and tells its children so in variables.
+ * `npm run fanmail … --option` and `npm exec fanmail … --option`, without ` -- ` before the options, lose them: npm takes
+ * them as its own settings, and passes these to its children as environment variables.
  */
 function refuseTakenByNpm(names: readonly string[]): void {
   const { npm_command: command } = process.env;
@@ -103,7 +110,7 @@ function refuseTakenByNpm(names: readonly string[]): void {
 
 /**
  * Reads a comma-separated list of known names.
- * @param what the names are, for the error.
+ * @param what names the kind, for the error.
  * @throws UsageError that lists the unknown and the known ones.
  */
 export function readChoices(what: string, text: string, known: readonly string[]): string[] {
@@ -114,7 +121,7 @@ export function readChoices(what: string, text: string, known: readonly string[]
 }
 
 /**
- * Reads a time, in the forms that the API takes.
+ * Reads a time, in the formats of the API.
  * @throws UsageError
  */
 export function readTimeOption(option: string, text: string | undefined): Date | null {
@@ -126,22 +133,33 @@ export function readTimeOption(option: string, text: string | undefined): Date |
   );
 }
 
-/** The configuration of the environment. @throws ConfigError */
+/** The configuration from the environment. @throws ConfigError */
 export function environmentConfig(): Config {
   return readConfig(process.env);
 }
 
-/** Prints a line of a command's answer. */
+/** Prints a line of a command's output. */
 export function print(line = ""): void {
   process.stdout.write(`${line}\n`);
 }
 
-/** Prints an answer for programs. */
+/** Prints output for programs. */
 export function printJson(value: unknown): void {
   print(JSON.stringify(value, null, 2));
 }
 
-/** Rows as lines of aligned columns, the first row being the heads. */
+/** Prints a list, as JSON or as a table. */
+export function printList<Row>(
+  rows: readonly Row[],
+  asJson: boolean,
+  columns: readonly string[],
+  cellsOf: (row: Row) => string[],
+): void {
+  if (asJson) printJson(rows);
+  else for (const line of table([columns, ...rows.map(cellsOf)])) print(line);
+}
+
+/** Formats rows as lines of aligned columns; the first row is the header. */
 export function table(rows: readonly (readonly string[])[]): string[] {
   const columns = Math.max(0, ...rows.map((row) => row.length));
   const widths = Array.from({ length: columns }, (_, column) =>
@@ -156,11 +174,25 @@ export function table(rows: readonly (readonly string[])[]): string[] {
 }
 
 /**
- * Reads the URL that an option has.
+ * Reads an option's URL.
  * @param example for the error.
- * @throws UsageError when it is none of http or https.
+ * @throws UsageError if it is not an http or https URL.
  */
 export function readHttpUrl(option: string, text: string, example: string): string {
   if (URL.canParse(text) && /^https?:$/.test(new URL(text).protocol)) return text;
   throw new UsageError(`${option}: "${text}" is not a URL such as ${example}`);
+}
+
+/** The event names, for a command's help. */
+export const eventTypeNames = emailEventTypes.map(activityName);
+
+/**
+ * Reads a comma-separated list of events, by the names that activities show (`bounce`) or the internal ones (`bounced`).
+ * @throws UsageError
+ */
+export function readEventTypes(text: string): ReadonlySet<EmailEventType> {
+  const names = readChoices("event types", text, [...new Set([...eventTypeNames, ...emailEventTypes])]);
+  return new Set(
+    emailEventTypes.filter((type) => names.includes(type) || names.includes(activityName(type))),
+  );
 }

@@ -7,11 +7,22 @@ import { packageRoot } from "../package-info.ts";
 import { type Service, startService } from "../service.ts";
 import { type LocalSigner, localSigner } from "../tools/captures/local-signer.ts";
 import { captureSize } from "../tools/captures/read.ts";
-import { type DemoResult, faultsOf, reportRows } from "../tools/demo/report.ts";
-import { runDemo, type Stage } from "../tools/demo/run-demo.ts";
-import { connectSink, projectName, setUpShop, shopTopic } from "../tools/demo/shop.ts";
-import { liveliestTimeline, timelineRows } from "../tools/demo/timeline.ts";
-import { startWebhookSink } from "../tools/demo/webhook-sink.ts";
+import {
+  type DemoResult,
+  faultsOf,
+  liveliestTimeline,
+  reportRows,
+  timelineRows,
+} from "../tools/demo/report.ts";
+import {
+  connectSink,
+  projectName,
+  runDemo,
+  type Stage,
+  setUpShop,
+  shopTopic,
+  startWebhookSink,
+} from "../tools/demo/run-demo.ts";
 import { type Command, print, readOptions, table } from "./command.ts";
 import { terminalColumns, wrap } from "./output.ts";
 import { progressBar } from "./progress.ts";
@@ -25,8 +36,8 @@ export const demo: Command = {
   help: [
     "npx fanmail demo [--exit]",
     "",
-    "Starts everything embedded in DATA_DIR/demo, replays examples/week.ndjson over HTTP into the receiver, and",
-    "shows what came of it. It goes on serving until Ctrl-C; --exit ends it. Run it twice: all are duplicates.",
+    "Starts everything embedded in DATA_DIR/demo, replays examples/week.ndjson over HTTP into the receiver, and shows the",
+    "result. It keeps serving until Ctrl-C; with --exit it ends. In a second run all notifications are duplicates.",
   ].join("\n"),
   async run(args) {
     const values = readOptions(args, { exit: { type: "boolean", default: false } });
@@ -38,7 +49,7 @@ export const demo: Command = {
     print("Starting PostgreSQL, the receiver, the API and the workers, with their data in");
     print(config.dataDir);
     const started = await startedUnlessStopped(stop, startDemo(config, stop));
-    if (started === null) return complain(["it was stopped before its end"]);
+    if (started === null) return complain(["stopped before the end"]);
     tellPort(config.port, started.service.url);
     return show(started.context, started.service, signer, { stop, isExit: values.exit });
   },
@@ -52,7 +63,7 @@ async function startDemo(config: Config, stop: AbortSignal): Promise<{ context: 
 
 function tellPort(wanted: number, url: string | null): void {
   if (wanted === 0 || url === null || Number(new URL(url).port) === wanted) return;
-  print(wrap(`Port ${wanted} is taken by another program, so that this listens on ${url}`));
+  print(wrap(`Port ${wanted} is taken by another program, so this listens on ${url}`));
 }
 
 type ShowOptions = { stop: AbortSignal; isExit: boolean };
@@ -83,12 +94,12 @@ async function show(
   return untilStopped(stop, close);
 }
 
-/** @returns how many things are wrong. */
+/** @returns the number of faults. */
 async function perform(stage: Stage): Promise<number> {
   const bar = progressBar("replay", await captureSize(stage.capturePath));
   const result = await runDemo(stage, (bytes, counts) => bar.update(bytes, `${counts.stored} stored`));
   bar.stop();
-  if (stage.stop.aborted) return complain(["it was stopped before its end"]);
+  if (stage.stop.aborted) return complain(["stopped before the end"]);
   printResult(result);
   await printTimeline(stage.url, stage.shop.apiKey);
   return complain(faultsOf(result));
@@ -99,7 +110,7 @@ function complain(faults: readonly string[]): number {
   return faults.length;
 }
 
-/** Where a real service keeps, gets and sends things. */
+/** The settings of a real service that the demonstration must not use. */
 const ofARealService = new Set([
   "DATABASE_URL",
   "REDIS_URL",
@@ -112,7 +123,7 @@ const ofARealService = new Set([
   "OTEL_EXPORTER_OTLP_ENDPOINT",
 ]);
 
-/** Embedded everywhere, whatever the environment names, and apart from the data of a real service. */
+/** Everything embedded, whatever the environment says, and separate from a real service's data. */
 async function demoConfig(): Promise<Config> {
   const environment = Object.entries(process.env).filter(([name]) => !ofARealService.has(name));
   const config = readConfig({ LOG_LEVEL: "warn", ...Object.fromEntries(environment) });
@@ -123,7 +134,7 @@ async function demoConfig(): Promise<Config> {
   };
 }
 
-/** @returns `port`, or 0 (the system chooses) when somebody has it. */
+/** @returns `port`, or 0 (the system chooses) if it is taken. */
 function freePort(host: string, port: number): Promise<number> {
   return new Promise((resolve) => {
     const probe = createServer();
@@ -152,7 +163,7 @@ function cut(line: string): string {
   return line.length <= terminalColumns ? line : `${line.slice(0, terminalColumns - 1)}…`;
 }
 
-/** @param serving null when the service is about to end. */
+/** @param serving null if the service is about to end. */
 function printNextSteps({ dataDir }: Config, serving: { url: string; apiKey: string } | null): void {
   if (serving === null) {
     print("\nLook further, also now that it ends; without --exit it goes on serving:");

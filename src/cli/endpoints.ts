@@ -4,47 +4,44 @@ import type { Database } from "../storage/database.ts";
 import { type Endpoint, findEndpointAnywhere, listEndpoints } from "../storage/webhooks/endpoints.ts";
 import { addEndpoint } from "../webhooks/add-endpoint.ts";
 import { disableEndpoint, enableEndpoint, removeEndpoint } from "../webhooks/switch-endpoint.ts";
-import { type Command, print, printJson, readAction, readChoices, table, UsageError } from "./command.ts";
+import { commandWithActions, print, printJson, printList, readChoices, UsageError } from "./command.ts";
 import { making, projectNamed, readStored, withStore } from "./with-store.ts";
 
-export const endpoints: Command = {
-  help: [
+export const endpoints = commandWithActions(
+  [
     "npx fanmail endpoints add <url> [--project default] [--events email.bounce,…|*] [--description text] [--json]",
     "npx fanmail endpoints list [--json]",
     "npx fanmail endpoints enable|disable|remove <id>",
     "",
     "The signing secret is shown once, when the endpoint is added.",
     `Events: ${webhookEventTypes.join(", ")}, or * for all.`,
-    "An address in a private network is refused, unless WEBHOOK_ALLOWED_CIDRS has it.",
+    "An address in a private network is refused, unless WEBHOOK_ALLOWED_CIDRS contains it.",
   ].join("\n"),
-  async run(args) {
-    const { action, target, values } = readAction(args, options, {
-      add: { target: "<url>", options: ["project", "events", "description", "json"] },
-      list: { options: ["json"] },
-      enable: { target: "<id>", options: [] },
-      disable: { target: "<id>", options: [] },
-      remove: { target: "<id>", options: [] },
-    });
-    if (action === "add") await add(target, values);
-    else if (action === "list") await list(values.json);
-    else await changes[action](target);
-    return 0;
+  {
+    project: { type: "string", default: "default" },
+    events: { type: "string", default: "*" },
+    description: { type: "string" },
+    json: { type: "boolean", default: false },
   },
+  {
+    add: { target: "<url>", options: ["project", "events", "description", "json"], run: add },
+    list: { options: ["json"], run: list },
+    enable: { target: "<id>", options: [], run: enable },
+    disable: { target: "<id>", options: [], run: disable },
+    remove: { target: "<id>", options: [], run: remove },
+  },
+);
+
+type AddOptions = {
+  target: string;
+  project: string;
+  events: string;
+  description?: string | undefined;
+  json: boolean;
 };
 
-const changes = { enable, disable, remove };
-
-const options = {
-  project: { type: "string", default: "default" },
-  events: { type: "string", default: "*" },
-  description: { type: "string" },
-  json: { type: "boolean", default: false },
-} as const;
-
-type AddOptions = { project: string; events: string; description?: string | undefined; json: boolean };
-
-async function add(text: string, options: AddOptions): Promise<void> {
-  const read = readEndpointUrl(text);
+async function add({ target, ...options }: AddOptions): Promise<void> {
+  const read = readEndpointUrl(target);
   if ("problem" in read) throw new UsageError(`The URL ${read.problem}`);
   const { url } = read;
   const eventTypes = readChoices("events", options.events, [...webhookEventTypes, "*"]);
@@ -62,30 +59,33 @@ async function add(text: string, options: AddOptions): Promise<void> {
   process.stderr.write("Keep the secret now: it is not shown again.\n");
 }
 
-async function list(asJson: boolean): Promise<void> {
+async function list({ json }: { json: boolean }): Promise<void> {
   const rows = await readStored(({ db }) => listEndpoints(db));
-  if (asJson) return printJson(rows);
-  const lines = rows.map((row) => [row.id, stateOf(row), row.url, row.event_types.join(",")]);
-  for (const line of table([["ID", "STATE", "URL", "EVENTS"], ...lines])) print(line);
+  printList(rows, json, ["ID", "STATE", "URL", "EVENTS"], (row) => [
+    row.id,
+    stateOf(row),
+    row.url,
+    row.event_types.join(","),
+  ]);
 }
 
 function stateOf({ state, disabled_reason }: Endpoint): string {
   return disabled_reason === null ? state : `${state} (${disabled_reason})`;
 }
 
-async function enable(id: string): Promise<void> {
+async function enable({ target: id }: { target: string }): Promise<void> {
   await withStore(async ({ db }) => enableEndpoint(db, await endpointWithId(db, id)));
-  print("Enabled. What was held for it is posted when you replay it: POST /v1/webhooks/:id/replays");
+  print("Enabled. To post the webhooks that were held for it: POST /v1/webhooks/:id/replays");
 }
 
-async function disable(id: string): Promise<void> {
+async function disable({ target: id }: { target: string }): Promise<void> {
   await withStore(async ({ db }) => disableEndpoint(db, await endpointWithId(db, id)));
-  print("Disabled. What it is owed is held for it.");
+  print("Disabled. Its webhooks are held for it.");
 }
 
-async function remove(id: string): Promise<void> {
+async function remove({ target: id }: { target: string }): Promise<void> {
   await withStore(async ({ db }) => removeEndpoint(db, await endpointWithId(db, id)));
-  print("Removed. What it was still owed is cancelled.");
+  print("Removed. Its pending webhooks are cancelled.");
 }
 
 /** @throws UsageError when there is none. */

@@ -2,11 +2,11 @@ import { randomBytes } from "node:crypto";
 import type { StoreContext } from "../context.ts";
 import { apiKey, apiKeyHash, apiKeyPrefix, scopes } from "../domain/api-key.ts";
 import { insertApiKey, listApiKeys, revokeApiKey } from "../storage/api-keys.ts";
-import { type Command, print, printJson, readAction, readChoices, table, UsageError } from "./command.ts";
+import { commandWithActions, print, printJson, printList, readChoices, UsageError } from "./command.ts";
 import { making, projectNamed, readStored, withStore } from "./with-store.ts";
 
-export const keys: Command = {
-  help: [
+export const keys = commandWithActions(
+  [
     "npx fanmail keys create --scopes activity:read,…|'*' [--project default] [--name text] [--json]",
     "npx fanmail keys list [--json]",
     "npx fanmail keys revoke <prefix or id>",
@@ -14,25 +14,18 @@ export const keys: Command = {
     "A key is shown once, when it is created. A revoked key is refused within seconds.",
     `Scopes: ${scopes.join(", ")}, or '*' for all.`,
   ].join("\n"),
-  async run(args) {
-    const { action, target, values } = readAction(args, options, {
-      create: { options: ["project", "name", "scopes", "json"] },
-      list: { options: ["json"] },
-      revoke: { target: "<prefix or id>", options: [] },
-    });
-    if (action === "create") await create(values);
-    else if (action === "list") await list(values.json);
-    else await revoke(target);
-    return 0;
+  {
+    project: { type: "string", default: "default" },
+    name: { type: "string", default: "unnamed" },
+    scopes: { type: "string" },
+    json: { type: "boolean", default: false },
   },
-};
-
-const options = {
-  project: { type: "string", default: "default" },
-  name: { type: "string", default: "unnamed" },
-  scopes: { type: "string" },
-  json: { type: "boolean", default: false },
-} as const;
+  {
+    create: { options: ["project", "name", "scopes", "json"], run: create },
+    list: { options: ["json"], run: list },
+    revoke: { target: "<prefix or id>", options: [], run: revoke },
+  },
+);
 
 type CreateOptions = { project: string; name: string; scopes?: string | undefined; json: boolean };
 
@@ -49,7 +42,7 @@ async function create({ project: projectName, name, scopes: text, json }: Create
   process.stderr.write("Keep it now: it is not shown again.\n");
 }
 
-/** Nothing is granted that was not said. @throws UsageError */
+/** Scopes have no default. @throws UsageError */
 function readScopes(text: string | undefined): string[] {
   if (text === undefined)
     throw new UsageError(
@@ -58,7 +51,7 @@ function readScopes(text: string | undefined): string[] {
   return readChoices("scopes", text, [...scopes, "*"]);
 }
 
-/** Stores a new key. @returns the key, which nothing can show again. */
+/** Stores a new key. @returns the key, which cannot be shown again. */
 async function createApiKey(
   { db, clock }: StoreContext,
   projectId: string,
@@ -77,20 +70,18 @@ async function createApiKey(
   return key;
 }
 
-async function list(asJson: boolean): Promise<void> {
+async function list({ json }: { json: boolean }): Promise<void> {
   const rows = await readStored(({ db }) => listApiKeys(db));
-  if (asJson) return printJson(rows);
-  const lines = rows.map((key) => [
+  printList(rows, json, ["KEY", "NAME", "SCOPES", "CREATED", ""], (key) => [
     `${key.prefix}…`,
     key.name,
     key.scopes.join(","),
     key.created_at.toISOString(),
     key.revoked_at ? `revoked ${key.revoked_at.toISOString()}` : "",
   ]);
-  for (const line of table([["KEY", "NAME", "SCOPES", "CREATED", ""], ...lines])) print(line);
 }
 
-async function revoke(target: string): Promise<void> {
+async function revoke({ target }: { target: string }): Promise<void> {
   const isRevoked = await withStore(({ db }) => revokeApiKey(db, target.replace(/…$/, "")));
   if (!isRevoked)
     throw new UsageError(`There is no valid key "${target}"; list them with: npx fanmail keys list`);

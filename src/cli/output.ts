@@ -1,7 +1,7 @@
 /**
- * Keeps an output that cannot be written from ending the process half-way: what the command does, it does to its end.
- * A closed pipe (`fanmail … | head`) is no failure; any other error, such as a full disk, is told once on standard error
- * and makes the exit code 1.
+ * Keeps a failing output from ending the process half-way: the command completes its work. A closed pipe
+ * (`fanmail … | head`) is not a failure; any other error, such as a full disk, is reported once on standard error and makes
+ * the exit code 1.
  */
 export function watchOutput(): void {
   let isLost = false;
@@ -10,20 +10,20 @@ export function watchOutput(): void {
     isLost = true;
     process.stderr.write(`fanmail: Standard output cannot be written: ${error.message}\n`);
   });
-  // There is nowhere left to tell it.
+  // There is nowhere left to report it.
   process.stderr.on("error", () => {});
   process.on("exit", (code) => {
-    // The error of the last line comes after the command has its exit code.
+    // The error of the last line arrives after the command has set its exit code.
     if (isLost && code === 0) process.exitCode = 1;
   });
 }
 
-/** The width that every terminal has at least. */
+/** The minimum width of a terminal. */
 export const terminalColumns = 80;
 
 /**
- * Breaks a text between words, so that a terminal does not break it within one. A word that is longer keeps its line.
- * @param indent stands before every line but the first.
+ * Breaks a text between words, so that a terminal does not break it within one. A longer word keeps a line to itself.
+ * @param indent precedes every line except the first.
  */
 export function wrap(text: string, columns = terminalColumns, indent = ""): string {
   const lines: string[] = [];

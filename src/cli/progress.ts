@@ -3,8 +3,8 @@ import { SingleBar } from "cli-progress";
 export type Progress = { update(value: number, note: string): void; stop(): void };
 
 /**
- * A bar on standard error where that is a terminal, with the time that is left; nothing elsewhere.
- * @param total null when it is not known.
+ * A progress bar on standard error if that is a terminal, with the remaining time; otherwise nothing.
+ * @param total null if it is not known.
  */
 export function progressBar(label: string, total: number | null): Progress {
   if (!process.stderr.isTTY || total === null || total === 0) return { update: () => {}, stop: () => {} };
@@ -13,7 +13,7 @@ export function progressBar(label: string, total: number | null): Progress {
     stream: process.stderr,
     hideCursor: true,
     clearOnComplete: true,
-    // Updates come by the thousand: the time that is left is told from the last of them.
+    // Updates arrive by the thousand: the remaining time is estimated from the last of them.
     etaBuffer: 1_000,
   });
   bar.start(total, 0, { note: "" });
@@ -23,7 +23,7 @@ export function progressBar(label: string, total: number | null): Progress {
   };
 }
 
-/** Tells how many there are in a second, over the last seconds. @param nowMs milliseconds of a clock that does not jump. */
+/** Computes the rate per second over the last seconds. @param nowMs a monotonic clock, in milliseconds. */
 export function ratePerSecond(nowMs: () => number = () => performance.now()): (count: number) => number {
   let [from, to] = [
     { atMs: nowMs(), count: 0 },

@@ -1,45 +1,41 @@
 import { sqlState } from "../storage/database-errors.ts";
 import { insertProject, listProjects, setProjectRules } from "../storage/projects.ts";
-import { type Command, print, printJson, readAction, table, UsageError } from "./command.ts";
+import { commandWithActions, print, printJson, printList, UsageError } from "./command.ts";
 import { making, projectNamed, readStored, withStore } from "./with-store.ts";
 
 const uniqueViolation = "23505";
 
-export const projects: Command = {
-  help: [
+export const projects = commandWithActions(
+  [
     "npx fanmail projects list [--json]",
     "npx fanmail projects create <name> [--json]",
     "npx fanmail projects set <name> [--open-window-seconds 1200] [--machine-filter on|off]",
     "",
-    "New rules hold for events that come; fanmail rebuild applies them to those that are there.",
+    "New rules apply to new events; fanmail rebuild applies them to existing ones.",
   ].join("\n"),
-  async run(args) {
-    const { action, target, values } = readAction(args, options, {
-      list: { options: ["json"] },
-      create: { target: "<name>", options: ["json"] },
-      set: { target: "<name>", options: ["open-window-seconds", "machine-filter"] },
-    });
-    if (action === "list") await list(values.json);
-    else if (action === "create") await create(target, values.json);
-    else {
-      await set(target, {
-        openWindowSeconds: readSeconds(values["open-window-seconds"]),
-        machineFilter: readSwitch(values["machine-filter"]),
-      });
-    }
-    return 0;
+  {
+    json: { type: "boolean", default: false },
+    "open-window-seconds": { type: "string" },
+    "machine-filter": { type: "string" },
   },
+  {
+    list: { options: ["json"], run: list },
+    create: { target: "<name>", options: ["json"], run: create },
+    set: { target: "<name>", options: ["open-window-seconds", "machine-filter"], run: set },
+  },
+);
+
+type SetOptions = {
+  target: string;
+  "open-window-seconds"?: string | undefined;
+  "machine-filter"?: string | undefined;
 };
 
-const options = {
-  json: { type: "boolean", default: false },
-  "open-window-seconds": { type: "string" },
-  "machine-filter": { type: "string" },
-} as const;
-
-type Rules = { openWindowSeconds: number | undefined; machineFilter: boolean | undefined };
-
-async function set(name: string, rules: Rules): Promise<void> {
+async function set({ target: name, ...given }: SetOptions): Promise<void> {
+  const rules = {
+    openWindowSeconds: readSeconds(given["open-window-seconds"]),
+    machineFilter: readSwitch(given["machine-filter"]),
+  };
   if (rules.openWindowSeconds === undefined && rules.machineFilter === undefined) {
     throw new UsageError("Say what to set: --open-window-seconds or --machine-filter");
   }
@@ -47,7 +43,7 @@ async function set(name: string, rules: Rules): Promise<void> {
     const project = await projectNamed(store, name);
     await setProjectRules(store.db, project.id, rules);
   });
-  print(`Set. For emails that are there already: npx fanmail rebuild --project ${name}`);
+  print(`Set. For existing emails: npx fanmail rebuild --project ${name}`);
 }
 
 function readSeconds(text: string | undefined): number | undefined {
@@ -64,13 +60,12 @@ function readSwitch(text: string | undefined): boolean | undefined {
   return text === "on";
 }
 
-async function list(asJson: boolean): Promise<void> {
+async function list({ json }: { json: boolean }): Promise<void> {
   const rows = await readStored(({ db }) => listProjects(db));
-  if (asJson) return printJson(rows);
-  for (const line of table([["NAME", "ID"], ...rows.map(({ name, id }) => [name, id])])) print(line);
+  printList(rows, json, ["NAME", "ID"], ({ name, id }) => [name, id]);
 }
 
-async function create(name: string, asJson: boolean): Promise<void> {
+async function create({ target: name, json }: { target: string; json: boolean }): Promise<void> {
   const id = await withStore(async ({ db, clock }) => {
     const newId = clock.newId();
     await insertProject(db, newId, name).catch((cause: unknown) => {
@@ -79,6 +74,6 @@ async function create(name: string, asJson: boolean): Promise<void> {
     });
     return newId;
   }, making);
-  if (asJson) printJson({ id, name });
+  if (json) printJson({ id, name });
   else print(`Created the project "${name}" (${id}).`);
 }

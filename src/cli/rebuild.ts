@@ -13,16 +13,16 @@ export const rebuild: Command = {
   help: [
     "npx fanmail rebuild [--project name] [--since 2026-11-01[T10:00:00Z]] [--dry-run] [--rate 2000] [--restart] [--json]",
     "",
-    "Recomputes every email's activity from the notifications of the journal, by the rules of this version and of the",
-    "project, and prints what differs from what is stored. Events that are older than the journal stay as they are and",
-    "count in. It may run while new events arrive.",
+    "Recomputes every email's activity from the notifications in the journal, by the rules of this version and of the",
+    "project, and prints the differences to the stored activity. Events older than the journal are kept and counted. It",
+    "can run while new events arrive.",
     "",
     "--dry-run  changes nothing",
-    "--since    only emails of which the journal tells since then; without it all",
-    `--rate     notifications, and then emails, in a second at most (${defaultRate}; 0: as fast as it goes)`,
-    "--restart  begins anew. Otherwise one that was interrupted within a day goes on where it was",
+    "--since    only emails with notifications since then; without it, all",
+    `--rate     at most so many notifications, and then emails, per second (${defaultRate}; 0: no limit)`,
+    "--restart  starts from the beginning. Otherwise a rebuild that was interrupted in the last 24 hours continues",
     "",
-    "No webhooks go out for what changes, and suppressions stay as they are.",
+    "Changes send no webhooks, and suppressions stay as they are.",
   ].join("\n"),
   async run(args) {
     const values = readOptions(args, {
@@ -53,8 +53,8 @@ async function run(
 ): Promise<Rebuild> {
   const opened = await openRebuild(store, options, isRestart);
   if (opened.steps > 0) {
-    const began = `the rebuild that began at ${opened.started_at.toISOString()}`;
-    process.stderr.write(`Going on with ${began}, after ${counts(opened)}.\n`);
+    const began = `the rebuild that started at ${opened.started_at.toISOString()}`;
+    process.stderr.write(`Continuing ${began}, after ${counts(opened)}.\n`);
   }
   const bar = progressBar("reading", await estimateJournal(store.db, options.since));
   const ended = await runRebuild(store, opened, options, {
@@ -86,7 +86,7 @@ function report(ended: Rebuild, isJson: boolean): void {
   const verb = dry_run ? "would change" : "changed";
   const soFar = phase === "finished" ? "" : " so far";
   print(`${counts(ended)}; ${change_count === 0 ? "nothing" : change_count} ${verb}${soFar}.`);
-  if (soFar) process.stderr.write("Interrupted; the same command goes on.\n");
+  if (soFar) process.stderr.write("Interrupted; run the same command to continue.\n");
 }
 
 function counts({ notification_count, activity_count }: Rebuild): string {

@@ -14,7 +14,7 @@ import { print, printJson, table } from "./command.ts";
 import { progressBar } from "./progress.ts";
 import { tellDatabase } from "./with-store.ts";
 
-/** `fanmail replay --dry-run`. @returns the exit code: 1 when something would not be taken. */
+/** `fanmail replay --dry-run`. @returns the exit code: 1 if something would not be accepted. */
 export async function previewReplay(
   config: Config,
   options: Omit<PreviewOptions, "journal" | "onProgress">,
@@ -43,7 +43,7 @@ export async function previewReplay(
 
 type OpenedJournal = { journal: Journal | null; cause: string | null; close(): Promise<void> };
 
-/** The journal of this configuration's database; where there is none nothing is made. */
+/** The journal of the configured database, which is not created if it does not exist. */
 async function openJournal(config: Config): Promise<OpenedJournal> {
   const without = (cause: string) => ({ journal: null, cause, close: async () => {} });
   let store: Awaited<ReturnType<typeof openStore>>;

@@ -12,14 +12,15 @@ import { captureSize } from "../tools/captures/read.ts";
 import {
   type Command,
   environmentConfig,
+  eventTypeNames,
   print,
   printJson,
   readArgs,
+  readEventTypes,
   readHttpUrl,
   table,
   UsageError,
 } from "./command.ts";
-import { eventTypeNames, readEventTypes } from "./event-types.ts";
 import { progressBar, ratePerSecond } from "./progress.ts";
 import { previewReplay } from "./replay-preview.ts";
 import { stopRequest } from "./until-stopped.ts";
@@ -32,21 +33,21 @@ export const replay: Command = {
     "                   [--only open,click | --except open,click] [--limit N] [--resume] [--dry-run]",
     "                   [--give-up-after seconds] [--json]",
     "",
-    "Posts captured notifications, compressed with gzip or not: one JSON value a line (.ndjson, .jsonl, standard input),",
-    "or a .json file. SNS envelopes keep their AWS signature. Those without one, and bare SES payloads, are signed with",
-    "the key in DATA_DIR; a receiver takes that when it is started with the SNS_LOCAL_CERTS that a refusal prints. They are",
-    "found in messages of SQS, in events of Lambda and EventBridge, and in arrays too.",
+    "Posts captured notifications, compressed with gzip or not: one JSON value per line (.ndjson, .jsonl, standard input),",
+    "or a .json file. SNS envelopes keep their AWS signature. Unsigned ones and bare SES payloads are signed with the key",
+    "in DATA_DIR; a receiver accepts it if it is started with the SNS_LOCAL_CERTS that is printed after a refusal.",
+    "Notifications are also found inside SQS messages, Lambda and EventBridge events, and arrays.",
     "",
-    "  --topic ARN          the topic of what names none",
-    "  --rate N             notifications a second; without it as fast as they are taken",
-    "  --speed 10x          in the rhythm in which SNS published them, ten times as fast",
-    `  --only, --except     of these events: ${eventTypeNames.join(", ")}`,
+    "  --topic ARN          the topic of notifications that name none",
+    "  --rate N             notifications per second; without it, as fast as the receiver accepts them",
+    "  --speed 10x          in the original timing of SNS, ten times as fast",
+    `  --only, --except     only, or not, notifications about these events: ${eventTypeNames.join(", ")}`,
     "  --limit N            no more than N notifications",
-    "  --resume             goes on where the same replay was interrupted; otherwise it begins anew, which does no harm:",
-    "                       what is known counts as a duplicate",
-    "  --dry-run            posts nothing, and tells what would come of it, and what is in the journal of DATABASE_URL or",
-    "                       DATA_DIR already",
-    "  --give-up-after N    seconds that a notification is tried again while the receiver is away (300)",
+    "  --resume             continues an interrupted replay; without it, the replay starts from the beginning, which does no",
+    "                       harm: known notifications count as duplicates",
+    "  --dry-run            posts nothing, and reports what a replay would do, and what the journal of DATABASE_URL or",
+    "                       DATA_DIR already contains",
+    "  --give-up-after N    seconds that a notification is retried while the receiver is unreachable (300)",
   ].join("\n"),
   async run(args) {
     const { values, positionals } = readArgs(args, options);
@@ -107,7 +108,7 @@ async function replayPath(args: ReplayArgs): Promise<number> {
     to ?? `http://127.0.0.1:${config.port}/ingest/sns`,
     "http://127.0.0.1:3000/ingest/sns",
   );
-  // Before the key is made: a wrong name leaves nothing behind.
+  // Before the key is made, so that a wrong file name leaves nothing behind.
   await captureSize(path);
   const signer = await localSigner(config.dataDir);
   const stopping = stopRequest();
@@ -199,7 +200,7 @@ function isComplete({ failed, unreadable }: ReplaySummary): boolean {
   return failed.size === 0 && unreadable.length === 0;
 }
 
-/** What to do about a receiver that does not know the local certificate, or a topic. */
+/** What to do if the receiver does not know the local certificate, or a topic. */
 function remediesOf({ distrusted }: ReplaySummary, signer: LocalSigner): string {
   const here = [...distrusted.signedHere];
   const pairs = here.map((arn) => `${signer.certificateUrl(arn)}=${signer.certificatePath}`);

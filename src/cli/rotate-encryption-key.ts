@@ -9,24 +9,24 @@ export const rotateEncryptionKey: Command = {
   help: [
     "npx fanmail rotate-encryption-key [--dry-run] [--json]",
     "",
-    "Encrypts the secrets and headers of webhook endpoints anew with the present key, so that the one before it can go.",
-    "When it was interrupted, run it again.",
+    "Re-encrypts the secrets and headers of webhook endpoints with the current key, so that the previous one can be",
+    "removed. If it was interrupted, run it again.",
     "",
-    "With ENCRYPTION_KEY, while webhooks go on:",
+    "With ENCRYPTION_KEY, while webhooks are sent:",
     "1. Make a key (openssl rand -base64 32), add it to ENCRYPTION_KEY_PREVIOUS of every process, and restart them: each",
-    "   can then read what another encrypts with it. A single process needs no such step.",
-    "2. Make it ENCRYPTION_KEY of every process, and the old one ENCRYPTION_KEY_PREVIOUS; restart them.",
+    "   can then read what another encrypts with it. A single process does not need this step.",
+    "2. Make it the ENCRYPTION_KEY of every process, and the old one ENCRYPTION_KEY_PREVIOUS; restart them.",
     "3. Run this command, with the same two variables.",
-    "4. Take the old key out of ENCRYPTION_KEY_PREVIOUS, and restart.",
+    "4. Remove the old key from ENCRYPTION_KEY_PREVIOUS, and restart.",
     "",
     "With the key that was generated in DATA_DIR: stop the service, run this command, start the service. It makes a new",
-    "key, and removes the old one when nothing needs it any more. To go over to ENCRYPTION_KEY, begin with step 2, and",
-    "with the generated key in ENCRYPTION_KEY_PREVIOUS.",
+    "key, and removes the old one when nothing needs it any more. To switch to ENCRYPTION_KEY, start with step 2, with the",
+    "generated key in ENCRYPTION_KEY_PREVIOUS.",
     "",
-    "A backup needs the key of its time: keep it with the backup.",
-    "What no key opens is named and left as it is; the exit code is then 1.",
+    "A backup needs the key that was in use when it was made: keep it with the backup.",
+    "What no key can decrypt is listed and left as it is; the exit code is then 1.",
     "",
-    "--dry-run  changes nothing; tells how much there is, and what no key opens",
+    "--dry-run  changes nothing; reports how much there is to re-encrypt, and what no key can decrypt",
   ].join("\n"),
   async run(args) {
     const values = readOptions(args, {
@@ -51,13 +51,13 @@ const conclusions: Record<"given" | "generated", Conclusions> = {
     complete:
       "When every process runs with this ENCRYPTION_KEY, take the old key out of ENCRYPTION_KEY_PREVIOUS.",
     refused:
-      "Add the missing key to ENCRYPTION_KEY_PREVIOUS, or set these secrets and headers anew; then run this again.",
+      "Add the missing key to ENCRYPTION_KEY_PREVIOUS, or set these secrets and headers again; then run this again.",
     busy: "A process still encrypts with an old key: restart it with this ENCRYPTION_KEY, then run this again.",
   },
   generated: {
     complete: "The old key is removed.",
     refused:
-      "Add the missing key as a line at the end of encryption.key, or set these secrets and headers anew; then run this again.",
+      "Add the missing key as a line at the end of encryption.key, or set these secrets and headers again; then run this again.",
     busy: "The old key stays, because another command uses the database. Run this again when that has ended.",
   },
 };
@@ -66,10 +66,10 @@ function makeKey({ db, config }: StoreContext): Promise<KeyRotation> {
   return rotateToNewKey(db, config.dataDir);
 }
 
-/** A service that runs would not know the key that is made, so it must not run. */
+/** A running service would not know the new key, so it must be stopped. */
 async function asOwner<Result>(work: (store: StoreContext) => Promise<Result>): Promise<Result> {
   const { dataDir } = environmentConfig();
-  // A file that holds no keys is to be mended first, whatever else is there.
+  // A file without valid keys must be fixed first, whatever else is wrong.
   if (hasEncryptionKeys(dataDir)) await readEncryptionKeys(dataDir);
   return withStore(work, { makes: false, owns: true }).catch((cause) => {
     throw cause instanceof DataDirInUseError ? new Error("Stop the service first", { cause }) : cause;
@@ -87,8 +87,8 @@ function reportJson({ outcome, counts, refused }: KeyRotation, isDryRun: boolean
 }
 
 function report({ outcome, counts, refused }: KeyRotation, conclusion: Conclusions | null): void {
-  const verb = conclusion === null ? "Would be encrypted" : "Encrypted";
-  print(`${verb} anew: ${numbered(counts.secret, "secret")}, ${numbered(counts.headers, "set")} of headers.`);
+  const verb = conclusion === null ? "Would be re-encrypted" : "Re-encrypted";
+  print(`${verb}: ${numbered(counts.secret, "secret")}, ${numbered(counts.headers, "set")} of headers.`);
   for (const { kind, endpoint_id, reason } of refused) {
     process.stderr.write(`Left as it is: ${kind} of endpoint ${endpoint_id}. ${reason}.\n`);
   }

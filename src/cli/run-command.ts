@@ -8,7 +8,7 @@ import { terminalColumns, wrap } from "./output.ts";
 const helpOptions = ["-h", "--help"];
 const versionOptions = ["-v", "--version"];
 
-/** A command is loaded when it is called: loading all of them takes longer than most take to run. */
+/** A command is loaded when it is called: loading all takes longer than most need to run. */
 type ListedCommand = { summary: string; load: () => Promise<Command> };
 
 const commands: Readonly<Record<string, ListedCommand>> = {
@@ -34,7 +34,7 @@ const commands: Readonly<Record<string, ListedCommand>> = {
     load: async () => (await import("./trigger.ts")).trigger,
   },
   listen: {
-    summary: "shows live what webhooks tell, and forwards it signed",
+    summary: "shows webhooks live, and forwards them signed",
     load: async () => (await import("./listen.ts")).listen,
   },
   replay: {
@@ -42,7 +42,7 @@ const commands: Readonly<Record<string, ListedCommand>> = {
     load: async () => (await import("./replay.ts")).replay,
   },
   capture: {
-    summary: "writes notifications of the journal to a file that replay reads",
+    summary: "writes notifications from the journal to a file that replay reads",
     load: async () => (await import("./capture.ts")).capture,
   },
   rebuild: {
@@ -71,7 +71,7 @@ const commands: Readonly<Record<string, ListedCommand>> = {
     load: async () => (await import("./doctor.ts")).doctor,
   },
   "rotate-encryption-key": {
-    summary: "encrypts webhook secrets anew with the present key",
+    summary: "re-encrypts webhook secrets with the current key",
     load: async () => (await import("./rotate-encryption-key.ts")).rotateEncryptionKey,
   },
 };

@@ -12,7 +12,7 @@ export const worker: Command = serve({ receiver: false, workers: true });
 
 function serve(roles: Roles): Command {
   return {
-    help: "It is configured by the environment (see docs/configuration.md). SIGTERM or Ctrl-C ends it: it finishes what it accepted.",
+    help: "Configured by environment variables (see docs/configuration.md). SIGTERM or Ctrl-C ends it: it finishes what it has accepted.",
     async run(args) {
       readOptions(args, {});
       const stop = stopRequest();
@@ -32,8 +32,8 @@ async function serveUntil(stop: AbortSignal, roles: Roles): Promise<Service> {
 }
 
 /**
- * Takes what `fanmail trigger` signs, where the database is embedded: its key is in DATA_DIR, as that is, so that whoever
- * has the one has the other.
+ * Accepts what `fanmail trigger` signs, if the database is embedded: the signing key is in DATA_DIR too, so that access to
+ * one means access to the other.
  */
 async function trustingTriggers(config: Config): Promise<Config> {
   if (config.databaseUrl !== null || process.env["NODE_ENV"] === "production") return config;

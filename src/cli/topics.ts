@@ -5,38 +5,37 @@ import { isSilent } from "../domain/topic-silence.ts";
 import type { Database } from "../storage/database.ts";
 import type { Project } from "../storage/projects.ts";
 import { deleteTopic, insertTopic, listHeardTopics, listTopics, type Topic } from "../storage/topics.ts";
-import { type Command, print, printJson, readAction, table, UsageError } from "./command.ts";
+import { commandWithActions, print, printList, UsageError } from "./command.ts";
 import { making, projectNamed, readStored, withStore } from "./with-store.ts";
 
-export const topics: Command = {
-  help: [
+export const topics = commandWithActions(
+  [
     "npx fanmail topics add <topic ARN> [--project default]",
     "npx fanmail topics list [--json]",
     "npx fanmail topics remove <topic ARN>",
     "",
-    "A service that runs follows within seconds. Notifications of other topics are refused. A queue that gets raw",
-    "deliveries is named by its own ARN; those of SQS_QUEUE_URLS are of the default project unless they were added.",
-    "What is posted with SNS_RAW_TOKEN and names no topic, as by EventBridge, is listed as SNS_RAW_TOKEN.",
+    "A running service notices changes within seconds. Notifications from other topics are refused. An SQS queue that",
+    "gets raw deliveries is added by its own ARN; those in SQS_QUEUE_URLS belong to the default project unless they were",
+    "added. Requests with SNS_RAW_TOKEN that name no topic, as from EventBridge, are listed as SNS_RAW_TOKEN.",
   ].join("\n"),
-  async run(args) {
-    const { action, target, values } = readAction(args, options, {
-      add: { target: "<topic ARN>", options: ["project"] },
-      list: { options: ["json"] },
-      remove: { target: "<topic ARN>", options: [] },
-    });
-    if (action === "add") await add(target, values.project);
-    else if (action === "list") await list(values.json);
-    else await remove(target);
-    return 0;
+  {
+    project: { type: "string", default: "default" },
+    json: { type: "boolean", default: false },
   },
-};
+  {
+    add: { target: "<topic ARN>", options: ["project"], run: add },
+    list: { options: ["json"], run: list },
+    remove: { target: "<topic ARN>", options: [], run: remove },
+  },
+);
 
-const options = {
-  project: { type: "string", default: "default" },
-  json: { type: "boolean", default: false },
-} as const;
-
-async function add(arn: string, projectName: string): Promise<void> {
+async function add({
+  target: arn,
+  project: projectName,
+}: {
+  target: string;
+  project: string;
+}): Promise<void> {
   if (!isTopicArn(arn) && !isQueueArn(arn) && arn !== rawTokenSource)
     throw new UsageError(`"${arn}" is not the ARN of an SNS topic`);
   await withStore(async (store) => {
@@ -48,8 +47,8 @@ async function add(arn: string, projectName: string): Promise<void> {
 }
 
 /**
- * Whether a project has a topic.
- * @throws UsageError when another project has it.
+ * True if the topic belongs to the project.
+ * @throws UsageError if it belongs to another project.
  */
 export async function isAllowedFor(
   db: Database,
@@ -62,16 +61,14 @@ export async function isAllowedFor(
   throw new UsageError(`${arn} belongs to another project; remove it there first: npx fanmail topics remove`);
 }
 
-async function list(asJson: boolean): Promise<void> {
+async function list({ json }: { json: boolean }): Promise<void> {
   const rows = await readStored(({ db }) => heardTopics(db));
-  if (asJson) return printJson(rows);
-  const lines = rows.map((topic) => [
+  printList(rows, json, ["TOPIC", "SUBSCRIPTION", "LAST NOTIFICATION", ""], (topic) => [
     topic.arn,
     topic.subscription_state,
     lastNotification(topic),
     topic.subscription_error ?? "",
   ]);
-  for (const line of table([["TOPIC", "SUBSCRIPTION", "LAST NOTIFICATION", ""], ...lines])) print(line);
 }
 
 function lastNotification({ last_notification_at: last, silent }: ListedTopic): string {
@@ -87,8 +84,8 @@ async function heardTopics(db: Database): Promise<ListedTopic[]> {
   }));
 }
 
-async function remove(arn: string): Promise<void> {
+async function remove({ target: arn }: { target: string }): Promise<void> {
   const isRemoved = await withStore(({ db }) => deleteTopic(db, arn));
   if (!isRemoved) throw new UsageError(`"${arn}" is not allow-listed`);
-  print(`Removed ${arn}. What came from it stays.`);
+  print(`Removed ${arn}. Its notifications are kept.`);
 }

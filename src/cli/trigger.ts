@@ -7,9 +7,8 @@ import { localSigner } from "../tools/captures/local-signer.ts";
 import { type ExampleType, exampleTypes } from "../tools/trigger/notification.ts";
 import { runTrigger, type TriggerOptions, type TriggerOutcome } from "../tools/trigger/run-trigger.ts";
 import { type Command, environmentConfig, print, printJson, readArgs, table, UsageError } from "./command.ts";
-import { findService, readServiceUrl } from "./service-address.ts";
 import { stopRequest } from "./until-stopped.ts";
-import { projectNamed, withStore } from "./with-store.ts";
+import { projectNamed, runningService, withStore } from "./with-store.ts";
 
 export const trigger: Command = {
   help: [
@@ -17,15 +16,15 @@ export const trigger: Command = {
     "                    [--project default] [--url http://127.0.0.1:3000] [--json]",
     "npx fanmail trigger --list",
     "",
-    "Posts a notification to a running service as SNS would, and shows what came of it: the rows, what was discarded,",
-    "the webhooks. The email was never sent, and all else is real: a bounce or complaint suppresses the address.",
-    "A service with an embedded database takes it as it is; another when it is started with the variables that a refusal",
-    "prints.",
+    "Posts a notification to a running service as SNS would, and shows the result: the rows, the discarded events, the",
+    "webhooks. The email was never sent, but everything else is real: a bounce or complaint suppresses the address.",
+    "A service with an embedded database accepts it as is; any other if it is started with the variables that are printed",
+    "after a refusal.",
     "",
-    "  --to          the recipients, separated by commas or each with a --to of its own",
-    "  --machine     an open or click of a machine",
+    "  --to          the recipients, separated by commas or each with its own --to",
+    "  --machine     an open or click by a machine",
     "  --count N     N emails, up to 1000",
-    "  --message-id  of an email that was triggered before, so that more happens to it",
+    "  --message-id  an email that was triggered before, to add an event to it",
   ].join("\n"),
   async run(args) {
     const { values, positionals } = readArgs(args, options);
@@ -40,8 +39,7 @@ export const trigger: Command = {
     if (asked.messageId !== null && asked.count > 1)
       throw new UsageError("--message-id names one email: leave --count out");
     const config = environmentConfig();
-    const url = readServiceUrl(values.url ?? `http://127.0.0.1:${config.port}`);
-    await findService(url);
+    const url = await runningService(values.url, config);
     const signer = await localSigner(config.dataDir);
     const stopping = stopRequest();
     return withStore(async (store) => {
@@ -84,7 +82,7 @@ function isType(name: string): name is ExampleType {
   return Object.hasOwn(exampleTypes, name);
 }
 
-/** SES takes 50 recipients. */
+/** The maximum of SES. */
 const maxRecipients = 50;
 
 function readRecipients(given: readonly string[]): string[] {
@@ -92,7 +90,7 @@ function readRecipients(given: readonly string[]): string[] {
     .flatMap((text) => text.split(","))
     .map((text) => text.trim())
     .filter((text) => text !== "");
-  if (recipients.length === 0) throw new UsageError("Name whom the email went to: --to me@example.com");
+  if (recipients.length === 0) throw new UsageError("Name the recipient: --to me@example.com");
   const wrong = recipients.find((text) => parseAddress(text) === null);
   if (wrong !== undefined) throw new UsageError(`--to: "${wrong}" is not an email address`);
   if (recipients.length > maxRecipients)
@@ -105,7 +103,7 @@ function readCount(text: string): number {
   throw new UsageError("--count takes a whole number from 1 to 1000");
 }
 
-/** Of more, the numbers tell enough. */
+/** For more, numbers are enough. */
 const shownEmails = 5;
 
 function printOutcome({ counts, messageIds, rows }: TriggerOutcome): void {

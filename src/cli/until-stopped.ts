@@ -4,15 +4,15 @@ import { errorText } from "../logger.ts";
 /** SIGHUP: the terminal was closed. */
 const stopSignals = ["SIGTERM", "SIGINT", "SIGHUP"] as const;
 
-/** A supervisor that waits longer than this usually kills. */
+/** Supervisors usually kill a process that takes longer. */
 const closeWithinMs = 9_500;
-/** Connections to a server that is away may keep the process alive no longer. */
+/** Connections to an unreachable server may keep the process alive no longer than this. */
 const lingerMs = 500;
 
 /**
- * From now on SIGTERM, SIGINT and SIGHUP abort the returned signal instead of ending the process, so that what has been
- * started can be closed. Further ones change nothing: npm passes on a Ctrl-C that the terminal has sent already, and an
- * embedded PostgreSQL has to be stopped in any case.
+ * From now on SIGTERM, SIGINT and SIGHUP abort the returned signal instead of ending the process, so that everything can be
+ * closed. Repeated signals have no effect: npm passes on a Ctrl-C that the terminal has already sent, and an embedded
+ * PostgreSQL must be stopped in any case.
  */
 export function stopRequest(): AbortSignal {
   const request = new AbortController();
@@ -21,8 +21,8 @@ export function stopRequest(): AbortSignal {
 }
 
 /**
- * Waits for a start that gets `request` itself, but after a stop is requested no longer than closing may take.
- * @returns null when the start was broken off.
+ * Waits for a start that is given `request` too; after a stop request, no longer than closing may take.
+ * @returns null if the start was aborted.
  */
 export async function startedUnlessStopped<Started>(
   request: AbortSignal,
@@ -42,14 +42,14 @@ export async function startedUnlessStopped<Started>(
 
 /**
  * Waits until a stop is requested, then closes.
- * @returns the exit code: 0 when everything was closed in time.
+ * @returns the exit code: 0 if everything was closed in time.
  */
 export async function untilStopped(request: AbortSignal, close: () => Promise<void>): Promise<number> {
   if (!request.aborted) await once(request, "abort");
   return closeInTime(close);
 }
 
-/** Closes, and ends the process where that takes too long: nothing that was answered 200 is lost by it. */
+/** Closes, and ends the process if that takes too long; nothing that was answered 200 is lost. */
 export async function closeInTime(close: () => Promise<void>): Promise<number> {
   const timer = setTimeout(endAtOnce, closeWithinMs);
   try {

@@ -2,29 +2,30 @@ import { join } from "node:path";
 import type { Config } from "../config.ts";
 import { NoDatabaseError, openStore, type StoreContext } from "../context.ts";
 import { isDatabaseIn } from "../embedded/embedded-postgres.ts";
+import { errorText } from "../logger.ts";
 import { findProject, type Project } from "../storage/projects.ts";
-import { environmentConfig, UsageError } from "./command.ts";
+import { environmentConfig, readHttpUrl, UsageError } from "./command.ts";
 
 type Manner = {
-  /** Whether a database is made where there is none. */
+  /** Whether to create a database if there is none. */
   makes: boolean;
-  /** Whether it insists on there being no service beside it. */
+  /** Whether to fail while a service is running. */
   owns?: boolean;
 };
 
-/** For a command that puts the first things into a database. All others need one that is there. */
+/** For commands that may be the first to write to a database. All others need an existing one. */
 export const making: Manner = { makes: true };
 
 /**
- * Opens the database for the time of a command, also beside a service that runs, and says on standard error which one.
- * @throws when it is not there, with what to do next.
+ * Opens the database for a command, also while a service is running, and reports on standard error which one it is.
+ * @throws if there is none, with what to do next.
  */
 export async function withStore<Result>(
   work: (store: StoreContext) => Promise<Result>,
   { makes, owns = false }: Manner = { makes: false },
 ): Promise<Result> {
   const config = environmentConfig();
-  // What the embedded database tells while starting is not what was asked for.
+  // The embedded database's start messages are not part of a command's output.
   const quiet = config.logLevel === "info" ? { ...config, logLevel: "warn" as const } : config;
   const options = { attach: !owns, mustExist: !makes, onDatabase: tellDatabase };
   const store = await openStore(quiet, options).catch(async (error) => {
@@ -38,7 +39,7 @@ export async function withStore<Result>(
 }
 
 /**
- * Reads what a command lists. Where nothing is yet the list is empty, and standard error has what to do next.
+ * Reads what a command lists. Without a database the list is empty, and standard error says what to do next.
  */
 export async function readStored<Row>(read: (store: StoreContext) => Promise<Row[]>): Promise<Row[]> {
   try {
@@ -50,12 +51,12 @@ export async function readStored<Row>(read: (store: StoreContext) => Promise<Row
   }
 }
 
-/** Says on standard error which database a command uses. */
+/** Reports on standard error which database a command uses. */
 export function tellDatabase(name: string): void {
   process.stderr.write(`Database: ${name}\n`);
 }
 
-/** Where the demonstration keeps its data, apart from those of a real service. */
+/** The demonstration's data directory, separate from a real service's data. */
 export function demoDirectory(dataDir: string): string {
   return join(dataDir, "demo");
 }
@@ -78,4 +79,26 @@ export async function projectNamed(store: StoreContext, nameOrId: string): Promi
   const project = await findProject(store.db, nameOrId);
   if (project) return project;
   throw new UsageError(`There is no project "${nameOrId}"; list them with: npx fanmail projects list`);
+}
+
+/**
+ * Finds the running service: without one, a command would start a database of its own and wait forever.
+ * @param text the option `--url`; absent: the service of this machine.
+ * @returns its URL without a trailing slash.
+ * @throws UsageError if nothing answers.
+ */
+export async function runningService(text: string | undefined, { port }: Config): Promise<string> {
+  const given = text ?? `http://127.0.0.1:${port}`;
+  const url = readHttpUrl("--url", given, "http://127.0.0.1:3000").replace(/\/+$/, "");
+  const { request } = await import("undici");
+  try {
+    const { body } = await request(`${url}/healthz`);
+    await body.dump();
+    return url;
+  } catch (cause) {
+    throw new UsageError(
+      `No Fanmail answers at ${url} (${errorText(cause)}). Start it with npx fanmail start, or name its address with --url`,
+      { cause },
+    );
+  }
 }

@@ -9,7 +9,7 @@ import type { Database } from "../../src/storage/database.ts";
 import { insertProject, listProjects } from "../../src/storage/projects.ts";
 import { insertTopic } from "../../src/storage/topics.ts";
 import { localSigner } from "../../src/tools/captures/local-signer.ts";
-import { shopTopic } from "../../src/tools/demo/shop.ts";
+import { shopTopic } from "../../src/tools/demo/run-demo.ts";
 import { type Ended, run } from "../support/command.ts";
 import { type TestDatabase, testDatabase } from "../support/database.ts";
 import { dataDirectory, type FanmailProcess, fanmail, terminate } from "../support/fanmail-process.ts";
@@ -323,7 +323,7 @@ describe("what cannot be captured", () => {
     expect(await ended).toEqual({
       code: 1,
       stdout: "",
-      stderr: `fanmail capture: it was stopped before its end; ${out} was not written\n`,
+      stderr: `fanmail capture: stopped before the end; ${out} was not written\n`,
     });
     expect((await readdir(directory.path)).filter((name) => name.startsWith("stopped"))).toEqual([]);
   });

@@ -73,7 +73,7 @@ describe("projects", () => {
   test("are given rules of their own", async () => {
     expect(
       await answerOf("projects", "set", "Second", "--open-window-seconds", "60", "--machine-filter", "off"),
-    ).toBe("Set. For emails that are there already: npx fanmail rebuild --project Second\n");
+    ).toBe("Set. For existing emails: npx fanmail rebuild --project Second\n");
     const [, , second] = await jsonOf("projects", "list");
     expect(second).toMatchObject({ open_window_seconds: 60, machine_filter: false });
 
@@ -190,7 +190,7 @@ describe("topics", () => {
     const queue = "arn:aws:sqs:eu-west-1:123456789012:ses-events";
     expect(await answerOf("topics", "add", queue)).toBe(`Allowed ${queue}.\n`);
     expect(await answerOf("topics", "remove", queue)).toContain(`Removed ${queue}.`);
-    expect(await answerOf("topics", "remove", arn)).toBe(`Removed ${arn}. What came from it stays.\n`);
+    expect(await answerOf("topics", "remove", arn)).toBe(`Removed ${arn}. Its notifications are kept.\n`);
     expect(await jsonOf("topics", "list")).toEqual([]);
     expect(await complaintOf("topics", "remove", arn)).toContain(`"${arn}" is not allow-listed`);
   });
@@ -244,9 +244,7 @@ describe("endpoints", () => {
       `${made.id}  enabled  https://8.8.8.8/hook  email.open,email.click\n`,
     );
 
-    expect(await answerOf("endpoints", "disable", made.id)).toBe(
-      "Disabled. What it is owed is held for it.\n",
-    );
+    expect(await answerOf("endpoints", "disable", made.id)).toBe("Disabled. Its webhooks are held for it.\n");
     expect(await answerOf("endpoints", "list")).toContain(
       `${made.id}  disabled (manual)  https://8.8.8.8/hook`,
     );
@@ -254,7 +252,7 @@ describe("endpoints", () => {
     expect(await answerOf("endpoints", "list")).toContain(`${made.id}  enabled  https://8.8.8.8/hook`);
 
     expect(await answerOf("endpoints", "remove", made.id.toUpperCase())).toBe(
-      "Removed. What it was still owed is cancelled.\n",
+      "Removed. Its pending webhooks are cancelled.\n",
     );
     expect(await complaintOf("endpoints", "remove", made.id)).toContain(`There is no endpoint "${made.id}"`);
     expect(await complaintOf("endpoints", "remove", "x")).toContain('There is no endpoint "x"');

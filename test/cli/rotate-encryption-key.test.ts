@@ -56,12 +56,12 @@ test("everything is encrypted anew, and the old key can go", async () => {
     "When every process runs with this ENCRYPTION_KEY, take the old key out of ENCRYPTION_KEY_PREVIOUS.\n";
   expect(first).toEqual({
     code: 0,
-    stdout: `Encrypted anew: 2 secrets, 2 sets of headers.\n${conclusion}`,
+    stdout: `Re-encrypted: 2 secrets, 2 sets of headers.\n${conclusion}`,
     stderr: "",
   });
   expect(second).toEqual({
     code: 0,
-    stdout: `Encrypted anew: 0 secrets, 0 sets of headers.\n${conclusion}`,
+    stdout: `Re-encrypted: 0 secrets, 0 sets of headers.\n${conclusion}`,
     stderr: "",
   });
   expect(await openedAll(db, [newKey], endpoints)).toEqual(endpoints);
@@ -74,7 +74,7 @@ test("--dry-run tells how much there is, and changes nothing", async () => {
 
   expect({ code, stdout, stderr }).toEqual({
     code: 0,
-    stdout: "Would be encrypted anew: 1 secret, 1 set of headers.\n",
+    stdout: "Would be re-encrypted: 1 secret, 1 set of headers.\n",
     stderr: "",
   });
   expect(await opened(db, [oldKey], endpoint.id)).toEqual(endpoint);
@@ -121,7 +121,7 @@ test("kill -9 in the middle: both keys open everything, and the next run does th
 
   expect(await openedAll(db, [newKey, oldKey], endpoints)).toEqual(endpoints);
   expect(await countWith(oldKey)).toBe(1);
-  expect((await rotated()).stdout).toContain("Encrypted anew: 1 secret, 0 sets of headers.\n");
+  expect((await rotated()).stdout).toContain("Re-encrypted: 1 secret, 0 sets of headers.\n");
   expect(await openedAll(db, [newKey], endpoints)).toEqual(endpoints);
   expect(await countWith(oldKey)).toBe(0);
 });
@@ -135,7 +135,7 @@ test("what no key opens is named and left, and the rest is done", async () => {
 
   expect({ code, stdout }).toEqual({
     code: 1,
-    stdout: "Encrypted anew: 1 secret, 1 set of headers.\n",
+    stdout: "Re-encrypted: 1 secret, 1 set of headers.\n",
   });
   const reason =
     "It was encrypted with a key that is neither ENCRYPTION_KEY nor among ENCRYPTION_KEY_PREVIOUS (without these: that is not in encryption.key of DATA_DIR).";
@@ -146,7 +146,7 @@ test("what no key opens is named and left, and the rest is done", async () => {
   ];
   expect(stderr.split("\n")).toEqual([
     ...named.slice(0, 2),
-    "Add the missing key to ENCRYPTION_KEY_PREVIOUS, or set these secrets and headers anew; then run this again.",
+    "Add the missing key to ENCRYPTION_KEY_PREVIOUS, or set these secrets and headers again; then run this again.",
     "",
   ]);
   expect(tried).toMatchObject({ code: 1, stderr: named.join("\n") });

@@ -24,13 +24,13 @@ test("a new key takes the place of the old one", async () => {
 
   expect(tried).toEqual({
     code: 0,
-    stdout: "Would be encrypted anew: 2 secrets, 2 sets of headers.\n",
+    stdout: "Would be re-encrypted: 2 secrets, 2 sets of headers.\n",
     stderr: "",
   });
   expect(unchanged).toEqual([oldKey]);
   expect(ended).toEqual({
     code: 0,
-    stdout: "Encrypted anew: 2 secrets, 2 sets of headers.\nThe old key is removed.\n",
+    stdout: "Re-encrypted: 2 secrets, 2 sets of headers.\nThe old key is removed.\n",
     stderr: "",
   });
   const keys = await directory.keysNow();

@@ -148,7 +148,7 @@ test("a service that does not know the local certificate is told how to, at once
 test.each([
   [["trigger"], "Name one type of event: send, delivery"],
   [["trigger", "bounced"], 'There is no type "bounced". There are: send'],
-  [["trigger", "bounce"], "Name whom the email went to: --to me@example.com"],
+  [["trigger", "bounce"], "Name the recipient: --to me@example.com"],
   [["trigger", "bounce", "--to", "me"], '--to: "me" is not an email address'],
   [["trigger", "bounce", "--to", "a@x.example", "--count", "0"], "--count takes a whole number"],
   [["trigger", "bounce", "--to", "a@x.example", "--url", "http://127.0.0.1:1"], "No Fanmail answers at"],

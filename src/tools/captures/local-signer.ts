@@ -1,6 +1,5 @@
 import { createHash, createPrivateKey, sign } from "node:crypto";
 import { join } from "node:path";
-import { generate } from "selfsigned";
 import { readOrMake } from "../../data-dir.ts";
 import { type SnsMessage, signatureDigest, snsHost, stringToSign } from "../../domain/mail/sns-message.ts";
 
@@ -60,6 +59,8 @@ function withoutControls(text: string): string {
 
 /** The private key and the self-signed certificate in one file, so that they always match. */
 async function makePair(): Promise<string> {
+  // Needed once in the life of a data directory, and slow to load.
+  const { generate } = await import("selfsigned");
   const { private: key, cert } = await generate([{ name: "commonName", value: "fanmail local replay" }], {
     keySize: 2048,
     algorithm: "sha256",

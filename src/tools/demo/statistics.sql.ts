@@ -24,7 +24,7 @@ export async function countNotifications(db: Database, projectId: string): Promi
   return count ?? { stored: 0, quarantined: 0 };
 }
 
-/** What the batches came to, over all projects. */
+/** Totals of the batches of all projects. */
 export async function sumBatches(
   db: Database,
 ): Promise<{ unapplied: number; repeated: number; ignored: number }> {

@@ -20,8 +20,8 @@ import {
 } from "./sealed.sql.ts";
 
 /**
- * `outcome`: `complete` when no older key is needed any more, `refused` when something opens with no key, `busy` when
- * somebody may still encrypt with an older key.
+ * `outcome`: `complete` if no older key is needed any more, `refused` if no key can decrypt something, `busy` if another
+ * process may still encrypt with an older key.
  */
 export type KeyRotation = Resealing & { outcome: "complete" | "refused" | "busy" };
 
@@ -31,8 +31,8 @@ const pollMs = 100;
 type Store = { db: Database; secretBox: SecretBox };
 
 /**
- * Counts what a rotation would encrypt anew, and changes nothing.
- * @param isToNewKey to one that is yet to be made.
+ * Counts what a rotation would re-encrypt; changes nothing.
+ * @param isToNewKey the rotation would make a new key.
  */
 export async function tryRotation({ db, secretBox }: Store, isToNewKey: boolean): Promise<KeyRotation> {
   const keyId = isToNewKey ? Buffer.alloc(0) : secretBox.encryptionKeyId;
@@ -40,7 +40,7 @@ export async function tryRotation({ db, secretBox }: Store, isToNewKey: boolean)
   return { ...resealing, outcome: resealing.refused.length === 0 ? "complete" : "refused" };
 }
 
-/** Encrypts everything anew with the key of the secret box. */
+/** Re-encrypts everything with the secret box's key. */
 export async function rotateToGivenKey({ db, secretBox }: Store): Promise<KeyRotation> {
   const resealing = await resealAll(db, secretBox.encryptionKeyId, resealWith(secretBox));
   if (resealing.refused.length > 0) return { ...resealing, outcome: "refused" };
@@ -49,13 +49,13 @@ export async function rotateToGivenKey({ db, secretBox }: Store): Promise<KeyRot
 }
 
 /**
- * Makes a key in the data directory, encrypts everything anew with it, and removes the older keys that nothing needs.
- * No service may run meanwhile: it would not know the new key.
+ * Makes a key in the data directory, re-encrypts everything with it, and removes older keys that nothing needs. No
+ * service may run meanwhile, because it would not know the new key.
  */
 export async function rotateToNewKey(db: Database, dataDir: string): Promise<KeyRotation> {
   const older = await readEncryptionKeys(dataDir);
   const key = randomBytes(32);
-  // The file holds every key that anything may need, whatever interrupts this.
+  // The file contains every key that may be needed, even if this is interrupted.
   await writeEncryptionKeys(dataDir, [key, ...older]);
   const isAlone = await othersEnd(db);
   const secretBox = createSecretBox([key, ...older]);
@@ -67,7 +67,7 @@ export async function rotateToNewKey(db: Database, dataDir: string): Promise<Key
   return { ...resealing, outcome: resealing.refused.length === 0 ? "complete" : "refused" };
 }
 
-/** Commands that read the keys before the new one was there encrypt with an older one until they end. */
+/** Commands that started before the new key existed encrypt with an older one until they end. */
 async function othersEnd(db: Database): Promise<boolean> {
   const deadlineMs = Date.now() + othersEndWithinMs;
   while (await hasOtherSessions(db)) {

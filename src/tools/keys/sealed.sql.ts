@@ -1,24 +1,24 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Database } from "../../storage/database.ts";
 
-/** What an endpoint has that is encrypted. */
+/** The encrypted values of an endpoint. */
 type SealedKind = "secret" | "headers";
 
-/** `id`: of the secret; for headers that of the endpoint, again. */
+/** `id`: the secret's id; for headers, the endpoint's id again. */
 type SealedKey = { kind: SealedKind; project_id: string; endpoint_id: string; id: string };
 export type Sealed = SealedKey & { sealed: Buffer };
 
-/** Encrypted anew, or why it cannot be. */
+/** The re-encrypted value, or why it cannot be. */
 export type Resealed = { sealed: Buffer } | { refused: string };
 
 export type Resealing = {
-  /** How many were encrypted anew. */
+  /** How many were re-encrypted. */
   counts: Record<SealedKind, number>;
-  /** What stays as it is. */
+  /** What was left unchanged. */
   refused: (SealedKey & { reason: string })[];
 };
 
-/** Where it is. Its bytes 2 to 5 are the id of the key. */
+/** Where the values are stored. Their bytes 2 to 5 are the key id. */
 const places = {
   secret: { table: "webhook_secrets", endpointId: "endpoint_id", sealed: "sealed" },
   headers: { table: "webhook_endpoints", endpointId: "id", sealed: "sealed_headers" },
@@ -29,9 +29,9 @@ const pauseMs = 100;
 const nilId = "00000000-0000-0000-0000-000000000000";
 
 /**
- * Encrypts anew what is encrypted with another key, until nothing of it is left that can be. What others change
- * meanwhile is not overwritten.
- * @param keyId of the key that `reseal` encrypts with.
+ * Re-encrypts whatever is encrypted with another key, until nothing more can be. Values that others change meanwhile are
+ * not overwritten.
+ * @param keyId the id of the key that `reseal` encrypts with.
  */
 export async function resealAll(
   db: Database,
@@ -43,12 +43,12 @@ export async function resealAll(
     const pass = await passOver(db, keyId, reseal, replace);
     for (const kind of kinds) total[kind] += pass.counts[kind];
     if (pass.offered === 0) return { counts: total, refused: pass.refused };
-    // All that is left is what others have locked.
+    // What remains is locked by others.
     if (pass.counts.secret + pass.counts.headers === 0) await sleep(pauseMs);
   }
 }
 
-/** As `resealAll`, but changes nothing. */
+/** Like `resealAll`, but changes nothing. */
 export function tryResealAll(
   db: Database,
   keyId: Buffer,
@@ -100,7 +100,7 @@ async function* underOtherKeys(db: Database, kind: SealedKind, keyId: Buffer): A
   }
 }
 
-/** Passes over what was changed since, and over what others have locked: to wait for it could end in a deadlock. */
+/** Skips rows that were changed since, and rows that others have locked: waiting for them could deadlock. */
 async function replace(db: Database, kind: SealedKind, rows: Replacement[]): Promise<number> {
   const { table, endpointId, sealed } = places[kind];
   const columns = ["project_id", "endpoint_id", "id", "sealed", "resealed"] as const;
@@ -122,7 +122,7 @@ async function replace(db: Database, kind: SealedKind, rows: Replacement[]): Pro
   return replaced.length;
 }
 
-/** How much of each kind is encrypted with which key. */
+/** How many values of each kind are encrypted with which key. */
 export async function countSealed(
   db: Database,
 ): Promise<{ kind: SealedKind; key_id: Buffer; count: number }[]> {
@@ -134,7 +134,7 @@ export async function countSealed(
   return db.query(each.join(" union all "));
 }
 
-/** Whether anybody uses this database but the connection that asks. */
+/** True if there are other client connections to this database. */
 export async function hasOtherSessions(db: Database): Promise<boolean> {
   const others = await db.query(
     `select from pg_stat_activity

@@ -3,10 +3,10 @@ import type { EventDetail } from "../../domain/mail/event-detail.ts";
 import type { EmailEventType } from "../../domain/mail/event-names.ts";
 import type { Database } from "../../storage/database.ts";
 
-/** What has become of some SNS messages. @property quarantined the reasons of those that cannot be applied. */
+/** The state of some SNS messages. @property quarantined the reasons of those that cannot be applied. */
 export type AppliedMessages = { applied: number; quarantined: string[] };
 
-/** @param since a time before which none of the messages was published. */
+/** @param since none of the messages was published before this time. */
 export async function appliedMessages(
   db: Database,
   topic: { project_id: string; id: string },
@@ -23,7 +23,7 @@ export async function appliedMessages(
   return { applied: applied.length, quarantined: applied.flatMap((row) => row.quarantine_reason ?? []) };
 }
 
-/** An email to one recipient, as far as it shows what came of a notification. */
+/** An email to one recipient, with the fields that a notification affects. */
 export type OutcomeRow = {
   id: string;
   recipient: string;
@@ -41,7 +41,7 @@ export type OutcomeEvent = {
   discarded: string | null;
 };
 
-/** The rows of some emails, by address, and all their events in order of time. */
+/** The activities of some emails, by address, and all their events in time order. */
 export async function outcomeOfMessages(
   db: Database,
   projectId: string,
@@ -62,7 +62,7 @@ export async function outcomeOfMessages(
   return { rows, events };
 }
 
-/** @property status of the last attempt; null: there was no answer, or no attempt yet. */
+/** @property status of the last attempt; null: no response, or no attempt yet. */
 export type OutcomeDelivery = {
   id: string;
   event_type: string;

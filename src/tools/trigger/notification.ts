@@ -1,21 +1,21 @@
 import { triggerConfigurationSet } from "../../domain/mail/sns-message.ts";
 
 /*
- * Notifications as Amazon SES publishes them, of emails that were never sent.
+ * Notifications in the form that Amazon SES publishes, for emails that were never sent.
  * Source: "Contents of event data that Amazon SES publishes to Amazon SNS", Amazon SES developer guide.
  */
 
 /** What a notification is about. */
 export type Example = {
-  /** In the form of SES: see `exampleMessageId`. */
+  /** In SES format: see `exampleMessageId`. */
   messageId: string;
   recipients: readonly string[];
   sentAt: Date;
-  /** When it happens. */
+  /** When the event happens. */
   now: Date;
-  /** Whether an open or click is a machine's. */
+  /** Whether a machine opens or clicks. */
   isMachine: boolean;
-  /** Of a bounce or complaint; in the form of a messageId. */
+  /** For a bounce or complaint; in the format of a messageId. */
   feedbackId: string;
 };
 
@@ -27,7 +27,7 @@ const browser =
 const prefetch = "Mozilla/5.0";
 const reportingMTA = "dns; a8-86.smtp-out.amazonses.com";
 
-/** What can be triggered, with what it is. */
+/** The types that can be triggered, with descriptions. */
 export const exampleTypes = {
   send: "SES took the email",
   delivery: "the recipient's server took it",
@@ -47,7 +47,7 @@ export const exampleTypes = {
 
 export type ExampleType = keyof typeof exampleTypes;
 
-/** The SES notification of an example. */
+/** The SES notification for an example. */
 export function exampleNotification(type: ExampleType, example: Example): object {
   return { ...detailOf(type, example), mail: mailOf(example) };
 }
@@ -163,7 +163,7 @@ function complaint({ recipients, now, feedbackId }: Example, complaintFeedbackTy
   };
 }
 
-/** Who opened or clicked, from an address of those that are kept for documentation. */
+/** The client that opened or clicked, with an address reserved for documentation. */
 function seenBy({ isMachine }: Example, machineAgent: string) {
   return isMachine
     ? { ipAddress: "203.0.113.7", userAgent: machineAgent, isBotEvent: "Likely" }

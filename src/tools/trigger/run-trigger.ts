@@ -25,7 +25,7 @@ export type TriggerOptions = {
   /** How many emails. */
   count: number;
   isMachine: boolean;
-  /** Of an email that was triggered before; null: new ones. */
+  /** The id of an email that was triggered before; null: new emails. */
   messageId: string | null;
   /** The receiver's address. */
   url: string;
@@ -34,23 +34,23 @@ export type TriggerOptions = {
   stopping: AbortSignal;
 };
 
-/** What came of it. @property quarantined the reasons of notifications that cannot be applied. */
+/** The result. @property quarantined the reasons of notifications that cannot be applied. */
 export type TriggerOutcome = {
   counts: ReplayCounts;
   messageIds: string[];
-  /** Of those that were taken. */
+  /** How many of the stored ones are applied. */
   applied: number;
   quarantined: string[];
   rows: (OutcomeRow & { events: (OutcomeEvent & { deliveries: OutcomeDelivery[] })[] })[];
 };
 
-/** Before it happened; so that nothing looks like a machine's doing, seconds after the delivery. */
+/** How long before the event the email was sent; an open seconds after the delivery would look like a machine's. */
 const sentBeforeMs = 60_000;
 const giveUpAfterMs = 5_000;
 const settleMs = 10_000;
 const lookEveryMs = 100;
 
-/** Posts notifications as SNS would, and waits for what comes of them. */
+/** Posts notifications as SNS would, and waits until they are applied and delivered. */
 export async function runTrigger(store: StoreContext, options: TriggerOptions): Promise<TriggerOutcome> {
   const topic = await allowTriggers(store, options.project);
   const now = store.clock.now();
@@ -71,7 +71,7 @@ export async function runTrigger(store: StoreContext, options: TriggerOptions): 
   return { counts, messageIds, ...settled, rows };
 }
 
-/** @throws Error when the topic is another project's. */
+/** @throws Error if the topic belongs to another project. */
 async function allowTriggers({ db, clock }: StoreContext, project: Project) {
   await insertTopic(db, { project_id: project.id, id: clock.newId(), arn: triggerTopic });
   const topic = (await listTopics(db)).find(({ arn }) => arn === triggerTopic);
@@ -126,7 +126,7 @@ function isDelivered(rows: TriggerOutcome["rows"]): boolean {
   return deliveries.every(({ state, attempts }) => attempts > 0 || !["pending", "leased"].includes(state));
 }
 
-/** @returns what was seen last, also when it has not settled in time. */
+/** @returns the last result, even if it has not settled in time. */
 async function untilSettled<Seen>(
   look: () => Promise<Seen>,
   isSettled: (seen: Seen) => boolean,

@@ -18,7 +18,7 @@ test("Ctrl-C in the middle ends it in order: the database too, so that the next 
   const { code, stderr } = await cutOff.ended;
   const again = await run(["demo", "--exit"], { ...environment, LOG_LEVEL: "info" });
 
-  expect([code, stderr]).toEqual([1, "fanmail demo: it was stopped before its end\n"]);
+  expect([code, stderr]).toEqual([1, "fanmail demo: stopped before the end\n"]);
   // A server that had been left running would be adopted, and the log would say so.
   expect([again.code, again.stderr]).toEqual([0, ""]);
 });

@@ -85,7 +85,7 @@ test("the old key stays while another command may encrypt with it", async () => 
 
   expect(busy).toEqual({
     code: 1,
-    stdout: "Encrypted anew: 1 secret, 1 set of headers.\n",
+    stdout: "Re-encrypted: 1 secret, 1 set of headers.\n",
     stderr: expect.stringMatching(
       /^The old key stays, because another command uses the database\. Run this again when that has ended\.$/m,
     ),
@@ -108,7 +108,7 @@ test("a key stays as long as anything is encrypted with it that cannot be encryp
   await directory.withDatabase((db) => db.query("delete from webhook_endpoints"));
   const again = await directory.rotated();
 
-  expect({ code, stdout }).toEqual({ code: 1, stdout: "Encrypted anew: 0 secrets, 1 set of headers.\n" });
+  expect({ code, stdout }).toEqual({ code: 1, stdout: "Re-encrypted: 0 secrets, 1 set of headers.\n" });
   expect(stderr).toContain(
     `Left as it is: secret of endpoint ${endpoint?.id}. It was encrypted for something else, or was changed since`,
   );
