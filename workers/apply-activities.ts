@@ -14,7 +14,6 @@ import type { EmailEventType } from "../src/domain/mail/event-names.ts";
 import { activityId, addsFacts, mergeFacts } from "../src/domain/mail/mail-facts.ts";
 import { adoptStored } from "../src/domain/mail/same-feedback.ts";
 import { emailWebhook, suppressionWebhook } from "../src/domain/webhooks/event.ts";
-import type { Lane } from "../src/domain/webhooks/owed.ts";
 import { type ActivityRow, lockActivities, updateActivities } from "../src/storage/activity.ts";
 import type { Database } from "../src/storage/database.ts";
 import {
@@ -28,7 +27,7 @@ import {
 } from "../src/storage/events.ts";
 import { projectRules } from "../src/storage/projects.ts";
 import { makeRecipients } from "../src/storage/recipients.ts";
-import { type OwedWebhook, oweDeliveries } from "../src/webhooks/owe-deliveries.ts";
+import type { OwedWebhook } from "../src/webhooks/owe-deliveries.ts";
 import {
   type ChangedActivity,
   type LockedActivity,
@@ -45,11 +44,13 @@ export type Applied = {
   counted: EmailEventType[];
   /** The reason of each event that was discarded. */
   discardedFor: DiscardReason[];
-  /** Lanes with new deliveries. */
-  owed: Lane[];
+  webhooks: EventWebhook[];
   /** Activities of erased people, which are not recorded. */
   erased: TouchedActivity[];
 };
+
+/** @property eventId the event behind it. */
+export type EventWebhook = OwedWebhook & { eventId: string };
 
 type ApplyContext = Pick<Context, "partitions" | "config" | "clock">;
 
@@ -58,19 +59,15 @@ export const nothingApplied: Applied = {
   discarded: 0,
   counted: [],
   discardedFor: [],
-  owed: [],
+  webhooks: [],
   erased: [],
 };
 
-/**
- * Folds events into their activities, and writes all consequences.
- * @param traceparents of traced notifications, by event id.
- */
+/** Folds events into their activities, and writes all consequences but webhooks, which it returns. */
 export async function applyActivities(
   context: ApplyContext,
   tx: Database,
   touched: readonly TouchedActivity[],
-  traceparents: ReadonlyMap<string, string>,
 ): Promise<Applied> {
   if (touched.length === 0) return nothingApplied;
   await context.partitions.ensure(
@@ -91,7 +88,7 @@ export async function applyActivities(
     discarded: discardedFor.length,
     counted: changed.flatMap(({ change }) => change.counted.map(({ type }) => type)),
     discardedFor,
-    owed: await oweDeliveries(tx, webhooksOf({ changed, suppressions, traceparents }, context.clock.now())),
+    webhooks: webhooksOf(changed, suppressions, context.clock.now()),
     erased: erasedAmong(touched, locked),
   };
 }
@@ -221,27 +218,16 @@ async function writeDecisions(tx: Database, changed: readonly ChangedActivity[])
   return decisions.flatMap(({ discarded }) => discarded ?? []);
 }
 
-/**
- * The webhooks that follow.
- * @property traceparents of traced notifications, by event id.
- */
 function webhooksOf(
-  {
-    changed,
-    suppressions,
-    traceparents,
-  }: {
-    changed: readonly ChangedActivity[];
-    suppressions: readonly SuppressionAdded[];
-    traceparents: ReadonlyMap<string, string>;
-  },
+  changed: readonly ChangedActivity[],
+  suppressions: readonly SuppressionAdded[],
   now: Date,
-): OwedWebhook[] {
+): EventWebhook[] {
   const ofEvents = changed.flatMap(({ row, facts, change, recordedAt }) =>
     change.counted.map((event) => ({
       project_id: row.project_id,
+      eventId: event.id,
       webhook: emailWebhook({ ...row, ...facts }, event, recordedAt.get(event.id) ?? now),
-      traceparent: traceparents.get(event.id) ?? null,
     })),
   );
   const ofSuppressions = suppressions
@@ -249,8 +235,8 @@ function webhooksOf(
     .filter(({ suppression }) => !suppression.isEcho)
     .map(({ row, event, suppression }) => ({
       project_id: row.project_id,
+      eventId: event.id,
       webhook: suppressionWebhook(row, event, suppression, now),
-      traceparent: traceparents.get(event.id) ?? null,
     }));
   return [...ofEvents, ...ofSuppressions];
 }

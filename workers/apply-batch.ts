@@ -24,7 +24,7 @@ import {
 import type { AppliedNotification } from "../src/tracing/tracing.ts";
 import { oweDeliveries, wakeLanes } from "../src/webhooks/owe-deliveries.ts";
 import { type Applied, applyActivities, nothingApplied } from "./apply-activities.ts";
-import { appliedNotifications, type ReadEntry, traceparentsOfEvents } from "./traced-notifications.ts";
+import { appliedNotifications, type ReadEntry, tracedWebhooks } from "./traced-notifications.ts";
 
 type BatchContext = Pick<
   Context,
@@ -94,10 +94,12 @@ async function applyAlone(context: BatchContext, batchId: string): Promise<Commi
 }
 
 /**
+ * @property owed lanes with new deliveries.
  * @property unreadable number of list entries that were left out.
  * @property notifications for traces; none without tracing.
  */
-type AppliedEntries = Applied & BatchSummary & { unreadable: number; notifications: AppliedNotification[] };
+type AppliedEntries = Omit<Applied, "webhooks"> &
+  BatchSummary & { owed: Lane[]; unreadable: number; notifications: AppliedNotification[] };
 
 type ApplyEntries = (
   context: BatchContext,
@@ -150,19 +152,15 @@ async function applyTogether(
   await quarantine(tx, invalid);
   const countOf = (kind: Interpretation["kind"]) =>
     read.filter(({ interpretation }) => interpretation.kind === kind).length;
-  const applied = await applyActivities(
-    context,
-    tx,
-    touchedActivities(told),
-    traceparentsOfEvents(tracing, read),
-  );
+  const { webhooks, ...applied } = await applyActivities(context, tx, touchedActivities(told));
+  const owed = await oweDeliveries(tx, tracedWebhooks(tracing, read, webhooks));
   if (applied.erased.length > 0) await eraseLate(tx, read, applied.erased);
   const noted = await noteAccountStatuses(tx, statuses, context.clock.now());
   const events = applied.events + noted.added;
   return {
     ...applied,
     events,
-    owed: [...applied.owed, ...noted.owed],
+    owed: [...owed, ...noted.owed],
     repeated: told.length + statuses.length - events,
     ignored: countOf("ignored"),
     quarantined: countOf("invalid"),
@@ -233,6 +231,7 @@ async function applyOrQuarantine(
     await quarantine(tx, [{ ...entry, quarantine_reason: reason }]);
     return {
       ...nothingApplied,
+      owed: [],
       repeated: 0,
       ignored: 0,
       quarantined: 1,

@@ -3,23 +3,31 @@ import { jsonOrNull } from "../src/domain/json.ts";
 import type { Interpretation } from "../src/domain/mail/interpret-notification.ts";
 import type { AcceptedNotification } from "../src/storage/journal.ts";
 import type { AppliedNotification, MessageName, Tracing } from "../src/tracing/tracing.ts";
+import type { OwedWebhook } from "../src/webhooks/owe-deliveries.ts";
+import type { EventWebhook } from "./apply-activities.ts";
 
 /** A notification of the journal, and what it reports. */
 export type ReadEntry = { entry: AcceptedNotification; interpretation: Interpretation };
 
-/** By event id, for deliveries; an event that several notifications report belongs to the first. Empty without traces. */
-export function traceparentsOfEvents(tracing: Tracing, read: readonly ReadEntry[]): Map<string, string> {
+/** Adds the traces of their notifications; an event that several notifications report belongs to the first one traced. */
+export function tracedWebhooks(
+  tracing: Tracing,
+  read: readonly ReadEntry[],
+  webhooks: readonly EventWebhook[],
+): readonly OwedWebhook[] {
+  if (!tracing.isOn) return webhooks;
   const traceparents = new Map<string, string>();
-  if (!tracing.isOn) return traceparents;
   for (const { entry, interpretation } of read) {
+    if (interpretation.kind !== "events") continue;
     const message = messageName(entry);
     const traceparent = message && tracing.traceparentOf(message);
-    if (!traceparent || interpretation.kind !== "events") continue;
-    for (const { event } of interpretation.events) {
-      if (!traceparents.has(event.id)) traceparents.set(event.id, traceparent);
-    }
+    for (const { event } of interpretation.events)
+      if (traceparent && !traceparents.has(event.id)) traceparents.set(event.id, traceparent);
   }
-  return traceparents;
+  return webhooks.map((webhook) => ({
+    ...webhook,
+    traceparent: traceparents.get(webhook.eventId) ?? null,
+  }));
 }
 
 /** What to report to traces once the transaction is committed; nothing without traces. */
