@@ -21,11 +21,11 @@ import {
   leaseDue,
 } from "../src/storage/webhooks/leases.ts";
 import { makeAttempt, type PostedEndpoint } from "../src/webhooks/attempt.ts";
+import { disableFailedEndpoint, reportDisabled } from "../src/webhooks/endpoints.ts";
 import { wakeLanes } from "../src/webhooks/owe-deliveries.ts";
 import { attemptTimeoutMs } from "../src/webhooks/post.ts";
 import { type EndpointSecrets, openEndpointSecrets } from "../src/webhooks/secret-box.ts";
 import type { Places } from "../src/webhooks/socket-room.ts";
-import { disableFailedEndpoint, reportDisabled } from "../src/webhooks/switch-endpoint.ts";
 
 type LaneContext = Pick<
   Context,

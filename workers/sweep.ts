@@ -6,7 +6,7 @@ import { cancelDeliveries, holdDeliveries } from "../src/storage/webhooks/delive
 import { forgetDeletedEndpoints, restingEndpoints } from "../src/storage/webhooks/endpoints.ts";
 import { endpointsDue } from "../src/storage/webhooks/lanes.ts";
 import { releaseExpiredLeases } from "../src/storage/webhooks/leases.ts";
-import { heldTogether } from "../src/webhooks/switch-endpoint.ts";
+import { heldTogether } from "../src/webhooks/endpoints.ts";
 
 type SweepContext = Pick<Context, "db" | "queues" | "partitions" | "clock">;
 

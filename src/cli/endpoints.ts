@@ -2,8 +2,7 @@ import { webhookEventTypes } from "../domain/mail/event-names.ts";
 import { readEndpointUrl } from "../domain/webhooks/url.ts";
 import type { Database } from "../storage/database.ts";
 import { type Endpoint, findEndpointAnywhere, listEndpoints } from "../storage/webhooks/endpoints.ts";
-import { addEndpoint } from "../webhooks/add-endpoint.ts";
-import { disableEndpoint, enableEndpoint, removeEndpoint } from "../webhooks/switch-endpoint.ts";
+import { addEndpoint, disableEndpoint, enableEndpoint, removeEndpoint } from "../webhooks/endpoints.ts";
 import { commandWithActions, print, printJson, printList, readChoices, UsageError } from "./command.ts";
 import { making, projectNamed, readStored, withStore } from "./with-store.ts";
 

@@ -7,14 +7,13 @@ import { webhookEventTypes } from "../domain/mail/event-names.ts";
 import type { AttemptResult } from "../domain/webhooks/outcome.ts";
 import { webhookSecret } from "../domain/webhooks/signature.ts";
 import { packageVersion } from "../package-info.ts";
-import { type ToldWebhook, takeHeld } from "../storage/webhooks/deliveries.ts";
+import { type HeldWebhook, takeHeld } from "../storage/webhooks/deliveries.ts";
 import { type Endpoint, listEndpoints, markDisabled } from "../storage/webhooks/endpoints.ts";
-import { addEndpoint, type EndpointContext } from "../webhooks/add-endpoint.ts";
 import { createAddressGuard } from "../webhooks/address-guard.ts";
 import { type WebhookConnections, webhookConnections } from "../webhooks/connections.ts";
+import { addEndpoint, type EndpointContext, removeEndpoint } from "../webhooks/endpoints.ts";
 import { postWebhook } from "../webhooks/post.ts";
 import { createSocketRoom } from "../webhooks/socket-room.ts";
-import { removeEndpoint } from "../webhooks/switch-endpoint.ts";
 import { type Command, environmentConfig, print, readChoices, readHttpUrl, readOptions } from "./command.ts";
 import { stopRequest } from "./until-stopped.ts";
 import { projectNamed, runningService, withStore } from "./with-store.ts";
@@ -93,7 +92,7 @@ const About = z.object({
 });
 
 async function show(
-  webhook: ToldWebhook,
+  webhook: HeldWebhook,
   options: HearOptions,
   connections: WebhookConnections,
 ): Promise<void> {
@@ -109,7 +108,7 @@ async function show(
 }
 
 function post(
-  { event_id, body }: ToldWebhook,
+  { event_id, body }: HeldWebhook,
   url: string,
   { secret, stopping }: HearOptions,
   connections: WebhookConnections,
@@ -131,7 +130,7 @@ function answerText(result: AttemptResult): string {
 /** Receives webhooks without a URL that they could be posted to. */
 type Listener = {
   /** The webhooks since the last call, oldest event first. */
-  next(): Promise<ToldWebhook[]>;
+  next(): Promise<HeldWebhook[]>;
   close(): Promise<void>;
 };
 

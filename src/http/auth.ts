@@ -3,12 +3,12 @@ import { recentlyUsed } from "../domain/maps.ts";
 import type { ApiKey } from "../storage/api-keys.ts";
 import { ApiError } from "./errors.ts";
 
-/** Who asks: the project of the key. */
+/** The authenticated client. */
 export type Caller = { projectId: string; apiKeyId: string };
 
 export type Authenticate = (authorization: string | undefined, scope: Scope | "*") => Promise<Caller>;
 
-/** A revoked key is refused within this time. */
+/** A revoked key is rejected within this time. */
 const freshMs = 3_000;
 const maxRemembered = 10_000;
 
@@ -16,8 +16,8 @@ type FoundKey = ApiKey & { sha256: Buffer };
 type FindKeys = (sha256s: readonly Buffer[]) => Promise<FoundKey[]>;
 
 /**
- * Finds keys by their hash and remembers them for seconds, unknown ones apart: whoever tries many forces no known one
- * out. Looking up a hash needs no constant-time comparison: a caller without the key cannot steer its hash.
+ * Finds keys by their hash and caches them for seconds. Unknown keys have a cache of their own, so that trying many does not
+ * evict known ones. Looking up a hash needs no constant-time comparison: without the key, its hash cannot be chosen.
  */
 export function createAuthenticate(find: FindKeys, now: () => Date): Authenticate {
   const known = recentlyUsed<{ key: ApiKey; untilMs: number }>(maxRemembered);
@@ -49,7 +49,7 @@ export function createAuthenticate(find: FindKeys, now: () => Date): Authenticat
   };
 }
 
-/** One query at a time; keys that are asked for meanwhile share the next one, so that trying keys takes no connections. */
+/** One query at a time; keys that arrive meanwhile share the next one, so that trying keys does not use up connections. */
 function together(find: FindKeys): (sha256: Buffer) => Promise<ApiKey | null> {
   let asked: Buffer[] = [];
   let next: Promise<FoundKey[]> | null = null;

@@ -4,7 +4,7 @@ import { packageRoot, packageVersion } from "../package-info.ts";
 import { openApiDocument } from "./openapi.ts";
 import type { AnyRoute } from "./route.ts";
 
-/** Nothing is loaded from elsewhere, and the browser holds the page to it; Swagger UI styles its elements itself. */
+/** The page loads nothing from other hosts. Swagger UI sets inline styles. */
 const contentSecurityPolicy =
   "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; frame-ancestors 'none'";
 
@@ -21,7 +21,7 @@ const viewerPage = `<!doctype html>
 </html>
 `;
 
-/** `validatorUrl: null` keeps the viewer from sending the document to a public validator. */
+/** `validatorUrl: null`: the viewer does not send the document to a public validator. */
 const startScript = `SwaggerUIBundle({
   url: "openapi.json",
   dom_id: "#docs",
@@ -32,22 +32,21 @@ const startScript = `SwaggerUIBundle({
 });
 `;
 
-/** The viewer's own files hold no data. */
 const cachedForADay = { "cache-control": "public, max-age=86400" };
 const assets = ["swagger-ui.css", "swagger-ui-bundle.js", "favicon-32x32.png"];
 
-/** `/openapi.json`, for programs, and `/docs`, for people: Swagger UI, served from here. Neither needs a key. */
+/** `/openapi.json` for programs, and `/docs` for people: Swagger UI, self-hosted. Neither needs a key. */
 export function registerDocumentation(app: Express, routes: readonly AnyRoute[]): void {
-  // Made when somebody asks for it: most processes never are.
+  // Built on the first request: most processes never get one.
   let document: ReturnType<typeof openApiDocument> | undefined;
-  // The build copies them, so that the package of the viewer is no dependency of a running service.
+  // The build copies the assets, so that swagger-ui is no dependency of a running service.
   const root = fileURLToPath(new URL("dist/swagger-ui/", packageRoot));
   app.get("/openapi.json", (_request, response) => {
     document ??= openApiDocument(routes.map(({ description }) => description));
     response.json(document);
   });
   app.get("/docs", (request, response) => {
-    // The page's own links are relative, so that it works below a proxy's prefix.
+    // Its links are relative, so that it works below a proxy's prefix.
     if (request.path.endsWith("/")) return response.redirect(308, "../docs");
     response.set("content-security-policy", contentSecurityPolicy).type("html").send(viewerPage);
   });
@@ -86,7 +85,7 @@ const welcome = {
   openapi: "/openapi.json",
 };
 
-/** `/`: what answers here, and where to read on: a page for browsers, JSON for programs. */
+/** `/`: name, version and links, as a page for browsers and JSON for programs. */
 export function registerWelcome(app: Express): void {
   app.get("/", (request, response) => {
     if (request.accepts(["json", "html"]) === "html") response.type("html").send(welcomePage);

@@ -1,6 +1,6 @@
 import type { Database } from "../storage/database.ts";
 
-/** A request that is to be answered once. */
+/** A request with an Idempotency-Key. */
 export type KeyedRequest = { project_id: string; key: string; request_sha256: Buffer };
 
 export type StoredAnswer = { request_sha256: Buffer; status: number; answer: unknown };
@@ -8,15 +8,15 @@ export type StoredAnswer = { request_sha256: Buffer; status: number; answer: unk
 const lifetime = "interval '24 hours'";
 
 /**
- * Takes a key for a request. Waits for a transaction that has taken the same key and is not done; only when that fails
- * is the key free.
- * @returns false when the key has been taken within 24 hours.
+ * Takes a key for a request. If an open transaction has taken the same key, waits for it; the key is free only if that
+ * transaction fails.
+ * @returns false if the key was taken within 24 hours.
  */
 export async function takeKey(
   tx: Database,
   { project_id, key, request_sha256 }: KeyedRequest,
 ): Promise<boolean> {
-  // Every request clears away a few, so that nobody has to come for them.
+  // Every request deletes a few expired keys, so no other job has to.
   await tx.query(
     `delete from idempotency_keys where (project_id, key) in (
        select project_id, key from idempotency_keys where created_at < now() - ${lifetime}
@@ -34,7 +34,7 @@ export async function takeKey(
   return taken.length > 0;
 }
 
-/** Writes down what the request was answered with. */
+/** Stores the response of a request. */
 export async function keepAnswer(
   tx: Database,
   { project_id, key }: KeyedRequest,
@@ -49,7 +49,6 @@ export async function keepAnswer(
   ]);
 }
 
-/** The answer that a key stands for, or null. */
 export async function findAnswer(
   db: Database,
   { project_id, key }: KeyedRequest,

@@ -10,21 +10,21 @@ import { findAnswer, type KeyedRequest, keepAnswer, takeKey } from "./idempotenc
 export const idempotencyHeaders = {
   "idempotency-key": storableText(256).optional().meta({
     description:
-      "Repeats with the same key within 24 hours get the first answer again; nothing is stored twice.",
+      "Repeats with the same key within 24 hours get the first response again; nothing is stored twice.",
   }),
 };
 
 type OnceRequest = {
   projectId: string;
-  /** Without a key every request is a new one. */
+  /** Without a key, every request is new. */
   key: string | undefined;
-  /** The route, for which a key is valid. */
+  /** A key is valid for one route. */
   route: string;
   body: unknown;
   status: number;
 };
 
-type Answered<Answer> = { answer: Answer; isReplayed: boolean };
+type Answered<Answer> = { answer: Answer; isRepeat: boolean };
 
 /** Rolls back the transaction of a request that was answered before. */
 class AnsweredBefore extends Error {
@@ -32,8 +32,8 @@ class AnsweredBefore extends Error {
 }
 
 /**
- * Tracks events once for each key: the answer is stored in the transaction of the events.
- * @throws ApiError 409 when the key was used for another request.
+ * Tracks events once for each key: the response is stored in the transaction of the events.
+ * @throws ApiError 409 if the key was used for another request.
  */
 export async function answerOnce<Answer>(
   db: Database,
@@ -41,7 +41,7 @@ export async function answerOnce<Answer>(
   track: (guard?: Guard) => Promise<TrackedEvent[]>,
   answerOf: (tracked: readonly TrackedEvent[]) => Answer,
 ): Promise<Answered<Answer>> {
-  if (key === undefined) return { answer: answerOf(await track()), isReplayed: false };
+  if (key === undefined) return { answer: answerOf(await track()), isRepeat: false };
   const sha256 = createHash("sha256")
     .update(exactJson([route, body]))
     .digest();
@@ -53,21 +53,21 @@ export async function answerOnce<Answer>(
       },
       finish: (tx, events) => keepAnswer(tx, request, status, answerOf(events)),
     });
-    return { answer: answerOf(tracked), isReplayed: false };
+    return { answer: answerOf(tracked), isRepeat: false };
   } catch (error) {
     if (!(error instanceof AnsweredBefore)) throw error;
-    return { answer: await firstAnswer<Answer>(db, request), isReplayed: true };
+    return { answer: await firstAnswer<Answer>(db, request), isRepeat: true };
   }
 }
 
 async function firstAnswer<Answer>(db: Database, request: KeyedRequest): Promise<Answer> {
   const first = await findAnswer(db, request);
-  // It became a day old in between; the caller's next try is a new request.
+  // The key expired in between; the next try is a new request.
   if (first === null)
     throw new ApiError(409, "This Idempotency-Key is being used by another request; try again");
   if (!first.request_sha256.equals(request.request_sha256)) {
     throw new ApiError(409, "This Idempotency-Key was used for another request within the last 24 hours");
   }
-  // Written by keepAnswer for a request of the same route, and so of the same type.
+  // keepAnswer wrote it for a request of the same route, so it has the same type.
   return first.answer as Answer;
 }

@@ -7,18 +7,18 @@ import { ApiError } from "./errors.ts";
 
 type RateLimit = {
   count: CountRequests;
-  /** Of a minute. */
+  /** Requests per minute. */
   limit: number;
   clock: Pick<Clock, "now">;
   log: Logger;
 };
 
-/** What is known of a key's requests, and those that are not counted yet. */
+/** The counted requests of a key, and those that are not counted yet. */
 type KeyWindow = {
   used: number;
   secondsUntilMore: number;
   countedAtMs: number;
-  /** Let pass without waiting for their count. */
+  /** Allowed without waiting for the count. */
   passed: number;
   waiting: ((isGranted: boolean) => void)[];
   isCounting: boolean;
@@ -27,8 +27,8 @@ type KeyWindow = {
 const unknown = { used: 0, secondsUntilMore: 1, countedAtMs: 0, passed: 0, isCounting: false };
 
 /**
- * Limits the requests of each key, over all processes. Requests that come while a count is under way go into the next
- * one together, and far from the limit a request does not wait for its count.
+ * Limits the requests of each key over all processes. Requests that arrive during a count are counted together in the next
+ * one, and far from the limit a request does not wait for its count.
  */
 export function createRateLimit(rateLimit: RateLimit) {
   const windows = new Map<string, KeyWindow>();
@@ -65,10 +65,10 @@ async function admit(rateLimit: RateLimit, apiKeyId: string, window: KeyWindow):
   return isGranted;
 }
 
-/** A count that is older says too little of what other processes have let pass. */
+/** After this time other processes may have allowed too many. */
 const knownForMs = 1_000;
 
-/** At most 1 % of the limit is uncounted at a time, so that this is how far a process can go beyond it. */
+/** At most 1 % of the limit is uncounted at a time, so a process can exceed it by no more. */
 function mayPassUncounted({ limit, clock }: RateLimit, { used, passed, countedAtMs }: KeyWindow): boolean {
   const isKnown = clock.now().getTime() - countedAtMs < knownForMs;
   return isKnown && used + passed < limit / 2 && passed + 1 <= limit / 100;
@@ -91,7 +91,7 @@ async function countAll(
       Object.assign(window, known, { countedAtMs: clock.now().getTime() });
       for (const [place, settle] of waiting.entries()) settle(place < granted);
     } catch (error) {
-      // A fault of ours is not the caller's: who cannot be counted may pass.
+      // If counting fails, requests are allowed.
       log.warn({ cause: errorText(error) }, "requests not counted");
       for (const settle of waiting) settle(true);
     }

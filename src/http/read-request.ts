@@ -7,8 +7,8 @@ import { ApiError } from "./errors.ts";
 export type Query = Record<string, string | string[]>;
 
 /**
- * Reads what stands behind the `?` of a URL; of a parameter that is given several times it has all values.
- * @throws ApiError 400 that names the parameter that is not URL-encoded: it may be the filter that matters.
+ * Reads the query of a URL; a parameter that is given several times has all its values.
+ * @throws ApiError 400 that names a parameter that is not URL-encoded: ignoring it could ignore a filter.
  */
 export function readQuery(url: string): Query {
   const [, text = ""] = /\?([^#]*)/.exec(url) ?? [];
@@ -16,7 +16,7 @@ export function readQuery(url: string): Query {
   return collect(parts.map(readPart));
 }
 
-/** Adds parameters; those that are there already are then given twice. */
+/** Adds parameters; an existing one is then given twice. */
 export function addToQuery(query: Query, more: readonly (readonly [string, string])[]): Query {
   const given = Object.entries(query).flatMap(([name, value]) =>
     [value].flat().map((one) => [name, one] as const),
@@ -34,7 +34,7 @@ function readPart(part: string): readonly [string, string] {
   return [name, value];
 }
 
-/** @returns null where a `%` is not followed by two digits, and where bytes are no UTF-8. */
+/** @returns null if a `%` is not followed by two digits, or the bytes are not UTF-8. */
 function decoded(text: string): string | null {
   try {
     return decodeURIComponent(text.replaceAll("+", " "));
@@ -51,10 +51,10 @@ function collect(pairs: readonly (readonly [string, string])[]): Query {
   );
 }
 
-/** Of a body, unless a route takes more. */
+/** Of routes that do not set another limit. */
 export const defaultMaxBodyBytes = 256 * 1024;
 
-/** Reads a body of JSON. @throws ApiError 400, 413 or 415 that says what is wrong with it. */
+/** Reads a JSON body. @throws ApiError 400, 413 or 415 */
 export async function readJson(
   request: Request,
   response: Response,
@@ -68,15 +68,15 @@ export async function readJson(
   return parseBody(await readBody(request, response, maxBytes));
 }
 
-/** As people write it; ASCII is a part of it. */
+/** Usual spellings of UTF-8; ASCII is a subset of it. */
 const utf8 = /^(utf[-_]?8|(us-)?ascii)$/i;
 
-/** Which others the reader takes depends on the version of Node. */
+/** What else Express decodes depends on the version of Node. */
 const encodings = ["identity", "gzip", "deflate", "br"];
 
 /**
  * Reads a body of any type.
- * @returns what it holds after decompression; nothing where there is no body.
+ * @returns the body after decompression; empty if there is none.
  * @throws ApiError 400, 413 or 415
  */
 async function readBody(request: Request, response: Response, maxBytes: number): Promise<Buffer> {
@@ -94,10 +94,10 @@ async function readBody(request: Request, response: Response, maxBytes: number):
   return Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0);
 }
 
-/** Of an empty body every field is absent. @throws ApiError 400 */
+/** An empty body is `{}`. @throws ApiError 400 */
 function parseBody(body: Buffer): unknown {
   if (body.length === 0) return {};
-  // A decoder would put U+FFFD in place of what it cannot decode.
+  // Decoding would replace invalid bytes with U+FFFD.
   if (!isUtf8(body)) throw new ApiError(400, "The body is not UTF-8");
   try {
     return parseExactJson(body.toString().replace(/^\ufeff/, ""));
@@ -108,8 +108,8 @@ function parseBody(body: Buffer): unknown {
 }
 
 /**
- * Refuses a body where none is read: what it says would be ignored. `{}` and `null`, which some clients send when they
- * have nothing to say, pass. @throws ApiError 400
+ * Rejects a body that would be ignored. `{}` and `null`, which some clients send instead of no body, are accepted.
+ * @throws ApiError 400
  */
 export async function refuseBody(request: Request, response: Response): Promise<void> {
   const isChunked = request.get("transfer-encoding") !== undefined;
@@ -123,8 +123,8 @@ export async function refuseBody(request: Request, response: Response): Promise<
 const maxQueryBytes = 16 * 1024;
 
 /**
- * Reads parameters from a body of JSON, whatever its Content-Type: `{"page": 2, "filter": {"type": "x"}}` is
- * `page=2&filter[type]=x`. What is null is absent. @throws ApiError 400, 413 or 415
+ * Reads parameters from a JSON body with any Content-Type: `{"page": 2, "filter": {"type": "x"}}` is
+ * `page=2&filter[type]=x`; null is ignored. @throws ApiError 400, 413 or 415
  */
 export async function readQueryBody(request: Request, response: Response): Promise<[string, string][]> {
   const json = parseBody(await readBody(request, response, maxQueryBytes));
@@ -156,7 +156,7 @@ function bodyError(error: unknown, maxBytes: number): unknown {
   }
 }
 
-/** Errors of zlib and brotli have codes such as Z_DATA_ERROR and ERR__ERROR_FORMAT_PADDING_1. */
+/** Codes of zlib and brotli are, for example, Z_DATA_ERROR and ERR__ERROR_FORMAT_PADDING_1. */
 function isFromZlib(error: unknown): boolean {
   return error instanceof Error && "code" in error && /^(Z_|ERR_)/.test(String(error.code));
 }

@@ -23,6 +23,19 @@ export function addCursor(
   add(`(${columns}) ${direction} (?::timestamptz, ?::uuid)`, cursor?.time, cursor?.id);
 }
 
+/**
+ * Adds the conditions of a period, both ends inclusive. Responses show milliseconds, so `until` includes all of its
+ * millisecond.
+ */
+export function addPeriod(
+  { add }: Pick<Conditions, "add">,
+  column: string,
+  { since, until }: { since?: Date | undefined; until?: Date | undefined },
+): void {
+  add(`${column} >= ?`, since);
+  add(`${column} < ?::timestamptz + interval '1 millisecond'`, until);
+}
+
 /** As SQL: the `limit` and `offset` of a page. */
 export function pageLimit({ limit, offset }: Pick<Page, "limit" | "offset">): string {
   return `limit ${Math.trunc(limit)} offset ${Math.trunc(offset)}`;

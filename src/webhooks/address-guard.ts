@@ -5,32 +5,31 @@ import { dnsErrorCodes, errorCode, type ResolveHost, resolveHost as resolveByDns
 export type WebProtocol = "https:" | "http:";
 type CheckedAddress = { address: string; family: 4 | 6 };
 
-/** Says where webhooks may go: to the public internet by https, and to what `WEBHOOK_ALLOWED_CIDRS` has by http too. */
+/** Decides where webhooks may go: to the public internet over https, and to `WEBHOOK_ALLOWED_CIDRS` over http too. */
 export type AddressGuard = {
-  /** Whether an IP address may be connected to. What is no plain IP address, or has a zone, may not. */
+  /** Whether an IP address may be connected to. False for addresses with a zone and for unusual spellings. */
   isAllowed(address: string, protocol: WebProtocol): boolean;
   /**
-   * Looks at the URL of an endpoint before it is stored. A name server that fails is not the caller's fault, and is passed
-   * over: every connection is checked anyway.
-   * @param url as `readEndpointUrl` gives it.
-   * @returns null, or why nothing may be posted to it: a text that follows the name of the field.
+   * Checks the URL of an endpoint before it is stored. A failing name server is ignored: every connection is checked again.
+   * @param url as `readEndpointUrl` returns it.
+   * @returns null, or the problem, as a text that follows the field's name.
    */
   check(url: string): Promise<string | null>;
   /**
    * The addresses to connect to, all of which are allowed.
    * @param hostname a name or an IP address.
-   * @throws BlockedAddressError when any of them is not allowed; what `resolveHost` throws when there is none.
+   * @throws BlockedAddressError if any of them is not allowed, and the errors of `resolveHost`.
    */
   addressesFor(hostname: string, protocol: WebProtocol): Promise<CheckedAddress[]>;
 };
 
-/** A host with an address that may not be connected to. */
+/** The host has an address that may not be connected to. */
 export class BlockedAddressError extends Error {
   override readonly name = "BlockedAddressError";
   readonly code = "FANMAIL_BLOCKED_ADDRESS";
   readonly problem: string;
 
-  /** @param problem follows the host. */
+  /** @param problem a text that follows the host. */
   constructor(host: string, problem: string) {
     super(`Nothing is sent to ${host}, which ${problem}`);
     this.problem = problem;
@@ -39,7 +38,7 @@ export class BlockedAddressError extends Error {
 
 /**
  * @param allowedCidrs networks to allow besides the public internet.
- * @param resolveHost gives all addresses of a host; asks DNS unless given.
+ * @param resolveHost finds all addresses of a host; default: DNS.
  */
 export function createAddressGuard({
   allowedCidrs,
@@ -51,9 +50,9 @@ export function createAddressGuard({
   const allowed = allowedCidrs.map((cidr) => ipaddr.parseCIDR(cidr));
 
   function isAllowed(address: string, protocol: WebProtocol): boolean {
-    // ipaddr.js reads octal, hexadecimal and short forms too, in which others may see another address.
+    // ipaddr.js also reads octal, hexadecimal and short forms, which others may read as another address.
     if (isIP(address) === 0 || address.includes("%")) return false;
-    // A mapped address reaches the one that it holds.
+    // A connection to a mapped address goes to the IPv4 address inside it.
     const reached = ipaddr.process(address);
     if (allowed.some(([network, bits]) => isWithin(reached, network, bits))) return true;
     return protocol === "https:" && isPublic(ipaddr.parse(address));
@@ -100,9 +99,9 @@ function refusalOf(error: unknown, hostname: string): string | null {
   throw error;
 }
 
-/** Looks public, and answers the machines of Azure about themselves. */
+/** Looks public, but is the metadata service of Azure. */
 const azureHost = "168.63.129.16";
-/** All that is given out. What lies outside is for special purposes, or holds another address. */
+/** All public IPv6. Addresses outside have special purposes or contain another address. */
 const globalUnicast = ipaddr.IPv6.parseCIDR("2000::/3");
 
 function isPublic(address: ipaddr.IPv4 | ipaddr.IPv6): boolean {
@@ -111,7 +110,7 @@ function isPublic(address: ipaddr.IPv4 | ipaddr.IPv6): boolean {
   return isWithin(address, ...globalUnicast) && !isIsatap(address.toByteArray());
 }
 
-/** The second half is one that a tunnel takes for an IPv4 address: RFC 5214, section 6.1. */
+/** A tunnel would connect to the IPv4 address in the second half: RFC 5214, section 6.1. */
 function isIsatap(bytes: readonly number[]): boolean {
   const identifier = Buffer.from(bytes).toString("hex", 8, 12);
   return identifier === "00005efe" || identifier === "02005efe";

@@ -9,7 +9,7 @@ import type { Metrics } from "../metrics.ts";
 import type { Queues } from "../queue/queues.ts";
 import type { Database } from "../storage/database.ts";
 import { retryConflicts } from "../storage/database-errors.ts";
-import type { WholeDelivery } from "../storage/webhooks/delivery-queries.ts";
+import type { WholeDelivery } from "../storage/webhooks/deliveries.ts";
 import type { EndpointRef } from "../storage/webhooks/endpoints.ts";
 import { lockLane, type TurningEndpoint, writeLane } from "../storage/webhooks/lanes.ts";
 import {
@@ -21,10 +21,10 @@ import {
 import type { Tracing } from "../tracing/tracing.ts";
 import { makeAttempt } from "./attempt.ts";
 import type { WebhookConnections } from "./connections.ts";
+import { disableFailedEndpoint, reportDisabled } from "./endpoints.ts";
 import { wakeLanes } from "./owe-deliveries.ts";
 import { attemptTimeoutMs } from "./post.ts";
 import { openEndpointSecrets, type SecretBox } from "./secret-box.ts";
-import { disableFailedEndpoint, reportDisabled } from "./switch-endpoint.ts";
 
 export type PostByHandContext = {
   db: Database;
@@ -37,15 +37,14 @@ export type PostByHandContext = {
   queues: Pick<Queues, "wakeDeliver">;
 };
 
-/** For a connection, where other posts use all of them. */
+/** For a connection while all are in use. */
 const longestWaitMs = 5_000;
 const leaseSeconds = (longestWaitMs + attemptTimeoutMs) / 1000 + 5;
 
 /**
- * Posts `webhook.test` to an endpoint once, at once, also to one that is disabled: so that it can be tried before it is
- * enabled.
- * @returns the delivery's id; null when there is no such endpoint.
- * @throws for faults of ours.
+ * Posts `webhook.test` once, at once, also to a disabled endpoint: it can be tried before it is enabled.
+ * @returns the delivery's id; null if there is no such endpoint.
+ * @throws on internal errors.
  */
 export async function testEndpoint(context: PostByHandContext, key: EndpointRef): Promise<string | null> {
   const { db, clock } = context;
@@ -58,16 +57,16 @@ export async function testEndpoint(context: PostByHandContext, key: EndpointRef)
   const posted = { id, event_id: event.id, body: event.body(), attempts: 0 };
   const { made, row } = await post(context, endpoint, posted);
   const outcome = { state: made.failure === null ? ("succeeded" as const) : ("exhausted" as const) };
-  await learn(context, { ...key, isWaitedFor: false }, made, (tx) =>
+  await record(context, { ...key, isWaitedFor: false }, made, (tx) =>
     finishLease(tx, endpoint, leaseId, [{ delivery_id: id, outcome, attempt: row }]),
   );
   return id;
 }
 
 /**
- * Posts a delivery again, at once, whatever its state. A success ends it; a failure leaves its schedule alone.
- * @returns whether there is still an endpoint to post to.
- * @throws for faults of ours.
+ * Posts a delivery again, at once, in any state. A success ends it; a failure does not change its schedule.
+ * @returns false if its endpoint was removed.
+ * @throws on internal errors.
  */
 export async function resendDelivery(context: PostByHandContext, delivery: WholeDelivery): Promise<boolean> {
   const key = { project_id: delivery.project_id, id: delivery.endpoint_id };
@@ -75,7 +74,7 @@ export async function resendDelivery(context: PostByHandContext, delivery: Whole
   if (endpoint === null) return false;
   const { made, row } = await post(context, endpoint, delivery);
   const isWaitedFor = delivery.state === "retrying";
-  await learn(context, { ...key, isWaitedFor }, made, (tx) => recordManualAttempt(tx, delivery, row));
+  await record(context, { ...key, isWaitedFor }, made, (tx) => recordManualAttempt(tx, delivery, row));
   return true;
 }
 
@@ -109,10 +108,11 @@ async function post(
 const neverStopping = new AbortController().signal;
 
 /**
- * A success tells that the endpoint is back, and 410 that it is gone; other failures by hand are not held against it.
- * @param key.isWaitedFor whether an ordered lane waits for this very delivery.
+ * Writes an attempt. A success also resets the endpoint's failures, and 410 disables it; other manual failures do not count
+ * against it.
+ * @param key.isWaitedFor whether an ordered lane waits for this delivery.
  */
-async function learn(
+async function record(
   context: PostByHandContext,
   { isWaitedFor, ...key }: EndpointRef & { isWaitedFor: boolean },
   made: MadeAttempt,
@@ -134,7 +134,7 @@ async function learn(
   await wakeLanes(context, lanes);
 }
 
-/** An ordered lane that waits for another delivery goes on waiting, unless it was the breaker that let it rest. */
+/** An ordered lane that waits for another delivery continues to wait, unless its breaker has paused it. */
 function laneAlive(
   { ordered, lane, now }: TurningEndpoint,
   made: MadeAttempt,

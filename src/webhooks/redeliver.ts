@@ -14,29 +14,29 @@ import {
   requeueDeliveries,
 } from "../storage/webhooks/redelivery-steps.ts";
 
-/** How far a redelivery has come: first existing deliveries, then events that were never owed. */
+/** The progress of a redelivery: first through existing deliveries, then through events without one. */
 type RedeliveryPlace =
   | { kind: "deliveries"; after: string | null }
   | { kind: "events"; after: Cursor | null };
 
 const perStep = 500;
-/** While so many wait, more would only make the endpoint's new events wait behind them. */
+/** With so many due, more would only delay the endpoint's new events. */
 const backlog = 1_000;
 const backlogPauseMs = 500;
 
-/** @property lanes to wake once the step is durable. */
+/** @property lanes to wake after the commit. */
 export type RedeliveryStep = { lanes: Lane[] };
 
 /**
  * Makes the next deliveries of a redelivery due: one step in one transaction.
- * @returns null when no redelivery is due.
+ * @returns null if no redelivery is due.
  */
 export async function redeliveryStep(db: Database): Promise<RedeliveryStep | null> {
   return db.transaction(async (tx) => {
     const taken = await takeRedelivery(tx);
     const endpoint = taken && (await findEndpoint(tx, taken.project_id, taken.endpoint_id));
     if (!taken || !endpoint) return null;
-    // Written below, and by nobody else.
+    // Only this function writes it, below.
     const place = (taken.place as RedeliveryPlace | null) ?? { kind: "deliveries" as const, after: null };
     if (await hasBacklog(tx, endpoint, backlog)) {
       await recordRedeliveryStep(tx, taken, { place, queued: 0, pauseMs: backlogPauseMs });
@@ -54,7 +54,7 @@ export async function redeliveryStep(db: Database): Promise<RedeliveryStep | nul
 
 type Step = { place: RedeliveryPlace | null; queued: number };
 
-/** A second's worth where there is a rate. */
+/** With a rate, the deliveries of a second. */
 function stepSize({ rate_per_second: rate }: Redelivery): number {
   return rate === null ? perStep : Math.max(1, Math.min(perStep, Math.floor(rate)));
 }

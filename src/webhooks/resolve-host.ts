@@ -1,8 +1,10 @@
 import { promises as dns, type LookupAddress } from "node:dns";
 import { once } from "node:events";
-import { candidatesOf, etcDirectory, readMachineNames, withoutFinalDot } from "./machine-names.ts";
+import { readFile } from "node:fs/promises";
+import { isIP } from "node:net";
+import { join } from "node:path";
 
-/** What the errors of `resolveHost` have as their `code`, unless this machine is at fault. */
+/** The `code` of errors of `resolveHost`, unless the cause is on this machine. */
 export const dnsErrorCodes: readonly string[] = [
   "ENOTFOUND",
   "ENODATA",
@@ -23,30 +25,30 @@ export const dnsErrorCodes: readonly string[] = [
 export type ResolveHost = (hostname: string) => Promise<string[]>;
 
 type ResolveOptions = {
-  /** `address:port`; those of this machine unless given. */
+  /** `address:port`; default: those of this machine. */
   nameServers?: readonly string[];
   /** Where `hosts`, `resolv.conf` and `nsswitch.conf` are. */
   etc?: string;
-  /** For all name servers together. */
+  /** For all name servers and names together. */
   timeoutMs?: number;
 };
 
-/** Less than connecting has altogether, so that it is DNS that is blamed. */
+/** Shorter than the timeout of a connection, so that the error names DNS. */
 const defaultTimeoutMs = 8_000;
-/** The second try, which is the last, has twice as long. */
+/** The second and last try gets twice as long. */
 const firstTryMs = 2_000;
-/** Once there are addresses of one family, those of the other have so long to come: some name servers drop one question. */
+/** How long to wait for the second family after the first: some name servers drop one of the two queries. */
 const graceMs = 250;
 const nobodyAnswers = "ECONNREFUSED";
 
 /**
- * Finds all addresses of a host, IPv4 and IPv6, each once, as the C library of this machine does: in the hosts file, then
- * from name servers, with the search domains.
+ * Finds all addresses of a host, IPv4 and IPv6, each once, as the machine's C library does: in the hosts file, then from
+ * name servers, with the search domains.
  *
- * `dns.lookup` would do all of it, but occupies one of the four threads that all of a process shares: one customer's name
- * server that does not answer would hold up everybody else. It comes last, for what only the machine knows (mDNS, its
- * own name), and only where DNS says at once that there is nothing.
- * @returns at least one address. When the answer of one family is missing, those of the other: nobody looks further.
+ * `dns.lookup` does the same, but occupies one of the process's four threads: a customer's name server that does not
+ * answer would delay everything else. So it comes last, for names that only the machine knows (mDNS, its own name), and
+ * only if DNS reports at once that the host does not exist.
+ * @returns at least one address; those of one family if the other does not answer.
  * @throws an error whose `code` is one of `dnsErrorCodes`.
  */
 export async function resolveHost(hostname: string, options: ResolveOptions = {}): Promise<string[]> {
@@ -73,7 +75,7 @@ export async function resolveHost(hostname: string, options: ResolveOptions = {}
   }
 }
 
-/** The `code` of an error; empty when it has none. */
+/** The `code` of an error; empty if it has none. */
 export function errorCode(error: unknown): string {
   return error instanceof Error && "code" in error ? String(error.code) : "";
 }
@@ -84,7 +86,7 @@ async function askNameServers(
   hostname: string,
   { nameServers, timeoutMs = defaultTimeoutMs }: ResolveOptions,
 ): Promise<Asked> {
-  // One of its own, because giving up cancels all that a resolver was asked.
+  // A separate resolver, because `cancel` ends all queries of a resolver.
   const resolver = new dns.Resolver({ timeout: Math.ceil(Math.min(firstTryMs, timeoutMs)), tries: 2 });
   if (nameServers) resolver.setServers(nameServers);
   const timers = [setTimeout(() => resolver.cancel(), timeoutMs)];
@@ -119,7 +121,7 @@ function saysNothingIsThere(error: unknown): boolean {
 
 let lastLookup: Promise<unknown> = Promise.resolve();
 
-/** One at a time: a name may be made to hang for the system's own question alone, and would then occupy every thread. */
+/** One at a time: a name can be made to hang in the system's own lookup, and would otherwise occupy every thread. */
 async function lookUpInTurn(hostname: string, timeoutMs: number): Promise<string[]> {
   const late = AbortSignal.timeout(timeoutMs);
   const found = lastLookup.then((): Promise<LookupAddress[]> => {
@@ -132,4 +134,76 @@ async function lookUpInTurn(hostname: string, timeoutMs: number): Promise<string
   });
   const addresses = await Promise.race([found, isLate]);
   return [...new Set(addresses.map(({ address }) => address))];
+}
+
+/** How this machine finds hosts, besides name servers. */
+type MachineNames = {
+  /** Lower-case name → addresses, from the hosts file. Empty if DNS comes before it. */
+  hosts: ReadonlyMap<string, readonly string[]>;
+  /** Domains to append to a name. */
+  search: readonly string[];
+  /** A name with this many dots is first tried as it is. */
+  ndots: number;
+};
+
+const etcDirectory =
+  process.platform === "win32"
+    ? join(process.env["SystemRoot"] ?? "C:\\Windows", "System32/drivers/etc")
+    : "/etc";
+
+/** Read for each connection, as the system does: a container's files may change while it runs. A missing file is empty. */
+async function readMachineNames(etc: string): Promise<MachineNames> {
+  const [hosts, resolver, order] = await Promise.all(
+    ["hosts", "resolv.conf", "nsswitch.conf"].map((name) =>
+      readFile(join(etc, name), "utf8").catch(() => ""),
+    ),
+  );
+  const { search, ndots } = parseResolver(resolver ?? "");
+  return { hosts: filesComeFirst(order ?? "") ? parseHosts(hosts ?? "") : new Map(), search, ndots };
+}
+
+/** See nsswitch.conf(5). Without that file, C libraries read the hosts file first. */
+function filesComeFirst(nsswitch: string): boolean {
+  const sources = /^\s*hosts:(.*)$/m.exec(nsswitch)?.[1]?.split(/\s+/) ?? ["files"];
+  const files = sources.indexOf("files");
+  const dns = sources.indexOf("dns");
+  return files >= 0 && (dns < 0 || files < dns);
+}
+
+/** See hosts(5). Several lines may name a host. */
+function parseHosts(text: string): Map<string, string[]> {
+  const hosts = new Map<string, string[]>();
+  for (const line of text.split("\n")) {
+    const [address = "", ...names] = line.replace(/#.*/, "").trim().split(/\s+/);
+    if (isIP(address) === 0) continue;
+    for (const name of names) {
+      const key = withoutFinalDot(name.toLowerCase());
+      hosts.set(key, [...(hosts.get(key) ?? []), address]);
+    }
+  }
+  return hosts;
+}
+
+/** See resolv.conf(5). The last of `search` and `domain` counts. */
+function parseResolver(text: string): Pick<MachineNames, "search" | "ndots"> {
+  const lines = text.split("\n").map((line) => line.trim().split(/\s+/));
+  const search = lines.findLast(([keyword]) => keyword === "search" || keyword === "domain")?.slice(1) ?? [];
+  const options = lines.filter(([keyword]) => keyword === "options").flat();
+  const ndots = Number(options.findLast((option) => /^ndots:\d+$/.test(option))?.slice("ndots:".length) ?? 1);
+  return {
+    search: search.map(withoutFinalDot).filter((domain) => domain !== ""),
+    ndots: Math.min(ndots, 15),
+  };
+}
+
+/** The names to try in order, until one has an address. A final dot prevents appending domains. */
+function candidatesOf(hostname: string, { search, ndots }: Omit<MachineNames, "hosts">): string[] {
+  if (hostname.endsWith(".")) return [hostname.slice(0, -1)];
+  const completed = search.map((domain) => `${hostname}.${domain}`);
+  const dots = hostname.split(".").length - 1;
+  return dots >= ndots ? [hostname, ...completed] : [...completed, hostname];
+}
+
+function withoutFinalDot(name: string): string {
+  return name.replace(/\.$/, "");
 }

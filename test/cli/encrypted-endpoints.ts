@@ -4,7 +4,7 @@ import { systemClock } from "../../src/clock.ts";
 import type { Database } from "../../src/storage/database.ts";
 import { defaultProjectId } from "../../src/storage/projects.ts";
 import { lockLane } from "../../src/storage/webhooks/lanes.ts";
-import { addEndpoint } from "../../src/webhooks/add-endpoint.ts";
+import { addEndpoint } from "../../src/webhooks/endpoints.ts";
 import { createSecretBox, openEndpointSecrets } from "../../src/webhooks/secret-box.ts";
 import { type Ended, run } from "../support/command.ts";
 

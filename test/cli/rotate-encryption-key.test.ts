@@ -5,7 +5,7 @@ import type { Database } from "../../src/storage/database.ts";
 import { defaultProjectId } from "../../src/storage/projects.ts";
 import { rotateToGivenKey } from "../../src/tools/keys/rotation.ts";
 import { countSealed } from "../../src/tools/keys/sealed.sql.ts";
-import { giveNewSecret } from "../../src/webhooks/add-endpoint.ts";
+import { renewSecret } from "../../src/webhooks/endpoints.ts";
 import { createSecretBox, idOfEncryptionKey } from "../../src/webhooks/secret-box.ts";
 import { type Ended, run } from "../support/command.ts";
 import { type TestDatabase, testDatabase } from "../support/database.ts";
@@ -95,7 +95,7 @@ test("secrets are used and changed meanwhile, by processes of both keys", async 
     const key = { project_id: defaultProjectId, id: endpoint.id };
     // Secrets of the first half are rotated by a process that still encrypts with the old key.
     if (uses % 4 === 0 && uses % endpoints.length < 30) {
-      endpoint.secret = await giveNewSecret(changing, key, 0);
+      endpoint.secret = await renewSecret(changing, key, 0);
     }
     const keys = uses % 2 === 0 ? [newKey, oldKey] : [oldKey, newKey];
     expect(await opened(db, keys, endpoint.id)).toEqual(endpoint);

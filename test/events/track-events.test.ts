@@ -7,7 +7,7 @@ import { type EventToTrack, type TrackContext, trackEvents } from "../../src/eve
 import { type Database, type DatabasePool, openDatabase } from "../../src/storage/database.ts";
 import { partitionsOf } from "../../src/storage/partitions.ts";
 import { defaultProjectId, insertProject } from "../../src/storage/projects.ts";
-import { addEndpoint as add } from "../../src/webhooks/add-endpoint.ts";
+import { addEndpoint as add } from "../../src/webhooks/endpoints.ts";
 import { createSecretBox } from "../../src/webhooks/secret-box.ts";
 import { type TestDatabase, testDatabase } from "../support/database.ts";
 

@@ -1,6 +1,6 @@
 import type { Context } from "../../src/context.ts";
 import { defaultProjectId } from "../../src/storage/projects.ts";
-import { addEndpoint as add, type EndpointInput } from "../../src/webhooks/add-endpoint.ts";
+import { addEndpoint as add, type EndpointInput } from "../../src/webhooks/endpoints.ts";
 
 /** Makes an endpoint of the default project. */
 export async function addEndpoint(

@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { test as base } from "vitest";
 import { storeBatch } from "../../src/storage/journal.ts";
 import { insertProject } from "../../src/storage/projects.ts";
-import { addEndpoint, type EndpointInput } from "../../src/webhooks/add-endpoint.ts";
+import { addEndpoint, type EndpointInput } from "../../src/webhooks/endpoints.ts";
 import { applyBatch } from "../../workers/apply-batch.ts";
 import { newKey } from "../http/api.ts";
 import { testDatabase } from "./database.ts";

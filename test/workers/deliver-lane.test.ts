@@ -1,7 +1,7 @@
 import { createHmac, randomBytes } from "node:crypto";
 import { Webhook } from "standardwebhooks";
 import { expect } from "vitest";
-import { addEndpoint } from "../../src/webhooks/add-endpoint.ts";
+import { addEndpoint } from "../../src/webhooks/endpoints.ts";
 import { createSecretBox } from "../../src/webhooks/secret-box.ts";
 import { sesEvent, timeAfter } from "../support/ses.ts";
 import { until } from "../support/wait.ts";

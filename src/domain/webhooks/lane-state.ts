@@ -4,16 +4,16 @@ const secondMs = 1_000;
 const minuteMs = 60 * secondMs;
 const dayMs = 24 * 60 * minuteMs;
 
-/** Attempts of half a minute. */
+/** The attempts of half a minute. */
 type RecentAttempts = { at: number; attempts: number; failures: number };
 
-/** How an endpoint has been doing, and when it may have its next turn. */
+/** The health of an endpoint, and when it may have its next turn. */
 export type LaneState = {
-  /** No turn before. */
+  /** No turn before this time. */
   paused_until: Date | null;
-  /** How often in a row the breaker has opened; 0: it is closed. */
+  /** How often the breaker has opened in a row; 0: closed. */
   breaker_openings: number;
-  /** How often in a row the endpoint asked us to slow down. */
+  /** How often the endpoint has asked to slow down in a row. */
   slowdowns: number;
   /** Attempts of the last five minutes; `at` in epoch seconds. */
   recent: RecentAttempts[];
@@ -22,7 +22,7 @@ export type LaneState = {
   last_success_at: Date | null;
 };
 
-/** A lane that nothing has happened in, and that of an endpoint that is enabled again. */
+/** The lane of a new endpoint, and of one that is enabled again. */
 export const freshLane: LaneState = {
   paused_until: null,
   breaker_openings: 0,
@@ -34,13 +34,13 @@ export const freshLane: LaneState = {
 
 export type Breaker = "closed" | "open" | "half_open";
 
-/** Open: nothing is posted. Half open: one delivery is, and decides. */
+/** Open: nothing is posted. Half open: one delivery is posted, and decides. */
 export function breakerOf(lane: LaneState, now: Date): Breaker {
   if (lane.breaker_openings === 0) return "closed";
   return isPaused(lane, now) ? "open" : "half_open";
 }
 
-/** How many deliveries the next turn may post at once; 0: none now. */
+/** How many deliveries the next turn may post at once; 0: no turn now. */
 export function turnSize(lane: LaneState, maxInFlight: number, now: Date): number {
   if (isPaused(lane, now)) return 0;
   if (lane.breaker_openings > 0) return 1;
@@ -53,7 +53,7 @@ function isPaused(lane: LaneState, now: Date): boolean {
 
 /**
  * The lane after the attempts of a turn.
- * @param holdMs how long an ordered lane waits for the delivery that failed; 0 when none did.
+ * @param holdMs how long an ordered lane waits for the delivery that failed; 0: none did.
  */
 export function laneAfter(
   lane: LaneState,
@@ -83,7 +83,7 @@ const breakerFailureShare = 0.7;
 const firstOpenMs = 30 * secondMs;
 const longestOpenMs = 15 * minuteMs;
 
-/** After it opens, the window begins anew: one probe decides, and then what follows it. */
+/** The window is emptied when the breaker opens: one probe decides, then the attempts after it. */
 function breakerAfter(lane: LaneState, attempts: readonly MadeAttempt[], isAlive: boolean, now: Date) {
   if (lane.breaker_openings > 0 && isAlive) return { openings: 0, pauseMs: 0, recent: [] };
   const recent = addRecent(lane.recent, attempts, now);
@@ -113,11 +113,11 @@ function addRecent(
   ];
 }
 
-/** Answers that say that there is too much to do. */
+/** Statuses of an overloaded receiver. */
 const slowDown: readonly (number | null)[] = [429, 502, 504];
 const firstSlowMs = secondMs;
 const longestSlowMs = minuteMs;
-/** One answer may put off its own delivery for a day, but not the whole lane. */
+/** A Retry-After may delay its own delivery by a day, but not the whole lane. */
 const longestAskedMs = 15 * minuteMs;
 
 function slowdownAfter(lane: LaneState, attempts: readonly MadeAttempt[], isAlive: boolean) {
@@ -138,12 +138,12 @@ function doubled(firstMs: number, times: number, longestMs: number): number {
 }
 
 /**
- * After this long without a success an endpoint is disabled. It is counted from the first failure, not from the last
- * success: an endpoint that nothing happens for is not failing.
+ * An endpoint is disabled after this long without a success, counted from its first failure: an endpoint without events is
+ * not failing.
  */
 const disableAfterMs = 5 * dayMs;
 
-/** Why an endpoint is to be disabled after the attempts of a turn; null: it is not. */
+/** Why an endpoint must be disabled after a turn; null: it stays enabled. */
 export function reasonToDisable(
   lane: LaneState,
   attempts: readonly MadeAttempt[],

@@ -1,9 +1,6 @@
 import { afterFailure } from "./retry-schedule.ts";
 
-/**
- * Why an attempt failed, in classes that are acted on differently. All of them are the receiver's side. `blocked`: the
- * address is none that may be posted to.
- */
+/** Classes of failed attempts, all on the receiver's side. `blocked`: the address guard does not allow the address. */
 export const failureClasses = [
   "http_3xx",
   "http_4xx",
@@ -16,41 +13,41 @@ export const failureClasses = [
 ] as const;
 export type FailureClass = (typeof failureClasses)[number];
 
-/** A POST that was made, or tried. */
+/** A POST that was made or tried. */
 export type MadeAttempt = {
   kind: "made";
   /** null: a success. */
   failure: FailureClass | null;
-  /** Of the answer; null when there was none. */
+  /** Of the response; null: there was none. */
   status: number | null;
-  /** What the answer asked for; 0 when it did not. */
+  /** The Retry-After of the response; 0: it has none. */
   retryAfterMs: number;
-  /** What went wrong, when there was no whole answer. */
+  /** The problem, if there was no complete response. */
   message: string | null;
-  /** The beginning of the answer's body; null when there was none. */
+  /** The beginning of the response body; null: there was none. */
   excerpt: string | null;
 };
 
 export type AttemptResult =
   | MadeAttempt
-  /** We broke it off ourselves, by stopping: it uses up no attempt. */
+  /** Aborted because the process stops: does not use up an attempt. */
   | { kind: "released" }
-  /** A fault of ours: it uses up no attempt. */
+  /** An internal error: does not use up an attempt. */
   | { kind: "our-fault"; message: string };
 
-/** What becomes of a delivery. `held`: its endpoint is disabled. */
+/** The next state of a delivery. `held`: its endpoint is disabled. */
 export type DeliveryOutcome =
   | { state: "succeeded" }
   | { state: "retrying"; delayMs: number }
   | { state: "exhausted" }
   | { state: "held" };
 
-/** The endpoint says that it is gone for good. */
+/** The status with which an endpoint says that it no longer exists. */
 export const gone = 410;
 
 /**
- * What becomes of a delivery after an attempt: 2xx is success, everything else (redirects too) a failure that is
- * repeated on schedule. Of an endpoint that is gone it is held.
+ * The next state of a delivery after an attempt: 2xx is a success; everything else, redirects too, is a failure and is
+ * retried on schedule. If the endpoint is gone, the delivery is held.
  * @param step of the schedule; 1 for the first attempt.
  * @param jitter in [0, 1).
  */
@@ -63,10 +60,10 @@ export function outcomeOf(attempt: MadeAttempt, step: number, jitter: number): D
     : { state: "exhausted" };
 }
 
-/** The class of an answer; null for a success, which is 2xx alone. */
+/** The class of a response status; null: a success, which only 2xx is. */
 export function failureOfStatus(status: number): FailureClass | null {
   if (status >= 200 && status < 300) return null;
-  // 101 speaks another protocol from there on.
+  // After a 101 the connection speaks another protocol.
   if (status < 200) return "connection";
   if (status < 400) return "http_3xx";
   return status < 500 ? "http_4xx" : "http_5xx";

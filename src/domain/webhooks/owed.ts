@@ -2,7 +2,7 @@ import { computedId, timeOfId } from "../computed-id.ts";
 import type { WebhookEventType } from "../mail/event-names.ts";
 import type { WebhookEvent } from "./event.ts";
 
-/** An endpoint, as far as it decides about what it is owed. */
+/** The part of an endpoint that decides which deliveries it is owed. */
 export type Subscriber = {
   id: string;
   event_types: readonly string[];
@@ -16,13 +16,13 @@ export type OwedDelivery = {
   event_id: string;
   event_type: WebhookEventType;
   body: string;
-  /** `held`: the endpoint is disabled; it gets the event when it is enabled and replayed. */
+  /** `held`: the endpoint is disabled; a redelivery posts it after the endpoint is enabled. */
   state: "pending" | "held";
-  /** A lane posts what is due for longest first: null, which is now, or the event's own time where order is asked for. */
+  /** null: now. For an ordered endpoint the event's time: lanes post longest due first. */
   due_at: Date | null;
 };
 
-/** What the subscribers of a project are owed for one event. */
+/** The deliveries that the subscribers of a project are owed for an event. */
 export function owedDeliveries(event: WebhookEvent, subscribers: readonly Subscriber[]): OwedDelivery[] {
   const owed = subscribers.filter(({ event_types }) => isSubscribed(event_types, event.type));
   if (owed.length === 0) return [];
@@ -39,15 +39,15 @@ export function owedDeliveries(event: WebhookEvent, subscribers: readonly Subscr
   }));
 }
 
-/** The id of the delivery that an endpoint is owed for an event, whether or not there is one. */
+/** The id of an endpoint's delivery for an event, whether or not it exists. */
 export function owedDeliveryId(endpointId: string, eventId: string): string {
   return computedId(timeOfId(eventId), [endpointId, eventId]);
 }
 
-/** The endpoint whose worker is to be woken. */
+/** An endpoint whose deliveries are posted in turns. */
 export type Lane = { projectId: string; endpointId: string };
 
-/** The lanes that have something to post now, each once. */
+/** The lanes with something to post now, each once. */
 export function lanesToWake(
   deliveries: readonly (Pick<OwedDelivery, "endpoint_id" | "state"> & { project_id: string })[],
 ): Lane[] {
@@ -61,7 +61,7 @@ export function lanesToWake(
   return [...lanes.values()];
 }
 
-/** `*` stands for every type. */
+/** `*` matches every type. */
 export function isSubscribed(subscribed: readonly string[], eventType: string): boolean {
   return subscribed.includes("*") || subscribed.includes(eventType);
 }

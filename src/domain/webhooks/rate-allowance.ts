@@ -1,8 +1,8 @@
-/** What an endpoint's `rate_per_second` allows: a bucket that holds a second's worth and fills at the rate. */
+/** The token bucket of an endpoint's `rate_per_second`: it holds the tokens of a second and fills at the rate. */
 export type RateAllowance = {
-  /** null: nothing was taken yet, it is full. */
+  /** null: full, because nothing was taken yet. */
   tokens: number | null;
-  /** When there were so many. */
+  /** When `tokens` was written. */
   tokens_at: Date | null;
 };
 
@@ -27,7 +27,7 @@ export function msUntilAllowed(allowance: RateAllowance, ratePerSecond: number, 
   return missing <= 0 ? 0 : Math.ceil((missing / ratePerSecond) * 1000);
 }
 
-/** A rate below one a second still lets one through at a time. */
+/** With a rate below one per second, the bucket still holds one token. */
 function tokensAt({ tokens, tokens_at }: RateAllowance, ratePerSecond: number, now: Date): number {
   const capacity = Math.max(1, ratePerSecond);
   if (tokens === null || tokens_at === null) return capacity;

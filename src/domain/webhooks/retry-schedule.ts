@@ -1,7 +1,7 @@
 const minuteMs = 60_000;
 const hourMs = 60 * minuteMs;
 
-/** What follows the first attempt, the second, …: about 76 hours in all. */
+/** The delays after the first attempt, the second, and so on: about 76 hours in all. */
 const delaysMs = [
   5_000,
   5 * minuteMs,
@@ -18,10 +18,10 @@ const longestRetryAfterMs = 24 * hourMs;
 export type RetryDecision = { kind: "retry"; delayMs: number } | { kind: "give-up" };
 
 /**
- * Decides what follows a failed attempt.
+ * Decides whether and when a failed attempt is retried.
  * @param attempt 1 for the first attempt.
  * @param jitter in [0, 1); passed in so that the result is deterministic.
- * @param retryAfterMs what the receiver asked for: a floor, up to 24 hours.
+ * @param retryAfterMs the least delay, from the receiver; at most 24 hours count.
  */
 export function afterFailure(attempt: number, jitter: number, retryAfterMs = 0): RetryDecision {
   const baseMs = delaysMs[attempt - 1];
@@ -32,12 +32,12 @@ export function afterFailure(attempt: number, jitter: number, retryAfterMs = 0):
 
 /**
  * Reads a Retry-After header: seconds, or an HTTP date (RFC 9110, section 10.2.3).
- * @returns milliseconds from now; 0 when there is none, it is past or cannot be read.
+ * @returns milliseconds from now; 0 if it is missing, in the past or unreadable.
  */
 export function parseRetryAfter(header: string | undefined, now: Date): number {
   const text = header?.trim() ?? "";
   if (/^\d+$/.test(text)) return Number(text) * 1000;
-  // Date.parse alone makes a time of almost any text with a number. asctime's form names no zone and means GMT.
+  // Date.parse alone accepts almost any text with a number. The asctime format has no zone and means GMT.
   if (!/^(Mon|Tue|Wed|Thu|Fri|Sat|Sun)/.test(text)) return 0;
   const untilMs = Date.parse(text.endsWith("GMT") ? text : `${text} GMT`) - now.getTime();
   return Number.isNaN(untilMs) ? 0 : Math.max(untilMs, 0);

@@ -2,17 +2,14 @@ import { createHmac } from "node:crypto";
 
 const secretPrefix = "whsec_";
 
-/**
- * Makes the secret of an endpoint from 32 random bytes, in the form that Standard Webhooks libraries take.
- */
+/** Makes an endpoint secret from 32 random bytes, in the format of Standard Webhooks. */
 export function webhookSecret(random: Buffer): string {
   return secretPrefix + random.toString("base64");
 }
 
 /**
- * The value of `webhook-signature`: HMAC-SHA256 over `id.timestamp.body`, one signature for each secret, so
- * that a receiver may know the old or the new one while secrets rotate.
- * Source: the Standard Webhooks specification.
+ * The value of `webhook-signature`: HMAC-SHA256 over `id.timestamp.body`, one signature for each secret, so that the
+ * receiver may verify the old or the new secret during a rotation. Source: the Standard Webhooks specification.
  *
  * @param timestampSeconds of this attempt.
  * @param secrets `whsec_…`, the newest first.
@@ -29,7 +26,7 @@ export function webhookSignature(
 
 /**
  * The value of `X-RQE-Signature`, as Really Quick Emails signs: HMAC-SHA256 over the body alone, in hex. The key is the
- * text of the secret, `whsec_` included. It knows no time, so that what was sent once can be sent again by others.
+ * text of the secret, `whsec_` included. Without a timestamp, it does not protect against replay attacks.
  */
 export function legacySignature(body: string, secret: string): string {
   return `sha256=${createHmac("sha256", secret).update(body).digest("hex")}`;

@@ -3,16 +3,16 @@ import type { ActivityStatus } from "../../domain/mail/activity-status.ts";
 import type { ActivityRow } from "../../storage/activity.ts";
 import { type Conditions, conditions } from "../../storage/conditions.ts";
 import type { Database } from "../../storage/database.ts";
-import { addCursor, exactTimeSql, type Page, pageLimit } from "../../storage/pages.ts";
+import { addCursor, addPeriod, exactTimeSql, type Page, pageLimit } from "../../storage/pages.ts";
 import { countRows, type Total } from "../../storage/totals.ts";
 
-/** An activity as it is read: what is shown of it, with the time of its first record. */
+/** An activity as the API shows it, with the time when it was first recorded. */
 export type ReadActivity = Omit<
   ActivityRow,
   "recipient" | "sender_domain" | "last_counted_open_at" | "last_counted_open_id"
 > & {
   created_at: Date;
-  /** `created_at` with all its microseconds, for cursors. */
+  /** `created_at` with its microseconds, for cursors. */
   created_at_exact: string;
 };
 
@@ -20,7 +20,7 @@ export type ActivityFilter = {
   projectId: string;
   recipient?: string | undefined;
   statuses?: readonly ActivityStatus[] | undefined;
-  /** Only those that were opened, or clicked. */
+  /** Only opened ones, or only clicked ones. */
   engaged?: "opened" | "clicked" | undefined;
   automationRunId?: string | undefined;
   campaignId?: string | undefined;
@@ -36,7 +36,7 @@ const columns = `project_id, id, tagged_id, created_at, message_id, recipient_as
   bounced_at, complained_at, opened_first_at, clicked_first_at, opened_any_first_at, clicked_any_first_at, open_count,
   click_count, recipient_certain, ${exactTimeSql("created_at")} as created_at_exact`;
 
-/** Finds an activity by its id, or by the id that its sender gave it. */
+/** Finds an activity by its id, or by its sender's id for it. */
 export async function findActivity(
   db: Database,
   projectId: string,
@@ -50,7 +50,7 @@ export async function findActivity(
   return activity ?? null;
 }
 
-/** Newest first, by `created_at` and id. `after` walks any depth at the price of the first page. */
+/** Newest first, by `created_at` and id. */
 export async function listActivity(
   db: Database,
   filter: ActivityFilter,
@@ -58,7 +58,7 @@ export async function listActivity(
 ): Promise<ReadActivity[]> {
   const { where, params } = matching(filter, page.after);
   const newestFirst = "order by created_at desc, id desc";
-  // Expressions are computed for the rows of the page alone, not for those before it.
+  // So expressions are computed for the rows of the page alone, not for those before it.
   return db.query<ReadActivity>(
     `select ${columns} from (
        select * from activity where ${where()} ${newestFirst}
@@ -67,7 +67,6 @@ export async function listActivity(
   );
 }
 
-/** How many there are: exact up to 100,000, beyond that the planner's estimate. */
 export async function countActivity(db: Database, filter: ActivityFilter): Promise<Total> {
   const { where, params } = matching(filter);
   return countRows(db, `from activity where ${where()}`, params);
@@ -83,9 +82,7 @@ function matching(filter: ActivityFilter, after?: Cursor): Conditions {
   add("campaign_id = ?", filter.campaignId);
   add("sender_domain = ?", filter.senderDomain);
   add("tenant_name = ?", filter.tenantName);
-  add("created_at >= ?", filter.since);
-  // Answers show milliseconds; a time that they show includes its row.
-  add("created_at < ?::timestamptz + interval '1 millisecond'", filter.until);
+  addPeriod(matched, "created_at", filter);
   if (filter.engaged === "opened") add("opened_first_at is not null");
   if (filter.engaged === "clicked") add("clicked_first_at is not null");
   addCursor(matched, "created_at, id", after);

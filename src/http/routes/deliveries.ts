@@ -17,7 +17,7 @@ import {
   type ReadAttempt,
   type ReadDelivery,
   type WholeDelivery,
-} from "../../storage/webhooks/delivery-queries.ts";
+} from "../../storage/webhooks/deliveries.ts";
 import { resendDelivery } from "../../webhooks/post-by-hand.ts";
 import { dataAnswer, foundById, isoOrNull, withData } from "../answers.ts";
 import { ApiError } from "../errors.ts";

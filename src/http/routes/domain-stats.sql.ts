@@ -1,6 +1,6 @@
 import type { Database } from "../../storage/database.ts";
 
-/** What became of the emails of a sender's domain. */
+/** Delivery statistics of a sender domain. */
 export type DomainStats = {
   domain: string | null;
   total_sent: number;
@@ -12,15 +12,14 @@ export type DomainStats = {
   unique_clicks: number;
 };
 
-/** @property since, until inclusive, of the time of the first record. */
+/** @property since, until of `created_at`; both inclusive. */
 export type StatsFilter = { projectId: string; since: Date; until: Date; tenantName?: string | undefined };
 
 const maxDomains = 1_000;
 
 /**
- * Emails by the domain of their sender, tests left out, the domains that send most first. Sent are those that SES
- * took and did not hold back; bounced those that stayed so. A complaint of which SES does not say whose of several
- * recipients it was counts once.
+ * Emails by sender domain, without tests, largest sender first. Sent emails are those that SES accepted and did not hold
+ * back; bounced ones were not delivered later. A complaint that could be of any of several recipients counts once.
  */
 export async function domainStats(
   db: Database,

@@ -4,10 +4,9 @@ import type { EventDetail } from "../../domain/mail/event-detail.ts";
 import type { EmailEventType } from "../../domain/mail/event-names.ts";
 import { type Conditions, conditions } from "../../storage/conditions.ts";
 import type { Database } from "../../storage/database.ts";
-import { addCursor, exactTimeSql, type Page, pageLimit } from "../../storage/pages.ts";
+import { addCursor, addPeriod, exactTimeSql, type Page, pageLimit } from "../../storage/pages.ts";
 import { countRows, type Total } from "../../storage/totals.ts";
 
-/** A custom event as it is read. */
 export type ReadCustomEvent = {
   id: string;
   name: string;
@@ -17,7 +16,7 @@ export type ReadCustomEvent = {
   kept: string | null;
   discarded: string | null;
   occurred_at: Date;
-  /** With all its microseconds, for cursors. */
+  /** With its microseconds, for cursors. */
   occurred_at_exact: string;
   created_at: Date;
 };
@@ -38,7 +37,7 @@ const columns = `events.id, events.name, recipients.address as email, events.own
 const ofRecipients = `from events join recipients
   on recipients.project_id = events.project_id and recipients.id = events.owner_id`;
 
-/** Newest first, by `occurred_at` and id. `after` walks any depth at the price of the first page. */
+/** Newest first, by `occurred_at` and id. */
 export async function listCustomEvents(
   db: Database,
   filter: CustomEventFilter,
@@ -53,7 +52,6 @@ export async function listCustomEvents(
   );
 }
 
-/** Events of a recipient who is unknown are none. */
 export async function countCustomEvents(db: Database, filter: CustomEventFilter): Promise<Total> {
   const { params, where } = matching(filter);
   return countRows(db, `from events where ${where()}`, params);
@@ -65,17 +63,15 @@ function matching(filter: CustomEventFilter, after?: Cursor): Conditions {
   add("events.project_id = ?", filter.projectId);
   add("events.type = 'custom'");
   if (!filter.withDiscarded) add("events.discarded is null");
-  // The recipient leads the primary key, which holds their events in order of time.
+  // The primary key starts with the recipient and is in order of time.
   add("events.owner_id = (select id from recipients where project_id = $1 and address = ?)", filter.email);
   add("events.name = ?", filter.name);
-  add("events.occurred_at >= ?", filter.since);
-  // Answers show milliseconds; a time that they show includes its event.
-  add("events.occurred_at < ?::timestamptz + interval '1 millisecond'", filter.until);
+  addPeriod(matched, "events.occurred_at", filter);
   addCursor(matched, "events.occurred_at, events.id", after);
   return matched;
 }
 
-/** An event of an email, with what of the email makes it readable. */
+/** An event of an email, with the fields of its email that the API shows. */
 export type ReadEmailEvent = {
   id: string;
   type: EmailEventType;
@@ -90,7 +86,7 @@ export type ReadEmailEvent = {
 
 export type ReadEvent = ({ type: "custom" } & ReadCustomEvent) | ReadEmailEvent;
 
-/** Finds an event, of an email or custom. Its id holds its time, which is where the event is looked for. */
+/** Finds an event of an email, or a custom event. Its id contains its time, which is part of the primary key. */
 export async function findEvent(db: Database, projectId: string, id: string): Promise<ReadEvent | null> {
   const params = [projectId, new Date(timeOfId(id)), id];
   const isIt = "events.project_id = $1 and events.occurred_at = $2 and events.id = $3";

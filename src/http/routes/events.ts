@@ -125,13 +125,13 @@ async function trackOnce<Answer>(
       events.map((event) => toTrack(api, event)),
       guard,
     );
-  const { answer, isReplayed } = await answerOnce(
+  const { answer, isRepeat } = await answerOnce(
     api.db,
     { projectId, key, route, body, status: 201 },
     track,
     answerOf,
   );
-  if (isReplayed) setHeader("idempotency-replayed", "true");
+  if (isRepeat) setHeader("idempotency-replayed", "true");
   return answer;
 }
 

@@ -4,10 +4,9 @@ import type { Database } from "../../storage/database.ts";
 import { assertWritable } from "../../storage/database.ts";
 import { isReadOnly } from "../../storage/database-errors.ts";
 
-/** Whoever asks for readiness does not wait for long. */
 const answerWithinMs = 4_000;
 
-/** `/healthz`: the process lives. `/readyz`: it can do its work. Neither needs a key. */
+/** `/healthz`: the process runs. `/readyz`: its database can be written to. Neither needs a key. */
 export function registerHealth(app: Express, db: Database): void {
   app.get("/healthz", (_request, response) => {
     response.json({ status: "ok" });
@@ -25,7 +24,7 @@ function troubleOf(error: unknown): string {
   return isReadOnly(error) ? "the database is read-only" : "the database cannot be reached";
 }
 
-/** Anybody may ask, so that those who ask meanwhile get the answer that is under way, and take no connection each. */
+/** Requests that arrive during a check share its result: anybody may send them, and each would take a connection. */
 function shared<Result>(work: () => Promise<Result>): () => Promise<Result> {
   let underWay: Promise<Result> | null = null;
   return () => {

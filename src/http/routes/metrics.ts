@@ -6,7 +6,7 @@ import { errorText, type Logger } from "../../logger.ts";
 import type { Database } from "../../storage/database.ts";
 import { journalTotals } from "../../storage/journal.ts";
 import { type HeardTopic, listHeardTopics } from "../../storage/topics.ts";
-import { endpointTotals, laneTotals } from "../../storage/webhooks/delivery-queries.ts";
+import { endpointTotals, laneTotals } from "../../storage/webhooks/lanes.ts";
 import { ApiError } from "../errors.ts";
 import type { ApiContext } from "../route.ts";
 

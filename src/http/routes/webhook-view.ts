@@ -9,7 +9,7 @@ import {
 import { breakerOf, type LaneState } from "../../domain/webhooks/lane-state.ts";
 import { maxUrlLength, readEndpointUrl } from "../../domain/webhooks/url.ts";
 import { type Endpoint, findEndpoint } from "../../storage/webhooks/endpoints.ts";
-import type { EndpointInput } from "../../webhooks/add-endpoint.ts";
+import type { EndpointInput } from "../../webhooks/endpoints.ts";
 import { foundById, isoOrNull } from "../answers.ts";
 import { optional, storableText } from "../fields.ts";
 import type { ApiContext } from "../route.ts";

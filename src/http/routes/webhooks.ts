@@ -1,12 +1,19 @@
 import { z } from "zod";
 import { timeOfId } from "../../domain/computed-id.ts";
 import { freshLane } from "../../domain/webhooks/lane-state.ts";
-import { heldDeliveries } from "../../storage/webhooks/delivery-queries.ts";
+import { heldDeliveries } from "../../storage/webhooks/deliveries.ts";
 import { countEndpoints, pageOfEndpoints } from "../../storage/webhooks/endpoints.ts";
 import { readLane } from "../../storage/webhooks/lanes.ts";
-import { addEndpoint, changeEndpoint, giveNewSecret, maxEndpoints } from "../../webhooks/add-endpoint.ts";
+import {
+  addEndpoint,
+  changeEndpoint,
+  disableEndpoint,
+  enableEndpoint,
+  maxEndpoints,
+  removeEndpoint,
+  renewSecret,
+} from "../../webhooks/endpoints.ts";
 import { testEndpoint } from "../../webhooks/post-by-hand.ts";
-import { disableEndpoint, enableEndpoint, removeEndpoint } from "../../webhooks/switch-endpoint.ts";
 import { dataAnswer, withData } from "../answers.ts";
 import { ApiError } from "../errors.ts";
 import { byId, defaulted, optional } from "../fields.ts";
@@ -184,7 +191,7 @@ function rotateSecret(api: ApiContext): AnyRoute {
     answer: dataAnswer(EndpointView.extend({ secret: z.string() })),
     async handle({ caller, params, body }) {
       const endpoint = await endpointOf(api, caller.projectId, params.id);
-      const secret = await giveNewSecret(api, endpoint, body.overlap_hours);
+      const secret = await renewSecret(api, endpoint, body.overlap_hours);
       return withData({ ...presentEndpoint(endpoint), secret });
     },
   });

@@ -5,10 +5,10 @@ import { countRows, type Total } from "../totals.ts";
 
 export type DisabledReason = "manual" | "gone" | "failing";
 
-/** What its owner sets. */
+/** What the API and the CLI can set. */
 export type EndpointSettings = {
   url: string;
-  /** Names of webhook events, or `*` for all. */
+  /** Names of webhook events; `*`: all. */
   event_types: string[];
   description: string | null;
   header_names: string[];
@@ -32,7 +32,7 @@ export type Endpoint = EndpointSettings &
     updated_at: Date;
   };
 
-/** Of the alias `endpoint`. */
+/** With the table alias `endpoint`. */
 export const endpointColumns = [
   "project_id",
   "id",
@@ -53,7 +53,7 @@ export const endpointColumns = [
   .map((name) => `endpoint.${name}`)
   .join(", ");
 
-/** `sealed_headers`: encrypted; null when there are none. */
+/** `sealed_headers`: encrypted; null: there are none. */
 export type NewEndpoint = EndpointSettings & {
   project_id: string;
   id: string;
@@ -91,7 +91,7 @@ export async function insertEndpoint(db: Database, endpoint: NewEndpoint): Promi
   });
 }
 
-/** What an owner can change, by the name of its column. */
+/** The columns that can be changed. */
 const changeable = [
   "url",
   "event_types",
@@ -105,7 +105,7 @@ const changeable = [
 ] as const;
 export type EndpointChange = { [Name in (typeof changeable)[number]]?: NewEndpoint[Name] | undefined };
 
-/** Changes what is given, and leaves the rest, which somebody else may be changing. */
+/** Writes the given columns only: a concurrent request may change the others. */
 export async function updateEndpoint(
   db: Database,
   { project_id, id }: EndpointRef,
@@ -120,7 +120,7 @@ export async function updateEndpoint(
   );
 }
 
-/** Endpoints of some projects, or of all, the oldest first. */
+/** Endpoints of some projects, or of all, oldest first. */
 export async function listEndpoints(db: Database, projectIds?: readonly string[]): Promise<Endpoint[]> {
   return db.query<Endpoint>(
     `select ${endpointColumns} from webhook_endpoints endpoint
@@ -129,7 +129,7 @@ export async function listEndpoints(db: Database, projectIds?: readonly string[]
   );
 }
 
-/** With `created_at` in all its microseconds, for cursors. */
+/** `created_at_exact`: with its microseconds, for cursors. */
 export type ListedEndpoint = Endpoint & { created_at_exact: string };
 
 /** Newest first. */
@@ -154,7 +154,6 @@ export async function countEndpoints(db: Database, projectId: string): Promise<T
   return countRows(db, "from webhook_endpoints where project_id = $1 and state <> 'deleted'", [projectId]);
 }
 
-/** @returns null when there is none. */
 export async function findEndpoint(db: Database, projectId: string, id: string): Promise<Endpoint | null> {
   const [endpoint] = await db.query<Endpoint>(
     `select ${endpointColumns} from webhook_endpoints endpoint
@@ -164,7 +163,7 @@ export async function findEndpoint(db: Database, projectId: string, id: string):
   return endpoint ?? null;
 }
 
-/** @returns null when there is no endpoint of this id in any project. */
+/** Finds an endpoint in any project. */
 export async function findEndpointAnywhere(db: Database, id: string): Promise<Endpoint | null> {
   const [endpoint] = await db.query<Endpoint>(
     `select ${endpointColumns} from webhook_endpoints endpoint where id::text = lower($1) and state <> 'deleted'`,
@@ -173,7 +172,7 @@ export async function findEndpointAnywhere(db: Database, id: string): Promise<En
   return endpoint ?? null;
 }
 
-/** @returns null when it is not there or not enabled. */
+/** @returns null if it does not exist or is not enabled. */
 export async function markDisabled(
   tx: Database,
   { project_id, id }: EndpointRef,
@@ -188,7 +187,7 @@ export async function markDisabled(
   return endpoint ?? null;
 }
 
-/** @returns null when it is not there. */
+/** @returns null if it does not exist. */
 export async function markEnabled(tx: Database, { project_id, id }: EndpointRef): Promise<Endpoint | null> {
   const [endpoint] = await tx.query<Endpoint>(
     `update webhook_endpoints endpoint
@@ -199,7 +198,7 @@ export async function markEnabled(tx: Database, { project_id, id }: EndpointRef)
   return endpoint ?? null;
 }
 
-/** It signs and receives nothing any more. @returns whether it was there. */
+/** Also deletes its secrets and headers. @returns whether it existed. */
 export async function markDeleted(tx: Database, { project_id, id }: EndpointRef): Promise<boolean> {
   const deleted = await tx.query(
     `update webhook_endpoints set state = 'deleted', disabled_at = now(), sealed_headers = null, updated_at = now()
@@ -210,7 +209,7 @@ export async function markDeleted(tx: Database, { project_id, id }: EndpointRef)
   return deleted.length > 0;
 }
 
-/** Endpoints that are not posted to though deliveries of theirs are due, or will be. */
+/** Endpoints that are not enabled but have unfinished deliveries. */
 export async function restingEndpoints(
   db: Database,
 ): Promise<(EndpointRef & { state: "disabled" | "deleted" })[]> {
@@ -223,7 +222,7 @@ export async function restingEndpoints(
   );
 }
 
-/** Rows of endpoints that were deleted a day ago: nobody writes deliveries for them any more. */
+/** Removes the rows of endpoints that were deleted a day ago: no transaction can write deliveries for them any more. */
 export async function forgetDeletedEndpoints(db: Database): Promise<void> {
   await db.query(
     `delete from webhook_endpoints where (project_id, id) in (
@@ -232,7 +231,7 @@ export async function forgetDeletedEndpoints(db: Database): Promise<void> {
   );
 }
 
-/** The encrypted secrets that sign for an endpoint now, the newest first. */
+/** The active secrets of an endpoint, encrypted, newest first. */
 export async function activeSecrets(db: Database, { project_id, id }: EndpointRef): Promise<Buffer[]> {
   const rows = await db.query<{ sealed: Buffer }>(
     `select sealed from webhook_secrets
@@ -244,8 +243,8 @@ export async function activeSecrets(db: Database, { project_id, id }: EndpointRe
 }
 
 /**
- * Adds a secret; those before it sign beside it for the time of the overlap, or for what is left of an earlier one.
- * Secrets that have expired go.
+ * Adds a secret. The older ones also sign until the overlap ends, or an earlier one that is still running. Expired secrets
+ * are deleted.
  */
 export async function rotateSecret(
   tx: Database,

@@ -3,14 +3,14 @@ import type { RateAllowance } from "../../domain/webhooks/rate-allowance.ts";
 import type { Database } from "../database.ts";
 import { type Endpoint, type EndpointRef, endpointColumns } from "./endpoints.ts";
 
-/** An endpoint in its turn. */
+/** An endpoint during its turn. */
 export type TurningEndpoint = Endpoint & {
-  /** Encrypted, those that sign now, the newest first. */
+  /** The active secrets, encrypted, newest first. */
   sealed_secrets: Buffer[];
   sealed_headers: Buffer | null;
   lane: LaneState;
   allowance: RateAllowance;
-  /** The database's clock, one for all processes. */
+  /** By the database's clock, which all processes share. */
   now: Date;
 };
 
@@ -22,9 +22,8 @@ type LaneRow = Endpoint &
 const laneColumns = "paused_until, breaker_openings, slowdowns, recent, failing_since, last_success_at";
 
 /**
- * Locks the lane of an endpoint for the length of the transaction, so that one process at a time takes deliveries or
- * writes how they went.
- * @returns null when there is no such endpoint.
+ * Locks an endpoint's lane for this transaction, so that one process at a time leases deliveries or writes their outcomes.
+ * @returns null if there is no such endpoint.
  */
 export async function lockLane(
   tx: Database,
@@ -50,7 +49,7 @@ export async function lockLane(
   return { ...endpoint, lane, allowance: { tokens, tokens_at } };
 }
 
-/** How a lane is, without a lock. @returns null when there is no such endpoint. */
+/** Reads a lane without locking it. @returns null if there is no such endpoint. */
 export async function readLane(
   db: Database,
   { project_id, id }: EndpointRef,
@@ -95,7 +94,7 @@ export async function writeAllowance(
   );
 }
 
-/** Lets a lane rest: a fault of ours keeps it from posting. A pause that is longer stays. */
+/** Pauses a lane after an internal error; a longer pause stays. */
 export async function pauseLane(
   db: Database,
   { project_id, id }: EndpointRef,
@@ -108,7 +107,7 @@ export async function pauseLane(
   );
 }
 
-/** Enabled endpoints that may have a turn and are owed something now. One look into an index for each endpoint. */
+/** Enabled endpoints with due deliveries whose lanes are not paused. One index lookup for each endpoint. */
 export async function endpointsDue(db: Database): Promise<{ projectId: string; endpointId: string }[]> {
   return db.query(
     `select endpoint.project_id as "projectId", endpoint.id as "endpointId"
@@ -119,4 +118,29 @@ export async function endpointsDue(db: Database): Promise<{ projectId: string; e
        where project_id = endpoint.project_id and endpoint_id = endpoint.id
          and state in ('pending', 'retrying') and due_at <= now())`,
   );
+}
+
+/** Due and leased deliveries of all enabled endpoints. */
+export type LaneTotals = { due: number; in_flight: number; oldest_due_seconds: number };
+
+export async function laneTotals(db: Database): Promise<LaneTotals> {
+  const [totals] = await db.query<LaneTotals>(
+    `select coalesce(sum(due.count), 0)::integer as due,
+       (select count(*)::integer from deliveries where state = 'leased') as in_flight,
+       coalesce(extract(epoch from now() - min(due.oldest)), 0)::float as oldest_due_seconds
+     from webhook_endpoints endpoint, lateral (
+       select count(*) as count, min(greatest(due_at, created_at)) as oldest from deliveries
+       where project_id = endpoint.project_id and endpoint_id = endpoint.id
+         and deliveries.state in ('pending', 'retrying') and due_at <= now()) as due
+     where endpoint.state = 'enabled'`,
+  );
+  return totals ?? { due: 0, in_flight: 0, oldest_due_seconds: 0 };
+}
+
+export async function endpointTotals(db: Database): Promise<{ enabled: number; disabled: number }> {
+  const [totals] = await db.query<{ enabled: number; disabled: number }>(
+    `select count(*) filter (where state = 'enabled')::integer as enabled,
+       count(*) filter (where state = 'disabled')::integer as disabled from webhook_endpoints`,
+  );
+  return totals ?? { enabled: 0, disabled: 0 };
 }

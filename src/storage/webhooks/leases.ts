@@ -4,30 +4,30 @@ import { type Columns, columnList, rowSource } from "../columns.ts";
 import type { Database } from "../database.ts";
 import type { EndpointRef } from "./endpoints.ts";
 
-/** A delivery that is ours to post until its lease expires. */
+/** A delivery that this process may post until its lease expires. */
 export type LeasedDelivery = {
   id: string;
   event_id: string;
   body: string;
-  /** POSTs that were made of it. */
+  /** POSTs so far. */
   attempts: number;
-  /** Those of the present schedule. */
+  /** POSTs in the present schedule. */
   schedule_step: number;
-  /** Of the notification that it tells of; null: it was not traced. */
+  /** Of its notification; null: that is not traced. */
   traceparent: string | null;
 };
 
 export type Lease = {
   id: string;
-  /** Outlasts an attempt, so that no other process posts the same at the same time. */
+  /** Longer than an attempt, so that no other process posts the same delivery at the same time. */
   seconds: number;
-  /** At most so many deliveries. */
+  /** Most deliveries to take. */
   limit: number;
 };
 
 /**
- * Takes due deliveries of an endpoint, the longest due first.
- * @param endpoint of an ordered one nothing is taken while something of it is on its way.
+ * Leases due deliveries of an endpoint, longest due first. An ordered endpoint gets none while one of its deliveries is
+ * leased.
  */
 export async function leaseDue(
   tx: Database,
@@ -54,7 +54,7 @@ export async function leaseDue(
   );
 }
 
-/** A POST that was made, as it is listed. */
+/** A POST, as the attempts of a delivery list it. */
 export type AttemptRow = Omit<MadeAttempt, "kind" | "retryAfterMs"> & {
   id: string;
   number: number;
@@ -62,10 +62,10 @@ export type AttemptRow = Omit<MadeAttempt, "kind" | "retryAfterMs"> & {
   duration_ms: number;
 };
 
-/** What became of a leased delivery. */
+/** The outcome of a leased delivery. */
 export type FinishedDelivery = {
   delivery_id: string;
-  /** `released`: nothing was posted, and it is due as before where `delayMs` is 0. */
+  /** `released`: nothing was posted; with a `delayMs` of 0 it is due as before. */
   outcome: DeliveryOutcome | { state: "released"; delayMs: number };
   attempt: AttemptRow | null;
 };
@@ -81,10 +81,10 @@ const outcomeColumns = {
 } as const;
 
 /**
- * Writes the outcomes of a turn. Fenced by the lease: where it has expired and another process took the
- * delivery, that one's outcome stands, and only the attempt is listed. Whatever takes a delivery out of the state
- * `leased` clears its lease; asking for the state as well would have the planner read all that is in flight.
- * @param ordered then a delivery that is tried again stays the first one due; its lane waits for it.
+ * Writes the outcomes of a turn. Fenced by the lease: if it has expired and another process took the delivery, that
+ * process decides the outcome, and only the attempt is recorded. Every change out of the state `leased` clears the lease;
+ * a condition on the state too would make the planner read everything in flight.
+ * @param ordered a retried delivery then stays the first one due, and its lane waits for it.
  */
 export async function finishLease(
   tx: Database,
@@ -125,7 +125,7 @@ export async function finishLease(
   await insertAttempts(tx, project_id, attempts);
 }
 
-/** @returns null: it stays due when it was. */
+/** @returns null if it stays due when it was. */
 function delayOf(outcome: FinishedDelivery["outcome"]): number | null {
   if (outcome.state === "retrying") return outcome.delayMs;
   return outcome.state === "released" && outcome.delayMs > 0 ? outcome.delayMs : null;
@@ -160,7 +160,7 @@ async function insertAttempts(
   );
 }
 
-/** Takes back deliveries whose process has died on them; they are due as before. @returns how many. */
+/** Ends expired leases, whose process has died; the deliveries are due as before. @returns how many. */
 export async function releaseExpiredLeases(db: Database): Promise<number> {
   const rows = await db.query(
     `with expired as (
@@ -173,10 +173,7 @@ export async function releaseExpiredLeases(db: Database): Promise<number> {
   return rows.length;
 }
 
-/**
- * Writes the delivery of a test, which is posted at once by us. Should we die of it, a lane posts it when the lease has
- * expired.
- */
+/** Writes the delivery of a test, which this process posts at once. If it dies, a lane posts it after the lease. */
 export async function insertLeasedDelivery(
   db: Database,
   endpoint: EndpointRef,
@@ -199,7 +196,7 @@ export async function insertLeasedDelivery(
   );
 }
 
-/** Lists an attempt that was made by hand. A success ends the delivery; a failure leaves its schedule alone. */
+/** Records a manual attempt. A success ends the delivery; a failure does not change its schedule. */
 export async function recordManualAttempt(
   tx: Database,
   delivery: { project_id: string; id: string },

@@ -10,24 +10,24 @@ export type RedeliveryScope = "failed" | "undelivered" | "all";
 export type RedeliveryRequest = {
   endpoint_id: string;
   scope: RedeliveryScope;
-  /** Times of events, both inclusive. */
+  /** Event times, both inclusive. */
   since: Date;
   until: Date;
-  /** null: what the endpoint subscribes to. */
+  /** null: those that the endpoint subscribes to. */
   event_types: string[] | null;
   /** null: as fast as the endpoint takes it. */
   rate_per_second: number | null;
 };
 
-/** @property place how far it has come; null at the beginning. */
+/** @property place its progress; null at the start. */
 export type Redelivery = RedeliveryRequest & {
   project_id: string;
   id: string;
   state: "running" | "finished" | "cancelled";
-  /** How many there were to make when it began. */
+  /** Deliveries to make, when it started. */
   total: number;
   total_is_estimate: boolean;
-  /** How many have been put into the lane. */
+  /** Deliveries made due so far. */
   queued: number;
   place: unknown;
   created_at: Date;
@@ -77,7 +77,7 @@ export async function findRedelivery(
 
 export type ListedRedelivery = Redelivery & { created_at_exact: string };
 
-/** Redeliveries of an endpoint, the newest first. */
+/** Redeliveries of an endpoint, newest first. */
 export async function listRedeliveries(
   db: Database,
   endpoint: EndpointRef,
@@ -145,7 +145,7 @@ export async function takeRedelivery(tx: Database): Promise<Redelivery | null> {
 }
 
 /**
- * Records how far a redelivery has come.
+ * Records the progress of a redelivery.
  * @param place null: it is finished.
  * @param pauseMs until its next step.
  */

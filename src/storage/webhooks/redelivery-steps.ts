@@ -7,7 +7,7 @@ import { activityFields, type WebhookActivity } from "../../domain/webhooks/even
 import { isSubscribed } from "../../domain/webhooks/owed.ts";
 import { type Conditions, conditions } from "../conditions.ts";
 import type { Database } from "../database.ts";
-import { addCursor, exactTimeSql } from "../pages.ts";
+import { addCursor, addPeriod, exactTimeSql } from "../pages.ts";
 import { countRowsInTime, type Total } from "../totals.ts";
 import type { Endpoint } from "./endpoints.ts";
 import type { RedeliveryRequest, RedeliveryScope } from "./redeliveries.ts";
@@ -15,7 +15,7 @@ import type { RedeliveryRequest, RedeliveryScope } from "./redeliveries.ts";
 /** A redelivery and its endpoint. */
 export type EndpointRedelivery = { endpoint: Endpoint; request: RedeliveryRequest };
 
-/** As SQL, by which the planner knows the index of what was not delivered. */
+/** Written so that the planner uses the index of undelivered deliveries. */
 const isOfScope: Readonly<Record<RedeliveryScope, string>> = {
   failed: "state = 'exhausted'",
   undelivered: "state in ('exhausted', 'held')",
@@ -36,9 +36,9 @@ export async function countToRedeliver(db: Database, redelivery: EndpointRedeliv
 }
 
 /**
- * Makes the next deliveries due again, on a schedule that begins anew. In an ordered lane they keep their place.
- * @param after the id that the last step ended with; null at the beginning.
- * @returns their ids in order; fewer than `limit` are the last ones.
+ * Makes the next deliveries due again, with a new schedule. In an ordered lane they keep their place.
+ * @param after the last id of the previous step; null at the start.
+ * @returns their ids in order; fewer than `limit`: they were the last.
  */
 export async function requeueDeliveries(
   tx: Database,
@@ -66,7 +66,7 @@ function matchingDeliveries({ endpoint, request }: EndpointRedelivery): Conditio
   const { add } = matched;
   add("project_id = ?", endpoint.project_id);
   add("endpoint_id = ?", endpoint.id);
-  // The id of a delivery holds the time of its event.
+  // The id of a delivery contains the time of its event.
   add("id >= ?::uuid", firstIdAt(request.since.getTime()));
   add("id < ?::uuid", firstIdAt(request.until.getTime() + 1));
   add(isOfScope[request.scope]);
@@ -76,7 +76,7 @@ function matchingDeliveries({ endpoint, request }: EndpointRedelivery): Conditio
   return matched;
 }
 
-/** An event that an endpoint was never owed, with what its webhook tells. */
+/** An event that an endpoint has no delivery of, with what its payload needs. */
 export type MissedEvent = {
   id: string;
   occurred_at: Date;
@@ -117,15 +117,15 @@ const missedSelection = [
   ...activityFields.map((name) => `activity.${name}`),
 ].join(", ");
 
-/** Events that are looked at in a step: those that are wanted may be few. */
-const lookedAtTogether = 10_000;
+/** Events that a step looks through: those to deliver may be few. */
+const eventsPerStep = 10_000;
 
-/** @property place where the next step goes on; null: these are the last ones. */
+/** @property place where the next step continues; null: these are the last events. */
 export type MissedEvents = { events: MissedEvent[]; place: Cursor | null };
 
 /**
- * The next events that happened before the endpoint existed, in order of time.
- * @param after the place that the last step ended with; null at the beginning.
+ * The next events from before the endpoint existed, in order of time.
+ * @param after the place of the previous step; null at the start.
  */
 export async function nextMissedEvents(
   tx: Database,
@@ -154,7 +154,7 @@ export async function nextMissedEvents(
   };
 }
 
-/** @returns null when less than that is left. */
+/** The place of the last event to look at. @returns null if fewer are left. */
 async function endOfLook(
   tx: Database,
   { endpoint, request }: EndpointRedelivery,
@@ -165,7 +165,7 @@ async function endOfLook(
   addCursor({ add }, "events.occurred_at, events.id", after, ">");
   const [end] = await tx.query<Cursor>(
     `select ${exactTimeSql("events.occurred_at")} as time, events.id from events where ${where()}
-     order by events.occurred_at, events.id limit 1 offset ${lookedAtTogether - 1}`,
+     order by events.occurred_at, events.id limit 1 offset ${eventsPerStep - 1}`,
     params,
   );
   return end ?? null;
@@ -176,10 +176,10 @@ function asMissedEvent(row: MissedRow): MissedEvent {
   return type === "custom" ? { ...rest, type } : { ...rest, type, activity: { ...row, id: activity_id } };
 }
 
-/** A batch that was under way while an endpoint was added may not have seen it. */
+/** A batch that was being applied when an endpoint was added may not have seen it. */
 const unseenFor = "interval '1 minute'";
 
-/** @returns null when no event can match. */
+/** @returns null if no event can match. */
 function missedEvents({ endpoint, request }: EndpointRedelivery): Conditions | null {
   if (request.scope === "failed") return null;
   const wanted = request.event_types ?? endpoint.event_types;
@@ -192,7 +192,7 @@ function missedEvents({ endpoint, request }: EndpointRedelivery): Conditions | n
   add("events.type = any(?::text[])", types);
   add("events.discarded is null");
   add(`events.created_at < ?::timestamptz + ${unseenFor}`, endpoint.created_at);
-  // A scalar subquery: joined, the planner may compare every event with every delivery.
+  // A scalar subquery: with a join, the planner may compare every event with every delivery.
   add(
     `(select id from deliveries where project_id = events.project_id and id = ${owedDeliveryIdSql("?", "events.id")})
        is null`,
@@ -210,15 +210,14 @@ export function owedDeliveryIdSql(endpointId: string, eventId: string): string {
     from (select encode(sha256(convert_to(${key}, 'UTF8')), 'hex') as hash) as hashed)`;
 }
 
-/** What was recorded before the endpoint existed can lie ahead of that by a day at most. */
+/** An event may be a day in the future when it is recorded. */
 function addReach({ add }: Pick<Conditions, "add">, { endpoint, request }: EndpointRedelivery): void {
   add("events.project_id = ?", endpoint.project_id);
-  add("events.occurred_at >= ?", request.since);
-  add("events.occurred_at < ?::timestamptz + interval '1 millisecond'", request.until);
+  addPeriod({ add }, "events.occurred_at", request);
   add(`events.occurred_at < ?::timestamptz + interval '1 day' + ${unseenFor}`, endpoint.created_at);
 }
 
-/** Whether an endpoint has so many deliveries waiting that more would only wait behind them. */
+/** Whether so many deliveries of an endpoint are due that more would only wait behind them. */
 export async function hasBacklog(db: Database, endpoint: Endpoint, enough: number): Promise<boolean> {
   const [row] = await db.query<{ count: number }>(
     `select count(*)::integer as count from (

@@ -8,7 +8,7 @@ import { latestStatuses, type StatusRow } from "../../storage/account-statuses.t
 import { findApiKeys, listApiKeys } from "../../storage/api-keys.ts";
 import type { Database } from "../../storage/database.ts";
 import type { HeardTopic } from "../../storage/topics.ts";
-import { endpointTotals } from "../../storage/webhooks/delivery-queries.ts";
+import { endpointTotals } from "../../storage/webhooks/lanes.ts";
 import { boundToHeadersOf, createSecretBox, type SecretBox } from "../../webhooks/secret-box.ts";
 import {
   type DatabaseFact,

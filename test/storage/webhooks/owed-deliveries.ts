@@ -4,7 +4,7 @@ import { systemClock } from "../../../src/clock.ts";
 import { defaultProjectId } from "../../../src/storage/projects.ts";
 import { insertDeliveries, type NewDelivery } from "../../../src/storage/webhooks/deliveries.ts";
 import { leaseDue } from "../../../src/storage/webhooks/leases.ts";
-import { addEndpoint } from "../../../src/webhooks/add-endpoint.ts";
+import { addEndpoint } from "../../../src/webhooks/endpoints.ts";
 import { createSecretBox } from "../../../src/webhooks/secret-box.ts";
 import { type TestDatabase, testDatabase } from "../../support/database.ts";
 

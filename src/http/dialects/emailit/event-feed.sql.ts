@@ -4,7 +4,7 @@ import { conditions } from "../../../storage/conditions.ts";
 import type { Database } from "../../../storage/database.ts";
 import { exactTimeSql, type Page, pageLimit } from "../../../storage/pages.ts";
 
-/** An event of an email, or a custom one, with what it belongs to. */
+/** An event of an email with its activity, or a custom event with its recipient. */
 export type FedEvent = {
   id: string;
   occurred_at: string;
@@ -30,16 +30,16 @@ export type FedEvent = {
 
 export type FeedFilter = {
   projectId: string;
-  /** Only of these types; `custom` is one. */
+  /** `custom` is one of the types. */
   types: readonly (EmailEventType | "custom")[];
   isHardBounce?: boolean | undefined;
-  /** Of custom events. */
+  /** The name of a custom event. */
   name?: string | undefined;
-  /** The very moment, for finding one. */
+  /** The exact time, for finding one event. */
   occurredAt?: Date | undefined;
 };
 
-/** Events that count, newest first; automatic replies are left out. */
+/** Newest first, without discarded events and automatic replies. */
 export async function feedEvents(
   db: Database,
   filter: FeedFilter,

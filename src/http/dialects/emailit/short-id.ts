@@ -1,8 +1,8 @@
 import { timeOfId, uuidOrNull } from "../../../domain/computed-id.ts";
 
 /*
- * Emailit's ids have 16 characters. Ours of an event are made from its uuid so that the way back is cheap: they hold the
- * 48 bits of its time, by which events are found, and the last 47 of its hash, which tells those of one moment apart.
+ * Emailit's ids have 16 characters. They are made from an event's UUID so that the event can be found by them: 48 bits of
+ * its time, then the last 47 bits of its hash, which tells events of the same time apart.
  */
 
 const alphabet = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
@@ -10,7 +10,6 @@ const base = BigInt(alphabet.length);
 const length = 16;
 const hashBits = 47n;
 
-/** The 16 characters that stand for the uuid of an event. */
 export function shortId(uuid: string): string {
   const hash = BigInt(`0x${uuid.replaceAll("-", "").slice(-12)}`) & ((1n << hashBits) - 1n);
   let rest = (BigInt(timeOfId(uuid)) << hashBits) | hash;
@@ -23,8 +22,8 @@ export function shortId(uuid: string): string {
 }
 
 /**
- * The time that a short id, or a uuid, says its event happened at, in epoch milliseconds.
- * @returns null when the text is neither.
+ * The event time in a short id or a UUID, in epoch milliseconds.
+ * @returns null if the text is neither.
  */
 export function timeOfShortId(text: string): number | null {
   const uuid = uuidOrNull(text);

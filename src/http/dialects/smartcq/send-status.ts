@@ -1,8 +1,6 @@
 import type { ActivityState } from "../../../domain/mail/activity.ts";
 
-/**
- * How far a send has come in the words of SmartCQ: one status in which opens and clicks have their rank. Lowest first.
- */
+/** The ranks of a send, lowest first. SmartCQ has a single status, so opens and clicks have ranks too. */
 const ranks = [
   "queued",
   "sent",
@@ -32,7 +30,7 @@ export const sendStatuses = [
 ] as const;
 export type SendStatus = (typeof sendStatuses)[number];
 
-/** The status that SmartCQ shows of an activity: the highest that it has reached. */
+/** The highest status that an activity has reached. */
 export function sendStatus(
   activity: Pick<ActivityState, "current_status" | "opened_first_at" | "clicked_first_at">,
 ) {
@@ -43,16 +41,16 @@ export function sendStatus(
   return shown(ranks[highest] ?? activity.current_status);
 }
 
-/** What an activity must be like to be shown with a status. */
+/** A condition on activities. */
 export type SendCondition = {
   /** One of these. */
   statuses: readonly Exclude<Rank, "opened" | "clicked">[];
-  /** null: it does not matter. */
+  /** null: either. */
   isOpened: boolean | null;
   isClicked: boolean | null;
 };
 
-/** The activities that SmartCQ shows with a status; those that meet one of the conditions. */
+/** The activities with a status: those that meet one of the conditions. */
 export function activitiesOfSendStatus(status: SendStatus): SendCondition[] {
   const below = (rank: Rank) =>
     ranks

@@ -4,7 +4,6 @@ import type { Database } from "../../../storage/database.ts";
 import { exactTimeSql } from "../../../storage/pages.ts";
 import type { SendCondition } from "./send-status.ts";
 
-/** An activity as a poller reads it. */
 export type Send = Pick<
   ActivityRow,
   | "id"
@@ -20,7 +19,7 @@ export type Send = Pick<
 > & {
   recipient_id: string | null;
   created_at: Date;
-  /** The time by which the list is ordered, with all its microseconds. */
+  /** The time that the list is sorted by, with its microseconds. */
   place: string;
 };
 
@@ -39,8 +38,8 @@ const columns = `activity.id, tagged_id, campaign_id, current_status, sent_at, d
    where recipients.project_id = activity.project_id and recipients.address = activity.recipient) as recipient_id`;
 
 /**
- * Sends in order of their making, the oldest first; those that share the time of the last are there too. Walking on from
- * that time misses none: see `writingHorizon`.
+ * Sends in order of creation, oldest first, with all that share the time of the last one. Reading on from that time misses
+ * none: see `writingHorizon`.
  */
 export async function sendsByCreation(db: Database, filter: SendFilter, limit: number): Promise<Send[]> {
   const horizon = await writingHorizon(db, "activity");
@@ -55,9 +54,8 @@ export async function sendsByCreation(db: Database, filter: SendFilter, limit: n
 }
 
 /**
- * Sends in order of their last change, the oldest first: one comes again whenever something has happened to it. Every
- * change is recorded with an event, and those are never moved. A send is there once for each event on the page,
- * as it is now.
+ * Sends in order of change, oldest first: a send is returned again after each change. Every change is recorded with an
+ * event, whose time never changes. A send is returned once for each event on the page, in its present state.
  */
 export async function sendsByChange(db: Database, filter: SendFilter, limit: number): Promise<Send[]> {
   const horizon = await writingHorizon(db, "events");
@@ -89,18 +87,18 @@ function matching({ projectId, campaignId, conditions: alternatives }: SendFilte
 }
 
 /**
- * The time before which no row can appear any more: a reader who stops short of it, and goes on from the last row seen,
- * misses none. To be asked for in a statement of its own, before the one that reads.
+ * The time before which no new row can appear: a client that stops before it and continues from the last row misses none.
+ * Must be read in a separate statement, before the rows.
  *
- * A row gets its `created_at` from clock_timestamp(), after its transaction has locked the table, or from now(), which
- * is the transaction's start. So what counts is the start of every transaction that holds the lock. The lock goes
- * only after the commit has become visible: whoever is not seen holding it has been committed, or makes its rows
- * later than this look. A transaction that is young may be about to take the lock, and to use its start.
+ * A row's `created_at` is clock_timestamp(), after its transaction has locked the table, or now(), the start of the
+ * transaction. So the earliest start of a transaction that holds the lock decides. A lock is released only after the commit
+ * is visible: a transaction without the lock has committed, or writes its rows after this statement. A young transaction
+ * may be about to take the lock and use its start.
  */
 async function writingHorizon(db: Database, table: "activity" | "events"): Promise<string> {
   const [row] = await db.query<{ horizon: string }>(
     `with open_transactions as (
-       -- One that has begun a moment ago may not say so yet, but its statement does.
+       -- A transaction that has just begun may not show its start yet, but its statement does.
        select pid, coalesce(xact_start, query_start) as began from pg_stat_activity
        where datname = current_database() and backend_type = 'client backend' and pid <> pg_backend_pid()
          and (xact_start is not null or state = 'active'))
