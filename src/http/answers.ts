@@ -17,7 +17,7 @@ export function withData<Data>(data: Data) {
 
 /**
  * Finds what a path names by its id.
- * @throws ApiError 404 with `message` if there is none; a text that is no UUID is as unknown as any other id.
+ * @throws ApiError 404 with `message` if there is none; a text that is not a UUID is an unknown id.
  */
 export async function foundById<Row>(
   givenId: string,

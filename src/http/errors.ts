@@ -33,7 +33,7 @@ export class ApiError extends Error {
   }
 }
 
-/** How an API writes errors. Each dialect has a shape of its own. */
+/** How an API writes errors. Each dialect has its own. */
 export type ErrorShape = {
   /** The name of the schema in `/openapi.json`. */
   name: string;

@@ -54,7 +54,7 @@ export const personAddress = z
   .max(320, "is longer than an email address may be")
   .refine((text) => bareAddress.test(text.trim()) && text.isWellFormed(), "must be an email address")
   .pipe(emailAddress)
-  .meta({ description: "An email address; trimmed and in lower case it is the same" });
+  .meta({ description: "An email address; case and surrounding spaces do not matter" });
 
 /** An id or an address in a path, which the handler looks up. Node accepts no longer request line. */
 export const pathText = z.string().max(16_384, "is longer than 16384 characters");
@@ -81,7 +81,7 @@ function isStorable(text: string): boolean {
 }
 
 export const tenantName = storableText(maxTenantName).meta({
-  description: "A tenant of SES, as the tag ses:tenant-name names it",
+  description: "An SES tenant: the value of the tag ses:tenant-name",
 });
 
 /** Lower-cased. */
@@ -130,7 +130,7 @@ export const untilTime = timeText
 export const period = { since: time.optional(), until: untilTime.optional() };
 
 /** As `time`, as text in UTC with microseconds, which a Date would lose. */
-export const microsecondTime = timeText
+export const timeWithMicroseconds = timeText
   .refine(({ at }) => at.getUTCFullYear() >= 1, timeMessage)
   .transform(({ exact }) => exact);
 

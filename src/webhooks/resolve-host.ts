@@ -111,7 +111,7 @@ async function askNameServers(
 }
 
 function timeoutError(hostname: string, timeoutMs: number): Error {
-  const error = new Error(`No name server told the address of ${hostname} in ${Math.round(timeoutMs)} ms`);
+  const error = new Error(`No name server answered for ${hostname} within ${Math.round(timeoutMs)} ms`);
   return Object.assign(error, { code: "ETIMEOUT" });
 }
 

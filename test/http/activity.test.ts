@@ -30,7 +30,7 @@ const tags = {
 };
 
 describe("GET /v1/activity/:id", () => {
-  test("tells everything that is known of an email to a recipient", async () => {
+  test("shows everything known about an email to a recipient", async () => {
     const mail = {
       tags,
       commonHeaders: { from: ['"Shop, the" <Hello@Shop.Example.com>'], subject: "Your receipt" },
@@ -85,7 +85,7 @@ describe("GET /v1/activity/:id", () => {
     ]);
   });
 
-  test("has every field, null when it is not known", async () => {
+  test("has every field; unknown ones are null", async () => {
     const mail = { timestamp: undefined, source: undefined };
     await feed(service, sesEvent("Subscription", { messageId: "bare", mail }));
 

@@ -7,7 +7,7 @@ const api = new WebhookApi();
 const { request, add, send, deliveriesOf, deliveryStates, stateIs } = api;
 
 describe("deliveries", () => {
-  test("are listed by state and time of event, page by page, with what was answered", async () => {
+  test("are listed by state and event time, page by page, with their responses", async () => {
     api.answer = () => ({ status: 500, body: "out of order" });
     const endpoint = await add();
     await send();
@@ -63,7 +63,7 @@ describe("deliveries", () => {
     );
   });
 
-  test("are listed by their last attempt, by its status and by what failed, page by page", async () => {
+  test("are listed by the time, status and failure of their last attempt, page by page", async () => {
     const endpoint = await add();
     for (const status of [204, 500, 503, 429]) {
       api.answer = () => ({ status });
@@ -116,7 +116,7 @@ describe("deliveries", () => {
     expect([status, body.error]).toEqual([400, problem]);
   });
 
-  test("of an unknown state or id are refused", async () => {
+  test("of an unknown state or id are rejected", async () => {
     const { id } = await add();
     const unknown = await request("GET", `/v1/webhooks/${id}/deliveries?state=lost`);
     expect([unknown.status, unknown.body.error]).toEqual([
@@ -136,7 +136,7 @@ describe("deliveries", () => {
 });
 
 describe("a resend", () => {
-  test("that fails leaves the schedule alone, and one that succeeds ends the delivery", async () => {
+  test("that fails does not change the schedule, and one that succeeds ends the delivery", async () => {
     api.answer = () => ({ status: 500 });
     const endpoint = await add();
     await send();
@@ -169,7 +169,7 @@ describe("a resend", () => {
     expect(new Set(api.sink.received.map(({ body }) => body)).size).toBe(1);
   });
 
-  test("of what was delivered goes out again, and it stays delivered whatever comes of it", async () => {
+  test("of a succeeded delivery is posted, and the delivery stays succeeded even if it fails", async () => {
     const endpoint = await add();
     await send();
     await stateIs(endpoint, "succeeded");
@@ -183,7 +183,7 @@ describe("a resend", () => {
   });
 });
 
-test("an ordered lane goes on waiting for its first delivery when another is resent, and ends when that one is", async () => {
+test("an ordered lane continues to wait for its first delivery when another is resent, and stops waiting when the first is", async () => {
   api.answer = () => ({ status: 500 });
   const endpoint = await add({ ordered: true });
   await send();
@@ -204,7 +204,7 @@ test("an ordered lane goes on waiting for its first delivery when another is res
   expect(await pausedUntil()).toBeNull();
 });
 
-test("/metrics tells what is due, on its way and for how long, and what came of attempts", async () => {
+test("/metrics counts due and leased deliveries, the age of the oldest, and attempts by outcome", async () => {
   api.answer = () => ({ status: 500 });
   const endpoint = await add();
   await send();

@@ -12,7 +12,7 @@ import { type CurlRequest, type Example, readApiDocument, readCurl } from "./api
 import { pageTerms } from "./page-terms.ts";
 
 /*
- * docs/api.md is true: its examples are asked in their order, of a service that has been told of three emails.
+ * docs/api.md is true: its requests are made in page order, to a service that has received the events of three emails.
  */
 
 const document = readApiDocument();
@@ -97,7 +97,7 @@ async function feedBounce(): Promise<void> {
   await feed(service, sesEvent("Send", options), sesEvent("Bounce", { ...options, after: 1, detail }));
 }
 
-/** An email to the person who is erased in the end, of which an endpoint wants to be told later. */
+/** An email to the person who is erased at the end. Its webhooks wait for another attempt. */
 async function feedWithWaitingWebhooks(): Promise<void> {
   outOfOrder = await webhookSink(() => ({ status: 503, headers: { "retry-after": "3600" } }));
   await addEndpoint(service.context, outOfOrder.url, { eventTypes: ["email.send", "email.delivery"] });
@@ -109,7 +109,7 @@ async function feedWithWaitingWebhooks(): Promise<void> {
   });
 }
 
-/** It is down when it is told of a suppression. */
+/** The receiver is down when `suppression.added` arrives. */
 function answerOfReceiver({ headers, body }: Received): Answer {
   const isDown = headers["x-fanmail-attempt"] === "1" && body.startsWith('{"event":"suppression.added"');
   return isDown
@@ -187,7 +187,7 @@ describe("an example of docs/api.md is answered as the page says", () => {
   }
 });
 
-describe("docs/api.md tells how an endpoint refuses", () => {
+describe("docs/api.md shows how an endpoint rejects requests", () => {
   test.each(document.refusals)("$status $operation $asked", async (refusal) => {
     const { operation, asked, status, message } = refusal;
     const [method = "", path = ""] = operation.split(" ");

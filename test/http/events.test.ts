@@ -94,7 +94,7 @@ describe("POST /v1/events", () => {
     ]);
   });
 
-  test("numbers that a double cannot carry are shown and told as they were given", async () => {
+  test("numbers that a double cannot hold are shown, and posted, with all their digits", async () => {
     const sink = await webhookSink(() => ({ status: 204 }));
     const { id } = await addEndpoint(api.service.context, sink.url);
     const properties =
@@ -130,7 +130,7 @@ describe("POST /v1/events", () => {
     await sink.close();
   });
 
-  test("an Idempotency-Key tells numbers apart that a double cannot", async () => {
+  test("an Idempotency-Key distinguishes numbers that a double cannot", async () => {
     const headers = { "idempotency-key": "k" };
     const body = (n: string) => `{"email":"a@example.com","event":"x","properties":{"n":${n}}}`;
 

@@ -11,7 +11,7 @@ describe("a secret", () => {
     return new Webhook(secret).verify(body, headers as Record<string, string>);
   };
 
-  test("that is rotated signs beside the new one until the overlap is over", async () => {
+  test("that was rotated also signs until the overlap ends", async () => {
     const endpoint = await add();
     const { body } = await request("POST", `/v1/webhooks/${endpoint.id}/rotate-secret`, { overlap_hours: 1 });
     const rotated = body.data.secret;
@@ -30,7 +30,7 @@ describe("a secret", () => {
     verify(rotated, 1);
   });
 
-  test("of no overlap signs no more at once; an overlap that runs is not made longer", async () => {
+  test("without an overlap stops signing at once; a running overlap is not extended", async () => {
     const endpoint = await add();
     const rotate = (hours: number) =>
       request("POST", `/v1/webhooks/${endpoint.id}/rotate-secret`, { overlap_hours: hours });
@@ -49,7 +49,7 @@ describe("a secret", () => {
     for (const secret of [endpoint.secret, second]) expect(() => verify(secret)).toThrow();
   });
 
-  test("is never in another answer, nor in the database as it is", async () => {
+  test("is in no other response, and never unencrypted in the database", async () => {
     const endpoint = await add();
     const { body } = await request("POST", `/v1/webhooks/${endpoint.id}/rotate-secret`, {});
     await request("POST", `/v1/webhooks/${endpoint.id}/test`);
@@ -77,7 +77,7 @@ describe("a secret", () => {
 });
 
 describe("a test", () => {
-  test("is posted once, at once, and its answer is shown", async () => {
+  test("is posted once, at once, and its response is shown", async () => {
     api.answer = () => ({ status: 418, body: "short and stout" });
     const endpoint = await add({ events: ["email.bounce"] });
     const { status, body } = await request<Delivery>("POST", `/v1/webhooks/${endpoint.id}/test`);
@@ -110,7 +110,7 @@ describe("a test", () => {
     });
   });
 
-  test("that fails is not held against the endpoint; one that succeeds ends its failing", async () => {
+  test("that fails does not count against the endpoint; one that succeeds resets its failures", async () => {
     api.answer = () => ({ status: 500 });
     const endpoint = await add();
     const lane = async () => {
@@ -144,7 +144,7 @@ describe("a test", () => {
 });
 
 describe("disabling and enabling", () => {
-  test("hold what is owed, say how much, and forget failures", async () => {
+  test("hold deliveries, count them, and reset failures", async () => {
     api.answer = () => ({ status: 500 });
     const endpoint = await add();
     await send();

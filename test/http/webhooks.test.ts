@@ -65,7 +65,7 @@ describe("an endpoint", () => {
     expect(await listed()).toEqual([]);
   });
 
-  test("is listed with others, the newest first, page by page", async () => {
+  test("is listed with others, newest first, page by page", async () => {
     const added = [await add(), await add(), await add()].map(({ id }) => id);
 
     const first = await request<Endpoint[]>("GET", "/v1/webhooks?per_page=2");
@@ -88,7 +88,7 @@ describe("an endpoint", () => {
     [{ url: "not a url" }, /^url must/],
     [{ url: "ftp://example.com/" }, /^url must/],
     [{ url: "https://example.com:22/" }, /^url must use port/],
-  ])("of %j is refused with the reason", async (body, reason) => {
+  ])("with %j is rejected with the reason", async (body, reason) => {
     const { status, body: answered } = await request("POST", "/v1/webhooks", body);
 
     expect([status, answered.error]).toEqual([
@@ -98,7 +98,7 @@ describe("an endpoint", () => {
     expect(await listed()).toEqual([]);
   });
 
-  test("of a URL that is longer than 2,048 characters is refused", async () => {
+  test("with a URL longer than 2,048 characters is rejected", async () => {
     const { status, body } = await request("POST", "/v1/webhooks", {
       url: "https://example.com/".padEnd(2_049, "a"),
     });
@@ -120,7 +120,7 @@ describe("an endpoint", () => {
     [{ rate_per_second: 0 }, "rate_per_second must be a number from 0.001 to 10000"],
     [{ description: "" }, "description must not be empty"],
     [{ ordered: "yes" }, "ordered must be a boolean"],
-  ])("with %j is refused, added or changed", async (fields, reason) => {
+  ])("with %j is rejected when it is added or changed", async (fields, reason) => {
     const expected = [400, typeof reason === "string" ? reason : expect.stringMatching(reason)];
     const added = await request("POST", "/v1/webhooks", { url: api.sink.url, ...fields });
     expect([added.status, added.body.error]).toEqual(expected);
@@ -131,7 +131,7 @@ describe("an endpoint", () => {
     expect((await request("GET", `/v1/webhooks/${id}`)).body.data).toEqual({ id, ...before, health });
   });
 
-  test("that is unknown is 404, whatever is asked of it", async () => {
+  test("that is unknown is 404 in every operation", async () => {
     for (const id of [randomUUID(), "no-uuid"]) {
       for (const [method, path] of [
         ["GET", ""],
@@ -167,7 +167,7 @@ describe("an endpoint", () => {
     ]).toEqual([403, 403, 403, 403, 403]);
   });
 
-  test("tells how it has been doing", async () => {
+  test("shows its health", async () => {
     const { id } = await add();
     const healthAfter = async (lane: string) => {
       await api.database.db.query(`update webhook_lanes set ${lane} where endpoint_id = $1`, [id]);
@@ -191,7 +191,7 @@ describe("an endpoint", () => {
     });
   });
 
-  test("takes what is owed to it along to another URL", async () => {
+  test("gets its due deliveries at its new URL", async () => {
     const elsewhere = await webhookSink(() => ({ status: 204 }));
     api.answer = () => ({ status: 500 });
     const endpoint = await add();
@@ -205,7 +205,7 @@ describe("an endpoint", () => {
     expect([api.sink.received.length, elsewhere.received.length]).toEqual([1, 1]);
   });
 
-  test("that is removed leaves what it was owed cancelled", async () => {
+  test("that is removed has its deliveries cancelled", async () => {
     api.answer = () => ({ status: 500 });
     const endpoint = await add();
     await send();

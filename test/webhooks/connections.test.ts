@@ -27,18 +27,18 @@ describe("connections", () => {
     expect(at.listener.connections - before.connections).toBe(1);
   });
 
-  test("asks once for a connection, and connects to what was checked", async () => {
+  test("resolves a name once per connection, and connects to the address that was checked", async () => {
     at.dns.tell("changing.test", ["127.0.0.1"], ["10.0.0.5"]);
     const before = at.dns.asked.length;
     const allowing = guardFor(["127.0.0.1/32"]);
 
     expect(await post(withPort("http://changing.test:PORT/"), connectionsBy(allowing))).toBe(200);
     expect(at.dns.asked.slice(before).sort()).toEqual(["A changing.test", "AAAA changing.test"]);
-    // The answer is checked anew for another connection.
+    // The addresses are resolved and checked again for another connection.
     expect(await post(withPort("http://changing.test:PORT/"), connectionsBy(allowing))).toBe(blocked);
   });
 
-  test("goes on to the next address where nobody listens", async () => {
+  test("tries the next address if the first does not listen", async () => {
     at.dns.tell("two.test", ["127.0.0.2", "127.0.0.1"]);
 
     expect(await post(withPort("http://two.test:PORT/"), connectionsBy(guardFor(["127.0.0.0/8"])))).toBe(200);
@@ -54,7 +54,7 @@ describe("connections", () => {
     expect(at.listener.requests - before.requests).toBe(0);
   });
 
-  test("asks for the certificate of the host, and trusts none that is signed by itself", async () => {
+  test("requests the certificate of the host, and rejects a self-signed one", async () => {
     const server = await tlsServer("right.test");
     at.dns.tell("right.test", ["127.0.0.1"]);
     const by = connectionsBy(guardFor(["127.0.0.1/32"]));
@@ -65,7 +65,7 @@ describe("connections", () => {
     await server.close();
   });
 
-  test("takes a trusted certificate for the host that it names, and for no other", async () => {
+  test("accepts a trusted certificate for the host that it names, and for no other", async () => {
     const server = await tlsServer("right.test");
     const directory = await mkdtemp(join(tmpdir(), "fanmail-trusted-"));
     const trusted = join(directory, "trusted.pem");

@@ -79,7 +79,7 @@ test("the request of docs/webhooks.md has the headers that are sent", () => {
   }
 });
 
-/** Of a webhook that was sent, and of what others make of it: whether it is to be accepted. */
+/** A webhook that was sent, and forgeries of it: whether each must be accepted. */
 const requests: [string, boolean, () => Received][] = [
   ["as it came", true, () => received("email.send")],
   ["signed with another secret too, which rotates", true, () => signedWith(otherSecret, "beside")],
@@ -151,7 +151,7 @@ describe("the code of docs/webhooks.md for Node", () => {
     expect(status).toBe(isAccepted ? 204 : 401);
   });
 
-  /** Those of the connection are made anew. */
+  /** Without headers of the connection, which fetch sets itself. */
   function ownHeaders(headers: Received["headers"]): Record<string, string> {
     const names = ["content-type", "webhook-id", "webhook-timestamp", "webhook-signature"];
     return Object.fromEntries(names.map((name) => [name, String(headers[name])]));
@@ -167,7 +167,7 @@ async function freePort(): Promise<number> {
   return port;
 }
 
-/** Calls the page's function with what stands on standard input, and says what came of it. */
+/** Call the page's function with the input on stdin, and print its result. */
 const scripts = [
   {
     block: "py",

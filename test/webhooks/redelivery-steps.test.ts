@@ -11,7 +11,7 @@ const api = new RedeliveryApi();
 const { request, redeliver, read, finished, owe, states, received, start } = api;
 
 describe("a redelivery", () => {
-  test("keeps to its rate, and cancelled it adds no more", async () => {
+  test("keeps to its rate, and adds nothing after it is cancelled", async () => {
     const { id } = await addEndpoint(api.service.context, api.sink.url);
     await owe(id, 1_000, "held");
     const begun = await redeliver(id, { scope: "undelivered", rate_per_second: 20 });
@@ -27,7 +27,7 @@ describe("a redelivery", () => {
     expect([again.status, again.error]).toEqual([409, "The replay is cancelled already"]);
   });
 
-  test("survives a restart in the middle, and says its progress", async () => {
+  test("survives a restart in the middle, and shows its progress", async () => {
     const { id } = await addEndpoint(api.service.context, api.sink.url);
     await owe(id, 2_000, "held");
     const begun = await redeliver(id, { scope: "undelivered" });

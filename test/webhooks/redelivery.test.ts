@@ -15,7 +15,7 @@ const api = new RedeliveryApi();
 const { request, redeliver, read, finished, owe, states, received } = api;
 
 describe("a redelivery", () => {
-  test("of scope failed makes again what is exhausted, on a schedule that begins anew", async () => {
+  test("of scope failed repeats exhausted deliveries, with a new schedule", async () => {
     const { id } = await addEndpoint(api.service.context, api.sink.url);
     for (const state of ["exhausted", "held", "succeeded", "cancelled"]) await owe(id, 3, state);
     api.answer = () => ({ status: 500 });
@@ -37,7 +37,7 @@ describe("a redelivery", () => {
   test.each([
     ["undelivered", ["exhausted", "held"]],
     ["all", ["exhausted", "held", "succeeded"]],
-  ])("of scope %s makes again %j", async (scope, expected) => {
+  ])("of scope %s repeats %j", async (scope, expected) => {
     const { id } = await addEndpoint(api.service.context, api.sink.url);
     for (const state of ["exhausted", "held", "succeeded", "cancelled"]) await owe(id, 3, state);
     const begun = await redeliver(id, { scope });
@@ -69,7 +69,7 @@ describe("a redelivery", () => {
     ).toEqual([3, 4, 6]);
   });
 
-  test("leaves out tests, and what somebody was taken out of", async () => {
+  test("omits tests and deliveries of erased persons", async () => {
     const { id } = await addEndpoint(api.service.context, api.sink.url);
     await owe(id, 3, "succeeded");
     await api.database.db.query("update deliveries set event_type = 'webhook.test' where body like '%:1,%'");
@@ -96,7 +96,7 @@ describe("a redelivery", () => {
     expect((await redeliver(id, { scope })).data.total).toBe(0);
   });
 
-  test("that is a dry run counts, and makes nothing", async () => {
+  test("that is a dry run only counts", async () => {
     const { id } = await addEndpoint(api.service.context, api.sink.url);
     await owe(id, 7, "held");
     const counted = await redeliver(id, { scope: "undelivered", dry_run: true });
@@ -175,7 +175,7 @@ describe("a redelivery", () => {
     [{ scope: "all", until: "2019-01-01" }, "until must not be before since"],
     [{ scope: "all", events: ["nothing"] }, /^events\[0\] must be one of/],
     [{ scope: "all", rate_per_second: 0 }, /^rate_per_second must be/],
-  ])("asked for with %j is refused", async (body, reason) => {
+  ])("requested with %j is rejected", async (body, reason) => {
     const { id } = await addEndpoint(api.service.context, api.sink.url);
     const { status, error } = await redeliver(id, body);
     expect([status, error]).toEqual([

@@ -72,7 +72,7 @@ describe("with several keys", () => {
     expect(createSecretBox([key, key, olderKey]).open(sealed, endpointId)).toBe(secret);
   });
 
-  test("a key that is not among them is told apart from a change, without telling keys", () => {
+  test("an unknown key is reported differently from a change, without revealing keys", () => {
     const unknown = randomBytes(32);
     const sealed = createSecretBox([unknown]).seal(secret, endpointId);
 

@@ -37,7 +37,7 @@ const maxBodyBytes = 128 * 1024;
 
 /** `/v1/webhooks`: the endpoints that events are posted to. */
 export function webhookRoutes(api: ApiContext): AnyRoute[] {
-  return [add, list, read, change, remove, test, rotateSecret, enable, disable].map((route) => route(api));
+  return [add, list, read, change, remove, test, rotate, enable, disable].map((route) => route(api));
 }
 
 /** @throws ApiError 400 if the address may not be posted to. */
@@ -172,7 +172,7 @@ function test(api: ApiContext): AnyRoute {
 
 const overlapLimits = "must be a number of hours from 0 to 168";
 
-function rotateSecret(api: ApiContext): AnyRoute {
+function rotate(api: ApiContext): AnyRoute {
   return defineRoute({
     method: "post",
     path: "/v1/webhooks/:id/rotate-secret",

@@ -134,7 +134,7 @@ describe("suppressionWebhook", () => {
   const added = (at: EmailEvent, when = recordedAt) =>
     suppressionWebhook(activity, at, { reason: "bounce", isEcho: false }, when);
 
-  test("tells the address, the reason and the event that says so", () => {
+  test("has the address, the reason and the source event", () => {
     const webhook = added(event);
 
     expect(webhook.type).toBe("suppression.added");

@@ -32,7 +32,7 @@ describe("holdDeliveries and cancelDeliveries", () => {
 describe("endpointsDue", () => {
   const due = async () => (await endpointsDue(owed.database.db)).map(({ endpointId }) => endpointId);
 
-  test("names each endpoint that is owed something now, once", async () => {
+  test("names each endpoint with due deliveries once", async () => {
     await owe(10);
     await owe(20);
     expect(await endpointsDue(owed.database.db)).toEqual([
@@ -71,7 +71,7 @@ describe("endpointsDue", () => {
   });
 });
 
-test("a delivery that is there stays as it is when it is owed again", async () => {
+test("an existing delivery stays as it is when it is owed again", async () => {
   const id = await owe(10);
   await lease();
 

@@ -194,7 +194,7 @@ describe("an ordered endpoint", () => {
     expect((await lease(1, 60, randomUUID(), true)).map(({ id }) => id)).toEqual([first]);
   });
 
-  test("is owed an event that lies ahead now", async () => {
+  test("gets an event from the future now", async () => {
     const id = randomUUID();
     const row = { project_id: defaultProjectId, id, endpoint_id: owed.endpoint.id, event_id: randomUUID() };
     const dueAt = new Date(Date.now() + 3_600_000);
@@ -207,7 +207,7 @@ describe("an ordered endpoint", () => {
 });
 
 describe("releaseExpiredLeases", () => {
-  test("makes due again what nobody finished in time, and only that", async () => {
+  test("makes expired deliveries due again, and no others", async () => {
     const expired = await owe(10);
     await lease(1, -1);
     const running = await owe(10);

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { isoOrNull } from "../../answers.ts";
 import type { ErrorShape } from "../../errors.ts";
-import { microsecondTime, uuid } from "../../fields.ts";
+import { timeWithMicroseconds, uuid } from "../../fields.ts";
 import { type AnyRoute, type ApiContext, defineRoute } from "../../route.ts";
 import { activitiesOfSendStatus, type SendStatus, sendStatus, sendStatuses } from "./send-status.ts";
 import { type Send, sendsByChange, sendsByCreation } from "./sends.sql.ts";
@@ -34,16 +34,16 @@ const limit = z
   .default(100)
   .meta({ type: "integer", minimum: 1, maximum: 500, default: 100 });
 
-const time = z.string().nullable();
+const timestamp = z.string().nullable();
 const Sent = z.object({
   id: z.string(),
   campaignId: z.string().nullable(),
   contactId: z.string().nullable(),
   status: z.enum(sendStatuses),
-  sentAt: time,
-  deliveredAt: time,
-  openedAt: time,
-  clickedAt: time,
+  sentAt: timestamp,
+  deliveredAt: timestamp,
+  openedAt: timestamp,
+  clickedAt: timestamp,
   error: z.string().nullable(),
   createdAt: z.string(),
 });
@@ -62,12 +62,12 @@ export function smartcqRoutes({ db }: ApiContext): AnyRoute[] {
       errorShape,
       query: z.object({
         limit,
-        since: microsecondTime.optional(),
+        since: timeWithMicroseconds.optional(),
         campaignId: uuid.optional(),
         status: z.enum(sendStatuses, `must be one of ${sendStatuses.join(", ")}`).optional(),
         cursorBy: z.enum(["created", "updated"], "must be created or updated").default("created"),
       }),
-      answer: z.object({ data: z.array(Sent), next: time }),
+      answer: z.object({ data: z.array(Sent), next: timestamp }),
       async handle({ caller, query }) {
         const { since, campaignId, status } = query;
         const conditions = status && activitiesOfSendStatus(status);

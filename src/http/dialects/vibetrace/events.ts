@@ -61,7 +61,7 @@ function track(api: ApiContext): AnyRoute {
     scope: "events:write",
     tag,
     summary: "Report an event of a known person",
-    description: `\`event\` has one of the fields ${eventTypes.join(", ")}. A \`generic\` event is named by its \`event_name\`. A repeated order confirmation gets the same answer and counts once; so does an open by the same person within 20 minutes (OPEN_WINDOW_SECONDS).`,
+    description: `\`event\` has one of the fields ${eventTypes.join(", ")}. A \`generic\` event is named by its \`event_name\`. A repeated order confirmation gets the same response and counts once; so does an open by the same person within 20 minutes (OPEN_WINDOW_SECONDS).`,
     errorShape,
     maxBodyBytes: 512 * 1024,
     errors: { 404: "The user is unknown" },
