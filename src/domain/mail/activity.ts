@@ -1,15 +1,15 @@
 import { type ActivityStatus, higherStatus, statusOfEvent } from "./activity-status.ts";
-import type { Discard } from "./decision.ts";
-import type { EmailEvent } from "./email-event.ts";
-import { isHeldBack, isNotSpam, looksLikeReply } from "./event-detail.ts";
-import { machineSign } from "./machine-traffic.ts";
 import {
   type CountedClick,
   clickName,
+  type Discard,
   isRepeatedClick,
   isWithinOpenWindow,
   repeatWindowMs,
-} from "./repeats.ts";
+} from "./decision.ts";
+import type { EmailEvent } from "./email-event.ts";
+import { isHeldBack, isNotSpam, looksLikeReply } from "./event-detail.ts";
+import { machineSign } from "./machine-traffic.ts";
 import { timeOf } from "./same-feedback.ts";
 
 /**

@@ -1,8 +1,9 @@
-import { type MachineSign, signOfToday } from "./machine-traffic.ts";
+import { type MachineSign, type Sighting, signOfToday } from "./machine-traffic.ts";
 
 /*
- * Whether an email event counts, and why not. A new reason needs its rule (activity.ts), its sentence (explanation.ts)
- * and its note in the demonstration's report; storage, metrics and the API read everything else from here.
+ * Whether an email event counts, and why not. A new reason needs its rule (here or in machine-traffic.ts), its place
+ * in the fold (activity.ts), its sentence (explanation.ts) and its note in the demonstration's report; storage,
+ * metrics and the API read everything else from here.
  */
 
 /** Why an email event does not count. */
@@ -74,4 +75,35 @@ export function decidedPart({ kept, machine, reclassified, auto_reply }: Decided
     ...(reclassified && { reclassified }),
     ...(auto_reply && { auto_reply }),
   };
+}
+
+/** The last counted open. */
+type CountedOpen = { at: Date; id: string };
+
+/**
+ * Opens are limited to one in each window: in order of event time an open counts if it is the first, or at least
+ * `windowSeconds` after the last counted one. Discarded opens do not move the window.
+ *
+ * @param last the last counted open before this one, or null.
+ */
+export function isWithinOpenWindow(openedAt: Date, last: CountedOpen | null, windowSeconds: number): boolean {
+  return last !== null && openedAt.getTime() - last.at.getTime() < windowSeconds * 1000;
+}
+
+/** A counted click. */
+export type CountedClick = { at: Date; id: string };
+
+/** Double clicks are about 0.2 s apart; after a second it may be on purpose. */
+export const repeatWindowMs = 1_000;
+
+type Click = Pick<Sighting, "url_clicked" | "user_agent"> & { ip_address?: string };
+
+/** Clicks with the same name are on the same link, from the same address and program. */
+export function clickName({ url_clicked, ip_address, user_agent }: Click): string {
+  return JSON.stringify([url_clicked, ip_address, user_agent]);
+}
+
+/** @param last the last counted click with the same name. */
+export function isRepeatedClick(clickedAt: Date, last: CountedClick): boolean {
+  return clickedAt.getTime() - last.at.getTime() < repeatWindowMs;
 }

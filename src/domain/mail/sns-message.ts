@@ -20,11 +20,11 @@ const timestamp = z
   .string()
   .regex(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/, "is not of the form 2026-01-31T12:00:00.000Z")
   .refine((text) => !Number.isNaN(Date.parse(text)), "is not a date");
-const topicArn = z.string().refine(isTopicArn, "is not the ARN of a topic");
+const topicArnText = z.string().refine(isTopicArn, "is not the ARN of a topic");
 
 const signed = {
   MessageId: messageId,
-  TopicArn: topicArn,
+  TopicArn: topicArnText,
   Message: text,
   Timestamp: timestamp,
   SignatureVersion: z.enum(["1", "2"]),
@@ -52,7 +52,7 @@ export type SnsConfirmation = Extract<SnsMessage, { Token: string }>;
 /** Room for a topic name of 256 characters, but not for a message in place of the region. */
 const maxArnLength = 512;
 const ClaimedOrigin = z.object({
-  TopicArn: topicArn.max(maxArnLength).optional().catch(undefined),
+  TopicArn: topicArnText.max(maxArnLength).optional().catch(undefined),
   MessageId: messageId.optional().catch(undefined),
 });
 

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { isWithinOpenWindow } from "../../../src/domain/mail/repeats.ts";
+import { isWithinOpenWindow } from "../../../src/domain/mail/decision.ts";
 
 const last = { at: new Date("2026-11-20T10:00:00.000Z"), id: "1" };
 const after = (ms: number) => new Date(last.at.getTime() + ms);
