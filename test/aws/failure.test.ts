@@ -30,14 +30,14 @@ test.each([
     "other",
     "InvalidParameterException: Invalid",
   ],
-])("%s is told with the call, its subject and what to do", (error, kind, text) => {
+])("%s is reported with the call, its subject and what to do", (error, kind, text) => {
   const failure = awsCallError("sns:CreateTopic", "the topic ses-events", error);
   expect(failure.kind).toBe(kind);
   expect(failure.message).toMatch(/^sns:CreateTopic, for the topic ses-events: /);
   expect(failure.message).toContain(text);
 });
 
-test("what AWS signed, which it repeats below its first line, is not told", () => {
+test("what AWS signed, which it repeats below its first line, is left out", () => {
   const error = thrown("SignatureDoesNotMatch", "It does not match.\n\nThe Canonical String was 'POST\n/'");
   expect(awsCallError("sns:ListTopics", "the topics", error).message).not.toContain("Canonical");
 });

@@ -36,7 +36,7 @@ const post = async (headers: Record<string, string>, body: string) => {
   return (await fetch(aws.url, { method: "POST", headers: rest, body })).status;
 };
 
-test("a request that the SDK signs is taken; with a wrong secret or another key it is refused", async () => {
+test("a request that the SDK signs is accepted; with a wrong secret or another key it is refused", async () => {
   const right = await client(aws.credentials).send(new ListTopicsCommand({}));
   expect(right.$metadata.httpStatusCode).toBe(200);
   await expect(

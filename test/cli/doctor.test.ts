@@ -37,7 +37,7 @@ const own = () => ({
   HOME: directory.path,
   DATABASE_URL: ground.database.url,
   ENCRYPTION_KEY: encryptionKey.toString("base64"),
-  // The tests reach no host of AWS: where one is stood in for, that is told as a warning.
+  // The tests reach no host of AWS; with a local certificate that is only a warning.
   SNS_LOCAL_CERTS: "https://sns.eu-west-1.amazonaws.com/SimpleNotificationService-0.pem=/nowhere.pem",
 });
 const withAws = () => ({
@@ -47,7 +47,7 @@ const withAws = () => ({
   AWS_ENDPOINT_URL: world.aws.url,
 });
 
-test("a system that is well: a line for each thing that was seen, nothing failed, and 0", async () => {
+test("without faults: a line for each finding, none failed, and exit code 0", async () => {
   const { code, stdout, stderr } = await run(["doctor"], withAws());
 
   expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
@@ -59,7 +59,7 @@ test("a system that is well: a line for each thing that was seen, nothing failed
   expect(lines.at(-1)).toMatch(/^\d+ ok, \d+ to look at, 0 failed, \d+ skipped\.$/);
 });
 
-test("a fault: what it is, the remedy below it, and 1", async () => {
+test("a fault: what it is, the remedy below it, and exit code 1", async () => {
   world.aws.account.configurationSets["my-set"]!.destinations[0]!.Enabled = false;
 
   const { code, stdout } = await run(["doctor"], withAws());
@@ -71,7 +71,7 @@ test("a fault: what it is, the remedy below it, and 1", async () => {
   );
 });
 
-test("--json has the status and every check", async () => {
+test("--json has the status and all checks", async () => {
   const { code, stdout } = await run(
     ["doctor", "--json", "--configuration-set", "none", "--timeout", "20"],
     withAws(),
@@ -96,7 +96,7 @@ test("--json has the status and every check", async () => {
   ]);
 });
 
-test("without credentials it says what it did not look at, and how to let it", async () => {
+test("without credentials it says what it did not check, and how to give them", async () => {
   const { code, stdout } = await run(["doctor", "--json"], own());
 
   expect(code).toBe(0);
@@ -113,7 +113,7 @@ test("without credentials it says what it did not look at, and how to let it", a
   );
 });
 
-test("credentials that do not come hold nothing up", async () => {
+test("waiting for credentials does not delay the report", async () => {
   const config = `${directory.path}/aws-config`;
   await writeFile(config, "[default]\ncredential_process = sleep 70\n");
 
@@ -123,7 +123,7 @@ test("credentials that do not come hold nothing up", async () => {
   expect(stdout).toMatch(/^skip {2}ses .*AWS credentials cannot be had: no answer within 2 s\.$/m);
 });
 
-test("a configuration that is wrong: each problem is told, and nothing else is looked at", async () => {
+test("a wrong configuration: each problem is reported, and nothing else is checked", async () => {
   const { code, stdout } = await run(["doctor", "--json"], { ...own(), PORT: "x", LOG_LEVEL: "loud" });
 
   expect(code).toBe(1);
@@ -137,7 +137,7 @@ test("a configuration that is wrong: each problem is told, and nothing else is l
   );
 });
 
-test("a fresh directory, and a service that was just started, are beginnings: what comes next stands first", async () => {
+test("a fresh directory, and a service that was just started: the next steps come first", async () => {
   const environment = { HOME: directory.path, DATA_DIR: `${directory.path}/fresh`, PORT: "0" };
   const nextSteps = async () => {
     const { code, stdout } = await run(["doctor"], environment);
@@ -172,7 +172,7 @@ describe("with the embedded database", () => {
     return stdout.split("\n").filter((line) => /^\w+ +database/.test(line));
   };
 
-  test("it makes none, looks at the one of a service that runs, and starts that of one that does not", async () => {
+  test("doctor creates no database, uses that of a running service, and starts that of a stopped one", async () => {
     expect((await databaseLines())[0]).toMatch(/^next {2}database {7}There is no database in .*data yet\.$/);
 
     const service = fanmail(["start"], {

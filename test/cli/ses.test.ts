@@ -9,7 +9,7 @@ import { type TestDatabase, testDatabase } from "../support/database.ts";
 import { dataDirectory } from "../support/fanmail-process.ts";
 
 /*
- * The built program against the three APIs of AWS, of which each request's signature is checked.
+ * The built program against stubs of three AWS APIs, which check the signature of each request.
  */
 
 const topicArn = "arn:aws:sns:eu-west-1:210987654321:ses-events";
@@ -126,7 +126,7 @@ test.each([
   );
 });
 
-test("a dry run needs no credentials and no network, and tells what it assumed", async () => {
+test("a dry run needs no credentials and no network, and says what it assumes", async () => {
   const alone = {
     HOME: directory.path,
     AWS_EC2_METADATA_DISABLED: "true",
@@ -142,7 +142,7 @@ test("a dry run needs no credentials and no network, and tells what it assumed",
   expect(stdout).toContain("sqs:CreateQueue");
 });
 
-test("a confirmation that comes late is waited for", async () => {
+test("connect waits for a late confirmation", async () => {
   let asked = 0;
   aws.state.onSubscribe = () => {};
   aws.state.onAsked = (subscription) => {
@@ -157,7 +157,7 @@ test("a confirmation that comes late is waited for", async () => {
   expect(asked).toBe(3);
 });
 
-test("a confirmation that does not come ends with 1 and what to check; the next run asks for it again", async () => {
+test("without confirmation connect exits with 1 and says what to check; the next run requests it again", async () => {
   aws.state.onSubscribe = () => {};
   const first = await ses([...https, "--wait", "0"]);
   expect(first.code).toBe(1);
@@ -173,7 +173,7 @@ test("a confirmation that does not come ends with 1 and what to check; the next 
   expect(aws.state.subscriptions).toHaveLength(1);
 });
 
-test("a queue is made with its dead-letter queue, subscribed, and named for the receiver; again changes nothing", async () => {
+test("a queue is created with its dead-letter queue, subscribed, and named for the receiver; a second run changes nothing", async () => {
   const { code, stdout, stderr } = await ses(queue);
   expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
   expect(stdout).toContain(`\nSQS_QUEUE_URLS=${aws.url}/210987654321/ses-events\n`);
@@ -250,7 +250,7 @@ test("disconnecting removes the event destination and the subscription, and keep
   expect(aws.state.topics.size).toBe(0);
 });
 
-test("a configuration set that is missing is told with those that there are, before anything is made", async () => {
+test("a missing configuration set is reported with the existing ones, before anything is created", async () => {
   for (const name of ["b-set", "c-set"]) aws.state.sets.set(name, new Map());
   const args = ["connect", "--configuration-set", "other", "--https", endpoint];
   const { code, stderr } = await ses(args);
@@ -282,7 +282,7 @@ test.each([
     { AWS_ACCESS_KEY_ID: "", AWS_SECRET_ACCESS_KEY: "", AWS_CONFIG_FILE: "/never", HOME: "/never" },
     "there are no AWS credentials",
   ],
-])("with %o the call, the reason and the remedy are told", async (more, text) => {
+])("with %o the call, the reason and the remedy are reported", async (more, text) => {
   const { code, stderr } = await ses(https, more);
   expect(code).toBe(1);
   expect(stderr).toMatch(
@@ -293,7 +293,7 @@ test.each([
   expect(aws.received).toEqual([]);
 });
 
-test("a refusal in the middle names the call; what was done stays done, and the next run goes on", async () => {
+test("when AWS refuses a call it is named; what was done stays done, and the next run continues", async () => {
   aws.fail("sns:Subscribe", new ApiError(403, "AuthorizationError", "You may not."));
   const { code, stdout, stderr } = await ses(https);
   expect(code).toBe(1);
@@ -334,7 +334,7 @@ test.each([
     "--print makes the template of one region",
   ],
   ["disconnect --configuration-set a --wait 1", "Unknown option '--wait'"],
-])("fanmail ses %s: what is wrong is named", async (line, message) => {
+])("fanmail ses %s: the error names what is wrong", async (line, message) => {
   const { code, stdout, stderr } = await run(["ses", ...line.split(" ").filter(Boolean)], {
     DATA_DIR: `${directory.path}/never`,
   });

@@ -16,7 +16,7 @@ describe("a queue's URL", () => {
     ["http://sqs.us-east-1.localhost:4566/000000000000/ses-events", null],
     ["http://127.0.0.1:4566/000000000000/ses-events", null],
     ["https://sqs.eu-west-1.amazonaws.com.example.com/123456789012/ses-events", null],
-  ])("%s tells the region %s", (url, region) => {
+  ])("%s is in the region %s", (url, region) => {
     expect(queueRegion(url)).toBe(region);
   });
 

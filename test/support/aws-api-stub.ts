@@ -7,13 +7,13 @@ import { snsOperations } from "./aws-sns-operations.ts";
 import { sqsOperations } from "./aws-sqs-operations.ts";
 import { ApiError, type AwsState, emptyState, type Operation } from "./aws-state.ts";
 
-/** A call that arrived with a right signature. */
+/** A call with a valid signature. */
 type ReceivedCall = { action: string; input: Record<string, unknown> };
 
 export type AwsApiStub = {
   url: string;
   credentials: Credentials;
-  /** The environment of a program that shall use it. */
+  /** The environment of a program that uses it. */
   environment: Record<string, string>;
   /** Of the region that the environment names. */
   state: AwsState;
@@ -148,7 +148,7 @@ function respondError(
   }
 }
 
-/** Lists are `member`s, and maps of attributes are `entry`s, as the Query protocol has it. */
+/** In the Query protocol lists are `member`s, and maps of attributes are `entry`s. */
 function toXml(value: unknown): string {
   if (value instanceof Map)
     return [...value].map(([key, one]) => `<entry>${toXml({ key, value: one })}</entry>`).join("");

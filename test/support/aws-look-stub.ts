@@ -2,12 +2,12 @@ import { createServer, type IncomingMessage, type ServerResponse } from "node:ht
 import type { AddressInfo } from "node:net";
 
 /*
- * Answers what `fanmail doctor` asks of SES (REST-JSON), SNS (query, XML) and SQS (JSON 1.0) out of an account that the
- * test describes. Written from AWS's API references.
+ * Answers what `fanmail doctor` reads from SES (REST-JSON), SNS (query, XML) and SQS (JSON 1.0), for an account that the
+ * test describes. Source: AWS's API references.
  */
 
 type StubSubscription = {
-  /** null: it waits for its confirmation. */
+  /** null while it waits for its confirmation. */
   arn: string | null;
   protocol: string;
   endpoint: string;
@@ -29,7 +29,7 @@ export type StubAccount = {
   queues: Record<string, Record<string, string>>;
   /** Actions that are not allowed, as `sns:GetTopicAttributes`. */
   denied: string[];
-  /** Actions that get no answer; after a configuration set's the name of it. */
+  /** Actions that get no answer; those about a configuration set are followed by its name. */
   unanswered: string[];
 };
 

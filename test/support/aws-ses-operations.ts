@@ -31,7 +31,7 @@ function setNamed({ sets }: AwsState, name: unknown): Map<string, object> {
   throw new ApiError(404, "NotFoundException", `Configuration set <${name}> does not exist.`);
 }
 
-/** SES publishes a message to try the topic, so that it must be there and let SES. */
+/** SES publishes a test message, so the topic must exist and allow it. */
 function put(state: AwsState, input: Record<string, unknown>, isThere: boolean): object {
   const set = setNamed(state, input["ConfigurationSetName"]);
   const name = String(input["EventDestinationName"]);

@@ -2,13 +2,13 @@ import { createHash, createHmac, timingSafeEqual } from "node:crypto";
 import type { IncomingMessage } from "node:http";
 
 /*
- * AWS Signature Version 4, as a service checks it: computed anew from what arrived.
+ * AWS Signature Version 4, as a service checks it: computed again from the request.
  * Source: "Create a signed AWS API request", AWS Identity and Access Management user guide.
  */
 
 export type Credentials = { accessKeyId: string; secretAccessKey: string };
 
-/** @returns why the signature is refused, as the code of AWS's error; null when it is right. */
+/** @returns the code of AWS's error; null when the signature is valid. */
 export function refusal(
   request: IncomingMessage,
   body: Buffer,

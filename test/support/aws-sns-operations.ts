@@ -57,7 +57,7 @@ export const snsOperations: Record<string, Operation> = {
   },
 };
 
-/** What AWS gives a topic that is made. */
+/** The policy that AWS gives to a new topic. */
 export function defaultPolicy(arn: string, account: string): object {
   return {
     Version: "2008-10-17",

@@ -1,4 +1,4 @@
-/** What one account has in one region. */
+/** The resources of one account in one region. */
 export type AwsState = {
   endpoint: string;
   region: string;
@@ -8,9 +8,9 @@ export type AwsState = {
   queues: Map<string, { attributes: Record<string, string>; tags: Record<string, string> }>;
   /** Configuration set → its event destinations by name. */
   sets: Map<string, Map<string, object>>;
-  /** What happens when a subscription to https is asked for; SNS would send a confirmation. */
+  /** Called for a new https subscription, when SNS would send a confirmation. */
   onSubscribe: (subscription: StubSubscription) => Promise<void> | void;
-  /** What happens when a subscription's attributes are read. */
+  /** Called when a subscription's attributes are read. */
   onAsked: (subscription: StubSubscription) => void;
 };
 
@@ -52,13 +52,13 @@ export function emptyState(): AwsState {
   };
 }
 
-/** An ARN of the account in the region that the state is of. */
+/** An ARN in the account and region of the state. */
 export function arnOf({ region, account }: AwsState, service: string, resource: string): string {
   const partition = region.startsWith("eusc-") ? "aws-eusc" : "aws";
   return `arn:${partition}:${service}:${region}:${account}:${resource}`;
 }
 
-/** Two at a time, so that who lists must turn pages. */
+/** Two at a time, so that clients must read several pages. */
 export function page<T>(all: readonly T[], token: unknown): { rows: T[]; NextToken: string | undefined } {
   const from = Number(token ?? 0);
   return { rows: all.slice(from, from + 2), NextToken: from + 2 < all.length ? String(from + 2) : undefined };
@@ -73,7 +73,7 @@ type Statement = {
   Condition?: Condition;
 };
 
-/** Whether a policy lets a service do something in the name of a source. */
+/** Whether a policy allows a service an action on behalf of a source. */
 export function lets(
   policy: string | undefined,
   wanted: { service: string; action: string; resource: string; context: Record<string, string> },

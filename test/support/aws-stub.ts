@@ -5,7 +5,7 @@ import { generate } from "selfsigned";
 import { Agent, buildConnector } from "undici";
 
 export type AwsStub = {
-  /** Takes every host to the stub, and trusts its certificate. */
+  /** Connects every host to the stub, and trusts its certificate. */
   dispatcher: Agent;
   port: number;
   /** `host path` of each request. */
@@ -13,7 +13,7 @@ export type AwsStub = {
   close(): Promise<void>;
 };
 
-/** A real TLS server that stands where AWS would. */
+/** A real TLS server in place of AWS. */
 export async function awsStub(answer: (url: string, response: ServerResponse) => void): Promise<AwsStub> {
   const pair = await generate([{ name: "commonName", value: "amazonaws.com" }], {
     keySize: 2048,

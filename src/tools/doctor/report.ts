@@ -1,13 +1,13 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { type AwsClients, awsClients } from "../../aws/clients.ts";
 import { type DatabasePool, openDatabase } from "../../storage/database.ts";
-import type { SystemFact } from "./fact.ts";
 import { openStored } from "./facts-database.ts";
 import { ownReadings } from "./facts-own.ts";
 import { areas, type Finding, inOrder } from "./finding.ts";
 import type { Patient } from "./patient.ts";
 import { type Reading, take } from "./reading.ts";
 import { awsReadings, findCredentials } from "./readings-aws.ts";
+import type { SystemFact } from "./rules/rule.ts";
 import { judge } from "./rules/table.ts";
 
 const closeMs = 1_000;

@@ -33,7 +33,7 @@ async function take(steps: Step[]): Promise<Outcome[]> {
   const clients = awsClients({ region: place.region, endpointUrl: aws.url });
   const outcomes: Outcome[] = [];
   const perform = performer(clients, async () => {});
-  // An account that is not the caller's, to see that it is found out.
+  // Another account than the caller's: the steps must find the right one.
   const start = nothingKnown({ ...place, account: "123456789012" }, "ses-events");
   await carryOut(steps, start, awsReader(clients), perform, (outcome) => outcomes.push(outcome));
   return outcomes;
@@ -48,7 +48,7 @@ function addTopic(policy: object = defaultPolicy(topicArn, account)): void {
 const topicPolicy = () => JSON.parse(aws.state.topics.get(topicArn)?.attributes.get("Policy") ?? "{}");
 const sids = (policy: { Statement: { Sid: string }[] }) => policy.Statement.map(({ Sid }) => Sid);
 
-describe("what is there already", () => {
+describe("what exists already", () => {
   test("a topic on a later page is found, and its other statements and the policy's own fields stay", async () => {
     for (const name of ["a", "b", "c"])
       aws.state.topics.set(`arn:aws:sns:eu-west-1:${account}:${name}`, { attributes: new Map(), tags: {} });
@@ -73,7 +73,7 @@ describe("what is there already", () => {
     expect(aws.writes()).toEqual([]);
   });
 
-  test("our statement in AWS's words is left alone; with another account in it, it is put right", async () => {
+  test("Fanmail's statement as AWS rewrites it is kept; with another account in it, it is corrected", async () => {
     await connect(https);
     const [statement] = topicPolicy().Statement;
     const reworded = {
@@ -114,7 +114,7 @@ describe("what is there already", () => {
     expect(set.get("fanmail")).toEqual(wanted);
   });
 
-  test("an event destination in another order of types is left alone; another one to the topic is told", async () => {
+  test("an event destination with types in another order is kept; a second one to the topic is reported", async () => {
     await connect(https);
     const set = aws.state.sets.get("my-set")!;
     const wanted = set.get("fanmail") as { MatchingEventTypes: string[] };
@@ -128,7 +128,7 @@ describe("what is there already", () => {
     ]);
   });
 
-  test("raw message delivery is switched off, and a filter policy is told", async () => {
+  test("raw message delivery is switched off, and a filter policy is reported", async () => {
     await connect(https);
     const subscription = aws.state.subscriptions[0]!;
     Object.assign(subscription.attributes, { RawMessageDelivery: "true", FilterPolicy: '{"a":["b"]}' });
@@ -139,13 +139,13 @@ describe("what is there already", () => {
     expect(outcomes.at(-1)?.notes).toEqual([expect.stringContaining("filter policy")]);
   });
 
-  test("another subscription of the topic is no reason not to make ours", async () => {
+  test("Fanmail is subscribed even if the topic has another subscription", async () => {
     await connect({ ...https, target: { kind: "https", url: `${endpoint}/other` } });
     await connect(https);
     expect(aws.state.subscriptions.map((one) => one.endpoint)).toEqual([`${endpoint}/other`, endpoint]);
   });
 
-  test("a queue keeps settings that serve, its statements and its own dead-letter queue", async () => {
+  test("a queue keeps settings that are good enough, its statements and its own dead-letter queue", async () => {
     const own = { Sid: "mine", Effect: "Allow", Principal: "*", Action: "sqs:*", Resource: "*" };
     const redrive = JSON.stringify({ deadLetterTargetArn: "arn:aws:sqs:x:1:mine", maxReceiveCount: 3 });
     const attributes: Record<string, string> = {
@@ -170,7 +170,7 @@ describe("what is there already", () => {
 });
 
 describe("disconnecting", () => {
-  test("a subscription through which another configuration set comes stays, and so does the topic", async () => {
+  test("a subscription that another configuration set needs stays, and so does the topic", async () => {
     aws.state.sets.set("other", new Map());
     await connect(https);
     await connect({ ...https, configurationSet: "other" });
@@ -202,14 +202,14 @@ describe("disconnecting", () => {
     expect(aws.state.subscriptions).toHaveLength(1);
   });
 
-  test("what is not there is told and is no failure", async () => {
+  test("what does not exist is reported, and is not an error", async () => {
     const outcomes = await disconnect({ ...https, configurationSet: "never" }, true);
     expect(outcomes.every(({ outcome }) => outcome === "unchanged")).toBe(true);
     expect(outcomes.flatMap(({ notes }) => notes)).toContain("There is no such configuration set.");
   });
 });
 
-/** Every action of a run that makes everything, and of one that puts everything right. */
+/** Every action of a run that creates everything, and of one that corrects everything. */
 async function allActions(connection: SesConnection): Promise<string[]> {
   await connect({ ...connection, createsConfigurationSet: true });
   const wanted = aws.state.sets.get(connection.configurationSet)!;
@@ -228,20 +228,20 @@ async function allActions(connection: SesConnection): Promise<string[]> {
 function allowed(policy: Policy): string[] {
   return policy.Statement.flatMap(({ Action }) => Action as string[]).sort();
 }
-/** Needed for the tags of what is made; no call of its own. */
+/** Tags need a permission, but no call. */
 const tagging = (action: string) => !/:Tag/.test(action);
 
 describe("what the caller must be allowed", () => {
   test.each([
     ["https", https],
     ["queue", queue],
-  ])("the policy that a dry run prints holds every action that is used and no other (%s)", async (_, one) => {
+  ])("the policy that a dry run prints has exactly the actions that are used (%s)", async (_, one) => {
     const connection = { ...one, configurationSet: "new-set" };
     const policy = connectingPolicy({ ...connection, createsConfigurationSet: true }, place);
     expect(allowed(policy).filter(tagging)).toEqual(await allActions(connection));
   });
 
-  test("and so does that of disconnecting", async () => {
+  test("and so has the policy of disconnecting", async () => {
     aws.state.sets.set("other", new Map());
     await connect(https);
     await connect({ ...https, configurationSet: "other" });

@@ -11,7 +11,7 @@ import { type AwsApiStub, awsApiStub } from "../../support/aws-api-stub.ts";
 import { run } from "../../support/command.ts";
 
 /*
- * What `--print` prints is read as Terraform and CloudFormation read it, and held against what `connect` makes.
+ * Parses what `--print` prints as Terraform and CloudFormation do, and compares it with what `connect` creates.
  */
 
 const account = "210987654321";
@@ -60,7 +60,7 @@ async function connected(connection: SesConnection) {
   };
 }
 
-/** With no environment to speak of: no AWS call, no database, no configuration. */
+/** Without any environment: no AWS call, no database, no configuration. */
 async function printed(format: string, args: string[]): Promise<string> {
   const line = ["ses", "connect", "--configuration-set", "my-set", ...args, "--print", format];
   const { code, stdout, stderr } = await run(line, { PORT: "not a port", AWS_ENDPOINT_URL: aws.url });
@@ -231,7 +231,7 @@ describe("cloudformation", () => {
     ["https", connections[0]?.[2] ?? []],
     ["queue", connections[1]?.[2] ?? []],
     ["a new configuration set", [...(connections[1]?.[2] ?? []), "--create-configuration-set"]],
-  ])("refers only to what it defines, and holds no alias (%s)", async (_, args) => {
+  ])("refers only to what it defines, and has no alias (%s)", async (_, args) => {
     const text = await printed("cloudformation", args);
     const { template, used } = read(text);
     const defined = Object.keys(template.Resources);

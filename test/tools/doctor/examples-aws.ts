@@ -1,9 +1,9 @@
 import type { AwsErrorKind } from "../../../src/aws/failure.ts";
-import type { FactOf, SystemFact } from "../../../src/tools/doctor/fact.ts";
+import type { FactOf, SystemFact } from "../../../src/tools/doctor/rules/rule.ts";
 import { queueUrl, subscription as subscriptionArn, topic } from "./healthy-world.ts";
 
 /*
- * Facts about what is in AWS, and about what could not be read: for the code of each rule one that provokes it.
+ * A fact for the code of each rule about AWS, and about what could not be read.
  */
 
 const at = new Date("2026-11-20T10:00:00Z");

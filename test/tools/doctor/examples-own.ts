@@ -1,8 +1,8 @@
-import type { FactOf, SystemFact } from "../../../src/tools/doctor/fact.ts";
+import type { FactOf, SystemFact } from "../../../src/tools/doctor/rules/rule.ts";
 import { queueUrl, topic } from "./healthy-world.ts";
 
 /*
- * Facts about what is ours: for the code of each rule one that provokes it.
+ * A fact for the code of each rule about Fanmail's own parts.
  */
 
 const at = new Date("2026-11-20T10:00:00Z");

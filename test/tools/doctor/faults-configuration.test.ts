@@ -19,7 +19,7 @@ testFaults([
   },
   {
     code: "region-other",
-    fault: "the region is another than the topic's",
+    fault: "AWS_REGION differs from the region of the topic",
     make: () => world.configure({ AWS_REGION: "us-east-1" }),
     area: "configuration",
     what: /AWS_REGION is us-east-1, but the topic .*ses-events is in eu-west-1/,
@@ -35,7 +35,7 @@ testFaults([
   },
   {
     code: "host-loopback",
-    fault: "it listens to this machine alone, and there is no queue",
+    fault: "it only listens on localhost, and there is no queue",
     make: () => world.configure({ SQS_QUEUE_URLS: "" }),
     area: "configuration",
     what: /HOST is 127\.0\.0\.1/,
@@ -43,7 +43,7 @@ testFaults([
   },
   {
     code: "bootstrap-key",
-    fault: "a key of the environment opens everything",
+    fault: "BOOTSTRAP_API_KEY is set",
     make: () => world.configure({ BOOTSTRAP_API_KEY: `sk_proj_${"x".repeat(40)}` }),
     area: "configuration",
     what: /BOOTSTRAP_API_KEY is set/,
@@ -68,7 +68,7 @@ testFaults([
   },
   {
     code: "clock-far-off",
-    fault: "our clock is ten minutes ahead",
+    fault: "this clock is ten minutes ahead",
     make() {
       const now = () => new Date(Date.now() + 600_000);
       world.patient = { ...world.patient, clock: { ...systemClock, now } };
@@ -79,7 +79,7 @@ testFaults([
   },
   {
     code: "clock-off",
-    fault: "our clock is ten seconds behind that of AWS",
+    fault: "this clock is ten seconds behind that of AWS",
     make() {
       const now = () => new Date(Date.now() - 10_000);
       world.patient = { ...world.patient, clock: { ...systemClock, now } };
@@ -90,7 +90,7 @@ testFaults([
   },
   {
     code: "certificate-host-away",
-    fault: "a firewall refuses what leads to the certificate",
+    fault: "a firewall refuses connections to the certificate host",
     make: async () => through({ port: await closedPort() }),
     area: "certificate",
     what: /sns\.eu-west-1\.amazonaws\.com refuses or drops the connection .*ECONNREFUSED/,
@@ -114,7 +114,7 @@ testFaults([
   },
   {
     code: "certificate-host-away",
-    fault: "what leads to the certificate is never answered",
+    fault: "the certificate host never answers",
     async make() {
       world.patient = { ...world.patient, timeoutMs: 1_500 };
       await through({ port: await silentPort() });
@@ -125,7 +125,7 @@ testFaults([
   },
 ]);
 
-/** Takes every host elsewhere, and trusts what the machine trusts. */
+/** Connects every host to `place`, and trusts what the machine trusts. */
 async function through(place: { hostname?: string; port?: number }): Promise<void> {
   const connect = buildConnector({});
   const dispatcher = new Agent({
@@ -139,7 +139,7 @@ async function through(place: { hostname?: string; port?: number }): Promise<voi
   world.patient = { ...world.patient, dispatcher };
 }
 
-/** A port that takes connections and says nothing. */
+/** A port that accepts connections and never answers. */
 async function silentPort(): Promise<number> {
   const server = createServer((socket) => later(async () => socket.destroy()));
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));

@@ -27,7 +27,7 @@ testFaults([
   },
   {
     code: "database-away",
-    fault: "the server is away",
+    fault: "the server is down",
     async make() {
       const url = new URL(world.database.url);
       url.port = String(await closedPort());
@@ -73,7 +73,7 @@ testFaults([
   },
   {
     code: "server-read-only",
-    fault: "the database is for reading alone",
+    fault: "the database is read-only",
     writes: true,
     make: () => sql(`alter database ${databaseName()} set default_transaction_read_only = on`),
     area: "database",
@@ -109,7 +109,7 @@ testFaults([
   },
   {
     code: "partitions-not-permitted",
-    fault: "the role can make no partitions",
+    fault: "the role cannot create partitions",
     writes: true,
     make: () => asRole("grant all on all tables in schema public to"),
     area: "database",
@@ -118,7 +118,7 @@ testFaults([
   },
   {
     code: "database-not-permitted",
-    fault: "the role may not even read which migrations there are",
+    fault: "the role may not read the table of migrations",
     writes: true,
     make: () => asRole("grant usage on schema public to"),
     area: "database",
@@ -127,7 +127,7 @@ testFaults([
   },
 ]);
 
-test("where the database is behind doctor does not bring it up to date, and skips what needs its tables", async () => {
+test("doctor does not migrate a database that is behind, and skips what needs its tables", async () => {
   await begin(true);
   const names = () => sql("select name from migrations order by name");
   const all = await names();
@@ -140,7 +140,7 @@ test("where the database is behind doctor does not bring it up to date, and skip
   expect(new Set(webhooksSeen)).toEqual(new Set(["skipped"]));
 });
 
-test("where the database is away AWS is looked at all the same", async () => {
+test("AWS is checked even when the database is down", async () => {
   await begin(true);
   world.configure({ SNS_TOPIC_ARNS: topic });
   destination().Enabled = false;
@@ -156,7 +156,7 @@ test("where the database is away AWS is looked at all the same", async () => {
 const databaseName = () => new URL(world.database.url).pathname.slice(1);
 const todaysPartition = () => `notifications_${new Date().toISOString().slice(0, 10).replaceAll("-", "_")}`;
 
-/** Connects as a role that has no more than it is granted. */
+/** Connects as a role with nothing but a grant. */
 async function asRole(grant: string): Promise<void> {
   const role = `doctor_${randomBytes(6).toString("hex")}`;
   await sql(`create role ${role} login password 'test'`);

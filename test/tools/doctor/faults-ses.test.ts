@@ -29,7 +29,7 @@ testFaults([
   },
   {
     code: "destination-none",
-    fault: "no configuration set publishes to our topic, and nothing was heard",
+    fault: "no configuration set publishes to the topic, and nothing came from it",
     writes: true,
     async make() {
       mySet().destinations = [];
@@ -41,7 +41,7 @@ testFaults([
   },
   {
     code: "aws-missing",
-    fault: "the configuration set that is named does not exist",
+    fault: "the given configuration set does not exist",
     make() {
       world.patient = { ...world.patient, configurationSet: "other" };
     },
@@ -93,7 +93,7 @@ testFaults([
   },
   {
     code: "configuration-sets-unread",
-    fault: "SES answers too slowly to look through all",
+    fault: "SES answers too slowly to read all configuration sets",
     make() {
       world.aws.account.configurationSets["another"] = { isSending: true, destinations: [] };
       world.aws.account.unanswered.push("ses:GetConfigurationSetEventDestinations another");
@@ -122,7 +122,7 @@ testFaults([
   },
   {
     code: "tenant-disabled",
-    fault: "SES has disabled sending of a tenant, after it was enabled, which is reported later",
+    fault: "SES has disabled sending of a tenant; that it was enabled before is reported later",
     writes: true,
     make: () => said(sendingStatus("Disabled"), sendingStatus("Enabled", { time: "2026-11-20T10:00:06Z" })),
     area: "ses",
@@ -148,7 +148,7 @@ testFaults([
   },
 ]);
 
-/** What EventBridge has brought. */
+/** Stores what EventBridge reports. */
 function said(...events: Record<string, unknown>[]): Promise<unknown> {
   const rows = events.flatMap((event) => {
     const read = interpretNotification(

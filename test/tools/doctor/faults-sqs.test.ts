@@ -16,7 +16,7 @@ testFaults([
   },
   {
     code: "aws-denied",
-    fault: "we may not look at the queue",
+    fault: "the queue may not be read",
     make: () => world.aws.account.denied.push("sqs:GetQueueAttributes"),
     area: "sqs",
     what: /AWS denies access to the queue fanmail \(eu-west-1\) \(sqs:GetQueueAttributes\)/,
@@ -44,7 +44,7 @@ testFaults([
   },
   {
     code: "sqs-policy-denies",
-    fault: "the queue lets no topic of ours send",
+    fault: "the queue lets none of the topics send",
     make() {
       theQueue()["Policy"] = theQueue()["Policy"]!.replace(topic, `${topic}-other`);
     },
@@ -54,7 +54,7 @@ testFaults([
   },
   {
     code: "sqs-retention",
-    fault: "the queue forgets after a day",
+    fault: "the queue keeps messages for a day",
     make() {
       theQueue()["MessageRetentionPeriod"] = "86400";
     },
@@ -64,7 +64,7 @@ testFaults([
   },
   {
     code: "sqs-backlog",
-    fault: "nobody takes from the queue",
+    fault: "the queue is not read",
     make() {
       theQueue()["ApproximateNumberOfMessages"] = "5000";
     },

@@ -20,7 +20,7 @@ testFaults([
   },
   {
     code: "topic-unsubscribed",
-    fault: "somebody has unsubscribed us",
+    fault: "Fanmail was unsubscribed",
     writes: true,
     make: () => subscribed("unsubscribed"),
     area: "topics",
@@ -39,7 +39,7 @@ testFaults([
   },
   {
     code: "topic-silent",
-    fault: "a topic has fallen silent",
+    fault: "a topic is silent",
     writes: true,
     make: () =>
       sql("update topics set last_notification_at = now() - interval '3 days', usual_gap_seconds = 3600"),
@@ -59,7 +59,7 @@ testFaults([
   },
   {
     code: "aws-denied",
-    fault: "we may not look at the topic",
+    fault: "the topic may not be read",
     make: () => world.aws.account.denied.push("sns:GetTopicAttributes"),
     area: "topics",
     what: /AWS denies access to the topic ses-events \(eu-west-1\) \(sns:GetTopicAttributes\)/,
@@ -91,7 +91,7 @@ testFaults([
   },
   {
     code: "subscription-none",
-    fault: "no subscription leads here",
+    fault: "no subscription leads to Fanmail",
     make() {
       ofTopic().subscriptions = [{ ...https(), endpoint: "https://other.example.com/hook" }];
     },
@@ -153,7 +153,7 @@ testFaults([
   },
   {
     code: "subscription-dead-letters",
-    fault: "SNS has nowhere to put what it cannot deliver",
+    fault: "the subscription has no dead-letter queue",
     make() {
       delete https().attributes["RedrivePolicy"];
     },

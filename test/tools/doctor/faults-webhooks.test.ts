@@ -18,7 +18,7 @@ testFaults([
   },
   {
     code: "redis-away",
-    fault: "Redis is away",
+    fault: "Redis is down",
     make: async () => world.configure({ REDIS_URL: `redis://:secret@127.0.0.1:${await closedPort()}` }),
     area: "queue",
     what: /Redis at 127\.0\.0\.1:\d+ cannot be used: .*ECONNREFUSED/,
@@ -103,7 +103,7 @@ testFaults([
   },
   {
     code: "endpoint-late",
-    fault: "webhooks have been due for twenty minutes, and nobody posts",
+    fault: "webhooks have been due for twenty minutes, and none is posted",
     writes: true,
     make: () => delivery({ state: "pending", age: "20 minutes" }),
     area: "webhooks",
@@ -112,7 +112,7 @@ testFaults([
   },
   {
     code: "secrets-closed",
-    fault: "the encryption key is another one",
+    fault: "the encryption key is a different one",
     make() {
       world.patient = { ...world.patient, encryptionKeys: [Buffer.alloc(32, 8)] };
     },

@@ -5,7 +5,7 @@ import { rules } from "../../../src/tools/doctor/rules/table.ts";
 import type { AwsStub } from "../../support/aws-stub.ts";
 import { certificateHost, type Ground, healthyGround, healthyWorld, type World } from "./healthy-world.ts";
 
-/** A fault that is made in a system that is well. Doctor must name it, with what fixes it. */
+/** A fault in a healthy system. Doctor must report it with a remedy. */
 type Fault = {
   /** Of the rule. */
   code: string;
@@ -20,7 +20,7 @@ type Fault = {
 
 let shared: Ground;
 let certificates: AwsStub;
-/** The system of the test that runs. */
+/** The system of the current test. */
 export let world: World;
 const cleanUps: (() => Promise<unknown>)[] = [];
 
@@ -31,7 +31,7 @@ export async function begin(writes: boolean): Promise<void> {
   cleanUps.push(() => world.close());
 }
 
-/** Cleans up after the test that runs, before everything that was there earlier. */
+/** Runs after the current test, before earlier clean-ups. */
 export function later(cleanUp: () => Promise<unknown>): void {
   cleanUps.push(cleanUp);
 }
@@ -52,7 +52,7 @@ export function testFaults(faults: Fault[]): void {
       what: expect.stringMatching(what),
       remedy: expect.stringMatching(remedy),
     });
-    // Neither passwords nor what is secret in an address.
+    // Neither passwords nor secrets in URLs.
     expect(JSON.stringify(findings)).not.toMatch(/secret@|hook\/token|b{32}|a{32}/);
   });
 }
@@ -75,7 +75,7 @@ export const sql = (text: string, params: unknown[] = []) => world.database.db.q
 export const mySet = () => world.aws.account.configurationSets["my-set"]!;
 export const destination = () => mySet().destinations[0]!;
 
-/** A port that was free a moment ago. */
+/** A port on which nothing listens. */
 export async function closedPort(): Promise<number> {
   const server = createServer();
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));

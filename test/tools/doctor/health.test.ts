@@ -18,7 +18,7 @@ afterEach(async () => {
   await ground.database.drop();
 });
 
-test("where nothing is wrong every area is looked at, and all is well", async () => {
+test("when nothing is wrong every area is checked, and everything is ok", async () => {
   const findings = await world.examine();
 
   expect(findings.filter(({ level }) => level !== "ok")).toEqual([]);
@@ -35,7 +35,7 @@ test("doctor reads and changes nothing", async () => {
   expect(world.aws.called).toContain("sns:GetTopicAttributes");
 });
 
-test("what doctor asks the database with cannot write", async () => {
+test("doctor's connection to the database cannot write", async () => {
   const db = readOnly(world.database.db, 1_000);
 
   await expect(db.query("delete from topics")).rejects.toThrow("read-only transaction");

@@ -21,7 +21,7 @@ export const queueUrl = `https://sqs.eu-west-1.amazonaws.com/${accountId}/fanmai
 export const subscription = `${topic}:11111111-2222-4333-8444-555555555555`;
 export const encryptionKey = Buffer.alloc(32, 7);
 
-/** A system in which nothing is wrong, with a real database and servers that stand for AWS. */
+/** A healthy system, with a real database and stubs of AWS. */
 export type World = {
   database: TestDatabase;
   aws: AwsLookStub;
@@ -34,7 +34,7 @@ export type World = {
   close(): Promise<void>;
 };
 
-/** What tests that do not write to the database can share. */
+/** What tests can share that do not write to the database. */
 export type Ground = { database: TestDatabase; endpointId: string };
 
 export async function healthyGround(): Promise<Ground> {
@@ -43,7 +43,7 @@ export async function healthyGround(): Promise<Ground> {
   return { database, ...(await fill(database)) };
 }
 
-/** Stands where the hosts of SNS would. */
+/** In place of the hosts of SNS. */
 export function certificateHost(): Promise<AwsStub> {
   return awsStub((_url, response) => response.end("ok"));
 }

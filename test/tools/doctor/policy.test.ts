@@ -17,7 +17,7 @@ const grant = { Effect: "Allow", Principal: ses, Action: "SNS:Publish", Resource
 
 test.each([
   ["names the service", grant, "allowed"],
-  ["grants everything to everybody", { ...grant, Principal: "*", Action: "*", Resource: "*" }, "allowed"],
+  ["grants everything to everyone", { ...grant, Principal: "*", Action: "*", Resource: "*" }, "allowed"],
   [
     "has lists",
     {
@@ -37,7 +37,7 @@ test.each([
     },
     "allowed",
   ],
-  ["names our source", { ...grant, Condition: { ArnLike: { "aws:SourceArn": ["x", source] } } }, "allowed"],
+  ["names the source", { ...grant, Condition: { ArnLike: { "aws:SourceArn": ["x", source] } } }, "allowed"],
   [
     "names another source",
     { ...grant, Condition: { StringEquals: { "AWS:SourceArn": `${source}-2` } } },
@@ -53,7 +53,7 @@ test.each([
   ["is about another action", { ...grant, Action: "sns:Subscribe" }, "denied"],
   ["is about another topic", { ...grant, Resource: `${topic}-2` }, "denied"],
   [
-    "has a condition that we cannot judge",
+    "has a condition that cannot be judged",
     { ...grant, Condition: { Bool: { "aws:SecureTransport": "true" } } },
     "unsure",
   ],
@@ -62,7 +62,7 @@ test.each([
   expect(judge(JSON.stringify({ Statement: statement }))).toBe(permission);
 });
 
-test("a refusal goes before a grant, unless it depends on something", () => {
+test("a Deny overrides an Allow, unless it has conditions", () => {
   const refusal = { Effect: "Deny", Principal: "*", Action: "sns:*", Resource: topic };
   const overPlainHttp = { ...refusal, Condition: { Bool: { "aws:SecureTransport": "false" } } };
 
@@ -70,7 +70,7 @@ test("a refusal goes before a grant, unless it depends on something", () => {
   expect(judge(JSON.stringify({ Statement: [grant, overPlainHttp] }))).toBe("allowed");
 });
 
-test("no policy grants nothing, and one that cannot be read leaves it open", () => {
+test("no policy denies; one that cannot be parsed is unsure", () => {
   expect(judge("")).toBe("denied");
   expect(judge("{}")).toBe("unsure");
   expect(judge("not JSON")).toBe("unsure");

@@ -1,12 +1,12 @@
 import { expect, test } from "vitest";
-import type { SystemFact } from "../../../src/tools/doctor/fact.ts";
 import { type Reading, take } from "../../../src/tools/doctor/reading.ts";
+import type { SystemFact } from "../../../src/tools/doctor/rules/rule.ts";
 import { judge } from "../../../src/tools/doctor/rules/table.ts";
 
 const reading = (read: Reading<SystemFact>["read"]) =>
   ({ area: "queue", subject: "the queue", read }) as const;
 
-test("a reading that hangs costs its deadline, and one that breaks tells why", async () => {
+test("a reading that hangs ends at its deadline, and one that fails reports why", async () => {
   const hanging = take(
     reading(() => new Promise(() => {})),
     50,
@@ -40,7 +40,7 @@ test("a reading that hangs costs its deadline, and one that breaks tells why", a
   ]);
 });
 
-test("a reading can give what it has by its deadline", async () => {
+test("a reading can return what it has before its deadline", async () => {
   const facts = await take<SystemFact>(
     reading(async (signal) => {
       await new Promise((resolve) => signal.addEventListener("abort", resolve));

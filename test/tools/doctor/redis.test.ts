@@ -19,7 +19,7 @@ async function look(url: string): Promise<Finding[]> {
 const unwell = (seen: Finding[]) => seen.filter(({ level }) => level !== "ok");
 
 describe.skipIf(!hasRedis)("with redis-server", () => {
-  test("a Redis that keeps its jobs is well, and its backlog is told", async () => {
+  test("a Redis that keeps its jobs is ok, and its backlog is reported", async () => {
     redis = await redisServer();
     await redis.client.lpush("{fanmail}:fanmail-apply:wait", "1", "2", "3");
 
@@ -39,7 +39,7 @@ describe.skipIf(!hasRedis)("with redis-server", () => {
     },
     {
       code: "redis-persistence",
-      fault: "forgets when it restarts",
+      fault: "loses its jobs when it restarts",
       settings: [["appendonly", "no"]],
       what: /appendonly is off/,
       remedy: /config set appendonly yes/,
@@ -53,7 +53,7 @@ describe.skipIf(!hasRedis)("with redis-server", () => {
     },
     {
       code: "redis-login",
-      fault: "wants a password",
+      fault: "requires a password",
       settings: [["requirepass", "secret"]],
       what: /NOAUTH/,
       remedy: /user and password into REDIS_URL/,
@@ -73,7 +73,7 @@ describe.skipIf(!hasRedis)("with redis-server", () => {
     ]);
   });
 
-  test("a Redis that is away", async () => {
+  test("a Redis that is down", async () => {
     redis = await redisServer();
     await redis.kill();
 
@@ -91,7 +91,7 @@ describe.skipIf(!hasRedis)("with redis-server", () => {
     ]);
   });
 
-  test("a Redis Cluster, and one of which slots are assigned to nobody", async () => {
+  test("a Redis Cluster, and one with unassigned slots", async () => {
     redis = await redisServer({ isCluster: true });
     expect(unwell(await look(redis.url))).toEqual([]);
 

@@ -1,7 +1,6 @@
 import { parseArn, queueRegion } from "../../../domain/arn.ts";
-import type { FactOf } from "../fact.ts";
 import { ended } from "../wording.ts";
-import { rule } from "./rule.ts";
+import { type FactOf, rule } from "./rule.ts";
 
 type ConfigurationFact = FactOf<"configuration">;
 

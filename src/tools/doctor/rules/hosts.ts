@@ -1,7 +1,6 @@
-import type { FactOf } from "../fact.ts";
 import type { HostFailure } from "../probe-host.ts";
 import { spanText } from "../wording.ts";
-import { rule } from "./rule.ts";
+import { type FactOf, rule } from "./rule.ts";
 
 type ClockFact = FactOf<"clock">;
 

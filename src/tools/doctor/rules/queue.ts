@@ -1,6 +1,5 @@
-import type { FactOf } from "../fact.ts";
 import { bytesText, counted, ended, excerpt, spanText } from "../wording.ts";
-import { rule } from "./rule.ts";
+import { type FactOf, rule } from "./rule.ts";
 
 type RedisFact = FactOf<"redis">;
 

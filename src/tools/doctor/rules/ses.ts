@@ -1,7 +1,6 @@
 import { eventDestinationName, sesEventTypes } from "../../../aws/ses-connection.ts";
-import type { FactOf } from "../fact.ts";
 import { ended, excerpt, nameOf } from "../wording.ts";
-import { rule } from "./rule.ts";
+import { type FactOf, rule } from "./rule.ts";
 
 type AccountStatusFact = FactOf<"account-status">;
 

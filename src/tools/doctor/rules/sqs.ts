@@ -1,8 +1,7 @@
 import { parseArn } from "../../../domain/arn.ts";
-import type { FactOf } from "../fact.ts";
 import { covers, judgePolicy, type Permission } from "../policy.ts";
 import { counted, nameOf, spanText } from "../wording.ts";
-import { rule } from "./rule.ts";
+import { type FactOf, rule } from "./rule.ts";
 
 type SqsQueueFact = FactOf<"sqs-queue">;
 

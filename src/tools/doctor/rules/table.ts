@@ -1,14 +1,11 @@
-import type { SystemFact } from "../fact.ts";
 import type { Finding } from "../finding.ts";
 import { configurationRules } from "./configuration.ts";
 import { databaseRules } from "./database.ts";
 import { hostRules } from "./hosts.ts";
 import { queueRules } from "./queue.ts";
-import type { Rule } from "./rule.ts";
-import { serverRules } from "./server.ts";
+import type { Rule, SystemFact } from "./rule.ts";
 import { sesRules } from "./ses.ts";
 import { sqsRules } from "./sqs.ts";
-import { subscriptionRules } from "./subscriptions.ts";
 import { topicRules } from "./topics.ts";
 import { unreadRules } from "./unread.ts";
 import { webhookRules } from "./webhooks.ts";
@@ -18,11 +15,9 @@ export const rules: readonly Rule[] = [
   ...unreadRules,
   ...configurationRules,
   ...databaseRules,
-  ...serverRules,
   ...queueRules,
   ...hostRules,
   ...topicRules,
-  ...subscriptionRules,
   ...sesRules,
   ...sqsRules,
   ...webhookRules,

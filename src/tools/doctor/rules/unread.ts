@@ -1,7 +1,6 @@
 import { type AwsErrorKind, awsFailures } from "../../../aws/failure.ts";
-import type { FactOf } from "../fact.ts";
 import { ended } from "../wording.ts";
-import { rule } from "./rule.ts";
+import { type FactOf, rule } from "./rule.ts";
 
 /*
  * What doctor could not read, in any area.

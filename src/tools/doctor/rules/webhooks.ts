@@ -1,6 +1,5 @@
-import type { FactOf } from "../fact.ts";
 import { counted, ended, excerpt, hostOf, spanText } from "../wording.ts";
-import { rule } from "./rule.ts";
+import { type FactOf, rule } from "./rule.ts";
 
 const lateSeconds = 15 * 60;
 const veryLateSeconds = 3_600;
