@@ -1,10 +1,10 @@
 import { Client } from "undici";
 
-/** Asks the API of a service, over one connection that is kept. */
+/** An API client with one keep-alive connection. */
 export type ApiClient = {
-  /** The body of a GET. @throws when the answer is not 200. */
+  /** The body of a GET. @throws if the response is not 200. */
   get(path: string): Promise<string>;
-  /** As `get`, piece by piece. */
+  /** Like `get`, chunk by chunk. */
   stream(path: string): Promise<AsyncIterable<Buffer>>;
   close(): Promise<void>;
 };

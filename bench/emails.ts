@@ -4,7 +4,7 @@ import { type Partitions, partitionsOf } from "../src/storage/partitions.ts";
 const dayMs = 86_400_000;
 const days = 90;
 const emailsPerAddress = 10;
-/** A statement may take a minute; this many take some seconds. */
+/** A statement may take a minute; this many rows take a few seconds. */
 const emailsPerStatement = 50_000;
 
 /** What `insertEmails` makes. */
@@ -16,8 +16,7 @@ export type Mailing = {
 };
 
 /**
- * Writes emails as a shop's 90 days leave them: ten to an address, each sent, delivered and opened.
- * The same numbers make the same rows.
+ * Writes 90 days of a shop's emails: ten per address, each sent, delivered and opened. The same numbers make the same rows.
  */
 export async function insertEmails(
   db: Database,
@@ -34,7 +33,7 @@ export async function insertEmails(
   for (const table of ["activity", "events"]) await db.query(`vacuum analyze ${table}`);
 }
 
-/** Opens come up to a day after the email. */
+/** Opens happen up to a day after the email. */
 function ensurePartitions(partitions: Partitions, { until }: Mailing): Promise<void> {
   const times = Array.from({ length: days + 2 }, (_, day) => new Date(until.getTime() + (1 - day) * dayMs));
   return partitions.ensure("events", times);
@@ -48,7 +47,7 @@ async function insertBetween(db: Database, mailing: Mailing, from: number, to: n
   const stepMs = (days * dayMs) / emails;
   const params = [projectId, from, to, addresses, new Date(startMs), stepMs];
   await db.query(`${drawn} insert into activity (${activityColumns}) select ${activity} from drawn`, params);
-  // As they arrive: by time, those of one email apart.
+  // In arrival order: by time, so that one email's events are not adjacent.
   await db.query(
     `${drawn} insert into events (${eventColumns}) select ${events} from drawn, ${kinds} order by 3`,
     params,
@@ -59,7 +58,7 @@ async function insertBetween(db: Database, mailing: Mailing, from: number, to: n
 const idOf = (time: string, key: string) =>
   `(lpad(to_hex(floor(extract(epoch from ${time}) * 1000)::bigint), 12, '0') || '8' || substr(md5(${key}), 1, 3)
     || 'a' || substr(md5(${key}), 4, 15))::uuid`;
-/** The same for the same n, and of no pattern; from 0 up to below `most`. */
+/** A pseudo-random number that depends only on n, in [0, `most`). */
 const chance = (salt: string, most: string) => `(abs(hashtext('${salt}' || n)::bigint) % ${most})::integer`;
 
 const drawn = `with drawn as (

@@ -22,8 +22,8 @@ type Delivery = z.infer<typeof Delivery>;
 if (!isMainThread) work(z.string().parse(workerData));
 
 /**
- * The usual way to post webhooks: a job for each delivery, `fetch`, and the outcome written when it is known. The workers
- * have a thread of their own, as the service has a process.
+ * The usual way to post webhooks: a job per delivery, `fetch`, and then the outcome is written. The workers run in a
+ * thread, as the service runs in a process.
  * @returns deliveries per second.
  */
 export async function drainByJobs(scene: LaneScene, backlog: number): Promise<number> {

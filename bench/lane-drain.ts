@@ -8,7 +8,7 @@ import {
   until,
 } from "./lane-scene.ts";
 
-/** Owes all endpoints a backlog at once. @returns deliveries per second to those that do not hang. */
+/** Gives all endpoints a backlog at the same time. @returns deliveries per second to those that do not hang. */
 export async function drainByLanes(
   scene: LaneScene,
   backlog: number,

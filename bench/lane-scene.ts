@@ -20,9 +20,9 @@ export type LaneScene = {
   endpoints: readonly SinkEndpoint[];
 };
 
-/** Of an endpoint, unless its owner says otherwise. */
+/** An endpoint's default. */
 export const maxInFlight = 10;
-/** Some 500 bytes, as of an email that was opened. */
+/** About 500 bytes, like the webhook of an open. */
 export const webhookBody = JSON.stringify({
   event: "email.open",
   timestamp: "2026-01-01T00:00:00.000Z",
@@ -31,7 +31,7 @@ export const webhookBody = JSON.stringify({
   data: { activity_id: projectId, recipient: "reader@example.com", user_agent: "Mozilla/5.0 ".repeat(24) },
 });
 
-/** Starts a service and gives it endpoints of a sink, for `work`. */
+/** Starts a service with endpoints at a sink, for `work`. */
 export async function onLaneScene<Result>(
   { db, databaseUrl, startService }: Stage,
   { endpointCount, redisUrl }: { endpointCount: number; redisUrl: string | undefined },
@@ -42,7 +42,7 @@ export async function onLaneScene<Result>(
   try {
     const endpoints = await makeEndpoints(service, sink.origin, endpointCount);
     const backend = chooseBackend(redisUrl === undefined ? [] : [redisUrl]);
-    // What fails here fails the calls, too.
+    // If this fails, so do the calls.
     const queues = await openQueues(backend, { database: { url: databaseUrl, db }, onError: () => {} });
     try {
       return await work({ db, databaseUrl, queues, sink, endpoints });
@@ -77,11 +77,11 @@ async function makeEndpoints(
   return endpoints;
 }
 
-/** What each endpoint got before: the database plans otherwise when there is no past. */
+/** Past deliveries of each endpoint: without them the database would choose other plans. */
 const pastPerEndpoint = 100;
 
 /**
- * Clears away what was before, and owes these endpoints a backlog, spread evenly, that is due. Nothing is posted before
+ * Deletes earlier deliveries, and gives these endpoints a backlog that is due, evenly spread. Nothing is posted before
  * `openLanes`.
  */
 export async function setScene(
@@ -96,7 +96,7 @@ export async function setScene(
   await db.query("truncate deliveries, attempts");
   await owe(db, endpoints, pastPerEndpoint * endpoints.length, "succeeded");
   if (owed.length > 0) await owe(db, owed, backlog, "pending");
-  // Now, rather than while something is measured.
+  // Now, so that it does not happen during a measurement.
   await db.query("vacuum (analyze)");
   await db.query("checkpoint");
 }
@@ -125,7 +125,7 @@ export function lanesOf(endpoints: readonly SinkEndpoint[]): Lane[] {
   return endpoints.map(({ id }) => ({ projectId, endpointId: id }));
 }
 
-/** Breaks off what hangs, and waits for the turns that are under way. */
+/** Aborts hanging posts, and waits for the turns in progress. */
 export async function endTurns({ db, sink }: LaneScene): Promise<void> {
   sink.hang([]);
   sink.breakOff();
@@ -135,7 +135,7 @@ export async function endTurns({ db, sink }: LaneScene): Promise<void> {
   });
 }
 
-/** @throws when it is not so in time. */
+/** @throws if it does not become true in time. */
 export async function until(
   what: string,
   withinMs: number,

@@ -7,11 +7,11 @@ export type LaneSink = {
   origin: string;
   /** When each delivery first arrived, by its `webhook-id`; in milliseconds of `performance.now()`. */
   arrivals: Map<string, number>;
-  /** From now on these paths, and no others, accept what comes and never answer. */
+  /** From now on exactly these paths accept requests and never respond. */
   hang(paths: readonly string[]): void;
-  /** POSTs that are in flight to paths that hang. */
+  /** POSTs in flight to hanging paths. */
   held(): number;
-  /** Breaks the POSTs off that are held. */
+  /** Aborts these POSTs. */
   breakOff(): void;
   close(): Promise<void>;
 };
@@ -35,7 +35,7 @@ export async function laneSink(): Promise<LaneSink> {
   server.keepAliveTimeout = 120_000;
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   return {
-    // A server that listens on a port has an address of this kind.
+    // A server that listens on a port has an AddressInfo.
     origin: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     arrivals,
     hang(paths) {

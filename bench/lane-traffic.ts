@@ -15,22 +15,22 @@ import {
 } from "./lane-scene.ts";
 
 const commitsPerSecond = 20;
-/** In which connections are opened. */
+/** The time in which connections are opened. */
 const warmUpMs = 1_000;
 
 export type Traffic = {
-  /** They accept and never answer, and the backlog is theirs. */
+  /** Endpoints that accept requests and never respond; they have the backlog. */
   hanging: readonly SinkEndpoint[];
   backlog: number;
-  /** They answer, and deliveries to them are measured. */
+  /** Endpoints that respond; deliveries to them are measured. */
   others: readonly SinkEndpoint[];
-  /** Deliveries to all endpoints together, those that hang included. */
+  /** Deliveries to all endpoints together, including hanging ones. */
   perSecond: number;
-  /** With what is done before it, less than the 15 s after which posts are given up. */
+  /** Together with the warm-up, less than the 15 s after which posts time out. */
   measuredMs: number;
 };
 
-/** @returns the times from commit to arrival at the others, in milliseconds, while the rest hangs. */
+/** @returns the times from commit to arrival at the responding endpoints, in milliseconds, while the rest hangs. */
 export async function measureTraffic(scene: LaneScene, traffic: Traffic): Promise<number[]> {
   const { sink, queues } = scene;
   const { hanging, others, backlog, perSecond, measuredMs } = traffic;
@@ -55,7 +55,7 @@ export async function measureTraffic(scene: LaneScene, traffic: Traffic): Promis
   return latenciesMs;
 }
 
-/** @property committedMs of `performance.now()`. */
+/** @property committedMs in terms of `performance.now()`. */
 type Committed = { delivery: NewDelivery; committedMs: number };
 
 /** Commits deliveries to all endpoints in turn, and wakes their lanes, as workers do. */
@@ -80,7 +80,7 @@ async function commitSteadily(
   return all;
 }
 
-/** As endless as a ring. */
+/** Repeats the items endlessly. */
 function inTurn(endpoints: readonly SinkEndpoint[], from = 0, to = 0): SinkEndpoint[] {
   return Array.from({ length: to - from }, (_, n) => endpoints[(from + n) % endpoints.length] ?? []).flat();
 }

@@ -6,7 +6,7 @@ import { measureTraffic } from "./lane-traffic.ts";
 import { idleShare, median, quantile } from "./measure.ts";
 import { onStage } from "./stage.ts";
 
-/** How many endpoints hang, and what the others' times may be in terms of those when none does. */
+/** How many endpoints hang, and the allowed ratio of the others' times to the times when none hangs. */
 type Case = { hanging: number; mostTimes: number };
 
 const none: Case = { hanging: 0, mostTimes: 1 };
@@ -14,12 +14,12 @@ const cases: readonly Case[] = [none, { hanging: 1, mostTimes: 1.1 }, { hanging:
 const mostHanging = Math.max(...cases.map(({ hanging }) => hanging));
 const measuredMs = 4_000;
 const warmUpMs = 3_000;
-/** Long enough to see whether somebody else is at work. */
+/** Long enough to see whether other programs use the machine. */
 const idleMs = 300;
 
 type Size = { endpoints: number; backlog: number; rounds: number; rate: number };
 
-/** Endpoints that hang cost the others nothing that can be measured. */
+/** Criterion: hanging endpoints do not measurably slow down the others. */
 export async function lanes(args: string[], stop: AbortSignal): Promise<number> {
   const { values } = readArgs(args, {
     endpoints: { type: "string", default: "200" },
@@ -50,7 +50,7 @@ function wholeNumber(name: string, text: string, least: number): number {
   throw new UsageError(`--${name} takes a number from ${least}`);
 }
 
-/** Prints the times from commit to delivery. @returns whether those that hang leave the others alone. */
+/** Prints the times from commit to delivery. @returns whether the criterion holds. */
 async function compareCases(scene: LaneScene, size: Size): Promise<boolean> {
   const { endpoints, backlog, rounds, rate } = size;
   print(
@@ -89,8 +89,8 @@ async function compareCases(scene: LaneScene, size: Size): Promise<boolean> {
 type MeasuredCase = Case & { rounds: number[][] };
 
 /**
- * Measures the cases in turn, each round beginning with another, so that what else the machine does hits all of them.
- * @returns beside the cases, the share of the machine that was idle when nothing was measured.
+ * Measures the cases in turn, each round starting with another one, so that other load on the machine affects all of them.
+ * @returns the cases, and the share of the machine that was idle while nothing was measured.
  */
 async function measureCases(
   scene: LaneScene,
@@ -121,7 +121,7 @@ async function measureCases(
   return { measured, idle: median(idle) };
 }
 
-/** Spread among the others, so that commits are for both. */
+/** Spread among the others, so that commits contain both kinds. */
 function thoseThatMayHang({ endpoints }: LaneScene): SinkEndpoint[] {
   const every = Math.floor(endpoints.length / mostHanging);
   return endpoints.filter((_, index) => index % every === 0).slice(0, mostHanging);
@@ -132,7 +132,7 @@ function nameOf({ hanging }: Case): string {
   return `${hanging} ${hanging === 1 ? "hangs" : "hang"}, ${hanging * maxInFlight} posts in flight`;
 }
 
-/** The median of the rounds: what else the machine does in one of them counts for little. */
+/** The median of the rounds, so that other load in one of them matters little. */
 function typical(rounds: readonly number[][], share: number): number {
   return median(rounds.map((timesMs) => quantile(timesMs, share)));
 }
@@ -145,7 +145,7 @@ function timesOf(rounds: readonly number[][], base: readonly number[][], share: 
   return `${(typical(rounds, share) / typical(base, share)).toFixed(2)} (${least} to ${most})`;
 }
 
-/** Prints how fast a backlog for all endpoints is posted. There is no criterion. */
+/** Prints how fast a backlog for all endpoints is posted; without a criterion. */
 async function compareDrains(scene: LaneScene, { backlog }: Size): Promise<void> {
   const hanging = thoseThatMayHang(scene);
   const rows = [

@@ -3,8 +3,8 @@ import { stopRequest } from "../src/cli/until-stopped.ts";
 import { errorText } from "../src/logger.ts";
 
 /**
- * Measures, prints, and returns the exit code: 0 when every criterion holds.
- * @param stop ends it early.
+ * Measures, prints, and returns the exit code: 0 if every criterion holds.
+ * @param stop ends the benchmark early.
  */
 type Benchmark = (args: string[], stop: AbortSignal) => Promise<number>;
 type ListedBenchmark = { summary: string; load: () => Promise<Benchmark> };
@@ -21,7 +21,7 @@ const benchmarks: Readonly<Record<string, ListedBenchmark>> = {
   },
 };
 
-/** Aborts when it is to stop, or nobody reads what it prints any more (`| head`). */
+/** Aborts on a stop signal, or when the output is closed (`| head`). */
 const stop = AbortSignal.any([stopRequest(), whenUnread()]);
 
 process.exitCode = await main(process.argv.slice(2));

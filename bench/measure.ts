@@ -1,16 +1,16 @@
 import { cpus } from "node:os";
 import { setTimeout as sleep } from "node:timers/promises";
 
-/** Something to measure. Each run takes the next input, over and over, so that no answer is of one row alone. */
+/** Something to measure. Runs cycle through the inputs, so that a result does not depend on a single row. */
 export type Candidate = { name: string; inputs: readonly string[] };
 
 /** How long each run took, in milliseconds. */
 export type Measurement = { name: string; timesMs: number[] };
 
 /**
- * Runs the candidates in turn, round by round and each round beginning with another, so that what else the machine
- * does hits all of them equally.
- * @param warmUpRounds are run first, and not measured.
+ * Runs the candidates in turn, each round starting with another one, so that other load on the machine affects all of them
+ * equally.
+ * @param warmUpRounds run first, and are not measured.
  */
 export async function interleaved(
   candidates: readonly Candidate[],
@@ -28,14 +28,14 @@ export async function interleaved(
   return measured.map(({ name, timesMs }) => ({ name, timesMs }));
 }
 
-/** How long it takes, in milliseconds. */
+/** The duration in milliseconds. */
 export async function timed(work: () => Promise<unknown>): Promise<number> {
   const startedMs = performance.now();
   await work();
   return performance.now() - startedMs;
 }
 
-/** The share of the machine's processors that nobody uses meanwhile, in [0, 1]. */
+/** The idle share of the machine's processors during this time, in [0, 1]. */
 export async function idleShare(forMs: number): Promise<number> {
   const before = processorTimes();
   await sleep(forMs);
@@ -54,7 +54,7 @@ export function median(values: readonly number[]): number {
 }
 
 /**
- * The value that this share of the values does not exceed, by nearest rank.
+ * The quantile by nearest rank.
  * @param share in (0, 1]; 0.99 for p99.
  */
 export function quantile(values: readonly number[], share: number): number {

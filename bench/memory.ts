@@ -5,7 +5,7 @@ import { promisify } from "node:util";
 
 const sampleEveryMs = 20;
 
-/** The most resident memory that a process is seen to have while `work` is done, in bytes. */
+/** The maximum resident memory observed in a process during `work`, in bytes. */
 export async function peakWhile(pid: number, work: () => Promise<void>): Promise<number> {
   const done = new AbortController();
   const [peakBytes] = await Promise.all([peakUntil(pid, done.signal), work().finally(() => done.abort())]);
@@ -24,7 +24,7 @@ async function peakUntil(pid: number, done: AbortSignal): Promise<number> {
 /** The resident memory of a process. */
 export async function residentBytes(pid: number): Promise<number> {
   const kilobytes = process.platform === "linux" ? await fromProc(pid) : await fromPs(pid);
-  if (!(kilobytes > 0)) throw new Error(`The memory of process ${pid} cannot be told`);
+  if (!(kilobytes > 0)) throw new Error(`Cannot read the memory of process ${pid}`);
   return kilobytes * 1024;
 }
 

@@ -9,12 +9,12 @@ import { type Candidate, interleaved, type Measurement, median, quantile } from 
 
 const often = { rounds: 500, warmUpRounds: 100 };
 const seldom = { rounds: 25, warmUpRounds: 2 };
-/** That a page has unless more are asked for. */
+/** The default page size. */
 const pageSize = 50;
-/** The slowest median in terms of the fastest. */
+/** The allowed ratio of the slowest median to the fastest. */
 const mostTimesTheFastest = 1.5;
 
-/** Prints how long answers take. @returns whether they are near enough to each other. */
+/** Prints how long responses take. @returns whether their medians are close enough to each other. */
 export async function compareAnswers(api: ApiClient, db: Database, mailing: Mailing): Promise<boolean> {
   const { answers, others } = await questions(db, mailing);
   await checkSamePage(api, others);
@@ -34,7 +34,7 @@ export async function compareAnswers(api: ApiClient, db: Database, mailing: Mail
   return measured.every(isWithin);
 }
 
-/** @property others the page by cursor, the same by number, and what the first page costs once a minute. */
+/** @property others the page by cursor, the same page by number, and the first page without a remembered total. */
 type Questions = { answers: Candidate[]; others: [Candidate, Candidate, Candidate] };
 
 async function questions(db: Database, { projectId, emails }: Mailing): Promise<Questions> {
@@ -72,16 +72,16 @@ async function questions(db: Database, { projectId, emails }: Mailing): Promise<
         name: `${place}, the usual way: OFFSET`,
         inputs: cursors.map((_, page) => `/v1/activity?page=${pagesBefore + 1 + page}`),
       },
-      // An estimate of the total is remembered for each filter; these have not been asked yet.
+      // The estimated total is remembered per filter; these filters have not been used yet.
       {
-        name: "first page, its total estimated anew",
+        name: "first page, its total estimated again",
         inputs: cursors.map((_, day) => `/v1/activity?since=${new Date(day * 86_400_000).toISOString()}`),
       },
     ],
   };
 }
 
-/** The cursors that a client gets who walks on from a row, at most as many as are asked for. */
+/** The cursors that a client gets while paging on from a row, at most this many. */
 async function walk(db: Database, projectId: string, row: number, pages: number): Promise<string[]> {
   const wanted = Math.min(pages, often.rounds + often.warmUpRounds);
   const rows = await listActivity(db, { projectId }, { limit: wanted * pageSize, offset: row - 1 });
@@ -92,7 +92,7 @@ async function walk(db: Database, projectId: string, row: number, pages: number)
 
 const Page = z.object({ data: z.array(z.object({ id: z.string() })).length(pageSize) });
 
-/** Both ways to the same depth must show the same emails; otherwise nothing is compared. */
+/** Both ways to the same depth must return the same emails; otherwise the comparison is meaningless. */
 async function checkSamePage(api: ApiClient, [one, other]: Questions["others"]): Promise<void> {
   const [shown, expected] = await Promise.all(
     [one, other].map(async ({ inputs: [path = ""] }) => Page.parse(JSON.parse(await api.get(path))).data),
@@ -101,7 +101,7 @@ async function checkSamePage(api: ApiClient, [one, other]: Questions["others"]):
     throw new Error("Page and cursor show different emails");
 }
 
-/** @param heads of the name and of the cells after the times. */
+/** @param heads the headers of the name and of the cells after the times. */
 function printTimes([name = "", ...heads]: string[], rows: readonly [Measurement, ...string[]][]): void {
   const lines = rows.map(([{ name, timesMs }, ...cells]) => [
     name,

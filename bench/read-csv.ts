@@ -6,10 +6,10 @@ import type { Mailing } from "./emails.ts";
 import { timed } from "./measure.ts";
 import { peakWhile, residentBytes } from "./memory.ts";
 
-/** What ten times the rows may take, in terms of the memory of a tenth. */
+/** The allowed ratio of the memory for all rows to that for a tenth of them. */
 const mostTimesTheMemory = 1.25;
 
-/** Prints what CSV costs, of a tenth and of all. @returns whether all of it comes, and takes no more memory. */
+/** Prints the cost of CSV for a tenth and for all rows. @returns whether it is complete, with no more memory. */
 export async function compareCsv(
   api: ApiClient,
   pid: number,
@@ -46,7 +46,7 @@ async function streamed(api: ApiClient, pid: number, path: string): Promise<Stre
       }
     });
   });
-  // The first line holds the heads.
+  // The first line is the header.
   return { rows: lines - 1, bytes, tookMs, beforeBytes, peakBytes };
 }
 

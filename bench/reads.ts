@@ -9,7 +9,7 @@ import { onStage, type Stage } from "./stage.ts";
 
 const fewestRows = 10_000;
 
-/** Reading from many emails: each answer takes as long as any other, and CSV of all of them no more memory. */
+/** Reads from many emails: all responses take equally long, and CSV of all rows takes no more memory than of a tenth. */
 export async function reads(args: string[], stop: AbortSignal): Promise<number> {
   const { values } = readArgs(args, { rows: { type: "string", default: "1000000" } });
   const emails = Number(values.rows);

@@ -12,12 +12,12 @@ import { migrationsDirectory, packageRoot } from "../src/package-info.ts";
 import { type DatabasePool, openDatabase } from "../src/storage/database.ts";
 import { migrate } from "../src/storage/migrate.ts";
 
-/** Where a benchmark takes place: a migrated database of its own, and services that it starts on it. */
+/** The environment of a benchmark: its own migrated database, and the services that it starts on it. */
 export type Stage = {
   db: DatabasePool;
-  /** Of the database that `db` uses. */
+  /** The URL of `db`. */
   databaseUrl: string;
-  /** Starts the built program in a process of its own; it ends with the stage. */
+  /** Starts the built program as a child process; it ends with the stage. */
   startService(
     command: "start" | "receiver",
     environment?: Readonly<Record<string, string>>,
@@ -28,18 +28,18 @@ export type ServiceProcess = {
   pid: number;
   /** `http://host:port` */
   url: string;
-  /** Of all scopes. */
+  /** An API key with all scopes. */
   key: string;
 };
 
-/** Sets a stage for `work` and clears it away, whatever comes of it, and at once when it is to stop. */
+/** Opens a stage for `work`, and removes it afterwards in any case; on a stop request immediately. */
 export async function onStage<Result>(
   stop: AbortSignal,
   work: (stage: Stage) => Promise<Result>,
 ): Promise<Result> {
   const dataDir = await mkdtemp(join(tmpdir(), "fanmail-bench-"));
   try {
-    // Root's PostgreSQL runs as another user, who must be able to enter.
+    // If this is root, PostgreSQL runs as another user, which must be able to enter.
     await chmod(dataDir, 0o755);
     const server = await startEmbeddedPostgres({ dataDir });
     return await onServer(dataDir, server, stop, work);
@@ -74,14 +74,14 @@ async function onServer<Result>(
     return await Promise.race([working, whenAborted(stop)]);
   } finally {
     await Promise.all(children.map(end));
-    // Ends the statements that still run.
+    // Ends running statements.
     await server.stop();
     await Promise.allSettled([working]);
     await db.close();
   }
 }
 
-/** Rejects when it is to stop. */
+/** Rejects on a stop request. */
 async function whenAborted(stop: AbortSignal): Promise<never> {
   if (!stop.aborted) await once(stop, "abort");
   throw stop.reason;
@@ -103,7 +103,7 @@ function environmentOf(dataDir: string, databaseUrl: string, key: string): Recor
 
 function spawnService(command: string, env: Record<string, string>): ChildProcess {
   const main = fileURLToPath(new URL("dist/src/cli/main.js", packageRoot));
-  // Its log lines are for whoever runs the benchmark.
+  // Its log lines are for the user of the benchmark.
   return spawn(process.execPath, [main, command], { env, stdio: ["ignore", "pipe", "inherit"] });
 }
 
@@ -116,7 +116,7 @@ async function urlOf(child: ChildProcess): Promise<string> {
   throw new Error("The service ended before it listened");
 }
 
-/** A service ends within 10 seconds by itself. */
+/** A service ends by itself within 10 seconds. */
 const endWithinMs = 12_000;
 
 async function end(child: ChildProcess): Promise<void> {

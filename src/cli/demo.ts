@@ -16,9 +16,9 @@ import {
 } from "../tools/demo/report.ts";
 import {
   connectSink,
+  type Demonstration,
   projectName,
   runDemo,
-  type Stage,
   setUpShop,
   shopTopic,
   startWebhookSink,
@@ -95,13 +95,15 @@ async function show(
 }
 
 /** @returns the number of faults. */
-async function perform(stage: Stage): Promise<number> {
-  const bar = progressBar("replay", await captureSize(stage.capturePath));
-  const result = await runDemo(stage, (bytes, counts) => bar.update(bytes, `${counts.stored} stored`));
+async function perform(demonstration: Demonstration): Promise<number> {
+  const bar = progressBar("replay", await captureSize(demonstration.capturePath));
+  const result = await runDemo(demonstration, (bytes, counts) =>
+    bar.update(bytes, `${counts.stored} stored`),
+  );
   bar.stop();
-  if (stage.stop.aborted) return complain(["stopped before the end"]);
+  if (demonstration.stop.aborted) return complain(["stopped before the end"]);
   printResult(result);
-  await printTimeline(stage.url, stage.shop.apiKey);
+  await printTimeline(demonstration.url, demonstration.shop.apiKey);
   return complain(faultsOf(result));
 }
 

@@ -77,9 +77,9 @@ async function hear(listener: Listener, options: HearOptions): Promise<void> {
   const connections = webhookConnections(everywhere, createSocketRoom(1));
   try {
     while (!options.stopping.aborted) {
-      const told = await listener.next();
-      for (const webhook of told) await show(webhook, options, connections);
-      if (told.length === 0) await pause(lookEveryMs, options.stopping);
+      const webhooks = await listener.next();
+      for (const webhook of webhooks) await show(webhook, options, connections);
+      if (webhooks.length === 0) await pause(lookEveryMs, options.stopping);
     }
   } finally {
     connections.destroy();

@@ -64,7 +64,7 @@ export async function closeInTime(close: () => Promise<void>): Promise<number> {
 }
 
 function endAtOnce(): void {
-  process.stderr.write("fanmail: stopping took too long; ending at once\n");
+  process.stderr.write("fanmail: stopping took too long; exiting now\n");
   process.exit(1);
 }
 

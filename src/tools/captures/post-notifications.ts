@@ -95,7 +95,7 @@ async function postUntilTaken(
   }
 }
 
-/** A receiver that is not configured for the local certificate asks AWS for it in vain; retries cannot help. */
+/** A receiver that is not configured for the local certificate asks AWS for it without success; retries cannot help. */
 function isDistrust({ isSignedHere }: Posting, cause: string): boolean {
   return isSignedHere && /SNS certificate/.test(cause);
 }

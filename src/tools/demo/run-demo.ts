@@ -15,7 +15,7 @@ import type { LocalSigner } from "../captures/local-signer.ts";
 import { type ReplayOptions, replayCapture } from "../captures/post.ts";
 import type { DemoResult } from "./report.ts";
 import {
-  countDeliveries,
+  countDeliveryStates,
   countDiscards,
   countEvents,
   countNotifications,
@@ -26,7 +26,7 @@ import {
 const settleWithinMs = 60_000;
 
 /** The parts of a demonstration. */
-export type Stage = {
+export type Demonstration = {
   context: Context;
   shop: Shop;
   sink: WebhookSink;
@@ -39,41 +39,44 @@ export type Stage = {
 };
 
 /** Replays the week into the receiver over HTTP, and waits until everything is applied and delivered. */
-export async function runDemo(stage: Stage, onProgress: ReplayOptions["onProgress"]): Promise<DemoResult> {
+export async function runDemo(
+  demonstration: Demonstration,
+  onProgress: ReplayOptions["onProgress"],
+): Promise<DemoResult> {
   const startedMs = Date.now();
   const summary = await replayCapture({
-    path: stage.capturePath,
-    signer: stage.signer,
+    path: demonstration.capturePath,
+    signer: demonstration.signer,
     topicArn: shopTopic,
-    url: `${stage.url}/ingest/sns`,
+    url: `${demonstration.url}/ingest/sns`,
     rate: null,
     giveUpAfterMs: 30_000,
-    stopping: stage.stop,
+    stopping: demonstration.stop,
     ...(onProgress ? { onProgress } : {}),
   });
   const seconds = (Date.now() - startedMs) / 1000;
-  await settle(stage);
-  const { db } = stage.context;
+  await settle(demonstration);
+  const { db } = demonstration.context;
   return {
     summary,
-    journal: await countNotifications(db, stage.shop.projectId),
+    journal: await countNotifications(db, demonstration.shop.projectId),
     batches: await sumBatches(db),
-    events: await countEvents(db, stage.shop.projectId),
-    discards: await countDiscards(db, stage.shop.projectId),
-    suppressions: await countSuppressions(db, stage.shop.projectId),
-    deliveries: await countDeliveries(db, stage.shop.projectId),
-    verified: stage.sink.verified.size,
-    refused: stage.sink.refused,
+    events: await countEvents(db, demonstration.shop.projectId),
+    discards: await countDiscards(db, demonstration.shop.projectId),
+    suppressions: await countSuppressions(db, demonstration.shop.projectId),
+    deliveries: await countDeliveryStates(db, demonstration.shop.projectId),
+    verified: demonstration.sink.verified.size,
+    refused: demonstration.sink.refused,
     seconds,
   };
 }
 
 /** Waits until all batches are applied and all deliveries are finished. */
-async function settle({ context: { db }, shop, stop }: Stage): Promise<void> {
+async function settle({ context: { db }, shop, stop }: Demonstration): Promise<void> {
   const untilMs = Date.now() + settleWithinMs;
   while (Date.now() < untilMs && !stop.aborted) {
     const { unapplied } = await sumBatches(db);
-    const deliveries = await countDeliveries(db, shop.projectId);
+    const deliveries = await countDeliveryStates(db, shop.projectId);
     const isUnderWay = ["pending", "leased", "retrying"].some((state) => deliveries.has(state));
     if (unapplied === 0 && !isUnderWay) return;
     await pause(50, stop);

@@ -55,7 +55,7 @@ export async function countSuppressions(db: Database, projectId: string): Promis
 }
 
 /** Deliveries of a project by state. */
-export async function countDeliveries(db: Database, projectId: string): Promise<Map<string, number>> {
+export async function countDeliveryStates(db: Database, projectId: string): Promise<Map<string, number>> {
   const rows = await db.query<{ state: string; count: number }>(
     "select state, count(*)::integer as count from deliveries where project_id = $1 group by state",
     [projectId],

@@ -30,7 +30,7 @@ const found = (value: unknown) => notificationsIn(value, JSON.stringify(value));
 const signed = [{ kind: "signed", envelope, text: signedText }];
 const bare = [{ kind: "payload", message: JSON.stringify(payload), payload }];
 
-describe("a signed envelope is found, to the letter, in", () => {
+describe("a signed envelope is found unchanged in", () => {
   test.each([
     ["messages of SQS", { Messages: [{ MessageId: "1", ReceiptHandle: "x", Body: signedText }] }],
     ["a message of SQS", { MessageId: "1", ReceiptHandle: "x", Body: signedText }],
@@ -71,12 +71,12 @@ describe("a bare payload is found in", () => {
   });
 });
 
-test("an envelope without a signature is told from one with it, and from a payload", () => {
+test("an envelope without a signature is distinguished from one with it, and from a payload", () => {
   expect(found(unsigned)).toEqual([{ kind: "unsigned", envelope: unsigned }]);
   expect(found({ Message: "x" })).toMatchObject([{ kind: "payload" }]);
 });
 
-test("several are found in their order, and none where there are none", () => {
+test("several are found in order, and none if there are none", () => {
   const messages = [unsigned, payload, envelope].map((one, n) => ({
     MessageId: `${n}`,
     Body: JSON.stringify(one),
@@ -86,13 +86,13 @@ test("several are found in their order, and none where there are none", () => {
   expect(found({ Records: [] })).toEqual([]);
 });
 
-test("a text that is no JSON is a message in words", () => {
+test("a text that is not JSON is a plain-text message", () => {
   const words = "Successfully validated SNS topic for Amazon SES event publishing.";
   for (const value of [words, { Messages: [{ MessageId: "1", Body: words }] }])
     expect(found(value)).toEqual([{ kind: "payload", message: words, payload: words }]);
 });
 
-test("records of others, and what is nested without end, are taken for what SES published", () => {
+test("foreign records and endless nesting are treated as SES payloads", () => {
   expect(found({ Records: [{ eventSource: "aws:s3" }] })).toMatchObject([{ kind: "payload" }]);
   let nested: unknown = payload;
   for (let depth = 0; depth < 10; depth++) nested = { MessageId: "1", Body: JSON.stringify(nested) };

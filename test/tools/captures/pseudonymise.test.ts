@@ -47,14 +47,14 @@ const simulated = (address: string) => address.toLowerCase().endsWith("@simulato
 describe.each(fixtures)("%s", (_name, payload) => {
   const message = typeof payload === "string" ? payload : asMessage(payload);
 
-  test("holds none of its addresses any more", () => {
+  test("contains none of its addresses any more", () => {
     const held = JSON.stringify(payload).match(/[\w.+-]+(@|%40)[\w.-]+\w/g) ?? [];
     const output = pseudonymised(message).toLowerCase();
     for (const address of held.filter((one) => !simulated(one)))
       expect(output).not.toContain(address.toLowerCase());
   });
 
-  test("tells of as many emails and recipients, the same things at the same times", () => {
+  test("is about as many emails and recipients, with the same events at the same times", () => {
     const outline = (body: string) => {
       const read = interpretNotification("project", body, new Date(timestamp));
       if (read.kind !== "events") return read;
@@ -72,7 +72,7 @@ describe.each(fixtures)("%s", (_name, payload) => {
   });
 });
 
-test("fields without a name, joined lists and odd forms of addresses hold nobody either", () => {
+test("fields without a name, joined lists and unusual addresses contain nobody either", () => {
   const reported = '"jane.doe"@shop.test. (Jane Doe)';
   const payload = sesEvent("Bounce", {
     to: [jane, "Joe Roe <joe@shop.test>, Ann Poe <ann@shop.test>"],
@@ -158,7 +158,7 @@ describe.each(Object.entries(places))("an address in %s", (_place, payloadWith) 
     );
   });
 
-  test("is not found whatever it is, where a field of addresses names it", () => {
+  test("is not found whatever it is, if an address field contains it", () => {
     fc.assert(
       fc.property(oddAddress, (address) => {
         const payload = payloadWith(address);
@@ -200,7 +200,7 @@ test.each([
   expect(payload.mail["destination"]).toEqual([of(jane)]);
 });
 
-test("base64 of a recipient's address in a link is replaced by that of the pseudonym", () => {
+test("a recipient's address in base64 in a link is replaced by the pseudonym in base64", () => {
   const base64 = (text: string) => Buffer.from(text).toString("base64url");
   const payload = left(
     sesEvent("Click", { to: [jane], detail: { link: `https://x.test/u/${base64(jane)}/x` } }),
@@ -208,7 +208,7 @@ test("base64 of a recipient's address in a link is replaced by that of the pseud
   expect(payload["click"]).toMatchObject({ link: `https://x.test/u/${base64(of(jane))}/x` });
 });
 
-test("names go, also those that hold an address or are encoded; who is written to stays in number", () => {
+test("names are removed, also encoded ones and those that contain an address; the number of recipients stays", () => {
   const headers = [
     { name: "To", value: `"Doe, Jane (jane@home.test)" <${jane}>, =?utf-8?q?J=C3=BCrgen?= <j@shop.test>` },
     { name: "Date", value: "Fri, 20 Nov 2026 10:00:00 +0000" },
@@ -222,7 +222,7 @@ test("names go, also those that hold an address or are encoded; who is written t
   expect(JSON.stringify(payload)).not.toMatch(/jane|doe|shop@|Shop </i);
 });
 
-test("subjects are replaced alike in all places, or kept but for addresses", () => {
+test("subjects are replaced alike everywhere, or kept except for addresses", () => {
   const mail = {
     headers: [{ name: "Subject", value: "=?utf-8?q?Gr=C3=BC=C3=9Fe_an_jane.doe=40shop.test?=" }],
     commonHeaders: { subject: "Grüße an jane.doe@shop.test" },
@@ -235,7 +235,7 @@ test("subjects are replaced alike in all places, or kept but for addresses", () 
   expect(kept).toMatchObject({ headers: [{ value: written }], commonHeaders: { subject: written } });
 });
 
-test("IP addresses of opens and clicks give way to ones that are nobody's", () => {
+test("IP addresses of opens and clicks are replaced by reserved ones", () => {
   const detail = (ipAddress: string) => left(sesEvent("Open", { detail: { ipAddress } }))["open"];
   expect(detail("203.0.113.7")).toMatchObject({ ipAddress: expect.stringMatching(/^198\.1[89]\.\d+\.\d+$/) });
   expect(detail("2001:DB8:1::7")).toMatchObject({
@@ -243,7 +243,7 @@ test("IP addresses of opens and clicks give way to ones that are nobody's", () =
   });
 });
 
-test("the envelope keeps which notification it is, and loses what is of its signature", () => {
+test("the envelope keeps the notification's identity, and loses its signature", () => {
   const message = asMessage(sesEvent("Send"));
   expect(JSON.parse(pseudonymised(message))).toEqual({
     Type: "Notification",
@@ -267,7 +267,7 @@ test("pseudonyms depend on the secret, keep domains together and name large prov
   expect(of("jane@gmail.com")).toMatch(/^person-[\da-f]{12}@gmail\.example\.com$/);
 });
 
-test("a long text is read in no time to speak of", () => {
+test("a long text is read quickly", () => {
   const long = `${"x".repeat(100_000)} @ ${"%41".repeat(30_000)}`;
   expect(left(sesEvent("Send", { mail: { long } })).mail["long"]).toBe(long);
 });

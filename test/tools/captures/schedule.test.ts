@@ -29,13 +29,13 @@ async function played(seconds: (number | null)[], schedule: Schedule): Promise<n
   return times;
 }
 
-test("the original timing is kept, scaled, from the first one on", async () => {
+test("the original timing is kept, scaled, from the first notification on", async () => {
   expect(await played([60, 61, 61, 71], originalTiming(1))).toEqual([0, 1_000, 1_000, 11_000]);
   expect(await played([60, 61, 61, 71], originalTiming(10))).toEqual([0, 100, 100, 1_100]);
   expect(await played([60, 61], originalTiming(0.5))).toEqual([0, 2_000]);
 });
 
-test("what was captured late, or tells no time, is due with the one before", async () => {
+test("one that was captured late or has no time is due with the one before", async () => {
   expect(await played([null, 60, 70, 65, null, 72], originalTiming(1))).toEqual([
     0, 0, 10_000, 10_000, 10_000, 12_000,
   ]);
@@ -45,7 +45,7 @@ test("a steady rate is even", async () => {
   expect(await played([null, 9, 1, 5], steadyRate(4))).toEqual([0, 250, 500, 750]);
 });
 
-test("what is overdue is handed out at once, and the rest in time", async () => {
+test("overdue items are yielded at once, and the rest in time", async () => {
   let nowMs = 0;
   const pacing = {
     nowMs: () => nowMs,
@@ -65,7 +65,7 @@ test("what is overdue is handed out at once, and the rest in time", async () => 
   expect(times).toEqual([0, 3_000, 3_000, 10_000]);
 });
 
-test("whatever is captured, the order stays and nothing comes before its time", async () => {
+test("whatever is captured, the order stays and nothing is early", async () => {
   await fc.assert(
     fc.asyncProperty(
       fc.array(fc.option(fc.integer({ min: 0, max: 1_000_000 }))),

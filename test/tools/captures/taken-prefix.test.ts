@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { takenPrefix } from "../../../src/tools/captures/post.ts";
 
-test("counts how many from the first on are taken, whatever the order in which that becomes known", () => {
+test("counts the accepted prefix, in whatever order the positions are reported", () => {
   const prefix = takenPrefix(0);
   const counts = [2, 3, 1, 5, 4].map((position) => {
     prefix.take(position);
@@ -11,13 +11,13 @@ test("counts how many from the first on are taken, whatever the order in which t
   expect(counts).toEqual([0, 0, 3, 3, 5]);
 });
 
-test("goes on after what was taken before, and those are not counted again", () => {
+test("continues after what was accepted before, without counting it again", () => {
   const prefix = takenPrefix(10);
   for (const position of [1, 10, 12, 11]) prefix.take(position);
   expect(prefix.count()).toBe(12);
 });
 
-test("never counts beyond the first that was not taken, and reaches it", () => {
+test("counts up to the first that was refused, and never beyond", () => {
   fc.assert(
     fc.property(
       fc.uniqueArray(fc.integer({ min: 1, max: 40 }), { minLength: 40, maxLength: 40 }),

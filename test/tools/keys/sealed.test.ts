@@ -77,7 +77,7 @@ describe("resealAll", () => {
     expect(await stored()).toEqual(["1new_a", "1new_b", "1new_c", "1new_h", "1new_kept", "1new_kept too"]);
   });
 
-  test("tells what belongs to which endpoint, and leaves the rest of the endpoint alone", async () => {
+  test("passes on the endpoint of each value, and leaves the rest of the endpoint alone", async () => {
     const { id, secretIds } = await addEndpoint({ headers: "h" });
     const endpoints = () => db.query("select to_jsonb(e) - 'sealed_headers' from webhook_endpoints e");
     const before = await endpoints();
@@ -96,7 +96,7 @@ describe("resealAll", () => {
     expect(await endpoints()).toEqual(before);
   });
 
-  test("goes through more than fit into a step, once each", async () => {
+  test("processes more rows than fit into a step, each once", async () => {
     await db.query(
       `with endpoint as (
          insert into webhook_endpoints (project_id, id, url, event_types, sealed_headers)
@@ -120,7 +120,7 @@ describe("resealAll", () => {
     ]);
   });
 
-  test("leaves and names what is refused, and does the rest", async () => {
+  test("leaves and reports what is refused, and processes the rest", async () => {
     const { id, secretIds } = await addEndpoint({ secrets: ["bad", "good"], headers: "bad" });
 
     const { counts, refused } = await resealAll(db, newId, (row) =>
@@ -136,7 +136,7 @@ describe("resealAll", () => {
     expect(await stored()).toEqual(["1new_good", "1old_bad", "1old_bad"]);
   });
 
-  test("does not overwrite what is changed between reading and writing, and takes the change too", async () => {
+  test("does not overwrite a value that changes between reading and writing, and processes the new value", async () => {
     const { id } = await addEndpoint({ headers: "before" });
     let isChanged = false;
 
@@ -156,7 +156,7 @@ describe("resealAll", () => {
     expect(await stored()).toEqual(["1new_added", "1new_patched", "1new_rotated"]);
   });
 
-  test("passes over what another transaction holds, and comes back to it", async () => {
+  test("skips rows that another transaction has locked, and comes back to them", async () => {
     const { secretIds } = await addEndpoint({ secrets: ["held", "free"], headers: "h" });
     let release = () => {};
     const isReleased = new Promise<void>((resolve) => {
@@ -183,7 +183,7 @@ describe("resealAll", () => {
     expect(await stored()).toEqual(["1new_changed", "1new_free", "1new_h"]);
   });
 
-  test("does not wait for who refers to the endpoint", async () => {
+  test("does not wait for transactions that refer to the endpoint", async () => {
     const { id } = await addEndpoint({ secrets: [], headers: "h" });
 
     await db.transaction(async (tx) => {
@@ -192,7 +192,7 @@ describe("resealAll", () => {
     });
   });
 
-  test("two at once do everything, each row once", async () => {
+  test("two at the same time process everything, each row once", async () => {
     for (let index = 0; index < 20; index++) await addEndpoint({ secrets: ["a", "b"], headers: "h" });
 
     const results = await Promise.all([resealAll(db, newId, toNew), resealAll(db, newId, toNew)]);
