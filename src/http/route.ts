@@ -146,10 +146,8 @@ export function defineRoute<
     register(app, gate) {
       app[route.method](route.path, async (request: Request, response: Response) => {
         const input = await readInput<Params, Query, Body>(description, gate, request, response);
-        response
-          .status(status)
-          .type("json")
-          .send(exactJson(await route.handle(input)));
+        const result = await route.handle(input);
+        response.status(status).type("json").send(exactJson(result));
       });
     },
   };
