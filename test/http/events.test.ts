@@ -106,6 +106,7 @@ describe("POST /v1/events", () => {
     const inDialect = `{"user":{"email":"a@example.com"},"event":{"viewitem":${properties}}}`;
     expect((await post("/v1/event", inDialect))[0]).toBe(200);
 
+    const compact = properties.replaceAll(" ", "");
     const isShown = (text: string) => text.split(/"long":0.1234567890123456789012\}/).length - 1;
     for (const [path, count] of [
       ["/v1/events", 3],
@@ -122,10 +123,7 @@ describe("POST /v1/events", () => {
       ]).toEqual([path, count, true, true]);
     }
     await until("webhooks have arrived", async () => sink.received.length === 3);
-    // Webhooks sort keys, so that a redelivery has the same bytes.
-    const inWebhooks =
-      '{"more":[{"long":0.1234567890123456789012,"odd":9007199254740993}],"n":12345678901234567890}';
-    for (const { body } of sink.received) expect(String(body)).toContain(`"properties":${inWebhooks}`);
+    for (const { body } of sink.received) expect(String(body)).toContain(`"properties":${compact}`);
     await api.service.request("DELETE", `/v1/webhooks/${id}`);
     await sink.close();
   });

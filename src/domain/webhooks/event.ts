@@ -62,7 +62,7 @@ export function emailWebhook(activity: WebhookActivity, event: EmailEvent, recor
     automation_run_id: activity.automation_run_id,
     template_id: activity.template_id,
     tenant_name: activity.tenant_name,
-    tags: sorted(activity.tags ?? {}),
+    tags: asStored(activity.tags ?? {}),
   });
   return webhook(event.id, webhookName(type), activity, recordedAt, data);
 }
@@ -129,7 +129,7 @@ export function trackedWebhook(
     email: recipient.address,
     recipient_id: recipient.id,
     event_id: event.id,
-    properties: sorted(event.properties),
+    properties: asStored(event.properties),
     event_timestamp: event.occurred_at.toISOString(),
   });
   return webhook(event.id, "event.tracked", recipient, recordedAt, data);
@@ -191,12 +191,19 @@ function statusFields(status: AccountStatus): AccountStatus {
   };
 }
 
-/** Postgres keeps objects without the order of their keys, so that a body built from what is stored needs an order. */
-function sorted(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(sorted);
+/**
+ * Keys in the order of a jsonb value: shorter ones first, then by their bytes. A redelivered webhook is built from what
+ * is stored, and has the bytes of the first one.
+ */
+function asStored(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(asStored);
   if (typeof value !== "object" || value === null || value instanceof ExactNumber) return value;
-  const entries = Object.entries(value).toSorted(([one], [other]) => (one < other ? -1 : 1));
-  return Object.fromEntries(entries.map(([key, part]) => [key, sorted(part)]));
+  const entries = Object.entries(value).toSorted(([one], [other]) => compareKeys(one, other));
+  return Object.fromEntries(entries.map(([key, part]) => [key, asStored(part)]));
+}
+
+function compareKeys(one: string, other: string): number {
+  return Buffer.byteLength(one) - Buffer.byteLength(other) || Buffer.compare(Buffer.from(one), Buffer.from(other));
 }
 
 function feedbackOf(detail: EventDetail) {
