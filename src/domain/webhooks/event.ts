@@ -203,7 +203,9 @@ function asStored(value: unknown): unknown {
 }
 
 function compareKeys(one: string, other: string): number {
-  return Buffer.byteLength(one) - Buffer.byteLength(other) || Buffer.compare(Buffer.from(one), Buffer.from(other));
+  return (
+    Buffer.byteLength(one) - Buffer.byteLength(other) || Buffer.compare(Buffer.from(one), Buffer.from(other))
+  );
 }
 
 function feedbackOf(detail: EventDetail) {
