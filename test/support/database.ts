@@ -11,6 +11,8 @@ export type TestDatabase = {
   unblock(): Promise<void>;
   /** From the next connection on commits wait for the disk, unlike those of other tests. */
   setDurable(): Promise<void>;
+  /** Deletes the rows of all tables but those of projects, API keys and topics. */
+  empty(): Promise<void>;
   drop(): Promise<void>;
 };
 
@@ -31,6 +33,14 @@ export async function testDatabase(): Promise<TestDatabase> {
     },
     unblock: () => administer(`alter database ${name} allow_connections true`),
     setDurable: () => administer(`alter database ${name} set synchronous_commit = on`),
+    async empty() {
+      const tables = await db.query<{ name: string }>(
+        `select relname as name from pg_class
+         where relnamespace = 'public'::regnamespace and relkind in ('r', 'p') and not relispartition
+           and relname not in ('projects', 'api_keys', 'topics', 'migrations')`,
+      );
+      await db.query(`truncate ${tables.map(({ name }) => name).join(", ")}`);
+    },
     async drop() {
       await db.close();
       await administer(`drop database ${name} with (force)`);
