@@ -6,7 +6,7 @@ import { startTestService, type TestService, testApiKey } from "../support/servi
 import { sesEvent } from "../support/ses.ts";
 
 export const jane = "Jane.Doe@Example.com";
-export const headers = [{ name: "To", value: `Jane Doe <${jane}>, Joe Bloggs <joe@example.com>` }];
+const headers = [{ name: "To", value: `Jane Doe <${jane}>, Joe Bloggs <joe@example.com>` }];
 export const person = { userAgent: "Mozilla/5.0 (Windows NT 10.0) Chrome/97.0", ipAddress: "198.51.100.77" };
 export const toJane = { messageId: "message-1", to: [jane] };
 export const toBoth = { messageId: "message-2", to: [jane, "joe@example.com"], mail: { headers } };

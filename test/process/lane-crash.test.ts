@@ -69,7 +69,7 @@ test(`kill -9 of the worker ${kills} times: every delivery arrives, and none mor
   let [victim, other] = workers;
   for (let kill = 1; kill <= kills; kill++) {
     const goal = Math.floor((total * kill) / (kills + 2));
-    await until(`${goal} have arrived`, () => sink.received.length >= goal);
+    await until(`${goal} have arrived`, () => sink.received.length >= goal, 90);
     victim.child.kill("SIGKILL");
     await victim.ended;
     leasedAtKills += await count("leased");

@@ -53,7 +53,7 @@ describe("with the embedded PostgreSQL", () => {
 
   test("SIGTERM while PostgreSQL is being started ends both", async () => {
     const service = start(["start"], {});
-    await until("PostgreSQL starts", isPostgresRunning);
+    await until("PostgreSQL starts", isPostgresRunning, 50);
     service.child.kill("SIGTERM");
     expect(await service.ended).toMatchObject({ code: 0, stderr: "" });
     expect(await isPostgresRunning()).toBe(false);
