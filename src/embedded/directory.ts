@@ -215,7 +215,7 @@ function isInWork(draft: string, pid: number): boolean {
   return madeMs >= performance.timeOrigin;
 }
 
-/** True when a process has this pid, whoever owns it. */
+/** True when a process has this pid, whichever user owns it. */
 export function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0);

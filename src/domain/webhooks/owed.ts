@@ -2,7 +2,7 @@ import { computedId, timeOfId } from "../computed-id.ts";
 import type { WebhookEventType } from "../mail/event-names.ts";
 import type { WebhookEvent } from "./event.ts";
 
-/** The part of an endpoint that decides which deliveries it is owed. */
+/** The part of an endpoint that decides which events it receives. */
 export type Subscriber = {
   id: string;
   event_types: readonly string[];
@@ -22,7 +22,7 @@ export type OwedDelivery = {
   due_at: Date | null;
 };
 
-/** The deliveries that the subscribers of a project are owed for an event. */
+/** The deliveries to make to a project's subscribers for an event. */
 export function owedDeliveries(event: WebhookEvent, subscribers: readonly Subscriber[]): OwedDelivery[] {
   const owed = subscribers.filter(({ event_types }) => isSubscribed(event_types, event.type));
   if (owed.length === 0) return [];
