@@ -56,9 +56,7 @@ async function compareCases(scene: LaneScene, size: Size): Promise<boolean> {
   print(
     `${count(endpoints)} endpoints on one host; ${count(rate)} deliveries a second are committed, to all in turn.`,
   );
-  print(
-    `Those that hang accept and never answer; ${count(backlog)} deliveries wait for them together.`,
-  );
+  print(`Those that hang accept and never answer; ${count(backlog)} deliveries wait for them together.`);
   print(`Measured are the others: the same ${count(endpoints - mostHanging)} in each case.\n`);
   const { measured, idle } = await measureCases(scene, size);
   const base = measured[0]?.rounds ?? [];
