@@ -10,6 +10,7 @@ const longer = [
   "test/domain/mail/{activity,activity-change,event-detail,mail-facts,same-feedback,ses-notification}.test.ts",
   "test/http/{hostile-requests,rate-limit}.test.ts",
   "test/http/dialects/smartcq-polling.test.ts",
+  "test/queue/conformance.test.ts",
   "test/process/{crash,lane-crash,lifetime,sqs-crash}.test.ts",
 ];
 

@@ -1,4 +1,3 @@
-import { randomBytes } from "node:crypto";
 import { readdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { gunzipSync } from "node:zlib";
@@ -6,23 +5,18 @@ import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { readConfig } from "../../src/config.ts";
 import { openStore, type StoreContext } from "../../src/context.ts";
 import type { Database } from "../../src/storage/database.ts";
-import { insertProject, listProjects } from "../../src/storage/projects.ts";
-import { insertTopic } from "../../src/storage/topics.ts";
-import { localSigner } from "../../src/tools/captures/local-signer.ts";
+import { listProjects } from "../../src/storage/projects.ts";
 import { shopTopic } from "../../src/tools/demo/run-demo.ts";
 import { type Ended, run } from "../support/command.ts";
-import { type TestDatabase, testDatabase } from "../support/database.ts";
-import { dataDirectory, type FanmailProcess, fanmail, terminate } from "../support/fanmail-process.ts";
+import { dataDirectory, fanmail } from "../support/fanmail-process.ts";
 import { until } from "../support/wait.ts";
+import { applied, close, type Fresh, rowsOf, startFresh } from "./fresh-service.ts";
 
 /*
  * What the demonstration stored is captured, and replayed into services that know nothing yet.
  */
 
 vi.setConfig({ testTimeout: 120_000, hookTimeout: 240_000 });
-
-/** What tells of arrival, as in the test of the week: all else is compared. */
-const ofArrival = { columns: ["created_at", "updated_at"], detailKey: ["detail", "reclassified"] };
 
 let directory: { path: string; remove(): Promise<void> };
 let demo: StoreContext;
@@ -46,40 +40,6 @@ type Envelope = Record<string, string> & { Message: string; Timestamp: string };
 const linesOf = (text: string) => text.split("\n").filter((line) => line !== "");
 const envelopesOf = (text: string): Envelope[] => linesOf(text).map((line) => JSON.parse(line));
 
-/** A service on a database of its own, that knows the shop's project and topic. */
-type Fresh = {
-  database: TestDatabase;
-  service: FanmailProcess;
-  to: string;
-  environment: Record<string, string>;
-};
-
-/** @param dataDir whose local certificate it trusts. */
-async function startFresh(dataDir: string): Promise<Fresh> {
-  const database = await testDatabase();
-  // Ids of activities are computed from that of the project.
-  const [shop] = (await listProjects(demo.db)).filter(({ name }) => name === "Example Shop");
-  await insertProject(database.db, shop!.id, shop!.name);
-  await insertTopic(database.db, { project_id: shop!.id, id: demo.clock.newId(), arn: shopTopic });
-  const signer = await localSigner(dataDir);
-  const environment = {
-    DATA_DIR: dataDir,
-    DATABASE_URL: database.url,
-    ENCRYPTION_KEY: randomBytes(32).toString("base64"),
-    PORT: "0",
-    LOG_LEVEL: "error",
-    SNS_LOCAL_CERTS: `${signer.certificateUrl(shopTopic)}=${signer.certificatePath}`,
-  };
-  const service = fanmail(["start"], environment);
-  const [, url] = await service.line(/listens on (\S+)/);
-  return { database, service, to: `${url}/ingest/sns`, environment };
-}
-
-async function close({ service, database }: Fresh): Promise<void> {
-  await terminate(service);
-  await database.drop();
-}
-
 const replay = ({ to, environment }: Fresh, ...args: string[]) =>
   run(["replay", ...args, "--to", to, "--json"], environment);
 
@@ -88,28 +48,13 @@ function json({ code, stdout, stderr }: Ended): unknown {
   return JSON.parse(stdout);
 }
 
-async function applied({ database }: Fresh): Promise<void> {
-  await until("all batches are applied", async () => {
-    const waiting = await database.db.query("select 1 from batches where applied_at is null limit 1");
-    return waiting.length === 0;
-  });
-}
-
-async function rowsOf(db: Database, table: "activity" | "events"): Promise<string[]> {
-  const rows = await db.query<{ text: string }>(
-    `select (to_jsonb(row) - $1::text[] #- $2::text[])::text as text from ${table} as row order by text`,
-    [ofArrival.columns, ofArrival.detailKey],
-  );
-  return rows.map(({ text }) => text);
-}
-
 describe("a capture of the demonstration, replayed into a service that knows nothing yet", () => {
   let fresh: Fresh;
   let captured: Ended;
 
   beforeAll(async () => {
     captured = await capture("--out", file("week.ndjson.gz"), "--json");
-    fresh = await startFresh(demoData());
+    fresh = await startFresh(demo, demoData());
   });
   afterAll(() => close(fresh));
 
@@ -167,7 +112,7 @@ describe("a pseudonymised capture", () => {
   beforeAll(async () => {
     output = (await capture(...args)).stdout;
     expect((await capture(...args, "--out", file("nobody.ndjson"))).code).toBe(0);
-    fresh = await startFresh(file("other"));
+    fresh = await startFresh(demo, file("other"));
   });
   afterAll(() => close(fresh));
 
@@ -261,7 +206,7 @@ describe("a part of the journal", () => {
 });
 
 test("bodies without a signature, of queues and over several lines are captured, and replayed as they are", async () => {
-  const fresh = await startFresh(file("third"));
+  const fresh = await startFresh(demo, file("third"));
   const [project] = (await listProjects(demo.db)).filter(({ name }) => name === "Example Shop");
   const queue = "arn:aws:sqs:us-east-1:123456789012:queue";
   const printed = {

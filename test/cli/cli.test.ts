@@ -288,17 +288,3 @@ test("a second service on the same data is refused, and the first goes on", asyn
   expect(stderr).toContain(directory.path);
   expect((await fetch(`${url}/readyz`)).status).toBe(200);
 });
-
-test("migrate applies everything to new data, says so, and has nothing to do the next time", async () => {
-  const fresh = await dataDirectory();
-  try {
-    const first = await run(["migrate"], { DATA_DIR: fresh.path });
-    const second = await run(["migrate"], { DATA_DIR: fresh.path });
-
-    expect(first).toMatchObject({ code: 0, stderr: "" });
-    expect(first.stdout).toMatch(/^Applied: 0001_projects_keys_and_topics\.sql, 0002_journal\.sql, .+\n$/);
-    expect(second).toEqual({ code: 0, stdout: "The schema is up to date.\n", stderr: "" });
-  } finally {
-    await fresh.remove();
-  }
-});

@@ -6,6 +6,7 @@ import { applyOptions, deliverOptions } from "../../src/queue/jobs.ts";
 import { postgresBackend } from "../../src/queue/postgres.ts";
 import { redisBackend } from "../../src/queue/redis.ts";
 import { type TestDatabase, testDatabase } from "../support/database.ts";
+import { atLength } from "../support/length.ts";
 import { hasRedis, redisServer } from "../support/redis-server.ts";
 import { until } from "../support/wait.ts";
 
@@ -42,7 +43,7 @@ async function serveRedis(isCluster: boolean): Promise<Served> {
   return { backend: redisBackend(isCluster ? [url, url] : [url]), stop: kill, start, close };
 }
 
-describe.each(backends)("$name", ({ isHere, serve }) => {
+describe.each(atLength(backends.slice(0, 2), backends.slice(2)))("$name", ({ isHere, serve }) => {
   describe.skipIf(!isHere)("as a queue backend", () => {
     let database: TestDatabase;
     let served: Served;

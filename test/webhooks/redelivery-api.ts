@@ -1,4 +1,4 @@
-import { afterEach, beforeEach } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach } from "vitest";
 import { defaultProjectId } from "../../src/storage/projects.ts";
 import { type TestDatabase, testDatabase } from "../support/database.ts";
 import { startTestService, type TestService } from "../support/service.ts";
@@ -14,7 +14,7 @@ type Redelivery = {
   finished_at: string | null;
 };
 
-/** A service of its own for each test, and a receiver of webhooks. */
+/** A service of a file. Each test begins with empty tables, and has a receiver of webhooks. */
 export class RedeliveryApi {
   database!: TestDatabase;
   service!: TestService;
@@ -24,16 +24,19 @@ export class RedeliveryApi {
   #encryptionKey = Buffer.alloc(32, 7).toString("base64");
 
   constructor() {
-    beforeEach(async () => {
-      this.answer = () => ({ status: 204 });
-      this.sink = await webhookSink(() => this.answer());
+    beforeAll(async () => {
       this.database = await testDatabase();
       await this.start();
     });
-    afterEach(async () => {
-      await this.service.close();
-      await this.sink.close();
-      await this.database.drop();
+    beforeEach(async () => {
+      this.answer = () => ({ status: 204 });
+      this.sink = await webhookSink(() => this.answer());
+      await this.database.empty();
+    });
+    afterEach(() => this.sink.close());
+    afterAll(async () => {
+      await this.service?.close();
+      await this.database?.drop();
     });
   }
 

@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import type { Database } from "../../src/storage/database.ts";
 import { storeBatch } from "../../src/storage/journal.ts";
 import { applyBatch } from "../../workers/apply-batch.ts";
@@ -11,13 +11,14 @@ import { until } from "../support/wait.ts";
 let database: TestDatabase;
 let service: TestService;
 
-beforeEach(async () => {
+beforeAll(async () => {
   database = await testDatabase();
   service = await startTestService({ databaseUrl: database.url });
 });
-afterEach(async () => {
-  await service.close();
-  await database.drop();
+beforeEach(() => database.empty());
+afterAll(async () => {
+  await service?.close();
+  await database?.drop();
 });
 
 async function ingest(...payloads: unknown[]): Promise<void> {

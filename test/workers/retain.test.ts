@@ -1,75 +1,31 @@
 import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { systemClock } from "../../src/clock.ts";
-import type { Context } from "../../src/context.ts";
 import { isPartitionMissing } from "../../src/storage/database-errors.ts";
 import { type AcceptedNotification, storeBatch } from "../../src/storage/journal.ts";
-import { journalDays } from "../../src/storage/partitions.ts";
 import { defaultProjectId } from "../../src/storage/projects.ts";
 import { applyBatch } from "../../workers/apply-batch.ts";
 import { retain } from "../../workers/retain.ts";
-import { dropJournalDay, takePass } from "../../workers/retention.sql.ts";
+import { dropJournalDay } from "../../workers/retention.sql.ts";
 import { apply } from "../support/apply.ts";
-import { type TestDatabase, testDatabase } from "../support/database.ts";
-import { notification } from "../support/notification.ts";
-import { startTestService, type TestService } from "../support/service.ts";
-import { asMessage, type SesPayload, sesEvent, timeAfter } from "../support/ses.ts";
-import { until } from "../support/wait.ts";
+import { sesEvent, timeAfter } from "../support/ses.ts";
+import {
+  at,
+  context,
+  database,
+  daysAgo,
+  daysOfJournal,
+  journaled,
+  never,
+  retainAfter,
+  rows,
+  service,
+  setUp,
+  store,
+} from "./retention.ts";
 
-/*
- * What is kept for a while goes, and what still tells something does not.
- */
-
-let database: TestDatabase;
-let service: TestService;
-let context: Context;
-
-beforeAll(async () => {
-  database = await testDatabase();
-  // Neither workers nor their own passes: the test makes them.
-  const roles = { receiver: true, workers: false };
-  service = await startTestService({ databaseUrl: database.url, roles });
-  context = service.context;
-});
-afterAll(async () => {
-  await service?.close();
-  await database?.drop();
-});
-beforeEach(async () => {
-  await database.db.query(
-    "truncate activity, events, notifications, batches, journal_drops, deliveries, attempts, retention_passes",
-  );
-});
-
-const never = new AbortController().signal;
-
-/** Makes all passes as if so many days had gone by. */
-async function retainAfter(days: number, stopping = never): Promise<void> {
-  await database.db.query("delete from retention_passes");
-  const now = () => new Date(Date.now() + days * 86_400_000);
-  await retain({ ...context, clock: { ...systemClock, now } }, stopping);
-}
-
-const at = (day: string) => new Date(`${day}T12:00:00.000Z`);
-const daysAgo = (days: number) => new Date(Date.now() - days * 86_400_000).toISOString().slice(0, 10);
-
-function journaled(payload: SesPayload, sentAt: Date): AcceptedNotification {
-  return notification({ body: JSON.stringify({ Message: asMessage(payload) }), sns_timestamp: sentAt });
-}
-
-/** Stores notifications as one batch, without applying it. @returns the id of the batch. */
-async function store(...notifications: AcceptedNotification[]): Promise<string> {
-  const batchId = context.clock.newId();
-  await storeBatch(context.db, context.partitions, batchId, notifications);
-  return batchId;
-}
-
-const daysOfJournal = async () => (await journalDays(database.db)).filter((day) => day < daysAgo(-1));
-
-async function rows(sql: string): Promise<Record<string, unknown>[]> {
-  return database.db.query(sql);
-}
+setUp();
 
 describe("days of the journal", () => {
   test("are dropped after JOURNAL_DAYS, and their drop is remembered; what they told stays", async () => {
@@ -262,52 +218,5 @@ describe("deliveries", () => {
     expect(await rows("select state, count(*)::integer as count from deliveries group by state")).toEqual([
       { state: "held", count: 2500 },
     ]);
-  });
-});
-
-describe("passes", () => {
-  test("are made by one process at a time, and again when they are due", async () => {
-    const taken = await Promise.all([1, 2, 3, 4].map(() => takePass(database.db, "journal", 3600)));
-    expect(taken.filter(Boolean)).toHaveLength(1);
-    expect(await takePass(database.db, "journal", 3600)).toBe(false);
-
-    await database.db.query("update retention_passes set due_at = now()");
-    expect(await takePass(database.db, "journal", 3600)).toBe(true);
-  });
-
-  test("that are broken off by stopping are due again at once", async () => {
-    const batchId = await store(journaled(sesEvent("Send"), at(daysAgo(0))));
-    await applyBatch(context, { batchId });
-    const stopping = new AbortController();
-    const isStopped = { ...context.config };
-    Object.defineProperty(isStopped, "journalDays", {
-      get: () => {
-        stopping.abort();
-        return 14;
-      },
-    });
-
-    const now = () => new Date(Date.now() + 15 * 86_400_000);
-    await retain({ ...context, config: isStopped, clock: { ...systemClock, now } }, stopping.signal);
-    expect(await daysOfJournal()).toContain(daysAgo(0));
-
-    await retain({ ...context, clock: { ...systemClock, now } }, never);
-    expect(await daysOfJournal()).not.toContain(daysAgo(0));
-  });
-
-  test("are made by the workers of a process", async () => {
-    await database.db.query(
-      `insert into deliveries (project_id, id, endpoint_id, event_id, event_type, body, state, finished_at)
-       values ($1, '01900000-0000-8000-8000-000000000000', $2, $2, 'email.open', '{}', 'succeeded', now() - interval '31 days')`,
-      [defaultProjectId, randomUUID()],
-    );
-
-    const workers = await startTestService({
-      databaseUrl: database.url,
-      roles: { receiver: false, workers: true },
-    });
-
-    await until("the delivery is gone", async () => (await rows("select 1 from deliveries")).length === 0);
-    await workers.close();
   });
 });

@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import { apply } from "../support/apply.ts";
 import { type TestDatabase, testDatabase } from "../support/database.ts";
 import { addEndpoint } from "../support/endpoint.ts";
@@ -8,14 +8,17 @@ import { type SesPayload, sesEvent } from "../support/ses.ts";
 let database: TestDatabase;
 let service: TestService;
 
-beforeEach(async () => {
+beforeAll(async () => {
   database = await testDatabase();
   service = await startTestService({ databaseUrl: database.url, roles: { receiver: true, workers: false } });
+});
+beforeEach(async () => {
+  await database.empty();
   await addEndpoint(service.context, "http://127.0.0.1:9/hook");
 });
-afterEach(async () => {
-  await service.close();
-  await database.drop();
+afterAll(async () => {
+  await service?.close();
+  await database?.drop();
 });
 
 const feedbackId = "0100019fa2000000-5d2c6c1e-0000-4000-8000-000000000041-000000";

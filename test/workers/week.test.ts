@@ -6,7 +6,8 @@ import { storeBatch } from "../../src/storage/journal.ts";
 import { applyBatch } from "../../workers/apply-batch.ts";
 import { type TestDatabase, testDatabase } from "../support/database.ts";
 import { startTestService, type TestService } from "../support/service.ts";
-import { type Random, seededRandom, sesWeek, type WeekNotification, weekSize } from "../support/ses-week.ts";
+import { type Random, seededRandom, type WeekNotification } from "../support/ses-occurrence.ts";
+import { sesWeek, weekSize } from "../support/ses-week.ts";
 
 /*
  * The promise that everything else rests on: whatever the order of arrival, however often, and however many workers,
