@@ -1,5 +1,6 @@
 import { availableParallelism } from "node:os";
 import { defineConfig } from "vitest/config";
+import { BaseSequencer, type TestSpecification } from "vitest/node";
 
 /** `npm run test:slow`: kills, large tables, a browser, a proxy, long property runs. */
 const isLong = process.env["TEST_LENGTH"] === "long";
@@ -14,6 +15,18 @@ const longer = [
   "test/process/{crash,lane-crash,lifetime,sqs-crash}.test.ts",
 ];
 
+/** Small files whose tests wait long: begun last, they would be what everybody waits for. */
+const waiting =
+  /test\/(process|slow)\/|(unavailable|connection-guard|webhook-answers|doctor|sqs-consumer)\.test\.ts$/;
+
+class WaitingFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const sorted = await super.sort(files);
+    const isWaiting = ({ moduleId }: TestSpecification) => waiting.test(moduleId);
+    return [...sorted.filter(isWaiting), ...sorted.filter((file) => !isWaiting(file))];
+  }
+}
+
 export default defineConfig({
   test: {
     include: isLong ? ["test/slow/**/*.test.ts", ...longer] : ["test/**/*.test.ts"],
@@ -22,8 +35,9 @@ export default defineConfig({
     pool: "forks",
     // The modules keep no state, so that a worker loads them once instead of once for each file.
     isolate: false,
-    // Tests wait more than they compute.
-    maxWorkers: availableParallelism() + 1,
+    // Tests wait as long as they compute.
+    maxWorkers: 2 * availableParallelism(),
+    sequence: { sequencer: WaitingFirst },
     testTimeout: isLong ? 180_000 : 60_000,
     hookTimeout: 60_000,
   },
