@@ -102,7 +102,7 @@ function list({ db, clock }: ApiContext): AnyRoute {
     path: "/v1/activity",
     scope: "activity:read",
     tag,
-    summary: "Emails to recipients, newest first",
+    summary: "Emails to recipients, the newest first",
     query: z.object({ ...pagingQuery, ...filters }),
     answer: listAnswer(ActivityView),
     handle({ caller, query }) {
@@ -122,7 +122,7 @@ function csv({ db }: ApiContext): AnyRoute {
     path: "/v1/activity.csv",
     scope: "activity:read",
     tag,
-    summary: "Emails to recipients as CSV of any size, newest first",
+    summary: "Emails to recipients as CSV of any size, the newest first",
     description: "Accepts the filters of the list.",
     query: z.object({ ...filters, ...csvQuery }),
     columns: csvColumns,

@@ -166,7 +166,7 @@ function list({ db, clock }: ApiContext): AnyRoute {
     path: "/v1/events",
     scope: "events:read",
     tag,
-    summary: "Custom events, newest first",
+    summary: "Custom events, the newest first",
     description:
       "`since` and `until` are inclusive. Discarded events are omitted unless `include=discarded`.",
     query: listQuery,

@@ -112,7 +112,7 @@ function list(api: ApiContext): AnyRoute {
     path: "/v1/webhooks/:id/replays",
     scope: "webhooks:read",
     tag,
-    summary: "Replays of an endpoint, newest first",
+    summary: "Replays of an endpoint, the newest first",
     errors: noSuchEndpoint,
     params: byId,
     query: z.object(pagingQuery),

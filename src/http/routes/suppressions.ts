@@ -60,7 +60,7 @@ function list({ db, clock }: ApiContext): AnyRoute {
     path: "/v1/suppressions",
     scope: "suppressions:read",
     tag,
-    summary: "Suppressed addresses, newest first",
+    summary: "Suppressed addresses, the newest first",
     query: z.object({ ...pagingQuery, ...filters }),
     answer: listAnswer(SuppressionView),
     handle({ caller: { projectId }, query }) {

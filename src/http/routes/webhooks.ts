@@ -75,7 +75,7 @@ function list({ db }: ApiContext): AnyRoute {
     path: "/v1/webhooks",
     scope: "webhooks:read",
     tag,
-    summary: "Endpoints, newest first",
+    summary: "Endpoints, the newest first",
     query: z.object(pagingQuery),
     answer: listAnswer(EndpointView),
     handle({ caller: { projectId }, query }) {

@@ -31,7 +31,7 @@ test.skipIf(!hasChromium)("/docs shows every operation in a browser that reaches
       Object.keys(operations).map(() => path),
     );
     expect(shown.sort()).toEqual(documented.sort());
-    expect(html).toContain("Emails to recipients, newest first");
+    expect(html).toContain("Emails to recipients, the newest first");
     expect(html).not.toMatch(/validator\.swagger\.io|Failed to load/);
   } finally {
     await rm(profile, { recursive: true, force: true });

@@ -47,7 +47,7 @@ function list({ db, config }: ApiContext): AnyRoute {
     path,
     scope: "events:read",
     tag,
-    summary: "Events of emails and custom events, newest first",
+    summary: "Events of emails and custom events, the newest first",
     description:
       'Without discarded events and types that Emailit has no name for. As in Emailit\'s examples, the parameters may come as a JSON body instead: `{"per_page": 10, "filter[type]": "email.loaded"}`.',
     errorShape,

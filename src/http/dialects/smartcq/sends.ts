@@ -56,7 +56,7 @@ export function smartcqRoutes({ db }: ApiContext): AnyRoute[] {
       path: "/api/v1/sends",
       scope: "sends:read",
       tag: "SmartCQ",
-      summary: "Sends for polling, oldest first",
+      summary: "Sends for polling, the oldest first",
       description:
         "Poll with `since` = the last `next`: no send is missed or repeated. Sends with the same time as a page's last one are on that page, so it can be longer than `limit`. With `cursorBy=updated`, sends are returned again after each change.",
       errorShape,
