@@ -2,10 +2,13 @@ import { availableParallelism } from "node:os";
 import { defineConfig } from "vitest/config";
 import { BaseSequencer, type TestSpecification } from "vitest/node";
 
-/** `npm run test:slow`: kills, large tables, a browser, a proxy, long property runs. */
-const isLong = process.env["TEST_LENGTH"] === "long";
+/**
+ * Unset for `npm test`; `slow` for `npm run test:slow`: kills, large tables, a browser, a proxy, long property runs; `all`
+ * for `npm run test:all`, which runs every file once, as long as it gets.
+ */
+const length = process.env["TEST_LENGTH"];
 
-/** Files of `npm test` that have more to do in the long run, or other cases: see `atLength`. */
+/** Files of `npm test` that have more to do in the long runs: see `atLength`. */
 const longer = [
   "test/domain/computed-id.test.ts",
   "test/domain/mail/{activity,activity-change,event-detail,mail-facts,same-feedback,ses-notification}.test.ts",
@@ -29,8 +32,8 @@ class WaitingFirst extends BaseSequencer {
 
 export default defineConfig({
   test: {
-    include: isLong ? ["test/slow/**/*.test.ts", ...longer] : ["test/**/*.test.ts"],
-    exclude: isLong ? [] : ["test/slow/**"],
+    include: length === "slow" ? ["test/slow/**/*.test.ts", ...longer] : ["test/**/*.test.ts"],
+    exclude: length === undefined ? ["test/slow/**"] : [],
     globalSetup: ["test/support/global-setup.ts"],
     pool: "forks",
     // The modules keep no state, so that a worker loads them once instead of once for each file.
@@ -38,7 +41,7 @@ export default defineConfig({
     // Tests wait as long as they compute.
     maxWorkers: 2 * availableParallelism(),
     sequence: { sequencer: WaitingFirst },
-    testTimeout: isLong ? 180_000 : 60_000,
+    testTimeout: length === undefined ? 60_000 : 180_000,
     hookTimeout: 60_000,
   },
 });

@@ -7,7 +7,7 @@ import { startTestService, type TestService, testApiKey } from "../support/servi
 import { sesEvent } from "../support/ses.ts";
 import { hostileRequests } from "./hostile-requests.ts";
 
-const requestsPerOperation = atLength(20, 100);
+const requestsPerOperation = atLength(20, 60);
 
 let database: TestDatabase;
 let service: TestService;

@@ -40,7 +40,7 @@ describe("with the embedded PostgreSQL", () => {
     ["Ctrl-C comes three times", ["SIGINT", "SIGINT", "SIGINT"]],
     ["signals are mixed", ["SIGINT", "SIGHUP", "SIGTERM"]],
   ];
-  test.each(atLength(signals.slice(-1), signals.slice(0, -1)))(
+  test.each(atLength(signals.slice(-1), signals))(
     "%s: it ends in order, and PostgreSQL with it",
     async (_what, kinds) => {
       const service = start(["start"], { LOG_LEVEL: "warn" });
@@ -111,7 +111,7 @@ describe("with a PostgreSQL of one's own", () => {
       () => listening((socket) => refuse(socket, "-NOAUTH Authentication required.\r\n")),
     ],
   ];
-  test.each(atLength(redis.slice(0, 1), redis.slice(1)))(
+  test.each(atLength(redis.slice(0, 1), redis))(
     "Redis is %s at the start: each process says so, goes on, and heeds SIGTERM",
     async (_what, listen) => {
       const server = await listen();
