@@ -18,7 +18,7 @@ const longer = [
   "test/process/{crash,lane-crash,lifetime,sqs-crash}.test.ts",
 ];
 
-/** Small files whose tests wait long: begun last, they would be what everybody waits for. */
+/** Files whose tests wait long. vitest starts small files last, and these would delay the end. */
 const waiting =
   /test\/(process|slow)\/|(unavailable|connection-guard|webhook-answers|doctor|sqs-consumer)\.test\.ts$/;
 

@@ -8,7 +8,7 @@ import { hasRedis, type RedisServer, redisServer } from "../support/redis-server
 import { startTestService, type TestService, testApiKey } from "../support/service.ts";
 import { newKey } from "./api.ts";
 
-const limit = atLength(500, 4_000);
+const limit = atLength(500, 2_000);
 /** Processes hear of each other's requests a little later. */
 const tolerance = atLength(80, 100);
 

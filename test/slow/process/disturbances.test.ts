@@ -2,6 +2,7 @@ import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { startEmbeddedPostgres } from "../../../src/embedded/embedded-postgres.ts";
+import { readMetrics } from "../../observability/read-metrics.ts";
 import {
   environmentOf,
   type Rows,
@@ -13,6 +14,8 @@ import {
   urlOf,
 } from "../../process/week-run.ts";
 import { dataDirectory, fanmail, runProcess, terminate } from "../../support/fanmail-process.ts";
+
+import { until } from "../../support/wait.ts";
 
 /** Processes start and stop many times here. */
 vi.setConfig({ testTimeout: 180_000, hookTimeout: 120_000 });
@@ -42,8 +45,10 @@ test("PostgreSQL stops during a replay: the receiver answers 503, the replay tri
 
   await server.stop();
   const away = await fetch(`${url}/readyz`);
-  // The replay goes on meanwhile, and is turned away.
-  await new Promise((resolve) => setTimeout(resolve, 1_500));
+  await until("posts of the replay are turned away", async () => {
+    const turnedAway = (await readMetrics(url)).get('fanmail_notifications_unavailable_total{source="http"}');
+    return (turnedAway ?? 0) > 0;
+  });
   const again = await startEmbeddedPostgres({ dataDir, port: Number(new URL(server.url).port) });
 
   expect(away.status).toBe(503);
