@@ -1,4 +1,5 @@
 import { mkdtemp, rm } from "node:fs/promises";
+import type { ServerResponse } from "node:http";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -35,6 +36,8 @@ let aws: AwsStub;
 let intake: Intake;
 let front: HttpServer;
 let lines: Line[];
+/** Answers of AWS that are not given until a test ends them. */
+const held: ServerResponse[] = [];
 
 const write = (level: string) => (fields: object, msg: string) => void lines.push({ level, msg, ...fields });
 const log: Logger = {
@@ -50,7 +53,8 @@ beforeAll(async () => {
   aws = await awsStub((url, response) => {
     if (url.includes("-404.")) response.writeHead(404).end();
     else if (url.includes("-500.")) response.writeHead(500).end();
-    else if (!url.includes("-dead")) response.end(signer.certificate);
+    else if (url.includes("-dead")) held.push(response);
+    else response.end(signer.certificate);
   });
   database = await testDatabase();
   service = await startTestService({
@@ -95,10 +99,10 @@ async function breakOff(): Promise<null> {
 /** Certificates that hang: one more than are fetched at a time. */
 async function crowd(): Promise<number> {
   const names = Array.from({ length: 17 }, (_, index) => `dead${index.toString(16)}`);
-  const statuses = await Promise.all(
-    names.map((name) => post(signed({ SigningCertURL: certificate(name) }))),
-  );
-  return Math.max(...statuses);
+  const posts = names.map((name) => post(signed({ SigningCertURL: certificate(name) })));
+  await until("one has given way", () => lines.some(({ cause }) => cause === "certificate_crowded"));
+  for (const response of held.splice(0)) response.writeHead(500).end();
+  return Math.max(...(await Promise.all(posts)));
 }
 
 const causes: [
