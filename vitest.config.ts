@@ -2,13 +2,10 @@ import { availableParallelism } from "node:os";
 import { defineConfig } from "vitest/config";
 import { BaseSequencer, type TestSpecification } from "vitest/node";
 
-/**
- * Unset for `npm test`; `slow` for `npm run test:slow`: kills, large tables, a browser, a proxy, long property runs; `all`
- * for `npm run test:all`, which runs every file once, as long as it gets.
- */
-const length = process.env["TEST_LENGTH"];
+/** `npm run test:slow`: kills, large tables, a browser, a proxy, long property runs. */
+const isLong = process.env["TEST_LENGTH"] !== undefined;
 
-/** Files of `npm test` that have more to do in the long runs: see `atLength`. */
+/** Files of `npm test` that have more to do in the long run: see `atLength`. */
 const longer = [
   "test/domain/computed-id.test.ts",
   "test/domain/mail/{activity,activity-change,event-detail,mail-facts,same-feedback,ses-notification}.test.ts",
@@ -32,8 +29,8 @@ class WaitingFirst extends BaseSequencer {
 
 export default defineConfig({
   test: {
-    include: length === "slow" ? ["test/slow/**/*.test.ts", ...longer] : ["test/**/*.test.ts"],
-    exclude: length === undefined ? ["test/slow/**"] : [],
+    include: isLong ? ["test/slow/**/*.test.ts", ...longer] : ["test/**/*.test.ts"],
+    exclude: isLong ? [] : ["test/slow/**"],
     globalSetup: ["test/support/global-setup.ts"],
     pool: "forks",
     // The modules keep no state, so that a worker loads them once instead of once for each file.
@@ -41,7 +38,7 @@ export default defineConfig({
     // Tests wait as long as they compute.
     maxWorkers: 2 * availableParallelism(),
     sequence: { sequencer: WaitingFirst },
-    testTimeout: length === undefined ? 60_000 : 180_000,
+    testTimeout: isLong ? 180_000 : 60_000,
     hookTimeout: 60_000,
   },
 });
