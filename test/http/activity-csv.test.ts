@@ -1,26 +1,13 @@
 import { randomUUID } from "node:crypto";
-import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
-import { defaultProjectId } from "../../src/storage/projects.ts";
-import { type TestDatabase, testDatabase } from "../support/database.ts";
-import { startTestService, type TestService } from "../support/service.ts";
+import { expect } from "vitest";
+import { projectTest, type TestProject } from "../support/project-test.ts";
 import { sesEvent } from "../support/ses.ts";
-import { ask, feed, newKey, seed } from "./api.ts";
+import { ask, seed } from "./api.ts";
 
-let database: TestDatabase;
-let service: TestService;
+const test = projectTest();
 
-beforeAll(async () => {
-  database = await testDatabase();
-  service = await startTestService({ databaseUrl: database.url });
-});
-afterAll(async () => {
-  await service?.close();
-  await database?.drop();
-});
-beforeEach(() => database.db.query("truncate activity, events, recipients"));
-
-async function csv(query = "", key?: string): Promise<string[]> {
-  const answer = await service.get(`/v1/activity.csv?${query}`, key);
+async function csv({ get }: TestProject, query = ""): Promise<string[]> {
+  const answer = await get(`/v1/activity.csv?${query}`);
   expect([
     answer.status,
     answer.headers.get("content-type"),
@@ -33,9 +20,8 @@ async function csv(query = "", key?: string): Promise<string[]> {
 const head =
   "id,created_at,email_type,campaign_id,automation_run_id,template_id,message_id,subject,sender_email,sender_name,recipient_primary,current_status,sent_at,delivered_at,bounced_at,complained_at,opened_first_at,clicked_first_at,opened_any_first_at,clicked_any_first_at,open_count,click_count,recipient_certain,is_test,tags,tenant_name";
 
-test("holds every field of a row, and quotes what needs it", async () => {
-  await feed(
-    service,
+test("holds every field of a row, and quotes what needs it", async ({ project }) => {
+  await project.apply(
     sesEvent("Delivery", {
       after: 2,
       mail: {
@@ -44,11 +30,9 @@ test("holds every field of a row, and quotes what needs it", async () => {
       },
     }),
   );
-  const [row] = await database.db.query<{ id: string; created_at: Date }>(
-    "select id, created_at from activity",
-  );
+  const [row] = await project.select<{ id: string; created_at: Date }>("select id, created_at from activity");
 
-  expect(await csv()).toEqual([
+  expect(await csv(project)).toEqual([
     head,
     [
       row?.id,
@@ -61,35 +45,43 @@ test("holds every field of a row, and quotes what needs it", async () => {
   ]);
 });
 
-test("of nothing is its heads", async () => {
-  expect(await csv()).toEqual([head]);
+test("of nothing is its heads", async ({ project }) => {
+  expect(await csv(project)).toEqual([head]);
 });
 
-test("takes the filters of the list, and shows a project its own rows alone", async () => {
-  const { key, projectId } = await newKey(database.db, { isOtherProject: true });
+test("takes the filters of the list, and shows a project its own rows alone", async ({
+  database,
+  project,
+  otherProject,
+}) => {
   const createdAt = "2026-11-20T10:00:00Z";
-  await seed(database.db, projectId, [{ messageId: "theirs", createdAt }]);
-  await seed(database.db, defaultProjectId, [
+  await seed(database.db, otherProject.id, [{ messageId: "theirs", createdAt }]);
+  await seed(database.db, project.id, [
     { messageId: "ours", createdAt },
     { messageId: "failed", createdAt, status: "failed" },
   ]);
 
-  expect((await csv("status=failed")).slice(1).map((line) => line.split(",")[6])).toEqual(["failed"]);
-  expect((await csv("", key)).slice(1).map((line) => line.split(",")[6])).toEqual(["theirs"]);
+  expect((await csv(project, "status=failed")).slice(1).map((line) => line.split(",")[6])).toEqual([
+    "failed",
+  ]);
+  expect((await csv(otherProject)).slice(1).map((line) => line.split(",")[6])).toEqual(["theirs"]);
 });
 
-test("walks any number of rows, each once, the newest first, also while more are written", async () => {
+test("walks any number of rows, each once, the newest first, also while more are written", async ({
+  database,
+  project,
+}) => {
   const count = 5_001;
   const rows = Array.from({ length: count }, (_, n) => ({
     id: randomUUID(),
     messageId: `m-${n}`,
     createdAt: new Date(1_700_000_000_000 + Math.floor(n / 7)).toISOString(),
   }));
-  await seed(database.db, defaultProjectId, rows);
+  await seed(database.db, project.id, rows);
 
   const [lines] = await Promise.all([
-    csv("until=2026-01-01"),
-    seed(database.db, defaultProjectId, [{ messageId: "new", createdAt: new Date().toISOString() }]),
+    csv(project, "until=2026-01-01"),
+    seed(database.db, project.id, [{ messageId: "new", createdAt: new Date().toISOString() }]),
   ]);
 
   const listed = lines.slice(1).map((line) => line.split(","));
@@ -99,8 +91,8 @@ test("walks any number of rows, each once, the newest first, also while more are
   expect(times).toEqual(times.toSorted().toReversed());
 });
 
-test("answers a wrong filter as JSON with 400", async () => {
-  expect(await ask(service, "/v1/activity.csv?status=lost")).toEqual([
+test("answers a wrong filter as JSON with 400", async ({ project }) => {
+  expect(await ask(project, "/v1/activity.csv?status=lost")).toEqual([
     400,
     { error: expect.stringContaining("status must be one of") },
   ]);

@@ -4,7 +4,8 @@ import { apiKey, apiKeyHash, apiKeyPrefix } from "../../src/domain/api-key.ts";
 import { insertApiKey } from "../../src/storage/api-keys.ts";
 import type { Database } from "../../src/storage/database.ts";
 import { defaultProjectId, insertProject } from "../../src/storage/projects.ts";
-import type { TestService } from "../support/service.ts";
+import type { TestProject } from "../support/project-test.ts";
+import type { TestRequest, TestService } from "../support/service.ts";
 import { asMessage } from "../support/ses.ts";
 import { until } from "../support/wait.ts";
 
@@ -22,6 +23,8 @@ export type Page = {
   };
 };
 
+export type Tracked = { event_id: string; recipient_id: string };
+
 /** Posts events as SNS does, one after the other, and waits until they are applied. */
 export async function feed({ ingest, signer, context }: TestService, ...payloads: unknown[]): Promise<void> {
   for (const payload of payloads) {
@@ -34,22 +37,51 @@ export async function feed({ ingest, signer, context }: TestService, ...payloads
   });
 }
 
+/** A project asks with its key, a service with that of the default project. */
+type Client = Pick<TestService, "get" | "request">;
+
 /** Status and body of an answer; that it is JSON is asserted. */
-export async function ask(service: TestService, path: string, key?: string): Promise<[number, unknown]> {
-  const answer = await service.get(path, key);
+export async function ask(client: Client, path: string, key?: string): Promise<[number, unknown]> {
+  const answer = await client.get(path, key);
   expect(answer.headers.get("content-type")).toMatch(/^application\/json/);
   return [answer.status, await answer.json()];
 }
 
+/** As `ask`, with another method than GET. */
+export async function send(
+  { request }: Client,
+  method: string,
+  path: string,
+  body?: unknown,
+  options: TestRequest = {},
+): Promise<[number, unknown]> {
+  const answer = await request(method, path, { ...(body !== undefined && { body }), ...options });
+  return [answer.status, await answer.json()];
+}
+
+export function track(client: Client, body: unknown, options?: TestRequest): Promise<[number, unknown]> {
+  return send(client, "POST", "/v1/events", body, options);
+}
+
+export async function tracked(client: Client, body: unknown): Promise<Tracked> {
+  const [status, answer] = await track(client, body);
+  expect([status, answer]).toEqual([201, expect.anything()]);
+  return answer as Tracked;
+}
+
+export function stored({ select }: TestProject): Promise<{ id: string; name: string }[]> {
+  return select("select id, name from events order by id");
+}
+
 /** A page of the list. */
-export async function list(service: TestService, query: string, key?: string): Promise<Page> {
-  const [status, body] = await ask(service, `/v1/activity?${query}`, key);
+export async function list(client: Client, query: string, key?: string): Promise<Page> {
+  const [status, body] = await ask(client, `/v1/activity?${query}`, key);
   expect([status, body]).toEqual([200, expect.objectContaining({ success: true })]);
   return body as Page;
 }
 
-export async function messageIds(service: TestService, query: string, key?: string): Promise<string[]> {
-  return (await list(service, query, key)).data.map(({ message_id }) => message_id);
+export async function messageIds(client: Client, query: string, key?: string): Promise<string[]> {
+  return (await list(client, query, key)).data.map(({ message_id }) => message_id);
 }
 
 /** The id of the only activity of a message. */

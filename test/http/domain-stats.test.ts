@@ -1,16 +1,18 @@
 import { randomUUID } from "node:crypto";
-import { afterAll, beforeAll, expect, test } from "vitest";
-import { defaultProjectId } from "../../src/storage/projects.ts";
-import { type TestDatabase, testDatabase } from "../support/database.ts";
-import { startTestService, type TestService } from "../support/service.ts";
-import { ask, newKey } from "./api.ts";
+import { expect } from "vitest";
+import type { Database } from "../../src/storage/database.ts";
+import { newProject, projectTest, type TestProject } from "../support/project-test.ts";
+import type { TestService } from "../support/service.ts";
+import { ask } from "./api.ts";
 
-let database: TestDatabase;
-let service: TestService;
+const test = projectTest({ roles: { receiver: true, workers: false } }).extend(
+  "sender",
+  { scope: "file", auto: true },
+  ({ service }) => newSender(service),
+);
 
-beforeAll(async () => {
-  database = await testDatabase();
-  service = await startTestService({ databaseUrl: database.url });
+async function newSender(service: TestService): Promise<TestProject> {
+  const project = await newProject(service);
   const at = "2026-11-01T10:00:00Z";
   const complained = {
     current_status: "complained",
@@ -19,7 +21,7 @@ beforeAll(async () => {
     recipient_certain: false,
   };
   const some = (count: number, fields: Partial<Row>) => Array<Partial<Row>>(count).fill(fields);
-  await write([
+  await write(service.context.db, project.id, [
     ...some(3, { current_status: "delivered", delivered_at: at }),
     { current_status: "delivered", delivered_at: at, opened_first_at: at, clicked_first_at: at },
     { current_status: "complained", delivered_at: at, complained_at: at, opened_first_at: at },
@@ -35,11 +37,8 @@ beforeAll(async () => {
     { sender_domain: null, current_status: "failed" },
     { sender_domain: "old.example", created_at: new Date(Date.now() - 31 * 86_400_000).toISOString() },
   ]);
-});
-afterAll(async () => {
-  await service?.close();
-  await database?.drop();
-});
+  return project;
+}
 
 type Row = {
   message_id: string;
@@ -66,15 +65,15 @@ const usual: Omit<Row, "message_id"> = {
   recipient_certain: true,
   created_at: new Date().toISOString(),
 };
-async function write(rows: Partial<Row>[]): Promise<void> {
+async function write(db: Database, projectId: string, rows: Partial<Row>[]): Promise<void> {
   for (const row of rows) {
     const fields = { message_id: randomUUID(), ...usual, ...row };
     const names = Object.keys(fields);
-    await database.db.query(
+    await db.query(
       `insert into activity (project_id, id, recipient, recipient_as_sent, open_count, click_count,
          ${names.join(", ")})
        values ($1, $2, $3, 'jane@example.com', 0, 0, ${names.map((_, n) => `$${n + 4}`).join(", ")})`,
-      [defaultProjectId, randomUUID(), `${randomUUID()}@example.com`, ...Object.values(fields)],
+      [projectId, randomUUID(), `${randomUUID()}@example.com`, ...Object.values(fields)],
     );
   }
 }
@@ -90,8 +89,8 @@ const nothing = {
   hard_bounce_rate: 0,
 };
 
-test("counts by the sender's domain over the last 30 days, without tests", async () => {
-  expect(await ask(service, "/v1/domain-stats")).toEqual([
+test("counts by the sender's domain over the last 30 days, without tests", async ({ sender }) => {
+  expect(await ask(sender, "/v1/domain-stats")).toEqual([
     200,
     {
       success: true,
@@ -118,9 +117,9 @@ test("counts by the sender's domain over the last 30 days, without tests", async
   ]);
 });
 
-test("counts within the times that are given", async () => {
+test("counts within the times that are given", async ({ sender }) => {
   const [, body] = await ask(
-    service,
+    sender,
     `/v1/domain-stats?since=2020-01-01&until=${new Date(Date.now() - 86_400_000).toISOString()}`,
   );
 
@@ -130,11 +129,9 @@ test("counts within the times that are given", async () => {
   });
 });
 
-test("has nothing for another project, and 400 for what is no time", async () => {
-  const { key } = await newKey(database.db, { isOtherProject: true });
-
-  expect(await ask(service, "/v1/domain-stats", key)).toMatchObject([200, { data: [] }]);
-  expect(await ask(service, "/v1/domain-stats?since=soon")).toEqual([
+test("has nothing for another project, and 400 for what is no time", async ({ project }) => {
+  expect(await ask(project, "/v1/domain-stats")).toMatchObject([200, { data: [] }]);
+  expect(await ask(project, "/v1/domain-stats?since=soon")).toEqual([
     400,
     { error: expect.stringContaining("since must be a time") },
   ]);

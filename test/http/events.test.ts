@@ -1,18 +1,16 @@
 import { randomUUID } from "node:crypto";
-import { describe, expect, test } from "vitest";
-import { addEndpoint } from "../support/endpoint.ts";
+import { describe, expect } from "vitest";
+import { projectTest } from "../support/project-test.ts";
 import { sesEvent } from "../support/ses.ts";
 import { until } from "../support/wait.ts";
-import { webhookSink } from "../support/webhook-sink.ts";
-import { ask, feed, newKey } from "./api.ts";
-import { anId, EventApi, type Tracked } from "./event-api.ts";
+import { ask, send, stored, type Tracked, track, tracked } from "./api.ts";
 
-const api = new EventApi();
-const { post, track, tracked, stored } = api;
+const test = projectTest();
+const anId = expect.stringMatching(/^[0-9a-f-]{36}$/);
 
 describe("POST /v1/events", () => {
-  test("stores an event of a new person", async () => {
-    const answer = await track({
+  test("stores an event of a new person", async ({ project }) => {
+    const answer = await track(project, {
       email: "  Jane@Example.com ",
       event: "addtocart",
       properties: { sku: "A-1", price: 9.5 },
@@ -21,7 +19,7 @@ describe("POST /v1/events", () => {
 
     expect(answer).toEqual([201, { success: true, event_id: anId, recipient_id: anId, created_lead: true }]);
     const { event_id, recipient_id } = answer[1] as Tracked;
-    expect(await ask(api.service, `/v1/events/${event_id}`)).toEqual([
+    expect(await ask(project, `/v1/events/${event_id}`)).toEqual([
       200,
       {
         success: true,
@@ -38,23 +36,25 @@ describe("POST /v1/events", () => {
     ]);
   });
 
-  test("knows the person again", async () => {
-    const first = await tracked({ email: "jane@example.com", event: "login" });
+  test("knows the person again", async ({ project }) => {
+    const first = await tracked(project, { email: "jane@example.com", event: "login" });
 
-    expect(await track({ email: "JANE@example.com", event: "login" })).toEqual([
+    expect(await track(project, { email: "JANE@example.com", event: "login" })).toEqual([
       201,
       { success: true, event_id: anId, recipient_id: first.recipient_id, created_lead: false },
     ]);
   });
 
-  test("an order that is confirmed again is stored as discarded, and names the event that counts", async () => {
-    const first = await tracked({
+  test("an order that is confirmed again is stored as discarded, and names the event that counts", async ({
+    project,
+  }) => {
+    const first = await tracked(project, {
       email: "a@example.com",
       event: "confirmation",
       properties: { orderId: 7 },
     });
 
-    const [status, again] = await track({
+    const [status, again] = await track(project, {
       email: "b@example.com",
       event: "confirmation",
       properties: { orderId: " 7 " },
@@ -73,7 +73,9 @@ describe("POST /v1/events", () => {
     ]);
   });
 
-  test("orders whose numbers differ beyond 2^53 are different orders, and equal numbers are one order", async () => {
+  test("orders whose numbers differ beyond 2^53 are different orders, and equal numbers are one order", async ({
+    project,
+  }) => {
     const numbers = [
       "576461413038785751",
       "576461413038785752",
@@ -83,7 +85,7 @@ describe("POST /v1/events", () => {
     const answers = [];
     for (const number of numbers) {
       const body = `{"email":"a@example.com","event":"confirmation","properties":{"orderId":${number}}}`;
-      answers.push((await track(body))[1]);
+      answers.push((await track(project, body))[1]);
     }
 
     expect(answers.map((answer) => (answer as { discarded?: string }).discarded)).toEqual([
@@ -94,17 +96,19 @@ describe("POST /v1/events", () => {
     ]);
   });
 
-  test("numbers that a double cannot hold are shown, and posted, with all their digits", async () => {
-    const sink = await webhookSink(() => ({ status: 204 }));
-    const { id } = await addEndpoint(api.service.context, sink.url);
+  test("numbers that a double cannot hold are shown, and posted, with all their digits", async ({
+    project,
+    sink,
+  }) => {
+    await project.addEndpoint(sink.url);
     const properties =
       '{"n": 12345678901234567890, "more": [{"odd": 9007199254740993, "long": 0.1234567890123456789012}]}';
     const one = (event: string) => `{"email":"a@example.com","event":"${event}","properties":${properties}}`;
 
-    expect((await track(one("single")))[0]).toBe(201);
-    expect((await post("/v1/events/bulk", `{"events":[${one("update")}]}`))[0]).toBe(201);
+    expect((await track(project, one("single")))[0]).toBe(201);
+    expect((await send(project, "POST", "/v1/events/bulk", `{"events":[${one("update")}]}`))[0]).toBe(201);
     const inDialect = `{"user":{"email":"a@example.com"},"event":{"viewitem":${properties}}}`;
-    expect((await post("/v1/event", inDialect))[0]).toBe(200);
+    expect((await send(project, "POST", "/v1/event", inDialect))[0]).toBe(200);
 
     const compact = properties.replaceAll(" ", "");
     const isShown = (text: string) => text.split(/"long":0.1234567890123456789012\}/).length - 1;
@@ -114,7 +118,7 @@ describe("POST /v1/events", () => {
       ["/v1/recipients/a@example.com", 1],
       ["/v1/user/a@example.com", 1],
     ] as const) {
-      const text = await (await api.service.get(path)).text();
+      const text = await (await project.get(path)).text();
       expect([
         path,
         isShown(text),
@@ -124,21 +128,19 @@ describe("POST /v1/events", () => {
     }
     await until("webhooks have arrived", async () => sink.received.length === 3);
     for (const { body } of sink.received) expect(String(body)).toContain(`"properties":${compact}`);
-    await api.service.request("DELETE", `/v1/webhooks/${id}`);
-    await sink.close();
   });
 
-  test("an Idempotency-Key distinguishes numbers that a double cannot", async () => {
+  test("an Idempotency-Key distinguishes numbers that a double cannot", async ({ project }) => {
     const headers = { "idempotency-key": "k" };
     const body = (n: string) => `{"email":"a@example.com","event":"x","properties":{"n":${n}}}`;
 
-    expect((await track(body("9007199254740993"), { headers }))[0]).toBe(201);
-    expect((await track(body("9007199254740992"), { headers }))[0]).toBe(409);
+    expect((await track(project, body("9007199254740993"), { headers }))[0]).toBe(201);
+    expect((await track(project, body("9007199254740992"), { headers }))[0]).toBe(409);
   });
 
   const good = { email: "jane@example.com", event: "view" };
   const nested = (levels: number) => JSON.parse(`${'{"a":'.repeat(levels)}1${"}".repeat(levels)}`);
-  test.each<[string, unknown, string]>([
+  test.for<[string, unknown, string]>([
     ["no email", { event: "view" }, "email is required"],
     ["an email that is none", { ...good, email: "jane" }, "email must be an email address"],
     ["an email with a name", { ...good, email: "Jane <jane@example.com>" }, "email must be an email address"],
@@ -195,30 +197,37 @@ describe("POST /v1/events", () => {
     ["text", '"hello"', "The request must be an object"],
     ["what is no JSON", "{", "The body is not JSON"],
     ["nothing", "", "email is required"],
-  ])("answers %s with 400 and stores nothing", async (_what, body, error) => {
-    const [status, answer] = await track(body);
+  ])("answers %s with 400 and stores nothing", async ([_what, body, error], { project }) => {
+    const [status, answer] = await track(project, body);
 
     expect([status, answer]).toEqual([400, { error: expect.stringContaining(error) }]);
-    expect(await stored()).toEqual([]);
+    expect(await stored(project)).toEqual([]);
   });
 
-  test("null stands for what is left out", async () => {
-    expect((await track({ ...good, timestamp: null, properties: null }))[0]).toBe(201);
-    expect(await track({ ...good, event: null })).toEqual([400, { error: "event must be a string" }]);
+  test("null stands for what is left out", async ({ project }) => {
+    expect((await track(project, { ...good, timestamp: null, properties: null }))[0]).toBe(201);
+    expect(await track(project, { ...good, event: null })).toEqual([
+      400,
+      { error: "event must be a string" },
+    ]);
   });
 
-  test("takes what is just within the limits, and ignores unknown fields", async () => {
+  test("takes what is just within the limits, and ignores unknown fields", async ({ project }) => {
     const properties = { ...nested(32), __proto__: { a: 1 }, more: "x".repeat(65_000) };
-    const [status] = await track({ email: "j@example.com", event: "x".repeat(255), properties, unknown: 1 });
+    const [status] = await track(project, {
+      email: "j@example.com",
+      event: "x".repeat(255),
+      properties,
+      unknown: 1,
+    });
 
     expect(status).toBe(201);
   });
 });
 
 describe("GET /v1/events/:id", () => {
-  test("finds an event of an email too", async () => {
-    await feed(
-      api.service,
+  test("finds an event of an email too", async ({ project }) => {
+    await project.apply(
       sesEvent("Bounce", {
         after: 3,
         detail: {
@@ -229,10 +238,10 @@ describe("GET /v1/events/:id", () => {
         },
       }),
     );
-    const [event] = await stored();
-    const [activity] = await api.database.db.query<{ id: string }>("select id from activity");
+    const [event] = await stored(project);
+    const [activity] = await project.select<{ id: string }>("select id from activity");
 
-    expect(await ask(api.service, `/v1/events/${event?.id}`)).toEqual([
+    expect(await ask(project, `/v1/events/${event?.id}`)).toEqual([
       200,
       {
         success: true,
@@ -263,20 +272,19 @@ describe("GET /v1/events/:id", () => {
     ]);
   });
 
-  test.each(["nonsense", randomUUID(), "%00", "ffffffff-ffff-ffff-ffff-ffffffffffff"])(
+  test.for(["nonsense", randomUUID(), "%00", "ffffffff-ffff-ffff-ffff-ffffffffffff"])(
     "answers the id %s with 404",
-    async (id) => {
-      expect(await ask(api.service, `/v1/events/${id}`)).toEqual([
+    async (id, { project }) => {
+      expect(await ask(project, `/v1/events/${id}`)).toEqual([
         404,
         { error: "There is no event with this id" },
       ]);
     },
   );
 
-  test("answers another project with 404", async () => {
-    const { event_id } = await tracked({ email: "jane@example.com", event: "view" });
-    const { key } = await newKey(api.database.db, { isOtherProject: true });
+  test("answers another project with 404", async ({ project, otherProject }) => {
+    const { event_id } = await tracked(project, { email: "jane@example.com", event: "view" });
 
-    expect((await ask(api.service, `/v1/events/${event_id}`, key))[0]).toBe(404);
+    expect((await ask(otherProject, `/v1/events/${event_id}`))[0]).toBe(404);
   });
 });

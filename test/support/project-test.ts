@@ -18,6 +18,9 @@ export type TestProject = {
   key: string;
   /** Asks the API with the project's key. */
   request(method: string, path: string, options?: TestRequest): Promise<Response>;
+  get(path: string, key?: string | null): Promise<Response>;
+  /** Makes another API key of the project, with these scopes alone. */
+  keyWith(...scopes: string[]): Promise<string>;
   /** Stores SES events as one batch and applies it. */
   apply(...payloads: SesPayload[]): Promise<void>;
   addEndpoint(url: string, input?: EndpointInput): Promise<{ id: string; secret: string }>;
@@ -44,6 +47,7 @@ export function projectTest(options: Omit<TestServiceOptions, "databaseUrl"> = {
         return service;
       })
       .extend("project", ({ service }) => newProject(service))
+      .extend("otherProject", ({ service }) => newProject(service))
       // biome-ignore lint/correctness/noEmptyPattern: as above.
       .extend("sink", async ({}, { onCleanup }) => {
         const sink = await projectSink();
@@ -53,7 +57,8 @@ export function projectTest(options: Omit<TestServiceOptions, "databaseUrl"> = {
   );
 }
 
-async function newProject({ context, request }: TestService): Promise<TestProject> {
+/** For a fixture of `{ scope: "file" }` that tests only read. */
+export async function newProject({ context, request }: TestService): Promise<TestProject> {
   const { db, clock, partitions } = context;
   const id = clock.newId();
   await insertProject(db, id, `Test ${id}`);
@@ -63,6 +68,8 @@ async function newProject({ context, request }: TestService): Promise<TestProjec
     id,
     key,
     request: (method, path, options) => request(method, path, { key, ...options }),
+    get: (path, given = key) => request("GET", path, { key: given }),
+    keyWith: async (...scopes) => (await newKey(db, { projectId: id, scopes })).key,
     async apply(...payloads) {
       const batchId = clock.newId();
       const rows = payloads.map((payload) => {
@@ -78,7 +85,8 @@ async function newProject({ context, request }: TestService): Promise<TestProjec
 }
 
 const tables = [
-  ...["activity", "attempts", "deliveries", "events", "notifications", "suppressions"],
+  ...["activity", "attempts", "deliveries", "events", "idempotency_keys", "notifications", "orders"],
+  ...["recipients", "suppressions", "tenant_suppressions"],
   ...["webhook_endpoints", "webhook_lanes", "webhook_secrets"],
 ];
 
