@@ -9,8 +9,6 @@ export type TestDatabase = {
   /** Ends all connections and lets no new ones in. */
   block(): Promise<void>;
   unblock(): Promise<void>;
-  /** From the next connection on commits wait for the disk, unlike those of other tests. */
-  setDurable(): Promise<void>;
   /** Deletes the rows of all tables but those of projects, API keys and topics. */
   empty(): Promise<void>;
   drop(): Promise<void>;
@@ -32,7 +30,6 @@ export async function testDatabase(): Promise<TestDatabase> {
       await administer(`select pg_terminate_backend(pid) from pg_stat_activity where datname = '${name}'`);
     },
     unblock: () => administer(`alter database ${name} allow_connections true`),
-    setDurable: () => administer(`alter database ${name} set synchronous_commit = on`),
     async empty() {
       const tables = await db.query<{ name: string }>(
         `select relname as name from pg_class

@@ -21,6 +21,7 @@ const settings = {
   synchronous_commit: "off",
   full_page_writes: "off",
   autovacuum: "off",
+  fsync: "off",
   max_wal_size: "4GB",
 };
 

@@ -63,15 +63,6 @@ testFaults([
     remedy: /user and password in DATABASE_URL/,
   },
   {
-    code: "server-durability",
-    fault: "a commit does not wait for the disk",
-    writes: true,
-    make: () => sql(`alter database ${databaseName()} set synchronous_commit = off`),
-    area: "database",
-    what: /synchronous_commit is off: what was answered 200 can be lost/,
-    remedy: /alter system set synchronous_commit = on/,
-  },
-  {
     code: "server-read-only",
     fault: "the database is read-only",
     writes: true,

@@ -39,7 +39,6 @@ export type Ground = { database: TestDatabase; endpointId: string };
 
 export async function healthyGround(): Promise<Ground> {
   const database = await testDatabase();
-  await database.setDurable();
   return { database, ...(await fill(database)) };
 }
 
