@@ -8,7 +8,7 @@ import { newKey } from "../http/api.ts";
 import { testDatabase } from "./database.ts";
 import { notification } from "./notification.ts";
 import { startTestService, type TestRequest, type TestService, type TestServiceOptions } from "./service.ts";
-import { asMessage, type SesPayload } from "./ses.ts";
+import { asMessage } from "./ses.ts";
 import { type Answer, type Received, type TestSink, webhookSink } from "./webhook-sink.ts";
 
 /** A project of one test. */
@@ -22,7 +22,7 @@ export type TestProject = {
   /** Makes another API key of the project, with these scopes alone. */
   keyWith(...scopes: string[]): Promise<string>;
   /** Stores SES events as one batch and applies it. */
-  apply(...payloads: SesPayload[]): Promise<void>;
+  apply(...payloads: object[]): Promise<void>;
   addEndpoint(url: string, input?: EndpointInput): Promise<{ id: string; secret: string }>;
   /** Reads rows of the project: its tables hold no others here. */
   select<Row extends object = Record<string, unknown>>(sql: string, values?: unknown[]): Promise<Row[]>;
@@ -86,7 +86,7 @@ export async function newProject({ context, request }: TestService): Promise<Tes
 
 const tables = [
   ...["activity", "attempts", "deliveries", "events", "idempotency_keys", "notifications", "orders"],
-  ...["recipients", "suppressions", "tenant_suppressions"],
+  ...["recipients", "replays", "suppressions", "tenant_suppressions"],
   ...["webhook_endpoints", "webhook_lanes", "webhook_secrets"],
 ];
 

@@ -3,9 +3,8 @@ import { once } from "node:events";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { Webhook } from "standardwebhooks";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { type TestDatabase, testDatabase } from "../support/database.ts";
-import { startTestService, type TestService } from "../support/service.ts";
+import { afterAll, beforeAll, describe, expect } from "vitest";
+import { newProject, projectTest } from "../support/project-test.ts";
 import { until } from "../support/wait.ts";
 import { type Received, type TestSink, webhookSink } from "../support/webhook-sink.ts";
 import { codeBlocks, codeSpans, section, tableRows, webhooksPage } from "./documented-page.ts";
@@ -18,22 +17,15 @@ import { causeEveryEvent, eventTypes, typeOf } from "./every-webhook.ts";
 
 const root = new URL("../../", import.meta.url);
 
-let database: TestDatabase;
-let service: TestService;
+const test = projectTest();
 let sink: TestSink;
 let secret: string;
 
-beforeAll(async () => {
-  database = await testDatabase();
-  service = await startTestService({ databaseUrl: database.url });
+test.beforeAll(async ({ service }) => {
   sink = await webhookSink(() => ({ status: 204 }));
-  secret = await causeEveryEvent(service, sink);
+  secret = await causeEveryEvent(await newProject(service), sink);
 });
-afterAll(async () => {
-  await service?.close();
-  await sink?.close();
-  await database?.drop();
-});
+test.afterAll(() => sink?.close());
 
 function received(type: string): Received {
   const found = sink.received.find(({ body }) => typeOf(body) === type);
@@ -211,7 +203,7 @@ describe.each(scripts)("the code of docs/webhooks.md in $command", ({ block, com
   });
 });
 
-test("docs/webhooks.md has the metrics that there are", async () => {
+test("docs/webhooks.md has the metrics that there are", async ({ service }) => {
   const metrics = await (await fetch(`${service.url}/metrics`)).text();
   const names = [...metrics.matchAll(/^# TYPE (fanmail_webhook_\S+)/gm)].map(([, name]) => `\`${name}\``);
   expect(
@@ -221,7 +213,7 @@ test("docs/webhooks.md has the metrics that there are", async () => {
   ).toEqual(names.toSorted());
 });
 
-test("docs/webhooks.md names calls that there are", () => {
+test("docs/webhooks.md names calls that there are", ({ service }) => {
   const operations = Object.entries(service.contract.document.paths).flatMap(([path, methods]) =>
     Object.keys(methods).map((method) => `${method.toUpperCase()} ${path.replaceAll(/\{(\w+)\}/g, ":$1")}`),
   );

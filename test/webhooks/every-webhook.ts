@@ -1,9 +1,8 @@
 import { expect } from "vitest";
 import { webhookEventTypes } from "../../src/domain/mail/event-names.ts";
-import { feed, idOf } from "../http/api.ts";
 import { sendingStatus } from "../support/eventbridge.ts";
-import type { TestService } from "../support/service.ts";
-import { asMessage, sesEvent } from "../support/ses.ts";
+import type { TestProject } from "../support/project-test.ts";
+import { sesEvent } from "../support/ses.ts";
 import { until } from "../support/wait.ts";
 import { type TestSink, webhookSink } from "../support/webhook-sink.ts";
 
@@ -12,21 +11,21 @@ export const eventTypes = [...webhookEventTypes, "webhook.test"] as const;
 export const typeOf = (body: string) => (JSON.parse(body) as { event: string }).event;
 
 /** Adds an endpoint that is sent everything, and causes every event of docs/webhooks.md. @returns its secret. */
-export async function causeEveryEvent(service: TestService, sink: TestSink): Promise<string> {
-  const { id, secret } = await addEndpoint(service, { url: sink.url, events: ["*"] });
+export async function causeEveryEvent(project: TestProject, sink: TestSink): Promise<string> {
+  const { id, secret } = await project.addEndpoint(sink.url);
   const gone = await webhookSink(() => ({ status: 410 }));
-  await addEndpoint(service, { url: gone.url, events: ["email.send"], description: "Old CRM" });
-  await feedEmails(service);
+  await project.addEndpoint(gone.url, { event_types: ["email.send"], description: "Old CRM" });
+  await applyEmails(project);
   await until("the other endpoint is gone", () =>
     sink.received.some(({ body }) => typeOf(body) === "endpoint.disabled"),
   );
   await gone.close();
-  await causeSuppressed(service, id);
+  await causeSuppressed(project, id);
   const event = { email: "lea@example.net", event: "addtocart", timestamp: "2026-11-20T10:35:00Z" };
-  await ask(service, "POST", "/v1/events", { ...event, properties: { sku: "A-1", price: 9.5 } });
-  await ask(service, "DELETE", "/v1/suppressions/gone@example.com");
-  await service.ingest(service.signer.notification(asMessage(sendingStatus("Disabled"))));
-  await ask(service, "POST", `/v1/webhooks/${id}/test`);
+  await ask(project, "POST", "/v1/events", { ...event, properties: { sku: "A-1", price: 9.5 } });
+  await ask(project, "DELETE", "/v1/suppressions/gone@example.com");
+  await project.apply(sendingStatus("Disabled"));
+  await ask(project, "POST", `/v1/webhooks/${id}/test`);
   await until("every type has arrived", () =>
     eventTypes.every((type) => sink.received.some(({ body }) => typeOf(body) === type)),
   );
@@ -51,7 +50,7 @@ const unknownUser = {
   diagnosticCode: "smtp; 550 5.1.1 user unknown",
 };
 
-async function feedEmails(service: TestService): Promise<void> {
+async function applyEmails(project: TestProject): Promise<void> {
   const to =
     (address: string) =>
     (type: string, message: keyof typeof messages, after: number, detail = {}) =>
@@ -61,8 +60,7 @@ async function feedEmails(service: TestService): Promise<void> {
     ipAddress: "192.0.2.1",
     userAgent: "Mozilla/5.0 (iPhone; CPU iPhone OS 18_1 like Mac OS X)",
   };
-  await feed(
-    service,
+  await project.apply(
     jane("Send", "receipt", 0),
     jane("Delivery", "receipt", 2, { smtpResponse: "250 2.0.0 OK" }),
     jane("DeliveryDelay", "delayed", 600),
@@ -77,35 +75,28 @@ async function feedEmails(service: TestService): Promise<void> {
 }
 
 /** SES sends nothing that makes such an event: one is stored, and redelivered like any other. */
-async function causeSuppressed(service: TestService, endpointId: string): Promise<void> {
-  await service.context.db.query(
+async function causeSuppressed(project: TestProject, endpointId: string): Promise<void> {
+  await project.select(
     `insert into events (project_id, owner_id, occurred_at, id, type, detail, created_at)
      select project_id, id, '2026-11-20T10:00:00Z', '01a1f866-0d00-8000-8000-000000000001', 'suppressed', '{}',
        now() - interval '1 hour'
-     from activity where id = $1`,
-    [await idOf(service, messages.receipt)],
+     from activity where message_id = $1`,
+    [messages.receipt],
   );
-  await ask(service, "POST", `/v1/webhooks/${endpointId}/replays`, {
+  await ask(project, "POST", `/v1/webhooks/${endpointId}/replays`, {
     since: "2026-11-01",
     scope: "undelivered",
     events: ["email.suppressed"],
   });
 }
 
-async function addEndpoint(
-  service: TestService,
-  fields: Record<string, unknown>,
-): Promise<{ id: string; secret: string }> {
-  return (await ask(service, "POST", "/v1/webhooks", fields))["data"] as { id: string; secret: string };
-}
-
 async function ask(
-  service: TestService,
+  project: TestProject,
   method: string,
   path: string,
   body?: unknown,
 ): Promise<Record<string, unknown>> {
-  const answer = await service.request(method, path, body === undefined ? {} : { body });
+  const answer = await project.request(method, path, body === undefined ? {} : { body });
   expect([path, answer.ok]).toEqual([path, true]);
   return (await answer.json()) as Record<string, unknown>;
 }
