@@ -1,40 +1,21 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { type TestDatabase, testDatabase } from "../../support/database.ts";
-import { startTestService, type TestService } from "../../support/service.ts";
-import { ask, newKey } from "../api.ts";
+import { describe, expect } from "vitest";
+import { projectTest, type TestProject } from "../../support/project-test.ts";
+import { ask, send, tracked } from "../api.ts";
 
-let database: TestDatabase;
-let service: TestService;
-let janeId: string;
-
-beforeAll(async () => {
-  database = await testDatabase();
-  service = await startTestService({ databaseUrl: database.url });
+/** The service knows Jane, by no event. */
+const test = projectTest().extend("janeId", { auto: true }, async ({ project, database }) => {
+  const { recipient_id } = await tracked(project, { ...jane, event: "signup" });
+  await database.db.query("delete from events where project_id = $1", [project.id]);
+  return recipient_id;
 });
-afterAll(async () => {
-  await service?.close();
-  await database?.drop();
-});
-beforeEach(async () => {
-  await database.db.query("truncate events, recipients, orders");
-  const answer = await service.request("POST", "/v1/events", {
-    body: { email: "jane@example.com", event: "signup" },
-  });
-  janeId = ((await answer.json()) as { recipient_id: string }).recipient_id;
-  await database.db.query("truncate events");
-});
-
-async function track(body: unknown, path = "/v1/event"): Promise<[number, unknown]> {
-  const answer = await service.request("POST", path, { body });
-  return [answer.status, await answer.json()];
-}
+const track = (project: TestProject, body: unknown, path = "/v1/event") => send(project, "POST", path, body);
 const jane = { email: "jane@example.com" };
 const created = [
   200,
   { results: { message: "Event created", email: "Event was created for the specified user" } },
 ];
-const stored = () =>
-  database.db.query<Record<string, unknown>>(
+const stored = ({ select }: TestProject) =>
+  select<Record<string, unknown>>(
     "select name, detail -> 'properties' as properties, discarded from events order by created_at, id",
   );
 const refusal = (message: string, description: unknown = expect.any(String)) => ({
@@ -42,7 +23,7 @@ const refusal = (message: string, description: unknown = expect.any(String)) => 
 });
 
 describe("POST /v1/event", () => {
-  test.each([
+  test.for([
     "update",
     "login",
     "generic",
@@ -53,73 +34,80 @@ describe("POST /v1/event", () => {
     "search",
     "addtocart",
     "checkout",
-  ])("stores %s", async (type) => {
-    expect(await track({ user: jane, event: { [type]: { a: 1 } } })).toEqual(created);
-    expect(await stored()).toEqual([{ name: type, properties: { a: 1 }, discarded: null }]);
+  ])("stores %s", async (type, { project }) => {
+    expect(await track(project, { user: jane, event: { [type]: { a: 1 } } })).toEqual(created);
+    expect(await stored(project)).toEqual([{ name: type, properties: { a: 1 }, discarded: null }]);
   });
 
-  test("answers with a slash at the end too, and knows the user by id", async () => {
-    expect(await track({ user: { _id: janeId }, event: { open: {} } }, "/v1/event/")).toEqual(created);
-    expect(await track({ user: { _id: janeId, email: "JANE@example.com" }, event: { login: {} } })).toEqual(
+  test("answers with a slash at the end too, and knows the user by id", async ({ project, janeId }) => {
+    expect(await track(project, { user: { _id: janeId }, event: { open: {} } }, "/v1/event/")).toEqual(
       created,
     );
-    expect(await stored()).toHaveLength(2);
+    expect(
+      await track(project, { user: { _id: janeId, email: "JANE@example.com" }, event: { login: {} } }),
+    ).toEqual(created);
+    expect(await stored(project)).toHaveLength(2);
   });
 
-  test.each([
+  test.for([
     ["flat", { event_name: "wishlist", sku: "A-1" }],
     ["nested once", { generic: { event_name: "wishlist", sku: "A-1" } }],
-  ])("a generic event has a name of its own, %s", async (_how, generic) => {
-    expect(await track({ user: jane, event: { generic } })).toEqual(created);
-    expect(await stored()).toEqual([{ name: "wishlist", properties: { sku: "A-1" }, discarded: null }]);
+  ])("a generic event has a name of its own, %s", async ([_how, generic], { project }) => {
+    expect(await track(project, { user: jane, event: { generic } })).toEqual(created);
+    expect(await stored(project)).toEqual([
+      { name: "wishlist", properties: { sku: "A-1" }, discarded: null },
+    ]);
   });
 
-  test("an order that is confirmed again answers the same, and does not count", async () => {
-    await track({ user: jane, event: { confirmation: { orderId: "7" } } });
+  test("an order that is confirmed again answers the same, and does not count", async ({ project }) => {
+    await track(project, { user: jane, event: { confirmation: { orderId: "7" } } });
 
-    expect(await track({ user: jane, event: { confirmation: { generic: { orderId: 7 } } } })).toEqual(
-      created,
-    );
-    expect(await stored()).toMatchObject([{ discarded: null }, { discarded: "duplicate_order" }]);
+    expect(
+      await track(project, { user: jane, event: { confirmation: { generic: { orderId: 7 } } } }),
+    ).toEqual(created);
+    expect(await stored(project)).toMatchObject([{ discarded: null }, { discarded: "duplicate_order" }]);
   });
 
-  test("one open of a person counts in 20 minutes, also of those that come at once", async () => {
+  test("one open of a person counts in 20 minutes, also of those that come at once", async ({ project }) => {
     const minutesAgo = (minutes: number) => new Date(Date.now() - minutes * 60_000).toISOString();
     for (const [email, minutes] of [
       ["jane@example.com", 19],
       ["joe@example.com", 21],
     ] as const) {
-      const body = { email, event: "open", timestamp: minutesAgo(minutes) };
-      expect((await service.request("POST", "/v1/events", { body })).status).toBe(201);
+      await tracked(project, { email, event: "open", timestamp: minutesAgo(minutes) });
     }
     const opens = ["jane@example.com", "joe@example.com"].flatMap((email) =>
-      Array.from({ length: 5 }, () => track({ user: { email }, event: { open: { campaign: "spring" } } })),
+      Array.from({ length: 5 }, () =>
+        track(project, { user: { email }, event: { open: { campaign: "spring" } } }),
+      ),
     );
 
     expect(await Promise.all(opens)).toEqual(Array(10).fill(created));
-    const discarded = (await stored()).map((row) => row["discarded"]);
+    const discarded = (await stored(project)).map((row) => row["discarded"]);
     expect(discarded.filter((reason) => reason === null)).toHaveLength(3);
     expect(discarded.filter((reason) => reason === "open_window")).toHaveLength(9);
     expect(
-      await database.db.query(
+      await project.select(
         `select 1 from events join events kept on kept.id::text = events.detail ->> 'kept'
          where events.discarded = 'open_window' and kept.discarded is null and kept.owner_id = events.owner_id`,
       ),
     ).toHaveLength(9);
   });
 
-  test("opens are limited in the dialect's type alone, and by the window of the project", async () => {
-    await track({ user: jane, event: { open: {} } });
-    await track({ user: jane, event: { generic: { event_name: "open" } } });
-    await service.request("POST", "/v1/events", { body: { ...jane, event: "open" } });
-    await database.db.query("update projects set open_window_seconds = 0");
-    await track({ user: jane, event: { open: {} } });
-    await database.db.query("update projects set open_window_seconds = null");
+  test("opens are limited in the dialect's type alone, and by the window of the project", async ({
+    project,
+    database,
+  }) => {
+    await track(project, { user: jane, event: { open: {} } });
+    await track(project, { user: jane, event: { generic: { event_name: "open" } } });
+    await tracked(project, { ...jane, event: "open" });
+    await database.db.query("update projects set open_window_seconds = 0 where id = $1", [project.id]);
+    await track(project, { user: jane, event: { open: {} } });
 
-    expect((await stored()).map((row) => row["discarded"])).toEqual([null, null, null, null]);
+    expect((await stored(project)).map((row) => row["discarded"])).toEqual([null, null, null, null]);
   });
 
-  test.each<[string, unknown, string, unknown]>([
+  test.for<[string, unknown, string, unknown]>([
     [
       "no event",
       { user: jane },
@@ -165,56 +153,54 @@ describe("POST /v1/event", () => {
       "event.generic must hold Unicode text",
       expect.any(String),
     ],
-  ])("answers %s with 400 and stores nothing", async (_what, body, message, description) => {
-    expect(await track(body)).toEqual([
+  ])("answers %s with 400 and stores nothing", async ([_what, body, message, description], { project }) => {
+    expect(await track(project, body)).toEqual([
       400,
       refusal(expect.stringContaining(message) as string, description),
     ]);
-    expect(await stored()).toEqual([]);
+    expect(await stored(project)).toEqual([]);
   });
 
-  test("answers an _id and an email of two people with 400", async () => {
-    expect(await track({ user: { _id: janeId, email: "joe@example.com" }, event: { open: {} } })).toEqual([
-      400,
-      refusal("Conflicting user information"),
-    ]);
+  test("answers an _id and an email of two people with 400", async ({ project, janeId }) => {
+    expect(
+      await track(project, { user: { _id: janeId, email: "joe@example.com" }, event: { open: {} } }),
+    ).toEqual([400, refusal("Conflicting user information")]);
   });
 
-  test.each([
+  test.for([
     { email: "nobody@example.com" },
     { _id: "5f0c" },
     { _id: "ffffffff-ffff-4fff-bfff-ffffffffffff" },
-  ])("answers the unknown user %j with 404, and does not make them", async (user) => {
-    expect(await track({ user, event: { open: {} } })).toEqual([
+  ])("answers the unknown user %j with 404, and does not make them", async (user, { project }) => {
+    expect(await track(project, { user, event: { open: {} } })).toEqual([
       404,
       refusal("User not found", "This email does not exist in our database."),
     ]);
-    expect(await database.db.query("select 1 from recipients")).toHaveLength(1);
+    expect(await project.select("select 1 from recipients")).toHaveLength(1);
   });
 });
 
 describe("GET /v1/user/:email", () => {
-  test("shows the profile that update and login have told, the later event's value for each key", async () => {
+  test("shows the profile that update and login have told, the later event's value for each key", async ({
+    project,
+    janeId,
+  }) => {
     const at = (timestamp: string, event: string, properties: object) => ({
       email: "jane@example.com",
       event,
       timestamp,
       properties,
     });
-    await service.request("POST", "/v1/events/bulk", {
-      body: {
-        events: [
-          at("2026-11-20T12:00:00Z", "update", { city: "Graz", name: "Jane" }),
-          at("2026-11-20T11:00:00Z", "login", { city: "Wien", device: "phone" }),
-          at("2026-11-20T13:00:00Z", "viewitem", { city: "Rome" }),
-        ],
-      },
+    await send(project, "POST", "/v1/events/bulk", {
+      events: [
+        at("2026-11-20T12:00:00Z", "update", { city: "Graz", name: "Jane" }),
+        at("2026-11-20T11:00:00Z", "login", { city: "Wien", device: "phone" }),
+        at("2026-11-20T13:00:00Z", "viewitem", { city: "Rome" }),
+      ],
     });
-    await service.request("POST", "/v1/events", {
-      body: at("2026-11-20T10:00:00Z", "update", { name: "J.", age: 7 }),
-    });
+    await tracked(project, at("2026-11-20T10:00:00Z", "update", { name: "J.", age: 7 }));
 
-    expect(await ask(service, "/v1/user/JANE@example.com")).toEqual([
+    expect(await ask(project, "/v1/user/JANE@example.com")).toEqual([
       200,
       {
         results: {
@@ -228,10 +214,10 @@ describe("GET /v1/user/:email", () => {
     ]);
   });
 
-  test("logins of the same people at the same time in opposite orders all pass", async () => {
+  test("logins of the same people at the same time in opposite orders all pass", async ({ project }) => {
     const people = Array.from({ length: 40 }, (_, n) => `p${n}@example.com`);
     const login = (emails: string[]) =>
-      service.request("POST", "/v1/events/bulk", {
+      project.request("POST", "/v1/events/bulk", {
         body: { events: emails.map((email) => ({ email, event: "login", properties: { seen: true } })) },
       });
 
@@ -242,11 +228,16 @@ describe("GET /v1/user/:email", () => {
     expect(answers.map(({ status }) => status)).toEqual(Array(12).fill(201));
   });
 
-  test("is 404 for the unknown, for what is no address, and for other projects", async () => {
-    const { key } = await newKey(database.db, { isOtherProject: true });
-
-    for (const [email, asker] of [["nobody@example.com"], ["%00"], ["jane@example.com", key]] as const) {
-      expect(await ask(service, `/v1/user/${email}`, asker)).toEqual([
+  test("is 404 for the unknown, for what is no address, and for other projects", async ({
+    project,
+    otherProject,
+  }) => {
+    for (const [email, asker] of [
+      ["nobody@example.com", project],
+      ["%00", project],
+      ["jane@example.com", otherProject],
+    ] as const) {
+      expect(await ask(asker, `/v1/user/${email}`)).toEqual([
         404,
         refusal("User not found", "This email does not exist in our database."),
       ]);
