@@ -1,67 +1,71 @@
 import { Webhook } from "standardwebhooks";
-import { describe, expect, test } from "vitest";
-import { type Delivery, WebhookApi } from "./webhook-api.ts";
-
-const api = new WebhookApi();
-const { request, add, send, deliveriesOf, deliveryStates, stateIs } = api;
+import { describe, expect } from "vitest";
+import type { TestSink } from "../support/webhook-sink.ts";
+import { type Delivery, test } from "./webhook-api.ts";
 
 describe("a secret", () => {
-  const verify = (secret: string, at = 0) => {
-    const { body, headers } = api.sink.received[at] ?? { body: "", headers: {} };
+  const verify = ({ received }: TestSink, secret: string, at = 0) => {
+    const { body, headers } = received[at] ?? { body: "", headers: {} };
     return new Webhook(secret).verify(body, headers as Record<string, string>);
   };
 
-  test("that was rotated also signs until the overlap ends", async () => {
-    const endpoint = await add();
-    const { body } = await request("POST", `/v1/webhooks/${endpoint.id}/rotate-secret`, { overlap_hours: 1 });
+  test("that was rotated also signs until the overlap ends", async ({ api, sink, database }) => {
+    const endpoint = await api.add();
+    const { body } = await api.request("POST", `/v1/webhooks/${endpoint.id}/rotate-secret`, {
+      overlap_hours: 1,
+    });
     const rotated = body.data.secret;
     expect(rotated).not.toBe(endpoint.secret);
-    await request("POST", `/v1/webhooks/${endpoint.id}/test`);
+    await api.request("POST", `/v1/webhooks/${endpoint.id}/test`);
 
-    expect(api.sink.received[0]?.headers["webhook-signature"]).toMatch(/^v1,\S{44} v1,\S{44}$/);
-    expect(verify(endpoint.secret)).toEqual(verify(rotated));
+    expect(sink.received[0]?.headers["webhook-signature"]).toMatch(/^v1,\S{44} v1,\S{44}$/);
+    expect(verify(sink, endpoint.secret)).toEqual(verify(sink, rotated));
 
-    await api.database.db.query(
+    await database.db.query(
       "update webhook_secrets set expires_at = now() where endpoint_id = $1 and expires_at is not null",
       [endpoint.id],
     );
-    await request("POST", `/v1/webhooks/${endpoint.id}/test`);
-    expect(() => verify(endpoint.secret, 1)).toThrow();
-    verify(rotated, 1);
+    await api.request("POST", `/v1/webhooks/${endpoint.id}/test`);
+    expect(() => verify(sink, endpoint.secret, 1)).toThrow();
+    verify(sink, rotated, 1);
   });
 
-  test("without an overlap stops signing at once; a running overlap is not extended", async () => {
-    const endpoint = await add();
+  test("without an overlap stops signing at once; a running overlap is not extended", async ({
+    api,
+    sink,
+    database,
+  }) => {
+    const endpoint = await api.add();
     const rotate = (hours: number) =>
-      request("POST", `/v1/webhooks/${endpoint.id}/rotate-secret`, { overlap_hours: hours });
+      api.request("POST", `/v1/webhooks/${endpoint.id}/rotate-secret`, { overlap_hours: hours });
     const second = (await rotate(1)).body.data.secret;
     await rotate(100);
-    const [oldest] = await api.database.db.query<{ hours: number }>(
+    const [oldest] = await database.db.query<{ hours: number }>(
       `select extract(epoch from expires_at - now())::float / 3600 as hours from webhook_secrets
        where endpoint_id = $1 order by created_at limit 1`,
       [endpoint.id],
     );
     expect(oldest?.hours).toBeLessThanOrEqual(1);
     const last = (await rotate(0)).body.data.secret;
-    await request("POST", `/v1/webhooks/${endpoint.id}/test`);
+    await api.request("POST", `/v1/webhooks/${endpoint.id}/test`);
 
-    verify(last);
-    for (const secret of [endpoint.secret, second]) expect(() => verify(secret)).toThrow();
+    verify(sink, last);
+    for (const secret of [endpoint.secret, second]) expect(() => verify(sink, secret)).toThrow();
   });
 
-  test("is in no other response, and never unencrypted in the database", async () => {
-    const endpoint = await add();
-    const { body } = await request("POST", `/v1/webhooks/${endpoint.id}/rotate-secret`, {});
-    await request("POST", `/v1/webhooks/${endpoint.id}/test`);
+  test("is in no other response, and never unencrypted in the database", async ({ api, project }) => {
+    const endpoint = await api.add();
+    const { body } = await api.request("POST", `/v1/webhooks/${endpoint.id}/rotate-secret`, {});
+    await api.request("POST", `/v1/webhooks/${endpoint.id}/test`);
     const answers = [];
     for (const path of [
       "/v1/webhooks",
       `/v1/webhooks/${endpoint.id}`,
       `/v1/webhooks/${endpoint.id}/deliveries`,
     ]) {
-      answers.push(JSON.stringify((await request("GET", path)).body));
+      answers.push(JSON.stringify((await api.request("GET", path)).body));
     }
-    const rows = await api.database.db.query(
+    const rows = await project.select(
       "select sealed::text, encode(sealed, 'escape') as text from webhook_secrets",
     );
     for (const secret of [endpoint.secret, body.data.secret]) {
@@ -69,18 +73,24 @@ describe("a secret", () => {
     }
   });
 
-  test.each([[{ overlap_hours: -1 }], [{ overlap_hours: 169 }]])("overlaps by %j: refused", async (body) => {
-    const { id } = await add();
-    const { status, body: answered } = await request("POST", `/v1/webhooks/${id}/rotate-secret`, body);
-    expect([status, answered.error]).toEqual([400, "overlap_hours must be a number of hours from 0 to 168"]);
-  });
+  test.for([[{ overlap_hours: -1 }], [{ overlap_hours: 169 }]])(
+    "overlaps by %j: refused",
+    async ([body], { api }) => {
+      const { id } = await api.add();
+      const { status, body: answered } = await api.request("POST", `/v1/webhooks/${id}/rotate-secret`, body);
+      expect([status, answered.error]).toEqual([
+        400,
+        "overlap_hours must be a number of hours from 0 to 168",
+      ]);
+    },
+  );
 });
 
 describe("a test", () => {
-  test("is posted once, at once, and its response is shown", async () => {
-    api.answer = () => ({ status: 418, body: "short and stout" });
-    const endpoint = await add({ events: ["email.bounce"] });
-    const { status, body } = await request<Delivery>("POST", `/v1/webhooks/${endpoint.id}/test`);
+  test("is posted once, at once, and its response is shown", async ({ api, sink }) => {
+    sink.answer = () => ({ status: 418, body: "short and stout" });
+    const endpoint = await api.add({ events: ["email.bounce"] });
+    const { status, body } = await api.request<Delivery>("POST", `/v1/webhooks/${endpoint.id}/test`);
 
     expect(status).toBe(200);
     expect(body.data).toMatchObject({
@@ -91,85 +101,88 @@ describe("a test", () => {
       payload: { event: "webhook.test", is_test: true, data: { endpoint_id: endpoint.id } },
       attempt_list: [{ number: 1, status: 418, failure: "http_4xx", excerpt: "short and stout" }],
     });
-    expect(api.sink.received).toHaveLength(1);
+    expect(sink.received).toHaveLength(1);
     new Webhook(endpoint.secret).verify(
-      api.sink.received[0]?.body ?? "",
-      api.sink.received[0]?.headers as Record<string, string>,
+      sink.received[0]?.body ?? "",
+      sink.received[0]?.headers as Record<string, string>,
     );
   });
 
-  test("that is answered 410 disables the endpoint", async () => {
-    api.answer = () => ({ status: 410 });
-    const endpoint = await add();
-    const { body } = await request<Delivery>("POST", `/v1/webhooks/${endpoint.id}/test`);
+  test("that is answered 410 disables the endpoint", async ({ api, sink }) => {
+    sink.answer = () => ({ status: 410 });
+    const endpoint = await api.add();
+    const { body } = await api.request<Delivery>("POST", `/v1/webhooks/${endpoint.id}/test`);
 
     expect(body.data.state).toBe("exhausted");
-    expect((await request("GET", `/v1/webhooks/${endpoint.id}`)).body.data).toMatchObject({
+    expect((await api.request("GET", `/v1/webhooks/${endpoint.id}`)).body.data).toMatchObject({
       state: "disabled",
       disabled_reason: "gone",
     });
   });
 
-  test("that fails does not count against the endpoint; one that succeeds resets its failures", async () => {
-    api.answer = () => ({ status: 500 });
-    const endpoint = await add();
+  test("that fails does not count against the endpoint; one that succeeds resets its failures", async ({
+    api,
+    sink,
+    database,
+  }) => {
+    sink.answer = () => ({ status: 500 });
+    const endpoint = await api.add();
     const lane = async () => {
-      const [row] = await api.database.db.query(
+      const [row] = await database.db.query(
         `select failing_since is not null as failing, breaker_openings from webhook_lanes where endpoint_id = $1`,
         [endpoint.id],
       );
       return row;
     };
-    await request("POST", `/v1/webhooks/${endpoint.id}/test`);
+    await api.request("POST", `/v1/webhooks/${endpoint.id}/test`);
     expect(await lane()).toEqual({ failing: false, breaker_openings: 0 });
 
-    await api.database.db.query(
+    await database.db.query(
       `update webhook_lanes set failing_since = now() - interval '4 days', breaker_openings = 3,
          paused_until = now() + interval '1 hour' where endpoint_id = $1`,
       [endpoint.id],
     );
-    api.answer = () => ({ status: 200 });
-    await request("POST", `/v1/webhooks/${endpoint.id}/test`);
+    sink.answer = () => ({ status: 200 });
+    await api.request("POST", `/v1/webhooks/${endpoint.id}/test`);
     expect(await lane()).toEqual({ failing: false, breaker_openings: 0 });
   });
 
-  test("reaches a disabled endpoint, and leaves it disabled", async () => {
-    const endpoint = await add();
-    await request("POST", `/v1/webhooks/${endpoint.id}/disable`);
-    const { body } = await request<Delivery>("POST", `/v1/webhooks/${endpoint.id}/test`);
+  test("reaches a disabled endpoint, and leaves it disabled", async ({ api }) => {
+    const endpoint = await api.add();
+    await api.request("POST", `/v1/webhooks/${endpoint.id}/disable`);
+    const { body } = await api.request<Delivery>("POST", `/v1/webhooks/${endpoint.id}/test`);
 
     expect(body.data.state).toBe("succeeded");
-    expect((await request("GET", `/v1/webhooks/${endpoint.id}`)).body.data["state"]).toBe("disabled");
+    expect((await api.request("GET", `/v1/webhooks/${endpoint.id}`)).body.data["state"]).toBe("disabled");
   });
 });
 
 describe("disabling and enabling", () => {
-  test("hold deliveries, count them, and reset failures", async () => {
-    api.answer = () => ({ status: 500 });
-    const endpoint = await add();
-    await send();
-    await stateIs(endpoint, "retrying");
-    const disabled = await request("POST", `/v1/webhooks/${endpoint.id}/disable`);
+  test("hold deliveries, count them, and reset failures", async ({ api, sink, database }) => {
+    sink.answer = () => ({ status: 500 });
+    const endpoint = await api.add();
+    await api.send();
+    await api.stateIs(endpoint, "retrying");
+    const disabled = await api.request("POST", `/v1/webhooks/${endpoint.id}/disable`);
     expect(disabled.body.data).toMatchObject({
       state: "disabled",
       disabled_reason: "manual",
       disabled_at: expect.any(String),
     });
-    await send();
-    await stateIs(endpoint, "held", "held");
+    await api.send();
+    await api.stateIs(endpoint, "held", "held");
 
-    api.answer = () => ({ status: 204 });
-    const { body } = await request("POST", `/v1/webhooks/${endpoint.id}/enable`);
+    sink.answer = () => ({ status: 204 });
+    const { body } = await api.request("POST", `/v1/webhooks/${endpoint.id}/enable`);
     expect(body).toMatchObject({
       held: 2,
-      held_since: (await deliveriesOf(endpoint)).at(-1)?.["event_timestamp"],
+      held_since: (await api.deliveriesOf(endpoint)).at(-1)?.["event_timestamp"],
       data: { state: "enabled", disabled_reason: null, disabled_at: null },
     });
-    const [lane] = await api.database.db.query(
-      "select failing_since from webhook_lanes where endpoint_id = $1",
-      [endpoint.id],
-    );
+    const [lane] = await database.db.query("select failing_since from webhook_lanes where endpoint_id = $1", [
+      endpoint.id,
+    ]);
     expect(lane).toEqual({ failing_since: null });
-    expect(await deliveryStates(endpoint)).toEqual(["held", "held"]);
+    expect(await api.deliveryStates(endpoint)).toEqual(["held", "held"]);
   });
 });

@@ -1,20 +1,16 @@
 import { randomUUID } from "node:crypto";
-import { describe, expect, test } from "vitest";
+import { describe, expect } from "vitest";
 import { webhookEventTypes } from "../../src/domain/mail/event-names.ts";
 import { webhookSink } from "../support/webhook-sink.ts";
-import { newKey } from "./api.ts";
-import { type Delivery, type Endpoint, health, WebhookApi } from "./webhook-api.ts";
-
-const api = new WebhookApi();
-const { request, listed, add, send, deliveriesOf, stateIs } = api;
+import { type Delivery, type Endpoint, health, test } from "./webhook-api.ts";
 
 describe("an endpoint", () => {
-  test("is added with defaults, shown without its secret, changed, and removed", async () => {
-    const { secret, ...added } = await add();
+  test("is added with defaults, shown without its secret, changed, and removed", async ({ api, sink }) => {
+    const { secret, ...added } = await api.add();
     expect(secret).toMatch(/^whsec_[A-Za-z0-9+/]{43}=$/);
     expect(added).toEqual({
       id: expect.any(String),
-      url: api.sink.url,
+      url: sink.url,
       events: ["*"],
       description: null,
       headers: {},
@@ -28,7 +24,7 @@ describe("an endpoint", () => {
       created_at: expect.any(String),
       updated_at: expect.any(String),
     });
-    expect((await request("GET", `/v1/webhooks/${added.id}`)).body).toEqual({
+    expect((await api.request("GET", `/v1/webhooks/${added.id}`)).body).toEqual({
       success: true,
       data: { ...added, health },
     });
@@ -42,7 +38,7 @@ describe("an endpoint", () => {
       ordered: true,
       legacy_signature: true,
     };
-    const changed = await request("PATCH", `/v1/webhooks/${added.id}`, change);
+    const changed = await api.request("PATCH", `/v1/webhooks/${added.id}`, change);
     expect(changed.body.data).toEqual({
       ...added,
       ...change,
@@ -50,34 +46,34 @@ describe("an endpoint", () => {
       headers: { authorization: "[hidden]" },
       updated_at: expect.any(String),
     });
-    const again = await request("PATCH", `/v1/webhooks/${added.id}`, { rate_per_second: null });
+    const again = await api.request("PATCH", `/v1/webhooks/${added.id}`, { rate_per_second: null });
     expect(again.body.data).toEqual({
       ...changed.body.data,
       rate_per_second: null,
       updated_at: expect.any(String),
     });
 
-    expect((await request("DELETE", `/v1/webhooks/${added.id}`)).body).toEqual({
+    expect((await api.request("DELETE", `/v1/webhooks/${added.id}`)).body).toEqual({
       success: true,
       cancelled: 0,
     });
-    expect((await request("GET", `/v1/webhooks/${added.id}`)).status).toBe(404);
-    expect(await listed()).toEqual([]);
+    expect((await api.request("GET", `/v1/webhooks/${added.id}`)).status).toBe(404);
+    expect(await api.listed()).toEqual([]);
   });
 
-  test("is listed with others, newest first, page by page", async () => {
-    const added = [await add(), await add(), await add()].map(({ id }) => id);
+  test("is listed with others, newest first, page by page", async ({ api }) => {
+    const added = [await api.add(), await api.add(), await api.add()].map(({ id }) => id);
 
-    const first = await request<Endpoint[]>("GET", "/v1/webhooks?per_page=2");
+    const first = await api.request<Endpoint[]>("GET", "/v1/webhooks?per_page=2");
     const { next_cursor, total } = first.body["pagination"] as { next_cursor: string; total: number };
-    const second = await request<Endpoint[]>("GET", `/v1/webhooks?per_page=2&cursor=${next_cursor}`);
+    const second = await api.request<Endpoint[]>("GET", `/v1/webhooks?per_page=2&cursor=${next_cursor}`);
     const ids = [...first.body.data, ...second.body.data].map(({ id }) => id);
 
     expect(ids).toEqual(added.toReversed());
     expect(total).toBe(3);
   });
 
-  test.each([
+  test.for<[object, string | RegExp]>([
     [{}, "url is required"],
     [{ url: 7 }, "url must be a string"],
     [{ url: "http://8.8.8.8/hook" }, /^url must be https: 8\.8\.8\.8 /],
@@ -88,25 +84,25 @@ describe("an endpoint", () => {
     [{ url: "not a url" }, /^url must/],
     [{ url: "ftp://example.com/" }, /^url must/],
     [{ url: "https://example.com:22/" }, /^url must use port/],
-  ])("with %j is rejected with the reason", async (body, reason) => {
-    const { status, body: answered } = await request("POST", "/v1/webhooks", body);
+  ])("with %j is rejected with the reason", async ([body, reason], { api }) => {
+    const { status, body: answered } = await api.request("POST", "/v1/webhooks", body);
 
     expect([status, answered.error]).toEqual([
       400,
       typeof reason === "string" ? reason : expect.stringMatching(reason),
     ]);
-    expect(await listed()).toEqual([]);
+    expect(await api.listed()).toEqual([]);
   });
 
-  test("with a URL longer than 2,048 characters is rejected", async () => {
-    const { status, body } = await request("POST", "/v1/webhooks", {
+  test("with a URL longer than 2,048 characters is rejected", async ({ api }) => {
+    const { status, body } = await api.request("POST", "/v1/webhooks", {
       url: "https://example.com/".padEnd(2_049, "a"),
     });
 
     expect([status, body.error]).toEqual([400, "url is longer than 2048 characters"]);
   });
 
-  test.each([
+  test.for<[object, string | RegExp]>([
     [{ events: ["email.opened"] }, `events[0] must be one of *, ${webhookEventTypes.join(", ")}`],
     [{ events: ["*", "webhook.test"] }, /^events\[1\] must be one of/],
     [{ events: [] }, "events must name at least one type of event, or *"],
@@ -120,18 +116,18 @@ describe("an endpoint", () => {
     [{ rate_per_second: 0 }, "rate_per_second must be a number from 0.001 to 10000"],
     [{ description: "" }, "description must not be empty"],
     [{ ordered: "yes" }, "ordered must be a boolean"],
-  ])("with %j is rejected when it is added or changed", async (fields, reason) => {
+  ])("with %j is rejected when it is added or changed", async ([fields, reason], { api, sink }) => {
     const expected = [400, typeof reason === "string" ? reason : expect.stringMatching(reason)];
-    const added = await request("POST", "/v1/webhooks", { url: api.sink.url, ...fields });
+    const added = await api.request("POST", "/v1/webhooks", { url: sink.url, ...fields });
     expect([added.status, added.body.error]).toEqual(expected);
 
-    const { id, secret: _, ...before } = await add();
-    const changed = await request("PATCH", `/v1/webhooks/${id}`, fields);
+    const { id, secret: _, ...before } = await api.add();
+    const changed = await api.request("PATCH", `/v1/webhooks/${id}`, fields);
     expect([changed.status, changed.body.error]).toEqual(expected);
-    expect((await request("GET", `/v1/webhooks/${id}`)).body.data).toEqual({ id, ...before, health });
+    expect((await api.request("GET", `/v1/webhooks/${id}`)).body.data).toEqual({ id, ...before, health });
   });
 
-  test("that is unknown is 404 in every operation", async () => {
+  test("that is unknown is 404 in every operation", async ({ api }) => {
     for (const id of [randomUUID(), "no-uuid"]) {
       for (const [method, path] of [
         ["GET", ""],
@@ -145,19 +141,19 @@ describe("an endpoint", () => {
         ["GET", "/replays"],
       ] as const) {
         const body = ["PATCH", "POST"].includes(method) ? {} : undefined;
-        const { status, body: answered } = await request(method, `/v1/webhooks/${id}${path}`, body);
+        const { status, body: answered } = await api.request(method, `/v1/webhooks/${id}${path}`, body);
         expect([path, status, answered.error]).toEqual([path, 404, "There is no such webhook endpoint"]);
       }
     }
   });
 
-  test("needs webhooks:read to be read and webhooks:write to be changed", async () => {
-    const { id } = await add();
-    const { key } = await newKey(api.database.db, { scopes: ["webhooks:read"] });
+  test("needs webhooks:read to be read and webhooks:write to be changed", async ({ api, project }) => {
+    const { id } = await api.add();
+    const key = await project.keyWith("webhooks:read");
     const asked = async (method: string, path: string) =>
-      (await api.service.request(method, path, { key, body: {} })).status;
+      (await project.request(method, path, { key, body: {} })).status;
 
-    expect((await api.service.get(`/v1/webhooks/${id}`, key)).status).toBe(200);
+    expect((await project.get(`/v1/webhooks/${id}`, key)).status).toBe(200);
     expect([
       await asked("POST", "/v1/webhooks"),
       await asked("PATCH", `/v1/webhooks/${id}`),
@@ -167,11 +163,11 @@ describe("an endpoint", () => {
     ]).toEqual([403, 403, 403, 403, 403]);
   });
 
-  test("shows its health", async () => {
-    const { id } = await add();
+  test("shows its health", async ({ api, database }) => {
+    const { id } = await api.add();
     const healthAfter = async (lane: string) => {
-      await api.database.db.query(`update webhook_lanes set ${lane} where endpoint_id = $1`, [id]);
-      return (await request("GET", `/v1/webhooks/${id}`)).body.data["health"];
+      await database.db.query(`update webhook_lanes set ${lane} where endpoint_id = $1`, [id]);
+      return (await api.request("GET", `/v1/webhooks/${id}`)).body.data["health"];
     };
 
     expect(await healthAfter("breaker_openings = 2, paused_until = now() + interval '1 minute'")).toEqual({
@@ -184,42 +180,42 @@ describe("an endpoint", () => {
       breaker: "half_open",
       failing_since: expect.any(String),
     });
-    await request("POST", `/v1/webhooks/${id}/test`);
-    expect((await request("GET", `/v1/webhooks/${id}`)).body.data["health"]).toEqual({
+    await api.request("POST", `/v1/webhooks/${id}/test`);
+    expect((await api.request("GET", `/v1/webhooks/${id}`)).body.data["health"]).toEqual({
       ...health,
       last_success_at: expect.any(String),
     });
   });
 
-  test("gets its due deliveries at its new URL", async () => {
+  test("gets its due deliveries at its new URL", async ({ api, sink, database }) => {
     const elsewhere = await webhookSink(() => ({ status: 204 }));
-    api.answer = () => ({ status: 500 });
-    const endpoint = await add();
-    await send();
-    await stateIs(endpoint, "retrying");
-    await request("PATCH", `/v1/webhooks/${endpoint.id}`, { url: elsewhere.url });
-    await api.database.db.query("update deliveries set due_at = now() where state = 'retrying'");
-    await stateIs(endpoint, "succeeded");
+    sink.answer = () => ({ status: 500 });
+    const endpoint = await api.add();
+    await api.send();
+    await api.stateIs(endpoint, "retrying");
+    await api.request("PATCH", `/v1/webhooks/${endpoint.id}`, { url: elsewhere.url });
+    await database.db.query("update deliveries set due_at = now() where endpoint_id = $1", [endpoint.id]);
+    await api.stateIs(endpoint, "succeeded");
     await elsewhere.close();
 
-    expect([api.sink.received.length, elsewhere.received.length]).toEqual([1, 1]);
+    expect([sink.received.length, elsewhere.received.length]).toEqual([1, 1]);
   });
 
-  test("that is removed has its deliveries cancelled", async () => {
-    api.answer = () => ({ status: 500 });
-    const endpoint = await add();
-    await send();
-    await stateIs(endpoint, "retrying");
-    const [delivery] = await deliveriesOf(endpoint);
+  test("that is removed has its deliveries cancelled", async ({ api, sink }) => {
+    sink.answer = () => ({ status: 500 });
+    const endpoint = await api.add();
+    await api.send();
+    await api.stateIs(endpoint, "retrying");
+    const [delivery] = await api.deliveriesOf(endpoint);
 
-    expect((await request("DELETE", `/v1/webhooks/${endpoint.id}`)).body).toEqual({
+    expect((await api.request("DELETE", `/v1/webhooks/${endpoint.id}`)).body).toEqual({
       success: true,
       cancelled: 1,
     });
 
-    const read = await request<Delivery>("GET", `/v1/deliveries/${delivery?.id}`);
+    const read = await api.request<Delivery>("GET", `/v1/deliveries/${delivery?.id}`);
     expect(read.body.data.state).toBe("cancelled");
-    expect((await request("POST", `/v1/deliveries/${delivery?.id}/resend`)).body.error).toBe(
+    expect((await api.request("POST", `/v1/deliveries/${delivery?.id}/resend`)).body.error).toBe(
       "The delivery is cancelled",
     );
   });
