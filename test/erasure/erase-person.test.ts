@@ -1,37 +1,29 @@
-import { describe, expect, test } from "vitest";
-import { newKey } from "../http/api.ts";
-import { apply } from "../support/apply.ts";
-import { addEndpoint } from "../support/endpoint.ts";
-import { startTestService } from "../support/service.ts";
+import { describe, expect } from "vitest";
+import type { TestProject } from "../support/project-test.ts";
 import { sesEvent } from "../support/ses.ts";
 import { until } from "../support/wait.ts";
-import { webhookSink } from "../support/webhook-sink.ts";
+import { erasureTest, jane } from "./erasure.ts";
 
-import { ErasureApi, jane } from "./erasure-api.ts";
+const test = erasureTest({ roles: { receiver: true, workers: false } });
 
-const api = new ErasureApi();
-
-test("goes from events of others too, in which a server named the person", async () => {
-  await api.janesMail();
+test("goes from events of others too, in which a server named the person", async ({ project, erasure }) => {
+  await erasure.janesMail();
   const toJoe = { messageId: "message-3", to: ["joe@example.com"] };
   const forwarded = { emailAddress: jane, action: "failed", diagnosticCode: `550 <${jane}> unknown` };
   const detail = { bounceType: "Permanent", bounceSubType: "General", forwardedTo: { who: jane } };
-  await apply(
-    api.service,
+  await project.apply(
     sesEvent("Send", toJoe),
     sesEvent("Bounce", { ...toJoe, after: 5, detail: { ...detail, bouncedRecipients: [forwarded] } }),
   );
   const naming = () =>
-    api.database.db.query(
-      "select type from events where strpos(lower(detail::text), 'jane.doe@example.com') > 0",
-    );
+    project.select("select type from events where strpos(lower(detail::text), 'jane.doe@example.com') > 0");
   expect((await naming()).map(({ type }) => type)).toContain("bounced");
 
-  expect((await api.erase())[0]).toBe(200);
-  await api.eraseAll();
+  expect((await erasure.erase())[0]).toBe(200);
+  await erasure.eraseAll();
 
   expect(await naming()).toEqual([]);
-  const [joes] = await api.database.db.query(
+  const [joes] = await project.select(
     `select detail, current_status from events join activity on activity.id = owner_id
      where type = 'bounced' and recipient = 'joe@example.com'`,
   );
@@ -41,19 +33,19 @@ test("goes from events of others too, in which a server named the person", async
   });
 });
 
-test("a person is gone from every table, and what remains counts as before", async () => {
-  await addEndpoint(api.service.context, "https://example.com/hook");
-  await api.janesMail();
-  await api.mailToBoth();
-  await api.track(jane, "login", { name: "Jane Doe", city: "Utrecht-77" });
-  await api.track("joe@example.com", "login", { city: "Joetown" });
+test("a person is gone from every table, and what remains counts as before", async ({ project, erasure }) => {
+  await project.addEndpoint("https://example.com/hook");
+  await erasure.janesMail();
+  await erasure.mailToBoth();
+  await erasure.track(jane, "login", { name: "Jane Doe", city: "Utrecht-77" });
+  await erasure.track("joe@example.com", "login", { city: "Joetown" });
   const everything = "since=2026-01-01&until=2027-01-01";
-  const before = await api.get(`/v1/domain-stats?${everything}`);
-  expect(await api.tablesWith("jane")).toEqual(
+  const before = await erasure.get(`/v1/domain-stats?${everything}`);
+  expect(await erasure.tablesWith("jane")).toEqual(
     expect.arrayContaining(["activity", "deliveries", "events", "notifications", "recipients"]),
   );
 
-  expect(await api.erase()).toEqual([
+  expect(await erasure.erase()).toEqual([
     200,
     {
       success: true,
@@ -66,33 +58,33 @@ test("a person is gone from every table, and what remains counts as before", asy
       },
     },
   ]);
-  await api.eraseAll();
+  await erasure.eraseAll();
 
   for (const text of ["jane", "utrecht-77", "198.51.100.77"]) {
-    expect([text, await api.tablesWith(text)]).toEqual([text, []]);
+    expect([text, await erasure.tablesWith(text)]).toEqual([text, []]);
   }
-  expect(await api.get(`/v1/domain-stats?${everything}`)).toEqual(before);
-  expect((await api.service.get("/v1/recipients/jane.doe@example.com")).status).toBe(404);
-  expect(await api.get("/v1/activity?email=jane.doe@example.com")).toMatchObject({ data: [] });
-  expect(await api.get("/v1/events?event=login")).toMatchObject({
+  expect(await erasure.get(`/v1/domain-stats?${everything}`)).toEqual(before);
+  expect((await project.get("/v1/recipients/jane.doe@example.com")).status).toBe(404);
+  expect(await erasure.get("/v1/activity?email=jane.doe@example.com")).toMatchObject({ data: [] });
+  expect(await erasure.get("/v1/events?event=login")).toMatchObject({
     data: [
       { email: "joe@example.com", properties: { city: "Joetown" } },
       { email: expect.stringMatching(/^erased-.*@erased\.invalid$/), properties: {} },
     ],
   });
-  expect(await api.erase()).toEqual([404, { error: "There is no recipient with this address" }]);
+  expect(await erasure.erase()).toEqual([404, { error: "There is no recipient with this address" }]);
 });
 
-test("others of the same email stay as they are, in the journal too", async () => {
-  await api.mailToBoth();
+test("others of the same email stay as they are, in the journal too", async ({ project, erasure }) => {
+  await erasure.mailToBoth();
   const joes = "/v1/activity?email=joe@example.com";
-  const before = await api.get(joes);
+  const before = await erasure.get(joes);
 
-  await api.erase();
-  await api.eraseAll();
+  await erasure.erase();
+  await erasure.eraseAll();
 
-  expect(await api.get(joes)).toEqual(before);
-  const bodies = await api.database.db.query<{ body: string }>("select body from notifications");
+  expect(await erasure.get(joes)).toEqual(before);
+  const bodies = await project.select<{ body: string }>("select body from notifications");
   const messages = bodies.map(({ body }) => JSON.parse(JSON.parse(body).Message));
   expect(messages.filter((message) => message.erased)).toHaveLength(1);
   expect(messages.filter((message) => message.eventType === "Send")).toEqual([
@@ -107,79 +99,85 @@ test("others of the same email stay as they are, in the journal too", async () =
   ]);
 });
 
-test("a webhook of an event that is told to lie ahead is erased as well", async () => {
-  await addEndpoint(api.service.context, "https://example.com/hook");
+test("a webhook of an event that is told to lie ahead is erased as well", async ({ project, erasure }) => {
+  await project.addEndpoint("https://example.com/hook");
   const timestamp = new Date(Date.now() + 3_600_000).toISOString();
   const body = { email: jane, event: "reminder", timestamp };
-  expect((await api.service.request("POST", "/v1/events", { body })).status).toBe(201);
+  expect((await project.request("POST", "/v1/events", { body })).status).toBe(201);
 
-  expect(await api.erase()).toMatchObject([200, { data: { erased: { custom_events: 1, webhooks: 1 } } }]);
-  await api.eraseAll();
+  expect(await erasure.erase()).toMatchObject([200, { data: { erased: { custom_events: 1, webhooks: 1 } } }]);
+  await erasure.eraseAll();
 
-  expect(await api.tablesWith("jane")).toEqual([]);
+  expect(await erasure.tablesWith("jane")).toEqual([]);
 });
 
 describe("suppression", () => {
-  const suppress = () =>
-    api.service.request("POST", "/v1/suppressions", { body: { email: "jane.doe@example.com" } });
+  const suppress = ({ request }: TestProject) =>
+    request("POST", "/v1/suppressions", { body: { email: "jane.doe@example.com" } });
 
-  test("goes as well, also when nothing else is known of the person", async () => {
-    await suppress();
-    expect(await api.erase()).toMatchObject([
+  test("goes as well, also when nothing else is known of the person", async ({ project, erasure }) => {
+    await suppress(project);
+    expect(await erasure.erase()).toMatchObject([
       200,
       { data: { recipient_id: null, erased: { suppression: true } } },
     ]);
-    expect(await api.tablesWith("jane")).toEqual(["erasures"]);
-    await api.eraseAll();
-    expect(await api.tablesWith("jane")).toEqual([]);
+    expect(await erasure.tablesWith("jane")).toEqual(["erasures"]);
+    await erasure.eraseAll();
+    expect(await erasure.tablesWith("jane")).toEqual([]);
   });
 
-  test("stays with keep_suppression=true", async () => {
-    await suppress();
-    await api.track(jane, "login", {});
-    expect(await api.erase("?keep_suppression=true")).toMatchObject([
+  test("stays with keep_suppression=true", async ({ project, erasure }) => {
+    await suppress(project);
+    await erasure.track(jane, "login", {});
+    expect(await erasure.erase("?keep_suppression=true")).toMatchObject([
       200,
       { data: { erased: { suppression: false } } },
     ]);
-    await api.eraseAll();
-    expect(await api.tablesWith("jane")).toEqual(["suppressions"]);
+    await erasure.eraseAll();
+    expect(await erasure.tablesWith("jane")).toEqual(["suppressions"]);
   });
 
-  test("a wrong keep_suppression is named, and nothing is erased", async () => {
-    await api.track(jane, "login", {});
-    expect(await api.erase("?keep_suppression=yes")).toEqual([
+  test("a wrong keep_suppression is named, and nothing is erased", async ({ project, erasure }) => {
+    await erasure.track(jane, "login", {});
+    expect(await erasure.erase("?keep_suppression=yes")).toEqual([
       400,
       { error: "keep_suppression must be true or false" },
     ]);
-    expect((await api.service.get("/v1/recipients/jane.doe@example.com")).status).toBe(200);
+    expect((await project.get("/v1/recipients/jane.doe@example.com")).status).toBe(200);
   });
 });
 
-test("another project's person is not known, and takes a key of all scopes", async () => {
-  await api.janesMail();
-  const other = await newKey(api.database.db, { isOtherProject: true });
-  const narrow = await newKey(api.database.db, { scopes: ["events:read", "events:write"] });
+test("another project's person is not known, and takes a key of all scopes", async ({
+  project,
+  otherProject,
+  erasure,
+}) => {
+  await erasure.janesMail();
+  const narrow = await project.keyWith("events:read", "events:write");
 
-  expect(await api.erase("", other.key)).toEqual([404, { error: "There is no recipient with this address" }]);
-  expect((await api.erase("", narrow.key))[0]).toBe(403);
-  expect((await api.service.get("/v1/recipients/jane.doe@example.com")).status).toBe(200);
+  expect(await erasure.erase("", otherProject.key)).toEqual([
+    404,
+    { error: "There is no recipient with this address" },
+  ]);
+  expect((await erasure.erase("", narrow))[0]).toBe(403);
+  expect((await project.get("/v1/recipients/jane.doe@example.com")).status).toBe(200);
 });
 
-test("workers clean the journal and webhooks that have gone out by themselves", async () => {
-  const sink = await webhookSink(() => ({ status: 200, body: `thanks for ${jane}` }));
-  const working = await startTestService({ databaseUrl: api.database.url });
-  try {
-    await addEndpoint(working.context, sink.url, { eventTypes: ["email.delivery"] });
-    await api.janesMail();
+erasureTest()(
+  "workers clean the journal and webhooks that have gone out by themselves",
+  async ({ project, sink, erasure }) => {
+    sink.answer = () => ({ status: 200, body: `thanks for ${jane}` });
+    await project.addEndpoint(sink.url, { event_types: ["email.delivery"] });
+    await erasure.janesMail();
     await until("the webhook is delivered", async () => {
-      const rows = await api.database.db.query("select 1 from deliveries where state = 'succeeded'");
+      const rows = await project.select("select 1 from deliveries where state = 'succeeded'");
       return rows.length === 1;
     });
 
-    await api.erase();
+    await erasure.erase();
 
-    await until("nothing is left", async () => (await api.tablesWith("jane")).length === 0);
-    const [delivery] = await api.database.db.query<{ body: string; state: string }>(
+    await until("nothing is left", async () => (await erasure.tablesWith("jane")).length === 0);
+    const [delivery] = await project.select<{ body: string; state: string }>(
       "select body, state from deliveries",
     );
     expect(delivery?.state).toBe("succeeded");
@@ -187,11 +185,8 @@ test("workers clean the journal and webhooks that have gone out by themselves", 
       event: "email.delivery",
       data: { erased: true },
     });
-    expect(await api.database.db.query("select place, address from erasures")).toEqual([
+    expect(await project.select("select place, address from erasures")).toEqual([
       { place: null, address: null },
     ]);
-  } finally {
-    await working.close();
-    await sink.close();
-  }
-});
+  },
+);
