@@ -9,10 +9,10 @@ const isLong = process.env["TEST_LENGTH"] !== undefined;
 const longer = [
   "test/domain/computed-id.test.ts",
   "test/domain/mail/{activity,activity-change,event-detail,mail-facts,same-feedback,ses-notification}.test.ts",
-  "test/http/{hostile-requests,rate-limit}.test.ts",
+  "test/http/hostile-requests.test.ts",
   "test/http/dialects/smartcq-polling.test.ts",
   "test/queue/conformance.test.ts",
-  "test/process/{crash,lane-crash,lifetime,sqs-crash}.test.ts",
+  "test/process/{lane-crash,sqs-crash}.test.ts",
 ];
 
 /** Files whose tests wait long. vitest starts small files last, and these would delay the end. */

@@ -3,14 +3,13 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { apiKey } from "../../src/domain/api-key.ts";
 import { type TestDatabase, testDatabase } from "../support/database.ts";
 import { type FanmailProcess, fanmail, terminate } from "../support/fanmail-process.ts";
-import { atLength } from "../support/length.ts";
 import { hasRedis, type RedisServer, redisServer } from "../support/redis-server.ts";
 import { startTestService, type TestService, testApiKey } from "../support/service.ts";
 import { newKey } from "./api.ts";
 
-const limit = atLength(500, 2_000);
+const limit = 1_000;
 /** Processes hear of each other's requests a little later. */
-const tolerance = atLength(80, 100);
+const tolerance = 100;
 
 type Backend = { redis: RedisServer | null; database: TestDatabase };
 

@@ -14,10 +14,10 @@ import { type TestSink, webhookSink } from "../support/webhook-sink.ts";
  * The built worker is killed in the middle of its turns, over and over.
  */
 
-/** With a thousand deliveries for each. */
+/** With 600 deliveries for each. */
 const kills = atLength(2, 6);
 const endpoints = 20;
-const perEndpoint = 50 * kills;
+const perEndpoint = 30 * kills;
 
 let database: TestDatabase;
 let sink: TestSink;

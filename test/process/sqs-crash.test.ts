@@ -12,7 +12,7 @@ import { until } from "../support/wait.ts";
  * The built worker takes a queue in and is killed in the middle of it, over and over.
  */
 
-const messageCount = atLength(1_000, 3_000);
+const messageCount = atLength(1_000, 2_000);
 const kills = atLength(2, 5);
 
 let database: TestDatabase;

@@ -28,6 +28,25 @@ export async function undisturbedRows(root: string): Promise<Rows> {
   return rows;
 }
 
+/** What a service knows that was killed during its replays, started again, and had the whole week replayed to it. */
+export async function killedRows(root: string, kills: number): Promise<Rows> {
+  const environment = await environmentOf(root, "killed");
+  for (let kill = 0; kill < kills; kill++) {
+    const victim = fanmail(["start"], environment);
+    const cutOff = replay(await urlOf(victim), environment, "--rate", "400", "--give-up-after", "0.5");
+    await storedMore(environment, 40);
+    victim.child.kill("SIGKILL");
+    expect([(await victim.ended).code, (await cutOff).code]).toEqual([null, 1]);
+  }
+  const service = fanmail(["start"], environment);
+  const { stored, duplicates } = await replayed(replay(await urlOf(service), environment));
+  const rows = await rowsOf(environment);
+  expect(await terminate(service)).toMatchObject({ code: 0, stderr: "" });
+  expect(stored + duplicates).toBe(749);
+  expect(duplicates).toBeGreaterThan(48);
+  return rows;
+}
+
 /** The environment of a service on an embedded database of its own, that takes locally signed notifications. */
 export async function environmentOf(root: string, name: string): Promise<Environment> {
   const dataDir = join(root, name);

@@ -27,7 +27,7 @@ afterEach(async () => {
   await database.drop();
 });
 
-const sends = atLength(5_000, 50_000);
+const sends = atLength(5_000, 20_000);
 const writers = 4;
 
 /** Inserts sends of the ids in one transaction, and commits after a while. @param createdAt SQL */

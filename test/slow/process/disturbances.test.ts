@@ -5,6 +5,7 @@ import { startEmbeddedPostgres } from "../../../src/embedded/embedded-postgres.t
 import { readMetrics } from "../../observability/read-metrics.ts";
 import {
   environmentOf,
+  killedRows,
   type Rows,
   replay,
   replayed,
@@ -14,7 +15,6 @@ import {
   urlOf,
 } from "../../process/week-run.ts";
 import { dataDirectory, fanmail, runProcess, terminate } from "../../support/fanmail-process.ts";
-
 import { until } from "../../support/wait.ts";
 
 /** Processes start and stop many times here. */
@@ -28,6 +28,10 @@ beforeAll(async () => {
   undisturbed = await undisturbedRows(root.path);
 });
 afterAll(() => root.remove());
+
+test("kill -9 in the middle of three replays, start and replay again: the same rows", async () => {
+  expect(await killedRows(root.path, 3)).toEqual(undisturbed);
+});
 
 test("PostgreSQL stops during a replay: the receiver answers 503, the replay tries again, nothing is missing", async () => {
   const dataDir = join(root.path, "stopped-server");
