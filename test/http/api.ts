@@ -23,6 +23,7 @@ export type Page = {
   };
 };
 
+type Told = { event: string; data: Record<string, unknown> };
 export type Tracked = { event_id: string; recipient_id: string };
 
 /** Posts events as SNS does, one after the other, and waits until they are applied. */
@@ -71,6 +72,12 @@ export async function tracked(client: Client, body: unknown): Promise<Tracked> {
 
 export function stored({ select }: TestProject): Promise<{ id: string; name: string }[]> {
   return select("select id, name from events order by id");
+}
+
+/** The bodies of the project's webhooks, the oldest first. */
+export async function told({ select }: TestProject): Promise<Told[]> {
+  const rows = await select<{ body: string }>("select body from deliveries order by created_at, id");
+  return rows.map(({ body }) => JSON.parse(body));
 }
 
 /** A page of the list. */

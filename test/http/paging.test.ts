@@ -1,28 +1,21 @@
 import { randomUUID } from "node:crypto";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { defaultProjectId } from "../../src/storage/projects.ts";
-import { type TestDatabase, testDatabase } from "../support/database.ts";
-import { startTestService, type TestService } from "../support/service.ts";
-import { ask, list, messageIds, newKey, seed } from "./api.ts";
+import { describe, expect } from "vitest";
+import type { TestDatabase } from "../support/database.ts";
+import { newProject, projectTest, type TestProject } from "../support/project-test.ts";
+import { ask, list, messageIds, seed } from "./api.ts";
 
-let database: TestDatabase;
-let service: TestService;
+const test = projectTest({ roles: { receiver: true, workers: false } }).extend(
+  "large",
+  { scope: "file" },
+  async ({ service, database }) => {
+    const project = await newProject(service);
+    await fill(database, project, 201, 3);
+    return project;
+  },
+);
 
-beforeAll(async () => {
-  database = await testDatabase();
-  service = await startTestService({
-    databaseUrl: database.url,
-    roles: { receiver: true, workers: false },
-  });
-});
-afterAll(async () => {
-  await service?.close();
-  await database?.drop();
-});
-
-/** A key of a new project that holds `count` emails: m1 the newest; those of a group were stored together. */
-async function projectOf(count: number, groupSize = 1): Promise<{ key: string; projectId: string }> {
-  const other = await newKey(database.db, { isOtherProject: true });
+/** Writes `count` emails: m1 the newest; those of a group were stored together. */
+async function fill({ db }: TestDatabase, project: TestProject, count: number, groupSize = 1): Promise<void> {
   const newestMs = Date.parse("2026-11-20T12:00:00.000Z");
   const rows = Array.from({ length: count }, (_, index) => ({
     // Of a group, the higher id comes first.
@@ -30,44 +23,37 @@ async function projectOf(count: number, groupSize = 1): Promise<{ key: string; p
     messageId: `m${index + 1}`,
     createdAt: new Date(newestMs - Math.floor(index / groupSize) * 1000).toISOString(),
   }));
-  await seed(database.db, other.projectId, rows.toReversed());
-  return other;
+  await seed(db, project.id, rows.toReversed());
 }
 
 const numbered = (from: number, to: number) =>
   Array.from({ length: to - from + 1 }, (_, index) => `m${from + index}`);
 
 describe("order", () => {
-  test("is by created_at, the newest first, then by id", async () => {
-    const { key } = await projectOf(10, 4);
-    expect(await messageIds(service, "", key)).toEqual(numbered(1, 10));
+  test("is by created_at, the newest first, then by id", async ({ project, database }) => {
+    await fill(database, project, 10, 4);
+    expect(await messageIds(project, "")).toEqual(numbered(1, 10));
   });
 
-  test("tells times apart that differ by a microsecond", async () => {
-    const { key, projectId } = await newKey(database.db, { isOtherProject: true });
+  test("tells times apart that differ by a microsecond", async ({ project, database }) => {
     const at = (micros: number) => `2026-11-20T12:00:00.00000${micros}Z`;
     const order = [3, 1, 2];
     await seed(
       database.db,
-      projectId,
+      project.id,
       order.map((n) => ({ messageId: `m${n}`, createdAt: at(n) })),
     );
 
-    expect(await messageIds(service, "", key)).toEqual(["m3", "m2", "m1"]);
-    const first = await list(service, "per_page=1", key);
-    const second = await list(service, `per_page=2&cursor=${first.pagination.next_cursor}`, key);
+    expect(await messageIds(project, "")).toEqual(["m3", "m2", "m1"]);
+    const first = await list(project, "per_page=1");
+    const second = await list(project, `per_page=2&cursor=${first.pagination.next_cursor}`);
     expect(second.data.map(({ message_id }) => message_id)).toEqual(["m2", "m1"]);
   });
 });
 
 describe("page and per_page", () => {
-  let key: string;
-  beforeAll(async () => {
-    key = (await projectOf(201, 3)).key;
-  });
-
-  test("a page holds 50 where nothing is said", async () => {
-    const { data, pagination } = await list(service, "", key);
+  test("a page holds 50 where nothing is said", async ({ large }) => {
+    const { data, pagination } = await list(large, "");
     expect(data.map(({ message_id }) => message_id)).toEqual(numbered(1, 50));
     expect(pagination).toEqual({
       page: 1,
@@ -78,10 +64,10 @@ describe("page and per_page", () => {
     });
   });
 
-  test("pages by number, the last one shorter and without a cursor", async () => {
-    const second = await list(service, "page=2&per_page=80", key);
+  test("pages by number, the last one shorter and without a cursor", async ({ large }) => {
+    const second = await list(large, "page=2&per_page=80");
     expect(second.data.map(({ message_id }) => message_id)).toEqual(numbered(81, 160));
-    const third = await list(service, "page=3&per_page=80", key);
+    const third = await list(large, "page=3&per_page=80");
     expect(third.data.map(({ message_id }) => message_id)).toEqual(numbered(161, 201));
     expect(third.pagination).toEqual({
       page: 3,
@@ -92,58 +78,55 @@ describe("page and per_page", () => {
     });
   });
 
-  test("beyond the last page there is nothing", async () => {
-    const { data, pagination } = await list(service, "page=999999999&per_page=200", key);
+  test("beyond the last page there is nothing", async ({ large }) => {
+    const { data, pagination } = await list(large, "page=999999999&per_page=200");
     expect(data).toEqual([]);
     expect(pagination).toMatchObject({ page: 999_999_999, total: 201, total_pages: 2, next_cursor: null });
   });
 
-  test.each([
+  test.for([
     ["200", "200"],
     ["201", "201"],
     ["a number of 20 digits", "9".repeat(20)],
     ["a number of 400 digits", "9".repeat(400)],
-  ])("per_page of %s gives 200, the most there is", async (_what, perPage) => {
-    const { data, pagination } = await list(service, `per_page=${perPage}`, key);
+  ])("per_page of %s gives 200, the most there is", async ([_what, perPage], { large }) => {
+    const { data, pagination } = await list(large, `per_page=${perPage}`);
     expect([data.length, pagination.per_page, pagination.total_pages]).toEqual([200, 200, 2]);
   });
 
-  test("per_page=1 gives one", async () => {
-    const { data, pagination } = await list(service, "per_page=1", key);
+  test("per_page=1 gives one", async ({ large }) => {
+    const { data, pagination } = await list(large, "per_page=1");
     expect([data.length, pagination.per_page, pagination.total_pages]).toEqual([1, 1, 201]);
   });
 
-  test.each(["0", "-1", "abc", "1.5", "", "1e2", "0x10", "%2B5", "%205", "05", "NaN", "Infinity"])(
+  test.for(["0", "-1", "abc", "1.5", "", "1e2", "0x10", "%2B5", "%205", "05", "NaN", "Infinity"])(
     "page and per_page take no %s",
-    async (text) => {
+    async (text, { large }) => {
       const error = "must be a whole number of at least 1";
-      expect(await ask(service, `/v1/activity?per_page=${text}`, key)).toEqual([
+      expect(await ask(large, `/v1/activity?per_page=${text}`)).toEqual([
         400,
         { error: `per_page ${error}` },
       ]);
-      expect(await ask(service, `/v1/activity?page=${text}`, key)).toEqual([400, { error: `page ${error}` }]);
+      expect(await ask(large, `/v1/activity?page=${text}`)).toEqual([400, { error: `page ${error}` }]);
     },
   );
 
-  test.each([10, 20, 400])("page of %i digits is refused as too large", async (digits) => {
+  test.for([10, 20, 400])("page of %i digits is refused as too large", async (digits, { large }) => {
     const page = "9".repeat(digits);
-    expect(await ask(service, `/v1/activity?page=${page}`, key)).toEqual([
-      400,
-      { error: "page is too large" },
-    ]);
+    expect(await ask(large, `/v1/activity?page=${page}`)).toEqual([400, { error: "page is too large" }]);
   });
 
-  test("an empty list has no pages", async () => {
-    const { pagination } = await list(service, "status=complained", key);
+  test("an empty list has no pages", async ({ large }) => {
+    const { pagination } = await list(large, "status=complained");
     expect(pagination).toEqual({ page: 1, per_page: 50, total: 0, total_pages: 0, next_cursor: null });
   });
 });
 
 describe("a cursor", () => {
-  async function walk(query: string, key: string, onPage = async () => {}): Promise<string[]> {
+  async function walk(project: TestProject, query: string, onPage = async () => {}): Promise<string[]> {
     const walked: string[] = [];
     for (let cursor: string | null = ""; cursor !== null; ) {
-      const page = await list(service, `${query}${cursor && `&cursor=${cursor}`}`, key);
+      const page = await list(project, `${query}${cursor && `&cursor=${cursor}`}`);
       walked.push(...page.data.map(({ message_id }) => message_id));
       cursor = page.pagination.next_cursor;
       await onPage();
@@ -151,25 +134,30 @@ describe("a cursor", () => {
     return walked;
   }
 
-  test.each([1, 2, 3, 7, 20, 21])("walks everything once, in order, %i a page", async (perPage) => {
-    // Groups that share their created_at are larger than some pages.
-    const { key } = await projectOf(20, 5);
-    expect(await walk(`per_page=${perPage}`, key)).toEqual(numbered(1, 20));
-  });
+  test.for([1, 2, 3, 7, 20, 21])(
+    "walks everything once, in order, %i a page",
+    async (perPage, { project, database }) => {
+      // Groups that share their created_at are larger than some pages.
+      await fill(database, project, 20, 5);
+      expect(await walk(project, `per_page=${perPage}`)).toEqual(numbered(1, 20));
+    },
+  );
 
-  test("walks what was there once, while newer rows arrive", async () => {
-    const { key, projectId } = await projectOf(20, 5);
+  test("walks what was there once, while newer rows arrive", async ({ project, database }) => {
+    await fill(database, project, 20, 5);
     const newer = () =>
-      seed(database.db, projectId, [{ messageId: `new ${randomUUID()}`, createdAt: "2026-11-20T13:00:00Z" }]);
+      seed(database.db, project.id, [
+        { messageId: `new ${randomUUID()}`, createdAt: "2026-11-20T13:00:00Z" },
+      ]);
 
-    expect(await walk("per_page=3", key, newer)).toEqual(numbered(1, 20));
+    expect(await walk(project, "per_page=3", newer)).toEqual(numbered(1, 20));
   });
 
-  test("walks within a filter, and says the total of all", async () => {
-    const { key, projectId } = await projectOf(10);
+  test("walks within a filter, and says the total of all", async ({ project, database }) => {
+    await fill(database, project, 10);
     await seed(
       database.db,
-      projectId,
+      project.id,
       numbered(1, 5).map((name) => ({
         messageId: `complained ${name}`,
         createdAt: "2026-11-20T12:00:00Z",
@@ -177,25 +165,25 @@ describe("a cursor", () => {
       })),
     );
 
-    const walked = await walk("status=complained&per_page=2", key);
+    const walked = await walk(project, "status=complained&per_page=2");
     expect(walked.sort()).toEqual(numbered(1, 5).map((name) => `complained ${name}`));
 
-    const first = await list(service, "per_page=4", key);
-    const second = await list(service, `per_page=4&cursor=${first.pagination.next_cursor}`, key);
+    const first = await list(project, "per_page=4");
+    const second = await list(project, `per_page=4&cursor=${first.pagination.next_cursor}`);
     expect(second.pagination).toMatchObject({ total: 15, total_pages: 4 });
   });
 
-  test("goes before a page number", async () => {
-    const { key } = await projectOf(6);
-    const { pagination } = await list(service, "per_page=2", key);
-    const { data } = await list(service, `per_page=2&page=3&cursor=${pagination.next_cursor}`, key);
+  test("goes before a page number", async ({ project, database }) => {
+    await fill(database, project, 6);
+    const { pagination } = await list(project, "per_page=2");
+    const { data } = await list(project, `per_page=2&page=3&cursor=${pagination.next_cursor}`);
     expect(data.map(({ message_id }) => message_id)).toEqual(["m3", "m4"]);
   });
 
   const text = (time: string, id: string = randomUUID()) =>
     Buffer.from(`${time}/${id}`).toString("base64url");
   const time = "2026-11-20T12:00:00.000000Z";
-  test.each([
+  test.for([
     ["no text", ""],
     ["garbage", "garbage"],
     ["what is no base64", "%2F%2F%2F"],
@@ -207,50 +195,54 @@ describe("a cursor", () => {
     ["a day that does not exist", text("2026-02-31T00:00:00.000000Z")],
     ["a year that Postgres does not have", text("0000-01-01T00:00:00.000000Z")],
     ["an id with a NUL byte", text(time, `${randomUUID()}\u0000`)],
-  ])("that is %s is refused", async (_what, cursor) => {
-    expect(await ask(service, `/v1/activity?cursor=${cursor}`)).toEqual([
+  ])("that is %s is refused", async ([_what, cursor], { project }) => {
+    expect(await ask(project, `/v1/activity?cursor=${cursor}`)).toEqual([
       400,
       { error: "cursor is not a next_cursor of this list" },
     ]);
   });
 
-  test("that is very long is refused", async () => {
-    expect(await ask(service, `/v1/activity?cursor=${"a".repeat(5_000)}`)).toEqual([
+  test("that is very long is refused", async ({ project }) => {
+    expect(await ask(project, `/v1/activity?cursor=${"a".repeat(5_000)}`)).toEqual([
       400,
       { error: "cursor is too long" },
     ]);
   });
 
-  test("of another project shows nothing of that project", async () => {
-    const [one, other] = [await projectOf(4), await projectOf(2)];
-    const { pagination } = await list(service, "per_page=1", one.key);
-    const { data } = await list(service, `cursor=${pagination.next_cursor}`, other.key);
+  test("of another project shows nothing of that project", async ({ project, otherProject, database }) => {
+    await fill(database, project, 4);
+    await fill(database, otherProject, 2);
+    const { pagination } = await list(project, "per_page=1");
+    const { data } = await list(otherProject, `cursor=${pagination.next_cursor}`);
     expect(data.map(({ message_id }) => message_id)).toEqual(["m2"]);
   });
 });
 
-test("total is exact up to 100,000, and beyond that an estimate that says so", async () => {
+test("total is exact up to 100,000, and beyond that an estimate that says so", async ({
+  project,
+  database,
+}) => {
   const insert = (from: number, to: number) =>
     database.db.query(
       `insert into activity (project_id, id, message_id, recipient, recipient_as_sent, is_test, current_status,
          open_count, click_count, recipient_certain)
        select $1, gen_random_uuid(), 'many ' || n, 'jane@example.com', 'jane@example.com', false, 'sent', 0, 0, true
        from generate_series($2::integer, $3::integer) as n`,
-      [defaultProjectId, from, to],
+      [project.id, from, to],
     );
   await insert(1, 100_000);
-  const exact = await list(service, "per_page=200");
+  const exact = await list(project, "per_page=200");
   expect(exact.pagination).toMatchObject({ total: 100_000, total_pages: 500 });
   expect(exact.pagination).not.toHaveProperty("total_estimated");
 
   await insert(100_001, 100_001);
   await database.db.query("analyze activity");
-  const { total, total_pages, total_estimated } = (await list(service, "per_page=200")).pagination;
+  const { total, total_pages, total_estimated } = (await list(project, "per_page=200")).pagination;
 
   expect(total_estimated).toBe(true);
   expect(total).toBeGreaterThanOrEqual(100_001);
   expect(total).toBeLessThan(120_000);
   expect(total_pages).toBe(Math.ceil(total / 200));
-  const filtered = await list(service, "status=complained");
+  const filtered = await list(project, "status=complained");
   expect(filtered.pagination).toEqual({ page: 1, per_page: 50, total: 0, total_pages: 0, next_cursor: null });
 });
