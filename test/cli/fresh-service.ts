@@ -6,7 +6,7 @@ import { insertTopic } from "../../src/storage/topics.ts";
 import { localSigner } from "../../src/tools/captures/local-signer.ts";
 import { shopTopic } from "../../src/tools/demo/run-demo.ts";
 import { type TestDatabase, testDatabase } from "../support/database.ts";
-import { type FanmailProcess, fanmail, terminate } from "../support/fanmail-process.ts";
+import { startTestService, type TestService } from "../support/service.ts";
 import { until } from "../support/wait.ts";
 
 /** What tells of arrival, as in the test of the week: all else is compared. */
@@ -15,7 +15,7 @@ const ofArrival = { columns: ["created_at", "updated_at"], detailKey: ["detail",
 /** A service on a database of its own, that knows the shop's project and topic. */
 export type Fresh = {
   database: TestDatabase;
-  service: FanmailProcess;
+  service: TestService;
   to: string;
   environment: Record<string, string>;
 };
@@ -32,17 +32,14 @@ export async function startFresh(demo: StoreContext, dataDir: string): Promise<F
     DATA_DIR: dataDir,
     DATABASE_URL: database.url,
     ENCRYPTION_KEY: randomBytes(32).toString("base64"),
-    PORT: "0",
-    LOG_LEVEL: "error",
     SNS_LOCAL_CERTS: `${signer.certificateUrl(shopTopic)}=${signer.certificatePath}`,
   };
-  const service = fanmail(["start"], environment);
-  const [, url] = await service.line(/listens on (\S+)/);
-  return { database, service, to: `${url}/ingest/sns`, environment };
+  const service = await startTestService({ databaseUrl: database.url, environment });
+  return { database, service, to: `${service.url}/ingest/sns`, environment };
 }
 
 export async function close({ service, database }: Fresh): Promise<void> {
-  await terminate(service);
+  await service.close();
   await database.drop();
 }
 
