@@ -27,8 +27,8 @@ describe("what a process counts", () => {
       environment: { SNS_RAW_TOKEN: rawToken },
     });
     before = await readMetrics(service.url);
-    await feed(
-      service,
+    // One after the other: what is decided about an event depends on those that are applied before it.
+    for (const payload of [
       sesEvent("Send", { mail: { tags: { user_id: [17], stage: ["prod", null] } } }),
       sesEvent("Open", { after: 10, detail: { userAgent: "Mozilla/5.0 (X11; Linux) Firefox/140" } }),
       // Within the window of the first, and by a program.
@@ -41,7 +41,8 @@ describe("what a process counts", () => {
       sesEvent("Send"),
       { notificationType: "AmazonSnsSubscriptionSucceeded", message: "x" },
       { eventType: "Bounce", mail: { messageId: 7 } },
-    );
+    ])
+      await feed(service, payload);
     const repeated = service.signer.notification(asMessage(sesEvent("Delivery", { after: 5 })));
     for (let times = 0; times < 3; times++) await service.ingest(repeated);
     await service.ingest({ ...repeated, Message: "forged" });
