@@ -102,6 +102,12 @@ const pauseAfterErrorMs = 1_000;
  * wait, as while file descriptors are short, nothing else in the process would run.
  */
 class PatientBackend extends PostgresQueueBackend {
+  /** BullMQ's own keeps its first failure too, and each job that is done would count as failed. */
+  override async waitUntilReady(): Promise<void> {
+    await this.connection.waitUntilReady();
+    return super.waitUntilReady();
+  }
+
   override async moveToActive(...job: Parameters<PostgresQueueBackend["moveToActive"]>) {
     try {
       return await super.moveToActive(...job);
