@@ -1,26 +1,38 @@
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { type TestDatabase, testDatabase } from "../support/database.ts";
-import { startTestService, type TestService } from "../support/service.ts";
+import { describe, expect } from "vitest";
+import { newProject, projectTest } from "../support/project-test.ts";
 import { sesEvent, timeAfter } from "../support/ses.ts";
-import { ask, feed, idOf } from "./api.ts";
+import { ask, idOf } from "./api.ts";
 
-let database: TestDatabase;
-let service: TestService;
+/** `show` gets the activity of one email about which much was reported. */
+const test = projectTest({ roles: { receiver: true, workers: false } }).extend(
+  "show",
+  { scope: "file" },
+  async ({ service }) => {
+    const project = await newProject(service);
+    const about = (type: string, after: number, detail = {}) =>
+      sesEvent(type, { messageId: "timeline", after, detail });
+    const opened = { userAgent: "Windows Mail", ipAddress: "192.0.2.1" };
+    // Not in order of time; and what is fed at once may be applied at once, so the open that is to count at first goes alone.
+    await project.apply(about("Open", 1299, opened));
+    await project.apply(
+      about("Click", 150, { ...opened, link: "https://shop.example.com/a?b=c" }),
+      about("Send", 0),
+      about("Open", 100, opened),
+      about("Open", 1300, opened),
+      about("Bounce", 5000, { bounceType: "Transient", bounceSubType: "MailboxFull" }),
+      about("Complaint", 6000, { complaintFeedbackType: "abuse", userAgent: "Loop" }),
+      about("Delivery", 3),
+    );
+    const id = await idOf(project, "timeline");
+    return (query: string) => ask(project, `/v1/activity/${id}${query}`);
+  },
+);
 
-beforeAll(async () => {
-  database = await testDatabase();
-  service = await startTestService({ databaseUrl: database.url });
-});
-afterAll(async () => {
-  await service?.close();
-  await database?.drop();
-});
-
+type Show = (query: string) => Promise<[number, unknown]>;
 const isoTime = expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/);
 const uuid = expect.stringMatching(/^[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
 
 describe("include", () => {
-  let id: string;
   const nothing = {
     user_agent: null,
     ip_address: null,
@@ -44,27 +56,8 @@ describe("include", () => {
   });
   const reader = { user_agent: "Windows Mail", ip_address: "192.0.2.1" };
 
-  beforeAll(async () => {
-    const about = (type: string, after: number, detail = {}) =>
-      sesEvent(type, { messageId: "timeline", after, detail });
-    const opened = { userAgent: "Windows Mail", ipAddress: "192.0.2.1" };
-    // Not in order of time; and what is fed at once may be applied at once, so the open that is to count at first goes alone.
-    await feed(service, about("Open", 1299, opened));
-    await feed(
-      service,
-      about("Click", 150, { ...opened, link: "https://shop.example.com/a?b=c" }),
-      about("Send", 0),
-      about("Open", 100, opened),
-      about("Open", 1300, opened),
-      about("Bounce", 5000, { bounceType: "Transient", bounceSubType: "MailboxFull" }),
-      about("Complaint", 6000, { complaintFeedbackType: "abuse", userAgent: "Loop" }),
-      about("Delivery", 3),
-    );
-    id = await idOf(service, "timeline");
-  });
-
-  const events = async (query: string) => {
-    const [status, body] = await ask(service, `/v1/activity/${id}${query}`);
+  const events = async (show: Show, query: string) => {
+    const [status, body] = await show(query);
     expect(status).toBe(200);
     return (body as { data: { events?: unknown } }).data.events;
   };
@@ -83,9 +76,9 @@ describe("include", () => {
   });
   const clicked = shown("click", 150, { ...reader, url_clicked: "https://shop.example.com/a?b=c" });
 
-  test("html is null where it is not known, and absent where it is not asked for", async () => {
-    const [, withHtml] = await ask(service, `/v1/activity/${id}?include=html`);
-    const [, without] = await ask(service, `/v1/activity/${id}`);
+  test("html is null where it is not known, and absent where it is not asked for", async ({ show }) => {
+    const [, withHtml] = await show("?include=html");
+    const [, without] = await show("");
 
     expect(withHtml).toEqual({
       success: true,
@@ -94,13 +87,13 @@ describe("include", () => {
     expect(without).not.toHaveProperty("data.html_content");
   });
 
-  test("without it there is no timeline", async () => {
-    expect(await events("")).toBeUndefined();
-    expect(await events("?include=discarded")).toBeUndefined();
+  test("without it there is no timeline", async ({ show }) => {
+    expect(await events(show, "")).toBeUndefined();
+    expect(await events(show, "?include=discarded")).toBeUndefined();
   });
 
-  test("events: what counts, in order of event time", async () => {
-    expect(await events("?include=events")).toEqual([
+  test("events: what counts, in order of event time", async ({ show }) => {
+    expect(await events(show, "?include=events")).toEqual([
       shown("send", 0),
       shown("delivered", 3),
       shown("open", 100, reader),
@@ -111,10 +104,10 @@ describe("include", () => {
     ]);
   });
 
-  test.each(["events,discarded", "discarded,%20events"])(
+  test.for(["events,discarded", "discarded,%20events"])(
     "%s: also an open within 20 minutes of one that counts, with the reason",
-    async (include) => {
-      const timeline = (await events(`?include=${include}`)) as { id: string }[];
+    async (include, { show }) => {
+      const timeline = (await events(show, `?include=${include}`)) as { id: string }[];
 
       expect(timeline).toEqual([
         shown("send", 0),
@@ -137,13 +130,13 @@ describe("include", () => {
     },
   );
 
-  test.each([
+  test.for<[string, string]>([
     ["?include=everything", "include[0] takes events, discarded and html, separated by commas"],
     ["?include=events,nonsense", "include[1] takes events, discarded and html, separated by commas"],
     ["?include=events%00", "include[0] takes events, discarded and html, separated by commas"],
     ["?include=", "include[0] takes events, discarded and html, separated by commas"],
     ["?include=events&include=discarded", "include must be a string, given once"],
-  ])("%s is refused", async (query, error) => {
-    expect(await ask(service, `/v1/activity/${id}${query}`)).toEqual([400, { error }]);
+  ])("%s is refused", async ([query, error], { show }) => {
+    expect(await show(query)).toEqual([400, { error }]);
   });
 });

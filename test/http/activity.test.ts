@@ -1,21 +1,10 @@
 import { randomUUID } from "node:crypto";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { type TestDatabase, testDatabase } from "../support/database.ts";
-import { startTestService, type TestService } from "../support/service.ts";
+import { describe, expect } from "vitest";
+import { projectTest } from "../support/project-test.ts";
 import { sesEvent, timeAfter } from "../support/ses.ts";
-import { ask, feed, idOf, newKey } from "./api.ts";
+import { ask, idOf } from "./api.ts";
 
-let database: TestDatabase;
-let service: TestService;
-
-beforeAll(async () => {
-  database = await testDatabase();
-  service = await startTestService({ databaseUrl: database.url });
-});
-afterAll(async () => {
-  await service?.close();
-  await database?.drop();
-});
+const test = projectTest({ roles: { receiver: true, workers: false } });
 
 const isoTime = expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/);
 const uuid = expect.stringMatching(/^[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
@@ -30,7 +19,7 @@ const tags = {
 };
 
 describe("GET /v1/activity/:id", () => {
-  test("shows everything known about an email to a recipient", async () => {
+  test("shows everything known about an email to a recipient", async ({ project }) => {
     const mail = {
       tags,
       commonHeaders: { from: ['"Shop, the" <Hello@Shop.Example.com>'], subject: "Your receipt" },
@@ -38,8 +27,7 @@ describe("GET /v1/activity/:id", () => {
     const to = ["Jane <Jane@Example.COM>"];
     const about = (type: string, after: number, detail = {}) =>
       sesEvent(type, { messageId: "whole", to, after, detail, mail });
-    await feed(
-      service,
+    await project.apply(
       about("Send", 0),
       about("Delivery", 2),
       about("Open", 60, { userAgent: "Windows Mail", ipAddress: "192.0.2.1" }),
@@ -47,9 +35,9 @@ describe("GET /v1/activity/:id", () => {
       about("Click", 80, { link: "https://shop.example.com/2" }),
       about("Complaint", 90),
     );
-    const id = await idOf(service, "whole");
+    const id = await idOf(project, "whole");
 
-    expect(await ask(service, `/v1/activity/${id}`)).toEqual([
+    expect(await ask(project, `/v1/activity/${id}`)).toEqual([
       200,
       {
         success: true,
@@ -85,11 +73,11 @@ describe("GET /v1/activity/:id", () => {
     ]);
   });
 
-  test("has every field; unknown ones are null", async () => {
+  test("has every field; unknown ones are null", async ({ project }) => {
     const mail = { timestamp: undefined, source: undefined };
-    await feed(service, sesEvent("Subscription", { messageId: "bare", mail }));
+    await project.apply(sesEvent("Subscription", { messageId: "bare", mail }));
 
-    expect(await ask(service, `/v1/activity/${await idOf(service, "bare")}`)).toEqual([
+    expect(await ask(project, `/v1/activity/${await idOf(project, "bare")}`)).toEqual([
       200,
       {
         success: true,
@@ -125,17 +113,19 @@ describe("GET /v1/activity/:id", () => {
     ]);
   });
 
-  test("finds an email by the tag `activity_id` of its sender and by the computed id, and shows the sender's", async () => {
+  test("finds an email by the tag `activity_id` of its sender and by the computed id, and shows the sender's", async ({
+    project,
+  }) => {
     const tagged = randomUUID();
     const mail = { tags: { activity_id: [tagged.toUpperCase()] } };
-    await feed(service, sesEvent("Send", { messageId: "tagged", mail }));
-    const computed = await idOf(service, "tagged");
+    await project.apply(sesEvent("Send", { messageId: "tagged", mail }));
+    const computed = await idOf(project, "tagged");
     expect(computed).not.toBe(tagged);
 
     const answers = [
-      await ask(service, `/v1/activity/${tagged}`),
-      await ask(service, `/v1/activity/${tagged.toUpperCase()}`),
-      await ask(service, `/v1/activity/${computed}`),
+      await ask(project, `/v1/activity/${tagged}`),
+      await ask(project, `/v1/activity/${tagged.toUpperCase()}`),
+      await ask(project, `/v1/activity/${computed}`),
     ];
 
     const found = [
@@ -145,41 +135,42 @@ describe("GET /v1/activity/:id", () => {
     expect(answers).toEqual([found, found, found]);
   });
 
-  test("gives the tag's id to the primary recipient alone", async () => {
+  test("gives the tag's id to the primary recipient alone", async ({ project }) => {
     const tagged = randomUUID();
     const mail = { tags: { activity_id: [tagged] } };
-    await feed(
-      service,
+    await project.apply(
       sesEvent("Send", { messageId: "two", to: ["one@example.com", "two@example.com"], mail }),
     );
 
-    const [, body] = await ask(service, "/v1/activity?email=two@example.com");
-    const [, primary] = await ask(service, `/v1/activity/${tagged}`);
+    const [, body] = await ask(project, "/v1/activity?email=two@example.com");
+    const [, primary] = await ask(project, `/v1/activity/${tagged}`);
 
     expect(primary).toMatchObject({ data: { recipient_primary: "one@example.com" } });
     expect((body as { data: { id: string }[] }).data.map(({ id }) => id)).toEqual([uuid]);
   });
 
-  test.each([
+  test.for([
     ["an unknown UUID", randomUUID()],
     ["what is no UUID", "abc"],
     ["a UUID with something behind it", `${randomUUID()}0`],
     ["a NUL byte", "%00"],
     ["a UUID with a NUL byte behind it", `${randomUUID()}%00`],
     ["a very long text", "a".repeat(8_000)],
-  ])("answers 404 to %s", async (_what, id) => {
-    expect(await ask(service, `/v1/activity/${id}`)).toEqual(notFound);
+  ])("answers 404 to %s", async ([_what, id], { project }) => {
+    expect(await ask(project, `/v1/activity/${id}`)).toEqual(notFound);
   });
 
-  test("answers 404 to the id of another project's email, computed or tagged", async () => {
+  test("answers 404 to the id of another project's email, computed or tagged", async ({
+    project,
+    otherProject,
+  }) => {
     const tagged = randomUUID();
-    await feed(service, sesEvent("Send", { messageId: "mine", mail: { tags: { activity_id: [tagged] } } }));
-    const computed = await idOf(service, "mine");
-    const { key } = await newKey(database.db, { isOtherProject: true });
+    await project.apply(sesEvent("Send", { messageId: "mine", mail: { tags: { activity_id: [tagged] } } }));
+    const computed = await idOf(project, "mine");
 
-    expect(await ask(service, `/v1/activity/${computed}`, key)).toEqual(notFound);
-    expect(await ask(service, `/v1/activity/${tagged}`, key)).toEqual(notFound);
-    expect(await ask(service, "/v1/activity", key)).toMatchObject([
+    expect(await ask(otherProject, `/v1/activity/${computed}`)).toEqual(notFound);
+    expect(await ask(otherProject, `/v1/activity/${tagged}`)).toEqual(notFound);
+    expect(await ask(otherProject, "/v1/activity")).toMatchObject([
       200,
       { data: [], pagination: { total: 0 } },
     ]);

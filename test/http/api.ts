@@ -92,10 +92,8 @@ export async function messageIds(client: Client, query: string, key?: string): P
 }
 
 /** The id of the only activity of a message. */
-export async function idOf({ context }: TestService, messageId: string): Promise<string> {
-  const rows = await context.db.query<{ id: string }>("select id from activity where message_id = $1", [
-    messageId,
-  ]);
+export async function idOf({ select }: Pick<TestProject, "select">, messageId: string): Promise<string> {
+  const rows = await select<{ id: string }>("select id from activity where message_id = $1", [messageId]);
   expect(rows).toHaveLength(1);
   return rows[0]?.id ?? "";
 }
