@@ -1,4 +1,5 @@
 import { expect } from "vitest";
+import { deliverLane } from "../../workers/deliver-lane.ts";
 import { sesEvent } from "../support/ses.ts";
 import { until } from "../support/wait.ts";
 import { webhookSink } from "../support/webhook-sink.ts";
@@ -70,6 +71,23 @@ test("five days without a success disable an endpoint", async ({ lane, project, 
     return row?.reason === "failing";
   });
   await lane.stateIs("held");
+});
+
+test("nothing is posted to a disabled endpoint, whatever a batch owed it just before", async ({
+  lane,
+  project,
+  sink,
+  service,
+  database,
+}) => {
+  const { id } = await project.addEndpoint(sink.url);
+  await database.db.query("update webhook_endpoints set state = 'disabled' where id = $1", [id]);
+  await lane.owe(id, 3);
+
+  const key = { projectId: project.id, endpointId: id };
+  await deliverLane(service.context, key, new AbortController().signal);
+
+  expect([sink.received, await lane.attempts()]).toEqual([[], []]);
 });
 
 test("what a disabled endpoint would have got is held for it", async ({ lane, project, sink, database }) => {
