@@ -253,6 +253,10 @@ export async function rotateSecret(
   overlapSeconds: number,
 ): Promise<void> {
   await tx.query(
+    "select 1 from webhook_secrets where project_id = $1 and endpoint_id = $2 order by id for update",
+    [project_id, id],
+  );
+  await tx.query(
     "delete from webhook_secrets where project_id = $1 and endpoint_id = $2 and expires_at <= now()",
     [project_id, id],
   );
