@@ -1,9 +1,7 @@
 import { expect } from "vitest";
-import { storeBatch } from "../../src/storage/journal.ts";
 import { openRebuild, runRebuild } from "../../src/tools/rebuild/rebuild.ts";
 import { applyBatch } from "../../workers/apply-batch.ts";
-import { notification } from "../support/notification.ts";
-import { asMessage, sesEvent } from "../support/ses.ts";
+import { sesEvent } from "../support/ses.ts";
 import { erasureTest, jane, person, toBoth, toJane } from "./erasure.ts";
 
 const test = erasureTest({ roles: { receiver: true, workers: false } });
@@ -100,15 +98,10 @@ test("a late notification takes nothing along of a new email in the same batch",
 test("a rebuild leaves an erased email alone whose notification a clock that is ahead has dated later", async ({
   project,
   service,
-  database,
   erasure,
 }) => {
   const later = new Date(Date.now() + 60_000);
-  const batchId = service.context.clock.newId();
-  const body = JSON.stringify({ Message: asMessage(sesEvent("Send", toJane)) });
-  await storeBatch(database.db, service.context.partitions, batchId, [
-    notification({ project_id: project.id, body, sns_timestamp: later }),
-  ]);
+  const batchId = await project.store([sesEvent("Send", toJane)], { sns_timestamp: later });
   await applyBatch(service.context, { batchId });
   await erasure.erase();
   await erasure.eraseAll();
@@ -147,21 +140,16 @@ test("a batch that was stored before, and is applied after, does not bring the p
 test("what comes after the erasure is a new recipient's, whom the end of it leaves alone", async ({
   project,
   service,
-  database,
   erasure,
 }) => {
   await project.addEndpoint("https://example.com/hook");
   await erasure.janesMail();
   await erasure.erase();
   const later = new Date(Date.now() + 60_000);
-  const batchId = service.context.clock.newId();
-  const message = asMessage(
-    sesEvent("Send", { messageId: "message-9", to: [jane], mail: { timestamp: later.toISOString() } }),
-  );
-  const body = JSON.stringify({ Message: message });
-  await storeBatch(database.db, service.context.partitions, batchId, [
-    notification({ project_id: project.id, body, sns_timestamp: later }),
-  ]);
+  const mail = { timestamp: later.toISOString() };
+  const batchId = await project.store([sesEvent("Send", { messageId: "message-9", to: [jane], mail })], {
+    sns_timestamp: later,
+  });
   await applyBatch(service.context, { batchId });
   await erasure.track(jane, "login", { city: "Utrecht-78" });
 

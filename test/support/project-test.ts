@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { test as base } from "vitest";
-import { storeBatch } from "../../src/storage/journal.ts";
+import { type AcceptedNotification, storeBatch } from "../../src/storage/journal.ts";
 import { insertProject } from "../../src/storage/projects.ts";
 import { addEndpoint, type EndpointInput } from "../../src/webhooks/endpoints.ts";
 import { applyBatch } from "../../workers/apply-batch.ts";
@@ -21,6 +21,8 @@ export type TestProject = {
   get(path: string, key?: string | null): Promise<Response>;
   /** Makes another API key of the project, with these scopes alone. */
   keyWith(...scopes: string[]): Promise<string>;
+  /** Stores SES events, or texts, as one batch. @returns its id. */
+  store(payloads: unknown[], fields?: Partial<AcceptedNotification>): Promise<string>;
   /** Stores SES events as one batch and applies it. */
   apply(...payloads: object[]): Promise<void>;
   addEndpoint(url: string, input?: EndpointInput): Promise<{ id: string; secret: string }>;
@@ -64,21 +66,23 @@ export async function newProject({ context, request }: TestService): Promise<Tes
   await insertProject(db, id, `Test ${id}`);
   const { key } = await newKey(db, { projectId: id });
   const topic = randomUUID();
+  async function store(payloads: unknown[], fields?: Partial<AcceptedNotification>): Promise<string> {
+    const batchId = clock.newId();
+    const rows = payloads.map((payload) => {
+      const body = JSON.stringify({ Message: typeof payload === "string" ? payload : asMessage(payload) });
+      return notification({ project_id: id, topic_id: topic, body, ...fields });
+    });
+    await storeBatch(db, partitions, batchId, rows);
+    return batchId;
+  }
   return {
     id,
     key,
     request: (method, path, options) => request(method, path, { key, ...options }),
     get: (path, given = key) => request("GET", path, { key: given }),
     keyWith: async (...scopes) => (await newKey(db, { projectId: id, scopes })).key,
-    async apply(...payloads) {
-      const batchId = clock.newId();
-      const rows = payloads.map((payload) => {
-        const body = JSON.stringify({ Message: asMessage(payload) });
-        return notification({ project_id: id, topic_id: topic, body });
-      });
-      await storeBatch(db, partitions, batchId, rows);
-      await applyBatch(context, { batchId });
-    },
+    store,
+    apply: async (...payloads) => applyBatch(context, { batchId: await store(payloads) }),
     addEndpoint: (url, input) => addEndpoint(context, id, url, input),
     select: (sql, values) => db.query(`${tablesOf(id)} ${sql}`, values),
   };

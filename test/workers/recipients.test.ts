@@ -1,55 +1,41 @@
-import { afterAll, beforeAll, expect, test } from "vitest";
-import { defaultProjectId } from "../../src/storage/projects.ts";
+import { expect } from "vitest";
 import { findOrMakeRecipients } from "../../src/storage/recipients.ts";
-import { apply } from "../support/apply.ts";
-import { type TestDatabase, testDatabase } from "../support/database.ts";
-import { startTestService, type TestService } from "../support/service.ts";
+import { projectTest, type TestProject } from "../support/project-test.ts";
 import { sesEvent } from "../support/ses.ts";
 
-let database: TestDatabase;
-let service: TestService;
+const test = projectTest({ roles: { receiver: false, workers: false } });
 
-beforeAll(async () => {
-  database = await testDatabase();
-  service = await startTestService({ databaseUrl: database.url });
-});
-afterAll(async () => {
-  await service?.close();
-  await database?.drop();
-});
+const recipients = ({ select }: TestProject) =>
+  select<{ id: string; address: string }>("select id, address from recipients order by address");
 
-const recipients = () =>
-  database.db.query<{ id: string; address: string }>("select id, address from recipients order by address");
-
-test("everyone who is written to is a recipient, once", async () => {
-  await apply(
-    service,
+test("everyone who is written to is a recipient, once", async ({ project }) => {
+  await project.apply(
     sesEvent("Send", { messageId: "message-1", to: ["Jane@Example.com", "joe@example.com"] }),
     sesEvent("Send", { messageId: "message-2", to: ["jane@example.com"] }),
   );
-  const made = await recipients();
+  const made = await recipients(project);
 
-  await apply(service, sesEvent("Send", { messageId: "message-3", to: ["JANE@example.com"] }));
+  await project.apply(sesEvent("Send", { messageId: "message-3", to: ["JANE@example.com"] }));
 
   expect(made.map(({ address }) => address)).toEqual(["jane@example.com", "joe@example.com"]);
-  expect(await recipients()).toEqual(made);
+  expect(await recipients(project)).toEqual(made);
 });
 
-test("who is known from custom events stays the same recipient", async () => {
+test("who is known from custom events stays the same recipient", async ({ project, service }) => {
   const known = {
-    project_id: defaultProjectId,
+    project_id: project.id,
     id: service.context.clock.newId(),
     address: "kim@example.com",
   };
-  await findOrMakeRecipients(database.db, [known]);
+  await findOrMakeRecipients(service.context.db, [known]);
 
-  await apply(service, sesEvent("Send", { messageId: "message-4", to: ["kim@example.com"] }));
+  await project.apply(sesEvent("Send", { messageId: "message-4", to: ["kim@example.com"] }));
 
-  expect(await recipients()).toContainEqual({ id: known.id, address: known.address });
+  expect(await recipients(project)).toContainEqual({ id: known.id, address: known.address });
 });
 
-test("what arrives without the send makes the recipient too", async () => {
-  await apply(service, sesEvent("Open", { messageId: "message-5", to: ["lea@example.com"], after: 60 }));
+test("what arrives without the send makes the recipient too", async ({ project }) => {
+  await project.apply(sesEvent("Open", { messageId: "message-5", to: ["lea@example.com"], after: 60 }));
 
-  expect((await recipients()).map(({ address }) => address)).toContain("lea@example.com");
+  expect((await recipients(project)).map(({ address }) => address)).toContain("lea@example.com");
 });
