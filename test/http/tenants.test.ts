@@ -1,9 +1,9 @@
-import { afterAll, beforeAll, expect, test } from "vitest";
-import { apply } from "../support/apply.ts";
-import { type TestDatabase, testDatabase } from "../support/database.ts";
-import { startTestService, type TestService } from "../support/service.ts";
+import { expect } from "vitest";
+import type { TestDatabase } from "../support/database.ts";
+import { newProject, projectTest, type TestProject } from "../support/project-test.ts";
+import type { TestService } from "../support/service.ts";
 import { sesEvent } from "../support/ses.ts";
-import { newKey } from "./api.ts";
+import { send, tracked } from "./api.ts";
 
 /*
  * What belongs to one project does not exist for another. The walk goes over `/openapi.json`, so that a route that
@@ -11,39 +11,38 @@ import { newKey } from "./api.ts";
  */
 
 const address = "jane@example.com";
-let database: TestDatabase;
-let service: TestService;
-let otherKey: string;
-/** Path of OpenAPI → the paths of what the default project has. */
-let existing: Record<string, string[]>;
 
-beforeAll(async () => {
-  database = await testDatabase();
-  service = await startTestService({
-    databaseUrl: database.url,
-    roles: { receiver: true, workers: false },
-  });
-  otherKey = (await newKey(database.db, { isOtherProject: true })).key;
-  await apply(
-    service,
+type Owner = TestProject & {
+  /** Path of OpenAPI → the paths of what the project has. */
+  existing: Record<string, string[]>;
+};
+
+const test = projectTest({ roles: { receiver: true, workers: false } }).extend(
+  "owner",
+  { scope: "file" },
+  async ({ service }): Promise<Owner> => {
+    const project = await newProject(service);
+    return { ...project, existing: await fill(project) };
+  },
+);
+
+async function fill(project: TestProject): Promise<Owner["existing"]> {
+  await project.apply(
     sesEvent("Send", { mail: { tags: { activity_id: ["0b0f7d1e-6f2f-4cde-9a0e-6b2f3c4d5e6f"] } } }),
     sesEvent("Bounce", { after: 5, detail: { feedbackId: "f", bounceSubType: "NoEmail" } }),
   );
-  const tracked = await service.request("POST", "/v1/events", { body: { email: address, event: "login" } });
-  const { event_id } = (await tracked.json()) as { event_id: string };
-  const [activity] = await rows("select id, tagged_id from activity");
-  const [event] = await rows("select id from events where type = 'bounced'");
-  const feed = (await (await service.get("/emailit/v1/events")).json()) as { data: { id: string }[] };
-  const webhook = await request<{ id: string }>("POST", "/v1/webhooks", {
-    url: "http://127.0.0.1:65535/hook",
-  });
-  const tested = await request<{ id: string }>("POST", `/v1/webhooks/${webhook.id}/test`);
-  const replay = await request<{ id: string }>("POST", `/v1/webhooks/${webhook.id}/replays`, {
+  const { event_id } = await tracked(project, { email: address, event: "login" });
+  const [activity] = await project.select("select id, tagged_id from activity");
+  const [event] = await project.select("select id from events where type = 'bounced'");
+  const feed = (await (await project.get("/emailit/v1/events")).json()) as { data: { id: string }[] };
+  const webhook = await made(project, "/v1/webhooks", { url: "http://127.0.0.1:65535/hook" });
+  const tested = await made(project, `/v1/webhooks/${webhook.id}/test`);
+  const replay = await made(project, `/v1/webhooks/${webhook.id}/replays`, {
     since: "2026-01-01",
     scope: "all",
   });
   const ofWebhook = (path: string) => [`/v1/webhooks/${webhook.id}${path}`];
-  existing = {
+  return {
     "/v1/webhooks/{id}": ofWebhook(""),
     "/v1/webhooks/{id}/test": ofWebhook("/test"),
     "/v1/webhooks/{id}/rotate-secret": ofWebhook("/rotate-secret"),
@@ -65,24 +64,16 @@ beforeAll(async () => {
     "/v1/suppressions/{email}": [`/v1/suppressions/${address}`],
     "/v1/suppressions": [`/v1/suppressions?email=${address}`],
   };
-});
-afterAll(async () => {
-  await service?.close();
-  await database?.drop();
-});
-
-async function request<Data>(method: string, path: string, body: unknown = {}): Promise<Data> {
-  const answer = await service.request(method, path, { body });
-  expect([path, answer.ok]).toEqual([path, true]);
-  return ((await answer.json()) as { data: Data }).data;
 }
 
-function rows(sql: string): Promise<Record<string, string>[]> {
-  return database.db.query<Record<string, string>>(sql);
+async function made(project: TestProject, path: string, body: unknown = {}): Promise<{ id: string }> {
+  const answer = await project.request("POST", path, { body });
+  expect([path, answer.ok]).toEqual([path, true]);
+  return ((await answer.json()) as { data: { id: string } }).data;
 }
 
 /** Every row of every table that a request could change. */
-async function everything(): Promise<unknown[]> {
+async function everything({ db }: TestDatabase): Promise<unknown[]> {
   const tables = [
     "activity",
     "events",
@@ -96,12 +87,12 @@ async function everything(): Promise<unknown[]> {
     "webhook_secrets",
     "replays",
   ];
-  return Promise.all(tables.map((table) => rows(`select * from ${table} order by ${table}::text`)));
+  return Promise.all(tables.map((table) => db.query(`select * from ${table} order by ${table}::text`)));
 }
 
 /** Method and path of every route that names one thing. A list without an id in its path is another project's own. */
-function routesById(): { method: string; path: string }[] {
-  return Object.entries(service.contract.document.paths).flatMap(([template, operations]) =>
+function routesById({ contract }: TestService, { existing }: Owner): { method: string; path: string }[] {
+  return Object.entries(contract.document.paths).flatMap(([template, operations]) =>
     Object.keys(operations)
       .filter((method) => template.includes("{") || method === "delete")
       .flatMap((method) => {
@@ -111,26 +102,33 @@ function routesById(): { method: string; path: string }[] {
   );
 }
 
-test("by id: 404 for the other project on every route, nothing changes, and its owner finds it", async () => {
-  const before = await everything();
-  const routes = routesById();
+test("by id: 404 for the other project on every route, nothing changes, and its owner finds it", async ({
+  owner,
+  otherProject,
+  database,
+  service,
+}) => {
+  const before = await everything(database);
+  const routes = routesById(service, owner);
   expect(routes.length).toBeGreaterThanOrEqual(24);
   // What every route that takes a body takes; unknown fields are ignored.
   const body = { since: "2026-01-01", scope: "all" };
   for (const { method, path } of routes) {
-    const answer = await service.request(method.toUpperCase(), path, {
-      key: otherKey,
-      ...(["post", "patch"].includes(method) && { body }),
-    });
+    const options = ["post", "patch"].includes(method) ? { body } : {};
+    const answer = await otherProject.request(method.toUpperCase(), path, options);
     expect([method, path, answer.status]).toEqual([method, path, 404]);
   }
-  expect(await everything()).toEqual(before);
+  expect(await everything(database)).toEqual(before);
   for (const { path } of routes.filter(({ method }) => method === "get")) {
-    expect([path, (await service.get(path)).status]).toEqual([path, 200]);
+    expect([path, (await owner.get(path)).status]).toEqual([path, 200]);
   }
 });
 
-test("lists and statistics of the other project hold nothing of it", async () => {
+test("lists and statistics of the other project hold nothing of it", async ({
+  owner,
+  otherProject,
+  service,
+}) => {
   const lists = Object.entries(service.contract.document.paths).filter(
     ([template, { get }]) => get !== undefined && !template.includes("{"),
   );
@@ -140,7 +138,7 @@ test("lists and statistics of the other project hold nothing of it", async () =>
   );
   expect(paths.length).toBeGreaterThan(lists.length);
   for (const path of paths) {
-    const [own, others] = await Promise.all([service.get(path), service.get(path, otherKey)]);
+    const [own, others] = await Promise.all([owner.get(path), otherProject.get(path)]);
     expect([path, own.status, others.status]).toEqual([path, 200, 200]);
     const [ownText, othersText] = [await own.text(), await others.text()];
     expect([path, othersText.includes("example.com"), othersText.includes("message-1")]).toEqual([
@@ -152,41 +150,39 @@ test("lists and statistics of the other project hold nothing of it", async () =>
   }
 });
 
-test("writing about the same address touches the other project's own rows alone", async () => {
-  const [recipient] = await rows("select id from recipients");
-  const mine = () =>
-    rows(
-      `select address, attributes::text from recipients
-       where project_id = (select id from projects where name = 'default') order by address`,
-    );
+test("writing about the same address touches the other project's own rows alone", async ({
+  owner,
+  otherProject,
+}) => {
+  const [recipient] = await owner.select("select id from recipients");
+  const mine = () => owner.select("select address, attributes::text from recipients order by address");
   const before = await mine();
-  const post = (path: string, body: unknown) => service.request("POST", path, { key: otherKey, body });
+  const post = (path: string, body: unknown) => send(otherProject, "POST", path, body);
 
   const byId = await post("/v1/event", { user: { _id: recipient?.["id"] }, event: { login: { city: "X" } } });
   const byAddress = await post("/v1/event", { user: { email: address }, event: { login: { city: "X" } } });
-  expect([byId.status, byAddress.status]).toEqual([404, 404]);
-  const tracked = await post("/v1/events", { email: address, event: "login", properties: { city: "X" } });
-  expect(await tracked.json()).toMatchObject({ created_lead: true });
-  const suppressed = await post("/v1/suppressions", { email: address });
-  expect(await suppressed.json()).toEqual({ success: true, total: 1, added: 1 });
+  expect([byId[0], byAddress[0]]).toEqual([404, 404]);
+  const [, stored] = await post("/v1/events", { email: address, event: "login", properties: { city: "X" } });
+  expect(stored).toMatchObject({ created_lead: true });
+  const [, suppressed] = await post("/v1/suppressions", { email: address });
+  expect(suppressed).toEqual({ success: true, total: 1, added: 1 });
 
   expect(await mine()).toEqual(before);
 });
 
-test("an Idempotency-Key, an order and a cursor are each project's own", async () => {
-  const track = (key: string | undefined, orderId: string) =>
-    service.request("POST", "/v1/events", {
-      ...(key && { key }),
+test("an Idempotency-Key, an order and a cursor are each project's own", async ({ owner, otherProject }) => {
+  const confirm = (project: TestProject, orderId: string) =>
+    project.request("POST", "/v1/events", {
       headers: { "idempotency-key": "same" },
       body: { email: "kim@example.com", event: "confirmation", properties: { orderId } },
     });
-  const [own, others] = [await track(undefined, "7"), await track(otherKey, "7")];
+  const [own, others] = [await confirm(owner, "7"), await confirm(otherProject, "7")];
   expect([own.status, others.status, others.headers.get("idempotency-replayed")]).toEqual([201, 201, null]);
   expect(await others.json()).not.toHaveProperty("discarded");
 
   type Page = { pagination: { next_cursor: string } };
-  const page = (await (await service.get("/v1/events?per_page=1")).json()) as Page;
-  const walked = await service.get(`/v1/events?cursor=${page.pagination.next_cursor}`, otherKey);
+  const page = (await (await owner.get("/v1/events?per_page=1")).json()) as Page;
+  const walked = await otherProject.get(`/v1/events?cursor=${page.pagination.next_cursor}`);
   expect(await walked.text()).not.toContain("message-1");
   expect(walked.status).toBe(200);
 });

@@ -1,36 +1,33 @@
 import { request } from "node:http";
 import { text } from "node:stream/consumers";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { type TestDatabase, testDatabase } from "../support/database.ts";
-import { startTestService, type TestService, testApiKey } from "../support/service.ts";
-import { ask } from "./api.ts";
+import { describe, expect } from "vitest";
+import { newProject, projectTest, type TestProject } from "../support/project-test.ts";
+import type { TestService } from "../support/service.ts";
+import { ask, send, tracked } from "./api.ts";
 
-let database: TestDatabase;
-let service: TestService;
+/** `shop` knows three events. */
+const test = projectTest({ roles: { receiver: true, workers: false } }).extend(
+  "shop",
+  { scope: "file" },
+  async ({ service }) => {
+    const project = await newProject(service);
+    const events = [
+      { email: "jane+shop@example.com", event: "Order placed", timestamp: "2026-04-10T00:00:00Z" },
+      { email: "joe@example.com", event: "login", timestamp: "2026-04-10T23:59:59.999Z" },
+      { email: "joe@example.com", event: "login", timestamp: "2026-04-11T00:00:00Z" },
+    ];
+    expect((await send(project, "POST", "/v1/events/bulk", { events }))[0]).toBe(201);
+    return project;
+  },
+);
 
-beforeAll(async () => {
-  database = await testDatabase();
-  service = await startTestService({ databaseUrl: database.url });
-  const events = [
-    { email: "jane+shop@example.com", event: "Order placed", timestamp: "2026-04-10T00:00:00Z" },
-    { email: "joe@example.com", event: "login", timestamp: "2026-04-10T23:59:59.999Z" },
-    { email: "joe@example.com", event: "login", timestamp: "2026-04-11T00:00:00Z" },
-  ];
-  const answer = await service.request("POST", "/v1/events/bulk", { body: { events } });
-  expect(answer.status).toBe(201);
-});
-afterAll(async () => {
-  await service?.close();
-  await database?.drop();
-});
-
-const count = async (query: string) => {
-  const [status, body] = await ask(service, `/v1/events?${query}`);
+const count = async (project: TestProject, query: string) => {
+  const [status, body] = await ask(project, `/v1/events?${query}`);
   return status === 200 ? (body as { data: unknown[] }).data.length : status;
 };
 
 describe("a parameter that is not understood is refused", () => {
-  test.each([
+  test.for<[string, string]>([
     [
       "/v1/events?filter[foo]=x",
       "filter[foo] is not a parameter of GET /v1/events, which takes page, per_page, cursor, email,",
@@ -50,22 +47,22 @@ describe("a parameter that is not understood is refused", () => {
     ["/v1/suppressions?reasons=bounce", "reasons is not a parameter of"],
     ["/v1/activity/1?includes=events", "includes is not a parameter of"],
     ["/v1/webhooks?limit=1", "limit is not a parameter of"],
-  ])("GET %s", async (path, error) => {
-    expect(await ask(service, path)).toEqual([400, { error: expect.stringContaining(error) }]);
+  ])("GET %s", async ([path, error], { shop }) => {
+    expect(await ask(shop, path)).toEqual([400, { error: expect.stringContaining(error) }]);
   });
 
-  test("in the words of each API", async () => {
-    expect(await ask(service, "/emailit/v1/events?filter[foo]=x")).toEqual([
+  test("in the words of each API", async ({ shop }) => {
+    expect(await ask(shop, "/emailit/v1/events?filter[foo]=x")).toEqual([
       400,
       expect.objectContaining({ statusCode: 400, message: expect.stringContaining("filter[type]") }),
     ]);
-    expect(await ask(service, "/api/v1/sends?campaign_id=x")).toEqual([
+    expect(await ask(shop, "/api/v1/sends?campaign_id=x")).toEqual([
       400,
       { error: { code: "invalid_request", message: expect.stringContaining("campaignId") } },
     ]);
   });
 
-  test.each([
+  test.for([
     "utm_source=a",
     "utm_id=7",
     "_=1",
@@ -76,17 +73,16 @@ describe("a parameter that is not understood is refused", () => {
     "nonce=1",
     "colour=red&colour=blue",
     "api_key=x",
-  ])("but %s is foreign, and ignored", async (query) => {
-    expect(await count(query)).toBe(3);
+  ])("but %s is foreign, and ignored", async (query, { shop }) => {
+    expect(await count(shop, query)).toBe(3);
   });
 
-  test("a replay whose limit is misspelled is not made", async () => {
-    const made = await service.request("POST", "/v1/webhooks", { body: { url: "http://127.0.0.1:9999/" } });
-    const { data } = (await made.json()) as { data: { id: string } };
+  test("a replay whose limit is misspelled is not made", async ({ project }) => {
+    const { id } = await project.addEndpoint("http://127.0.0.1:9999/");
     for (const wrong of ["dryRun", "dry-run", "untill", "event"]) {
       const body = { since: "2026-01-01", scope: "all", [wrong]: true };
-      const answer = await service.request("POST", `/v1/webhooks/${data.id}/replays`, { body });
-      expect([wrong, answer.status, await answer.json()]).toEqual([
+      const answer = await send(project, "POST", `/v1/webhooks/${id}/replays`, body);
+      expect([wrong, ...answer]).toEqual([
         wrong,
         400,
         { error: expect.stringContaining(`${wrong} is not known; the fields are since, until,`) },
@@ -100,43 +96,42 @@ describe("a parameter that is not understood is refused", () => {
       dry_run: true,
       comment: "x",
     };
-    expect((await service.request("POST", `/v1/webhooks/${data.id}/replays`, { body })).status).toBe(202);
+    expect((await send(project, "POST", `/v1/webhooks/${id}/replays`, body))[0]).toBe(202);
   });
 });
 
 describe("a query that is not encoded", () => {
-  test.each([
+  test.for<[string, string]>([
     ["event=%", "event is not URL-encoded UTF-8"],
     ["event=%ff", "event is not URL-encoded UTF-8"],
     ["event=100%25%", "event is not URL-encoded UTF-8"],
     ["email=%ED%A0%80@example.com", "email is not URL-encoded UTF-8"],
     ["%zz=1", "The query is not URL-encoded UTF-8"],
     ["email=+jane@example.com", "email must not begin or end with a space; write %2B for a plus"],
-  ])("%s is refused", async (query, error) => {
-    expect(await ask(service, `/v1/events?${query}`)).toEqual([
-      400,
-      { error: expect.stringContaining(error) },
-    ]);
+  ])("%s is refused", async ([query, error], { shop }) => {
+    expect(await ask(shop, `/v1/events?${query}`)).toEqual([400, { error: expect.stringContaining(error) }]);
   });
 
-  test.each([
+  test.for<[string, number]>([
     ["email=jane+shop@example.com", 1],
     ["email=jane%2Bshop%40example.com", 1],
     ["email=jane%20shop@example.com", 1],
     ["event=Order+placed", 1],
     ["event=Order%20placed", 1],
     ["&&event=login&", 2],
-  ])("%s finds %i", async (query, found) => {
-    expect(await count(query)).toBe(found);
+  ])("%s finds %i", async ([query, found], { shop }) => {
+    expect(await count(shop, query)).toBe(found);
   });
 
-  test("a filter behind a thousand other parameters counts", async () => {
-    expect(await count(`${"a&".repeat(1_500)}event=login`)).toBe(2);
+  test("a filter behind a thousand other parameters counts", async ({ shop }) => {
+    expect(await count(shop, `${"a&".repeat(1_500)}event=login`)).toBe(2);
   });
 });
 
 /** As fetch does not: with a body. */
 async function askWithBody(
+  { url }: TestService,
+  { key }: TestProject,
   method: string,
   path: string,
   body: string,
@@ -144,9 +139,9 @@ async function askWithBody(
 ): Promise<[number, unknown]> {
   return new Promise((resolve, reject) => {
     const length = { "content-length": Buffer.byteLength(body) };
-    const sent = request(service.url + path, {
+    const sent = request(url + path, {
       method,
-      headers: { authorization: testApiKey, ...("transfer-encoding" in headers ? {} : length), ...headers },
+      headers: { authorization: key, ...("transfer-encoding" in headers ? {} : length), ...headers },
     });
     sent.on("error", reject);
     sent.on("response", async (answer) => resolve([answer.statusCode ?? 0, JSON.parse(await text(answer))]));
@@ -156,25 +151,27 @@ async function askWithBody(
 
 describe("a body where none is read", () => {
   const body = '{"email":"joe@example.com"}';
-  test.each([
+  test.for<[string, string]>([
     ["GET", "/v1/events"],
     ["GET", "/v1/activity"],
     ["GET", "/v1/suppressions.csv"],
     ["DELETE", "/v1/recipients/joe@example.com"],
-  ])("is refused: %s %s", async (method, path) => {
+  ])("is refused: %s %s", async ([method, path], { shop, service }) => {
     const refused = [400, { error: `A ${method} takes no body; put parameters into the URL` }];
-    expect(await askWithBody(method, path, body)).toEqual(refused);
-    expect(await askWithBody(method, path, body, { "transfer-encoding": "chunked" })).toEqual(refused);
+    expect(await askWithBody(service, shop, method, path, body)).toEqual(refused);
+    expect(await askWithBody(service, shop, method, path, body, { "transfer-encoding": "chunked" })).toEqual(
+      refused,
+    );
   });
 
-  test.each(["", "{}", "null"])("may be %j", async (nothing) => {
-    expect((await askWithBody("GET", "/v1/events", nothing))[0]).toBe(200);
+  test.for(["", "{}", "null"])("may be %j", async (nothing, { shop, service }) => {
+    expect((await askWithBody(service, shop, "GET", "/v1/events", nothing))[0]).toBe(200);
   });
 
-  test("is Emailit's way to give parameters", async () => {
+  test("is Emailit's way to give parameters", async ({ shop, service }) => {
     const given = { per_page: 1, page: 1, "filter[type]": "login" };
     for (const one of [given, { per_page: "1", page: null, filter: { type: "login" } }]) {
-      expect(await askWithBody("GET", "/emailit/v1/events", JSON.stringify(one))).toEqual([
+      expect(await askWithBody(service, shop, "GET", "/emailit/v1/events", JSON.stringify(one))).toEqual([
         200,
         {
           data: [expect.objectContaining({ type: "login" })],
@@ -191,39 +188,41 @@ describe("a body where none is read", () => {
       ["/emailit/v1/events?page=1", '{"page":1}'],
       ["/emailit/v1/events/1", '{"page":1}'],
     ] as const) {
-      expect([path, wrong, (await askWithBody("GET", path, wrong))[0]]).toEqual([path, wrong, 400]);
+      expect([path, wrong, (await askWithBody(service, shop, "GET", path, wrong))[0]]).toEqual([
+        path,
+        wrong,
+        400,
+      ]);
     }
   });
 });
 
 describe("times", () => {
-  test.each(["2026-04-10T15:00Z", "2026-04-10T15:00:00+0000", "2026-04-10t15:00:00z", "2026-W15-5T17+02"])(
+  test.for(["2026-04-10T15:00Z", "2026-04-10T15:00:00+0000", "2026-04-10t15:00:00z", "2026-W15-5T17+02"])(
     "%s is a time everywhere",
-    async (time) => {
-      const body = { email: "time@example.com", event: "x", timestamp: time };
-      const answer = await service.request("POST", "/v1/events", { body });
-      const { event_id } = (await answer.json()) as { event_id: string };
-      expect(await ask(service, `/v1/events/${event_id}`)).toMatchObject([
+    async (time, { project }) => {
+      const { event_id } = await tracked(project, { email: "time@example.com", event: "x", timestamp: time });
+      expect(await ask(project, `/v1/events/${event_id}`)).toMatchObject([
         200,
         { data: { timestamp: "2026-04-10T15:00:00.000Z" } },
       ]);
       const at = encodeURIComponent(time);
-      expect(await count(`event=x&since=${at}&until=${at}`)).toBeGreaterThan(0);
-      expect((await ask(service, `/api/v1/sends?since=${at}`))[0]).toBe(200);
+      expect(await count(project, `event=x&since=${at}&until=${at}`)).toBe(1);
+      expect((await ask(project, `/api/v1/sends?since=${at}`))[0]).toBe(200);
     },
   );
 
-  test("a period from a day to the same day is that day", async () => {
-    expect(await count("event=login&since=2026-04-10&until=2026-04-10")).toBe(1);
-    expect(await count("event=login&since=2026-04-10&until=2026-04-11")).toBe(2);
-    expect(await count("event=login&since=2026-04-10&until=2026-04-10T00:00:00Z")).toBe(0);
+  test("a period from a day to the same day is that day", async ({ shop }) => {
+    expect(await count(shop, "event=login&since=2026-04-10&until=2026-04-10")).toBe(1);
+    expect(await count(shop, "event=login&since=2026-04-10&until=2026-04-11")).toBe(2);
+    expect(await count(shop, "event=login&since=2026-04-10&until=2026-04-10T00:00:00Z")).toBe(0);
   });
 
-  test("the plus of an offset need not be encoded", async () => {
-    expect(await count("event=login&since=2026-04-11T02:00:00+02:00")).toBe(1);
+  test("the plus of an offset need not be encoded", async ({ shop }) => {
+    expect(await count(shop, "event=login&since=2026-04-11T02:00:00+02:00")).toBe(1);
   });
 
-  test("a day that no calendar has is refused", async () => {
-    expect(await count("since=2026-02-30")).toBe(400);
+  test("a day that no calendar has is refused", async ({ shop }) => {
+    expect(await count(shop, "since=2026-02-30")).toBe(400);
   });
 });
