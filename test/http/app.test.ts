@@ -1,51 +1,47 @@
 import { once } from "node:events";
 import { type AddressInfo, connect } from "node:net";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect } from "vitest";
 import { createHealthApp } from "../../src/http/app.ts";
-import { type TestDatabase, testDatabase } from "../support/database.ts";
+import { testDatabase } from "../support/database.ts";
+import { projectTest } from "../support/project-test.ts";
 import { startTestService, type TestService, testApiKey } from "../support/service.ts";
 import { until } from "../support/wait.ts";
 import { ask } from "./api.ts";
 
 const roles = { receiver: true, workers: false };
-let database: TestDatabase;
-let service: TestService;
-
-beforeAll(async () => {
-  database = await testDatabase();
-  service = await startTestService({ databaseUrl: database.url, roles });
-});
-afterAll(async () => {
-  await service?.close();
-  await database?.drop();
-});
+const test = projectTest({ roles });
 
 describe("X-Request-Id", () => {
-  async function requestId(given: string | null, path = "/v1/activity", key = testApiKey) {
+  async function requestId(
+    { url }: TestService,
+    given: string | null,
+    path = "/v1/activity",
+    key = testApiKey,
+  ) {
     const headers = { authorization: key, ...(given === null ? {} : { "x-request-id": given }) };
-    return (await fetch(service.url + path, { headers })).headers.get("x-request-id");
+    return (await fetch(url + path, { headers })).headers.get("x-request-id");
   }
   const made = /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
 
-  test.each(["abc", "A-1_b.c:d", "x".repeat(128)])("%s is echoed", async (given) => {
-    expect(await requestId(given)).toBe(given);
+  test.for(["abc", "A-1_b.c:d", "x".repeat(128)])("%s is echoed", async (given, { service }) => {
+    expect(await requestId(service, given)).toBe(given);
   });
 
-  test.each([null, "x".repeat(129), "two words", "<script>", 'a"b', "é"])(
+  test.for([null, "x".repeat(129), "two words", "<script>", 'a"b', "é"])(
     "for %s another one is made",
-    async (given) => {
-      expect(await requestId(given)).toMatch(made);
+    async (given, { service }) => {
+      expect(await requestId(service, given)).toMatch(made);
     },
   );
 
-  test("each request gets its own", async () => {
-    expect(await requestId(null)).not.toBe(await requestId(null));
+  test("each request gets its own", async ({ service }) => {
+    expect(await requestId(service, null)).not.toBe(await requestId(service, null));
   });
 
-  test("is on errors too", async () => {
+  test("is on errors too", async ({ service }) => {
     const paths = ["/nowhere", "/v1/activity?page=0", "/v1/activity/1", "/v1/activity/%E0%A4%A", "/healthz"];
-    for (const path of paths) expect(await requestId("mine", path), path).toBe("mine");
-    expect(await requestId("mine", "/v1/activity", "wrong")).toBe("mine");
+    for (const path of paths) expect(await requestId(service, "mine", path), path).toBe("mine");
+    expect(await requestId(service, "mine", "/v1/activity", "wrong")).toBe("mine");
   });
 });
 
@@ -69,7 +65,7 @@ describe("the usual headers", () => {
     ["/ingest/sns/raw/x", 403, ingest],
   ];
 
-  test.each(answers)("are on %s (%i)", async (path, status, init) => {
+  test.for(answers)("are on %s (%i)", async ([path, status, init], { service }) => {
     const answer = await fetch(service.url + path, { headers: { authorization: testApiKey }, ...init });
 
     expect(answer.status).toBe(status);
@@ -86,7 +82,7 @@ describe("the usual headers", () => {
     expect(headers.has("x-powered-by")).toBe(false);
   });
 
-  test("let the documentation's own files be cached", async () => {
+  test("let the documentation's own files be cached", async ({ service }) => {
     const { headers } = await fetch(`${service.url}/docs/swagger-ui.css`);
     expect(headers.get("cache-control")).toBe("public, max-age=86400");
     expect(headers.get("x-content-type-options")).toBe("nosniff");
@@ -94,55 +90,63 @@ describe("the usual headers", () => {
 });
 
 describe("/", () => {
-  const answerTo = async (accept: string) => {
-    const answer = await fetch(`${service.url}/`, { headers: { accept } });
+  const answerTo = async ({ url }: TestService, accept: string) => {
+    const answer = await fetch(`${url}/`, { headers: { accept } });
     return [answer.status, answer.headers.get("content-type"), await answer.text()];
   };
 
-  test("shows a browser what answers here, and leads to the documentation", async () => {
-    expect(await answerTo("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8")).toEqual([
+  test("shows a browser what answers here, and leads to the documentation", async ({ service }) => {
+    expect(
+      await answerTo(service, "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"),
+    ).toEqual([
       200,
       "text/html; charset=utf-8",
       expect.stringMatching(/<h1>Fanmail [\d.]+<\/h1>.*<a href="docs">/s),
     ]);
   });
 
-  test.each(["*/*", "application/json"])("tells a program (%s) the same in JSON", async (accept) => {
-    const [status, type, text] = await answerTo(accept);
-    expect([status, type]).toEqual([200, "application/json; charset=utf-8"]);
-    expect(JSON.parse(String(text))).toMatchObject({
-      name: "Fanmail",
-      docs: "/docs",
-      openapi: "/openapi.json",
-    });
-  });
+  test.for(["*/*", "application/json"])(
+    "tells a program (%s) the same in JSON",
+    async (accept, { service }) => {
+      const [status, type, text] = await answerTo(service, accept);
+      expect([status, type]).toEqual([200, "application/json; charset=utf-8"]);
+      expect(JSON.parse(String(text))).toMatchObject({
+        name: "Fanmail",
+        docs: "/docs",
+        openapi: "/openapi.json",
+      });
+    },
+  );
 });
 
 describe("an unknown route is answered 404 in JSON", () => {
   const unknown = { error: "There is no such route" };
 
-  test.each(["/v1", "/v2/activity", "/v1/activity/a/b", "/v1/activit", "/%00", "/favicon.ico"])(
+  test.for(["/v1", "/v2/activity", "/v1/activity/a/b", "/v1/activit", "/%00", "/favicon.ico"])(
     "%s",
-    async (path) => {
+    async (path, { service }) => {
       expect(await ask(service, path)).toEqual([404, unknown]);
     },
   );
 
-  test.each(["POST", "PUT", "PATCH", "DELETE"])("%s of a route that is only read", async (method) => {
-    const headers = { authorization: testApiKey };
-    const answer = await fetch(`${service.url}/v1/activity`, { method, headers });
-    expect([answer.status, await answer.json()]).toEqual([404, unknown]);
-  });
+  test.for(["POST", "PUT", "PATCH", "DELETE"])(
+    "%s of a route that is only read",
+    async (method, { service }) => {
+      const headers = { authorization: testApiKey };
+      const answer = await fetch(`${service.url}/v1/activity`, { method, headers });
+      expect([answer.status, await answer.json()]).toEqual([404, unknown]);
+    },
+  );
 });
 
-test.each(["/v1/activity/%E0%A4%A", "/v1/activity/%", "/v1/activity/%ff"])(
+test.for(["/v1/activity/%E0%A4%A", "/v1/activity/%", "/v1/activity/%ff"])(
   "%s, a path that is not URL-encoded, is answered 400 in JSON",
-  async (path) => {
+  async (path, { service }) => {
     expect(await ask(service, path)).toEqual([400, { error: "The request cannot be read" }]);
   },
 );
 
-test("what is no HTTP is answered 400, and the service goes on", async () => {
+test("what is no HTTP is answered 400, and the service goes on", async ({ service }) => {
   const { hostname, port } = new URL(service.url);
   const answer = await new Promise<string>((resolve) => {
     let text = "";
@@ -156,7 +160,7 @@ test("what is no HTTP is answered 400, and the service goes on", async () => {
   expect(await ask(service, "/healthz")).toEqual([200, { status: "ok" }]);
 });
 
-test("an answer does not tell what it was made with", async () => {
+test("an answer does not tell what it was made with", async ({ service }) => {
   const { headers } = await service.get("/v1/activity");
   expect([headers.get("x-powered-by"), headers.get("server"), headers.get("etag")]).toEqual([
     null,
@@ -166,7 +170,7 @@ test("an answer does not tell what it was made with", async () => {
 });
 
 describe("health", () => {
-  test("/healthz and /readyz need no key", async () => {
+  test("/healthz and /readyz need no key", async ({ service }) => {
     const answers = await Promise.all(["/healthz", "/readyz"].map((path) => service.get(path, null)));
     expect(await Promise.all(answers.map(async (answer) => [answer.status, await answer.json()]))).toEqual([
       [200, { status: "ok" }],
@@ -201,7 +205,7 @@ describe("while the database is away", () => {
   });
 });
 
-test("those who ask for readiness at the same time share one query", async () => {
+test("those who ask for readiness at the same time share one query", async ({ service }) => {
   const { db, log, metrics } = service.context;
   let queries = 0;
   let asked = 0;

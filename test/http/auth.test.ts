@@ -1,121 +1,115 @@
 import { randomUUID } from "node:crypto";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { describe, expect } from "vitest";
 import { apiKeyHash } from "../../src/domain/api-key.ts";
 import { createAuthenticate } from "../../src/http/auth.ts";
 import { type ApiKey, revokeApiKey } from "../../src/storage/api-keys.ts";
-import { type TestDatabase, testDatabase } from "../support/database.ts";
-import { startTestService, type TestService, testApiKey } from "../support/service.ts";
+import { projectTest } from "../support/project-test.ts";
+import { type TestService, testApiKey } from "../support/service.ts";
 import { until } from "../support/wait.ts";
-import { newKey, seed } from "./api.ts";
+import { seed } from "./api.ts";
 
+const test = projectTest({ roles: { receiver: true, workers: false } });
 const required = "An API key is required: Authorization: Bearer sk_proj_…";
 const refused = "This API key is unknown or revoked";
 
 describe("a request to /v1", () => {
-  let database: TestDatabase;
-  let service: TestService;
-
-  beforeAll(async () => {
-    database = await testDatabase();
-    service = await startTestService({
-      databaseUrl: database.url,
-      roles: { receiver: true, workers: false },
-    });
-  });
-  afterAll(async () => {
-    await service?.close();
-    await database?.drop();
-  });
-
-  async function answerTo(authorization: string | null, path = "/v1/activity"): Promise<[number, unknown]> {
-    const answer = await fetch(service.url + path, {
+  async function answerTo(
+    { url }: TestService,
+    authorization: string | null,
+    path = "/v1/activity",
+  ): Promise<[number, unknown]> {
+    const answer = await fetch(url + path, {
       headers: authorization === null ? {} : { authorization },
     });
     return [answer.status, await answer.json()];
   }
 
-  test.each([
+  test.for<[string, string | null]>([
     ["no key", null],
     ["an empty header", ""],
     ["Bearer without a key", "Bearer "],
     ["another scheme", `Basic ${testApiKey}`],
     ["a key of another form", "Bearer sk_live_tttttttttttttttttttttttttttttttt"],
     ["two keys", `${testApiKey}, ${testApiKey}`.replace("sk_", "xx_")],
-  ])("with %s is answered 401", async (_what, authorization) => {
-    expect(await answerTo(authorization)).toEqual([401, { error: required }]);
-    expect(await answerTo(authorization, `/v1/activity/${randomUUID()}`)).toEqual([401, { error: required }]);
+  ])("with %s is answered 401", async ([_what, authorization], { service }) => {
+    expect(await answerTo(service, authorization)).toEqual([401, { error: required }]);
+    expect(await answerTo(service, authorization, `/v1/activity/${randomUUID()}`)).toEqual([
+      401,
+      { error: required },
+    ]);
   });
 
-  test.each([
+  test.for<[string, string]>([
     ["an unknown key", `Bearer sk_proj_${"u".repeat(43)}`],
     ["the beginning of a key", `Bearer ${testApiKey.slice(0, -1)}`],
     ["more than a key", `Bearer ${testApiKey}t`],
     ["a key in other letters", `Bearer ${testApiKey.replace(/t+$/, (tail) => tail.toUpperCase())}`],
     ["a very long key", `Bearer sk_proj_${"u".repeat(8_000)}`],
-  ])("with %s is answered 401", async (_what, authorization) => {
-    expect(await answerTo(authorization)).toEqual([401, { error: refused }]);
+  ])("with %s is answered 401", async ([_what, authorization], { service }) => {
+    expect(await answerTo(service, authorization)).toEqual([401, { error: refused }]);
   });
 
-  test("takes the key with Bearer, in any letters and with any space, or alone", async () => {
+  test("takes the key with Bearer, in any letters and with any space, or alone", async ({ service }) => {
     for (const authorization of [
       `Bearer ${testApiKey}`,
       `bearer   ${testApiKey}`,
       `BEARER\t${testApiKey}`,
       testApiKey,
     ]) {
-      expect(await answerTo(authorization)).toMatchObject([200, { success: true }]);
+      expect(await answerTo(service, authorization)).toMatchObject([200, { success: true }]);
     }
   });
 
-  test("does not take the key from the address", async () => {
-    expect(await answerTo(null, `/v1/activity?api_key=${testApiKey}&key=${testApiKey}`)).toEqual([
+  test("does not take the key from the address", async ({ service }) => {
+    expect(await answerTo(service, null, `/v1/activity?api_key=${testApiKey}&key=${testApiKey}`)).toEqual([
       401,
       { error: required },
     ]);
   });
 
-  test("is answered 401 before it is told what is wrong with it", async () => {
-    expect(await answerTo(null, "/v1/activity?per_page=0")).toEqual([401, { error: required }]);
+  test("is answered 401 before it is told what is wrong with it", async ({ service }) => {
+    expect(await answerTo(service, null, "/v1/activity?per_page=0")).toEqual([401, { error: required }]);
   });
 
-  test("with a key that lacks the scope is answered 403, which names it", async () => {
-    const scopes = ["events:read", "activity:write", "activity"];
-    const { key } = await newKey(database.db, { scopes });
+  test("with a key that lacks the scope is answered 403, which names it", async ({ project, service }) => {
+    const key = await project.keyWith("events:read", "activity:write", "activity");
     const lacks = [403, { error: "This API key lacks the scope activity:read" }];
 
-    expect(await answerTo(`Bearer ${key}`)).toEqual(lacks);
-    expect(await answerTo(`Bearer ${key}`, `/v1/activity/${randomUUID()}`)).toEqual(lacks);
-    const none = await newKey(database.db, { scopes: [] });
-    expect(await answerTo(`Bearer ${none.key}`)).toEqual(lacks);
+    expect(await answerTo(service, `Bearer ${key}`)).toEqual(lacks);
+    expect(await answerTo(service, `Bearer ${key}`, `/v1/activity/${randomUUID()}`)).toEqual(lacks);
+    expect(await answerTo(service, `Bearer ${await project.keyWith()}`)).toEqual(lacks);
   });
 
-  test("with a key that has just this scope is answered", async () => {
-    const { key } = await newKey(database.db, { scopes: ["activity:read"] });
-    expect(await answerTo(`Bearer ${key}`)).toMatchObject([200, { success: true }]);
+  test("with a key that has just this scope is answered", async ({ project, service }) => {
+    const key = await project.keyWith("activity:read");
+    expect(await answerTo(service, `Bearer ${key}`)).toMatchObject([200, { success: true }]);
   });
 
-  test("sees the key's own project alone", async () => {
-    const [one, other] = [
-      await newKey(database.db, { isOtherProject: true }),
-      await newKey(database.db, { isOtherProject: true }),
-    ];
-    await seed(database.db, one.projectId, [{ messageId: "one", createdAt: "2026-11-20T12:00:00Z" }]);
-    await seed(database.db, other.projectId, [{ messageId: "other", createdAt: "2026-11-20T12:00:00Z" }]);
+  test("sees the key's own project alone", async ({ project, otherProject, database, service }) => {
+    await seed(database.db, project.id, [{ messageId: "one", createdAt: "2026-11-20T12:00:00Z" }]);
+    await seed(database.db, otherProject.id, [{ messageId: "other", createdAt: "2026-11-20T12:00:00Z" }]);
 
-    expect(await answerTo(one.key)).toMatchObject([200, { data: [{ message_id: "one" }] }]);
-    expect(await answerTo(other.key)).toMatchObject([200, { data: [{ message_id: "other" }] }]);
+    expect(await answerTo(service, project.key)).toMatchObject([200, { data: [{ message_id: "one" }] }]);
+    expect(await answerTo(service, otherProject.key)).toMatchObject([
+      200,
+      { data: [{ message_id: "other" }] },
+    ]);
   });
 
-  test("is refused soon after its key was revoked, and other keys are not", async () => {
-    const [revoked, other] = [await newKey(database.db), await newKey(database.db)];
-    expect((await answerTo(revoked.key))[0]).toBe(200);
+  test("is refused soon after its key was revoked, and other keys are not", async ({
+    project,
+    database,
+    service,
+  }) => {
+    const [revoked, other] = [await project.keyWith("*"), project.key];
+    expect((await answerTo(service, revoked))[0]).toBe(200);
 
     // Test keys share their prefix only by chance.
-    expect(await revokeApiKey(database.db, revoked.key.slice(0, 14))).toBe(true);
+    expect(await revokeApiKey(database.db, revoked.slice(0, 14))).toBe(true);
 
-    await until("the key is refused", async () => (await answerTo(revoked.key))[0] === 401);
-    expect(await answerTo(revoked.key)).toEqual([401, { error: refused }]);
-    expect((await answerTo(other.key))[0]).toBe(200);
+    await until("the key is refused", async () => (await answerTo(service, revoked))[0] === 401);
+    expect(await answerTo(service, revoked)).toEqual([401, { error: refused }]);
+    expect((await answerTo(service, other))[0]).toBe(200);
   });
 });
 
