@@ -1,9 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { expect } from "vitest";
-import { apiKey, apiKeyHash, apiKeyPrefix } from "../../src/domain/api-key.ts";
-import { insertApiKey } from "../../src/storage/api-keys.ts";
 import type { Database } from "../../src/storage/database.ts";
-import { defaultProjectId, insertProject } from "../../src/storage/projects.ts";
 import type { TestProject } from "../support/project-test.ts";
 import type { TestRequest, TestService } from "../support/service.ts";
 import { asMessage } from "../support/ses.ts";
@@ -81,14 +78,14 @@ export async function told({ select }: TestProject): Promise<Told[]> {
 }
 
 /** A page of the list. */
-export async function list(client: Client, query: string, key?: string): Promise<Page> {
-  const [status, body] = await ask(client, `/v1/activity?${query}`, key);
+export async function list(client: Client, query: string): Promise<Page> {
+  const [status, body] = await ask(client, `/v1/activity?${query}`);
   expect([status, body]).toEqual([200, expect.objectContaining({ success: true })]);
   return body as Page;
 }
 
-export async function messageIds(client: Client, query: string, key?: string): Promise<string[]> {
-  return (await list(client, query, key)).data.map(({ message_id }) => message_id);
+export async function messageIds(client: Client, query: string): Promise<string[]> {
+  return (await list(client, query)).data.map(({ message_id }) => message_id);
 }
 
 /** The id of the only activity of a message. */
@@ -96,25 +93,6 @@ export async function idOf({ select }: Pick<TestProject, "select">, messageId: s
   const rows = await select<{ id: string }>("select id from activity where message_id = $1", [messageId]);
   expect(rows).toHaveLength(1);
   return rows[0]?.id ?? "";
-}
-
-/** A key with these scopes: of the default project or the given one, or of a new one. */
-export async function newKey(
-  db: Database,
-  { scopes = ["*"], isOtherProject = false, projectId: given = defaultProjectId } = {},
-): Promise<{ key: string; projectId: string }> {
-  const projectId = isOtherProject ? randomUUID() : given;
-  if (isOtherProject) await insertProject(db, projectId, projectId);
-  const key = apiKey(Buffer.from(randomUUID() + randomUUID()).subarray(0, 32));
-  await insertApiKey(db, {
-    project_id: projectId,
-    id: randomUUID(),
-    name: "test",
-    prefix: apiKeyPrefix(key),
-    scopes,
-    sha256: apiKeyHash(key),
-  });
-  return { key, projectId };
 }
 
 export type SeededRow = { id?: string; messageId: string; createdAt: string; status?: string };

@@ -1,14 +1,18 @@
 import { once } from "node:events";
 import { createServer, type RequestListener, type Server } from "node:http";
 import { type AddressInfo, connect, type Socket } from "node:net";
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { afterEach, describe, expect } from "vitest";
 import { connectionLimit } from "../../src/descriptors.ts";
 import { guardConnections } from "../../src/http/connection-guard.ts";
 import { counted, readMetrics } from "../observability/read-metrics.ts";
-import { type TestDatabase, testDatabase } from "../support/database.ts";
-import { startTestService, type TestService } from "../support/service.ts";
+import { projectTest } from "../support/project-test.ts";
 import { asMessage, sesEvent } from "../support/ses.ts";
 import { until } from "../support/wait.ts";
+
+const test = projectTest({
+  roles: { receiver: true, workers: false },
+  environment: { METRICS_PORT: "0" },
+});
 
 type Client = { socket: Socket; received: () => string; ended: Promise<void> };
 
@@ -28,23 +32,7 @@ async function client(url: string, text = ""): Promise<Client> {
 }
 
 describe("deadlines", () => {
-  let database: TestDatabase;
-  let service: TestService;
-
-  beforeAll(async () => {
-    database = await testDatabase();
-    service = await startTestService({
-      databaseUrl: database.url,
-      roles: { receiver: true, workers: false },
-      environment: { METRICS_PORT: "0" },
-    });
-  });
-  afterAll(async () => {
-    await service?.close();
-    await database?.drop();
-  });
-
-  test("end what never becomes a request, on either port, and let all others pass", async () => {
+  test("end what never becomes a request, on either port, and let all others pass", async ({ service }) => {
     const ingest = "POST /ingest/sns HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n";
     const beginnings = [
       "",
@@ -78,17 +66,20 @@ describe("deadlines", () => {
     expect(counted(readings, "fanmail_notifications_unavailable_total")).toEqual({});
   }, 60_000);
 
-  test.each([
+  test.for([
     ["GET / HTTP/9\r\n\r\n", "HTTP/1.1 400 Bad Request"],
     ["\u0016\u0003\u0001\u0002\u0000\u0001", "HTTP/1.1 400 Bad Request"],
     [`GET / HTTP/1.1\r\nx: ${"y".repeat(20_000)}\r\n\r\n`, "HTTP/1.1 431 Request Header Fields Too Large"],
-  ])("what is no request is answered in JSON, with the usual headers, and ends: %j", async (text, status) => {
-    const { received, ended } = await client(service.url, text);
-    await ended;
-    const [head = "", body = ""] = received().split("\r\n\r\n");
-    expect(head.split("\r\n")).toEqual(expect.arrayContaining([status, "cache-control: no-store"]));
-    expect(JSON.parse(body)).toEqual({ error: expect.any(String) });
-  });
+  ])(
+    "what is no request is answered in JSON, with the usual headers, and ends: %j",
+    async ([text, status], { service }) => {
+      const { received, ended } = await client(service.url, text);
+      await ended;
+      const [head = "", body = ""] = received().split("\r\n\r\n");
+      expect(head.split("\r\n")).toEqual(expect.arrayContaining([status, "cache-control: no-store"]));
+      expect(JSON.parse(body)).toEqual({ error: expect.any(String) });
+    },
+  );
 });
 
 describe("the connections of a server", () => {

@@ -1,28 +1,14 @@
 import { Validator } from "@seriousme/openapi-schema-validator";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { beforeAll, describe, expect } from "vitest";
 import { packageVersion } from "../../src/package-info.ts";
-import { type TestDatabase, testDatabase } from "../support/database.ts";
 import { freshBuild } from "../support/fresh-build.ts";
-import { startTestService, type TestService } from "../support/service.ts";
+import { projectTest } from "../support/project-test.ts";
 
-let database: TestDatabase;
-let service: TestService;
-
-beforeAll(async () => {
-  freshBuild();
-  database = await testDatabase();
-  service = await startTestService({
-    databaseUrl: database.url,
-    roles: { receiver: true, workers: false },
-  });
-});
-afterAll(async () => {
-  await service?.close();
-  await database?.drop();
-});
+const test = projectTest({ roles: { receiver: true, workers: false } });
+beforeAll(freshBuild);
 
 describe("/openapi.json", () => {
-  test("is a valid document of OpenAPI 3.1, without a key", async () => {
+  test("is a valid document of OpenAPI 3.1, without a key", async ({ service }) => {
     const answer = await service.get("/openapi.json", null);
     const document = (await answer.json()) as Record<string, unknown>;
 
@@ -32,7 +18,7 @@ describe("/openapi.json", () => {
     expect(document).toMatchObject({ openapi: "3.1.1", info: { title: "Fanmail", version: packageVersion } });
   });
 
-  test("names the scope of every operation, each by an id of its own", () => {
+  test("names the scope of every operation, each by an id of its own", ({ service }) => {
     const operations = Object.values(service.contract.document.paths).flatMap((path) => Object.values(path));
     const ids = operations.map(({ operationId }) => operationId);
     expect(new Set(ids).size).toBe(ids.length);
@@ -43,7 +29,7 @@ describe("/openapi.json", () => {
     }
   });
 
-  test("states a limit for every text that is sent", () => {
+  test("states a limit for every text that is sent", ({ service }) => {
     const unlimited: string[] = [];
     const visit = (schema: Record<string, unknown>, place: string): void => {
       const isLimited = "maxLength" in schema || "enum" in schema || "const" in schema || "format" in schema;
@@ -64,7 +50,7 @@ describe("/openapi.json", () => {
 });
 
 describe("/docs", () => {
-  test("is served from here alone, and the browser holds it to that", async () => {
+  test("is served from here alone, and the browser holds it to that", async ({ service }) => {
     const answer = await service.get("/docs", null);
     const html = await answer.text();
     expect(answer.headers.get("content-security-policy")).toMatch(/^default-src 'self';/);
@@ -77,12 +63,12 @@ describe("/docs", () => {
     }
   });
 
-  test("with a slash at its end leads to the page whose links are right", async () => {
+  test("with a slash at its end leads to the page whose links are right", async ({ service }) => {
     const answer = await fetch(`${service.url}/docs/`, { redirect: "manual" });
     expect([answer.status, answer.headers.get("location")]).toEqual([308, "../docs"]);
   });
 
-  test("serves no other file of the viewer's package", async () => {
+  test("serves no other file of the viewer's package", async ({ service }) => {
     for (const path of ["package.json", "index.html", "..%2fpackage.json", "swagger-ui-bundle.js.map"]) {
       expect([path, (await service.get(`/docs/${path}`, null)).status]).toEqual([path, 404]);
     }

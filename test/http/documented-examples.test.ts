@@ -3,11 +3,12 @@ import { errorMeanings } from "../../src/http/errors.ts";
 import type { Operation } from "../support/api-contract.ts";
 import { type TestDatabase, testDatabase } from "../support/database.ts";
 import { addEndpoint } from "../support/endpoint.ts";
+import { newKey } from "../support/project-test.ts";
 import { startTestService, type TestService, testApiKey } from "../support/service.ts";
 import { type SesOptions, sesEvent } from "../support/ses.ts";
 import { until } from "../support/wait.ts";
 import { type Answer, type Received, type TestSink, webhookSink } from "../support/webhook-sink.ts";
-import { feed, idOf, newKey } from "./api.ts";
+import { feed, idOf } from "./api.ts";
 import { type CurlRequest, type Example, readApiDocument, readCurl } from "./api-document.ts";
 import { pageTerms } from "./page-terms.ts";
 
@@ -43,7 +44,7 @@ beforeAll(async () => {
   });
   names = {
     KEY: testApiKey,
-    READER_KEY: (await newKey(database.db, { scopes: ["events:read"] })).key,
+    READER_KEY: await newKey(database.db, { scopes: ["events:read"] }),
     ACTIVITY_ID: await idOf({ select: database.db.query }, receipt),
     BOUNCE_ID: await bounceId(),
     "events-of-17-mb.json": JSON.stringify({ events: ["x".repeat(17 * 1024 * 1024)] }),

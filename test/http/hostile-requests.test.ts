@@ -1,60 +1,48 @@
 import fc from "fast-check";
-import { afterAll, beforeAll, expect, test } from "vitest";
-import { apply } from "../support/apply.ts";
-import { type TestDatabase, testDatabase } from "../support/database.ts";
+import { expect } from "vitest";
 import { atLength } from "../support/length.ts";
-import { startTestService, type TestService, testApiKey } from "../support/service.ts";
+import { projectTest, type TestProject } from "../support/project-test.ts";
+import { testApiKey } from "../support/service.ts";
 import { sesEvent } from "../support/ses.ts";
+import { tracked } from "./api.ts";
 import { hostileRequests } from "./hostile-requests.ts";
 
 const requestsPerOperation = atLength(20, 60);
 
-let database: TestDatabase;
-let service: TestService;
-/** Of what there is, so that requests get further than to a 404. */
-let ids: string[];
+const test = projectTest({
+  roles: { receiver: true, workers: false },
+  environment: { RATE_LIMIT_PER_MINUTE: "100000000" },
+});
 
-beforeAll(async () => {
-  database = await testDatabase();
-  service = await startTestService({
-    databaseUrl: database.url,
-    roles: { receiver: true, workers: false },
-    environment: { RATE_LIMIT_PER_MINUTE: "100000000" },
-  });
-  await apply(
-    service,
+/** The ids of what there is, so that requests get further than to a 404. */
+async function fill(project: TestProject): Promise<string[]> {
+  await project.apply(
     sesEvent("Send"),
     sesEvent("Bounce", { after: 5, detail: { feedbackId: "f", bounceSubType: "NoEmail" } }),
     sesEvent("Open", { after: 60, detail: { userAgent: "Mozilla/5.0 (Windows)", ipAddress: "192.0.2.1" } }),
   );
   for (const event of ["login", "confirmation"]) {
-    const body = { email: "kim@example.org", event, properties: { orderId: "1" } };
-    expect((await service.request("POST", "/v1/events", { body })).status).toBe(201);
+    await tracked(project, { email: "kim@example.org", event, properties: { orderId: "1" } });
   }
-  const rows = await database.db.query<{ id: string }>(
+  const rows = await project.select<{ id: string }>(
     "select id::text from activity union all select id::text from events",
   );
-  const feed = (await (await service.get("/emailit/v1/events")).json()) as { data: { id: string }[] };
-  ids = [
-    ...rows.map(({ id }) => id),
-    ...feed.data.map(({ id }) => id),
-    "jane@example.com",
-    "kim@example.org",
-  ];
-});
-afterAll(async () => {
-  await service?.close();
-  await database?.drop();
-});
+  const feed = (await (await project.get("/emailit/v1/events")).json()) as { data: { id: string }[] };
+  return [...rows, ...feed.data].map(({ id }) => id).concat("jane@example.com", "kim@example.org");
+}
 
-test("no request to any operation is answered 5xx, or other than /openapi.json says", async () => {
+test("no request to any operation is answered 5xx, or other than /openapi.json says", async ({
+  project,
+  service,
+}) => {
+  const ids = await fill(project);
   const statuses = new Map<number, number>();
   for (const [template, operations] of Object.entries(service.contract.document.paths)) {
     for (const [method, operation] of Object.entries(operations)) {
       await fc.assert(
         fc.asyncProperty(hostileRequests(template, method, operation, ids), async (request) => {
           const { path, ...init } = request;
-          const headers = { ...init.headers, authorization: `Bearer ${testApiKey}` };
+          const headers = { ...init.headers, authorization: `Bearer ${project.key}` };
           const answer = await fetch(service.url + path, { ...init, headers });
           await service.contract.check(init.method, path, answer);
           await answer.arrayBuffer();
@@ -70,7 +58,7 @@ test("no request to any operation is answered 5xx, or other than /openapi.json s
   expect(reached).toEqual(expect.arrayContaining([200, 201, 400, 404, 413, 415]));
 }, 300_000);
 
-test.each([
+test.for<[string, string]>([
   ["", "Basic dXNlcjpwYXNz"],
   ["", "Bearer"],
   ["", "Bearer sk_proj_"],
@@ -78,7 +66,7 @@ test.each([
   ["", `Bearer sk_proj_${"\u00ff".repeat(40)}`],
   ["", `Bearer ${testApiKey} ${testApiKey}`],
   ["?api_key=1", ""],
-])("a key that is none is answered 401: %s%s", async (query, authorization) => {
+])("a key that is none is answered 401: %s%s", async ([query, authorization], { service }) => {
   for (const [template, operations] of Object.entries(service.contract.document.paths)) {
     const path = template.replace(/\{\w+\}/, "1") + query;
     for (const method of Object.keys(operations)) {

@@ -3,9 +3,9 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { apiKey } from "../../src/domain/api-key.ts";
 import { type TestDatabase, testDatabase } from "../support/database.ts";
 import { type FanmailProcess, fanmail, terminate } from "../support/fanmail-process.ts";
+import { newKey } from "../support/project-test.ts";
 import { hasRedis, type RedisServer, redisServer } from "../support/redis-server.ts";
 import { startTestService, type TestService, testApiKey } from "../support/service.ts";
-import { newKey } from "./api.ts";
 
 const limit = 1_000;
 /** Processes hear of each other's requests a little later. */
@@ -100,8 +100,8 @@ describe.each(places)("two processes that count in %s", (_where, isRedis) => {
         expect(retryAfter).toBeLessThanOrEqual(60);
         expect(headers.get("ratelimit-remaining")).toBe("0");
       }
-      expect((await ask(0, other.key)).status).toBe(200);
-      expect((await ask(1, other.key)).status).toBe(200);
+      expect((await ask(0, other)).status).toBe(200);
+      expect((await ask(1, other)).status).toBe(200);
     });
   });
 });
@@ -137,7 +137,7 @@ describe.each(places)("a limit that is counted in %s", (_where, isRedis) => {
     }
 
     test("slides: what is a minute old makes room for as many, no sooner", async () => {
-      const { key } = await newKey(backend.database.db);
+      const key = await newKey(backend.database.db);
       const passes = (remaining: number) => ({
         status: 200,
         remaining: String(remaining),
@@ -161,14 +161,14 @@ describe.each(places)("a limit that is counted in %s", (_where, isRedis) => {
     });
 
     test("requests that come at once are counted as well as those that come one by one", async () => {
-      const { key } = await newKey(backend.database.db);
+      const key = await newKey(backend.database.db);
       const answers = await Promise.all(Array.from({ length: 20 }, () => ask(key)));
       expect(answers.filter(({ status }) => status === 200)).toHaveLength(3);
       expect(answers.filter(({ status }) => status === 429)).toHaveLength(17);
     });
 
     test("an answer of any kind carries the limit, also in a dialect's own shape when it is refused", async () => {
-      const { key } = await newKey(backend.database.db);
+      const key = await newKey(backend.database.db);
       const paths = ["/v1/activity?page=0", `/v1/activity/${randomUUID()}`, "/v1/activity.csv"];
       const answers = [];
       for (const path of paths) answers.push(await ask(key, path));
@@ -187,7 +187,7 @@ describe.each(places)("a limit that is counted in %s", (_where, isRedis) => {
     });
 
     test("a key that is not accepted is not counted", async () => {
-      const { key } = await newKey(backend.database.db, { scopes: ["events:read"] });
+      const key = await newKey(backend.database.db, { scopes: ["events:read"] });
       for (let request = 0; request < 5; request++) expect((await ask(key)).status).toBe(403);
       expect((await ask("sk_proj_unknown")).status).toBe(401);
     });

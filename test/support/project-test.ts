@@ -1,10 +1,12 @@
-import { randomUUID } from "node:crypto";
+import { randomBytes, randomUUID } from "node:crypto";
 import { test as base } from "vitest";
+import { apiKey, apiKeyHash, apiKeyPrefix } from "../../src/domain/api-key.ts";
+import { insertApiKey } from "../../src/storage/api-keys.ts";
+import type { Database } from "../../src/storage/database.ts";
 import { type AcceptedNotification, storeBatch } from "../../src/storage/journal.ts";
-import { insertProject } from "../../src/storage/projects.ts";
+import { defaultProjectId, insertProject } from "../../src/storage/projects.ts";
 import { addEndpoint, type EndpointInput } from "../../src/webhooks/endpoints.ts";
 import { applyBatch } from "../../workers/apply-batch.ts";
-import { newKey } from "../http/api.ts";
 import { testDatabase } from "./database.ts";
 import { notification } from "./notification.ts";
 import { startTestService, type TestRequest, type TestService, type TestServiceOptions } from "./service.ts";
@@ -64,7 +66,7 @@ export async function newProject({ context, request }: TestService): Promise<Tes
   const { db, clock, partitions } = context;
   const id = clock.newId();
   await insertProject(db, id, `Test ${id}`);
-  const { key } = await newKey(db, { projectId: id });
+  const key = await newKey(db, { projectId: id });
   const topic = randomUUID();
   async function store(payloads: unknown[], fields?: Partial<AcceptedNotification>): Promise<string> {
     const batchId = clock.newId();
@@ -80,12 +82,29 @@ export async function newProject({ context, request }: TestService): Promise<Tes
     key,
     request: (method, path, options) => request(method, path, { key, ...options }),
     get: (path, given = key) => request("GET", path, { key: given }),
-    keyWith: async (...scopes) => (await newKey(db, { projectId: id, scopes })).key,
+    keyWith: (...scopes) => newKey(db, { projectId: id, scopes }),
     store,
     apply: async (...payloads) => applyBatch(context, { batchId: await store(payloads) }),
     addEndpoint: (url, input) => addEndpoint(context, id, url, input),
     select: (sql, values) => db.query(`${tablesOf(id)} ${sql}`, values),
   };
+}
+
+/** Makes a key of a project: of the default one unless another is given. */
+export async function newKey(
+  db: Database,
+  { scopes = ["*"], projectId = defaultProjectId } = {},
+): Promise<string> {
+  const key = apiKey(randomBytes(32));
+  await insertApiKey(db, {
+    project_id: projectId,
+    id: randomUUID(),
+    name: "test",
+    prefix: apiKeyPrefix(key),
+    scopes,
+    sha256: apiKeyHash(key),
+  });
+  return key;
 }
 
 const tables = [

@@ -1,45 +1,34 @@
 import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
-import { afterEach, beforeEach, expect, test } from "vitest";
-import { type DatabasePool, openDatabase } from "../../../src/storage/database.ts";
+import { expect } from "vitest";
 import { partitionsOf } from "../../../src/storage/partitions.ts";
-import { defaultProjectId } from "../../../src/storage/projects.ts";
-import { type TestDatabase, testDatabase } from "../../support/database.ts";
+import type { TestDatabase } from "../../support/database.ts";
 import { atLength } from "../../support/length.ts";
-import { startTestService, type TestService } from "../../support/service.ts";
+import { projectTest, type TestProject } from "../../support/project-test.ts";
 
-let database: TestDatabase;
-let service: TestService;
-let pool: DatabasePool;
-
-beforeEach(async () => {
-  database = await testDatabase();
-  service = await startTestService({
-    databaseUrl: database.url,
-    roles: { receiver: true, workers: false },
-    environment: { RATE_LIMIT_PER_MINUTE: "1000000" },
-  });
-  pool = openDatabase(database.url, { maxConnections: 4, onIdleError: () => {} });
-});
-afterEach(async () => {
-  await pool.close();
-  await service.close();
-  await database.drop();
+const test = projectTest({
+  roles: { receiver: true, workers: false },
+  environment: { RATE_LIMIT_PER_MINUTE: "1000000" },
 });
 
 const sends = atLength(5_000, 20_000);
 const writers = 4;
 
 /** Inserts sends of the ids in one transaction, and commits after a while. @param createdAt SQL */
-function writeBatch(ids: readonly string[], createdAt: string): Promise<void> {
-  return pool.transaction(async (tx) => {
+function writeBatch(
+  { db }: TestDatabase,
+  projectId: string,
+  ids: readonly string[],
+  createdAt: string,
+): Promise<void> {
+  return db.transaction(async (tx) => {
     if (Math.random() < 0.3) await sleep(Math.random() * 5);
     await tx.query(
       `insert into activity (project_id, id, message_id, recipient, recipient_as_sent, is_test, current_status,
          open_count, click_count, recipient_certain, created_at)
        select $1, id, id::text, 'jane@example.com', 'jane@example.com', false, 'sent', 0, 0, true, ${createdAt}
        from unnest($2::uuid[]) as id`,
-      [defaultProjectId, ids],
+      [projectId, ids],
     );
     await sleep(Math.random() * 30);
   });
@@ -65,14 +54,19 @@ async function writeAll(
 type Seen = { id: string; status: string };
 
 /** Asks as SmartCQ's clients do, without a pause, until an empty page comes after `done`. */
-async function poll(query: string, done: Promise<unknown>, see: (sends: Seen[]) => void): Promise<void> {
+async function poll(
+  project: TestProject,
+  query: string,
+  done: Promise<unknown>,
+  see: (sends: Seen[]) => void,
+): Promise<void> {
   let isDone = false;
   void done.then(() => {
     isDone = true;
   });
   for (let since: string | null = null; ; ) {
     const wasDone = isDone;
-    const answer = await service.get(`/api/v1/sends?${query}${since === null ? "" : `&since=${since}`}`);
+    const answer = await project.get(`/api/v1/sends?${query}${since === null ? "" : `&since=${since}`}`);
     const page = (await answer.json()) as { data: Seen[]; next: string | null };
     expect([answer.status, page.next === null]).toEqual([200, page.data.length === 0]);
     see(page.data);
@@ -81,31 +75,37 @@ async function poll(query: string, done: Promise<unknown>, see: (sends: Seen[]) 
   }
 }
 
-test.each([
+test.for<[string, string]>([
   ["the time of their transaction", "now()"],
   ["a time of their own", "clock_timestamp()"],
-])("a poller at full speed sees each send once, written with %s", async (_what, createdAt) => {
+])(
+  "a poller at full speed sees each send once, written with %s",
+  async ([_what, createdAt], { project, database }) => {
+    const ids = Array.from({ length: sends }, () => randomUUID());
+    const seen: string[] = [];
+
+    const written = writeAll(ids, (batch) => writeBatch(database, project.id, batch, createdAt));
+    await poll(project, "limit=500", written, (page) => seen.push(...page.map(({ id }) => id)));
+
+    expect(seen.length).toBe(sends);
+    expect(new Set(seen)).toEqual(new Set(ids));
+  },
+);
+
+test("with cursorBy=updated a poller at full speed sees the last state of each", async ({
+  project,
+  database,
+}) => {
   const ids = Array.from({ length: sends }, () => randomUUID());
-  const seen: string[] = [];
-
-  const written = writeAll(ids, (batch) => writeBatch(batch, createdAt));
-  await poll("limit=500", written, (page) => seen.push(...page.map(({ id }) => id)));
-
-  expect(seen.length).toBe(sends);
-  expect(new Set(seen)).toEqual(new Set(ids));
-});
-
-test("with cursorBy=updated a poller at full speed sees the last state of each", async () => {
-  const ids = Array.from({ length: sends }, () => randomUUID());
-  await partitionsOf(pool).ensure("events", [new Date()]);
-  await writeBatch(ids, "now()");
+  await partitionsOf(database.db).ensure("events", [new Date()]);
+  await writeBatch(database, project.id, ids, "now()");
   const states = new Map<string, string>();
   const steps = ["delivered", "bounced_hard", "complained"];
 
   const written = (async () => {
-    for (const step of steps) await writeAll(ids, (batch) => change(batch, step));
+    for (const step of steps) await writeAll(ids, (batch) => change(database, project.id, batch, step));
   })();
-  await poll("limit=500&cursorBy=updated", written, (page) => {
+  await poll(project, "limit=500&cursorBy=updated", written, (page) => {
     for (const { id, status } of page) states.set(id, status);
   });
 
@@ -114,17 +114,22 @@ test("with cursorBy=updated a poller at full speed sees the last state of each",
 });
 
 /** Changes activities and records an event of each, as a worker does. */
-function change(ids: readonly string[], status: string): Promise<void> {
-  return pool.transaction(async (tx) => {
+function change(
+  { db }: TestDatabase,
+  projectId: string,
+  ids: readonly string[],
+  status: string,
+): Promise<void> {
+  return db.transaction(async (tx) => {
     await tx.query("update activity set current_status = $3 where project_id = $1 and id = any($2::uuid[])", [
-      defaultProjectId,
+      projectId,
       ids,
       status,
     ]);
     await tx.query(
       `insert into events (project_id, owner_id, occurred_at, id, type, detail)
        select $1, id, now(), gen_random_uuid(), 'delivered', '{}' from unnest($2::uuid[]) as id`,
-      [defaultProjectId, ids],
+      [projectId, ids],
     );
     await sleep(Math.random() * 30);
   });
