@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { z } from "zod";
 import { type TestDatabase, testDatabase } from "../support/database.ts";
 import { addEndpoint } from "../support/endpoint.ts";
@@ -20,6 +20,8 @@ let sqs: SqsServer;
 let queueUrl: string;
 let sink: TestSink;
 let service: TestService;
+/** When the test began: it looks at what was stored since. */
+let begun: Date;
 
 beforeAll(async () => {
   database = await testDatabase();
@@ -31,6 +33,10 @@ beforeAll(async () => {
     databaseUrl: database.url,
     environment: { ...sqs.environment, SQS_QUEUE_URLS: queueUrl, SNS_RAW_TOKEN: token },
   });
+});
+beforeEach(async () => {
+  const [now] = await database.db.query<{ now: Date }>("select clock_timestamp() as now");
+  begun = now?.now ?? new Date();
 });
 afterAll(async () => {
   await service?.close();
@@ -59,27 +65,28 @@ const destination = (payload: unknown) => post(`/ingest/sns/raw/${token}`, JSON.
 async function applied(notifications: number): Promise<void> {
   await until(`${notifications} are applied`, async () => {
     const [{ count } = { count: 0 }] = await database.db.query<{ count: number }>(
-      `select coalesce(sum(notification_count), 0)::integer as count from batches where applied_at is not null`,
+      `select coalesce(sum(notification_count), 0)::integer as count from batches
+       where applied_at is not null and received_at >= $1`,
+      [begun],
     );
     return count === notifications;
   });
 }
 
-async function emptied(): Promise<void> {
-  await database.db.query(
-    "truncate activity, events, suppressions, batches, notifications, account_statuses, deliveries",
+/** One event of one email, however it came. */
+async function stored(): Promise<unknown[]> {
+  return database.db.query(
+    "select owner_id, id, occurred_at, detail from events where created_at >= $1 order by id",
+    [begun],
   );
 }
 
-/** One event of one email, however it came. */
-async function stored(): Promise<unknown[]> {
-  return database.db.query("select owner_id, id, occurred_at, detail from events order by id");
-}
-
-async function journal(): Promise<unknown[]> {
+async function journal(): Promise<{ reason: string | null }[]> {
   return database.db.query(
     `select arn, sns_message_id as id, sns_timestamp as at, quarantine_reason as reason from notifications
-     left join topics on topics.id = notifications.topic_id order by arn collate "C"`,
+     join batches on batches.id = batch_id left join topics on topics.id = notifications.topic_id
+     where received_at >= $1 order by arn collate "C"`,
+    [begun],
   );
 }
 
@@ -89,7 +96,6 @@ const id = envelope["id"];
 const at = new Date("2026-11-20T10:00:07Z");
 
 test("one event is one, bare or through EventBridge, in SNS, in a queue and posted by an API destination", async () => {
-  await emptied();
   await service.ingest(service.signer.notification(asMessage(event)));
   await applied(1);
   const [bare] = await stored();
@@ -111,7 +117,6 @@ test("one event is one, bare or through EventBridge, in SNS, in a queue and post
 
 describe("an API destination", () => {
   test("may be given a part of the event, or several: each is stored by itself, once", async () => {
-    await emptied();
     const batch = [
       bridged(sesEvent("Send", { messageId: "one" }), { id: "11111111-1111-4111-8111-111111111111" }),
       sesEvent("Send", { messageId: "two" }),
@@ -127,12 +132,11 @@ describe("an API destination", () => {
     expect((await destination(batch.slice(0, 2)))[1]).toEqual({ status: "duplicate" });
 
     await applied(5);
-    expect(await database.db.query("select message_id from activity order by message_id")).toEqual(
+    const made = "select message_id from activity where created_at >= $1 order by message_id";
+    expect(await database.db.query(made, [begun])).toEqual(
       ["one", "three", "two"].map((message_id) => ({ message_id })),
     );
-    expect(
-      await database.db.query("select 1 from notifications where quarantine_reason is not null"),
-    ).toHaveLength(2);
+    expect((await journal()).filter(({ reason }) => reason !== null)).toHaveLength(2);
   });
 
   test.each([
@@ -142,7 +146,6 @@ describe("an API destination", () => {
     ["with text in it", `/ingest/sns/raw/${token}`, "hello", 400],
     ["that forges an SNS message", `/ingest/sns/raw/${token}`, { Type: "Notification", Message: "x" }, 400],
   ])("%s is refused", async (_what, path, payload, status) => {
-    await emptied();
     expect((await post(path, JSON.stringify(payload)))[0]).toBe(status);
     expect(await journal()).toEqual([]);
   });
@@ -150,14 +153,14 @@ describe("an API destination", () => {
 
 describe("what SES says of the account", () => {
   test("is kept once and told once, to those that subscribe to it, through whichever way it comes", async () => {
-    await emptied();
     const subscriber = await addEndpoint(service.context, sink.url, { eventTypes: ["account.status"] });
     const everything = await addEndpoint(service.context, sink.url, { eventTypes: ["*"] });
     await addEndpoint(service.context, sink.url, { eventTypes: ["email.bounce"] });
 
-    await service.ingest(service.signer.notification(asMessage(sendingStatus("Disabled"))));
-    await destination([sendingStatus("Disabled"), recommendation("Open")]);
-    await sqs.send(queueUrl, [JSON.stringify(sendingStatus("Disabled"))]);
+    const disabled = sendingStatus("Disabled", { id: "22222222-2222-4222-8222-222222222222" });
+    await service.ingest(service.signer.notification(asMessage(disabled)));
+    await destination([disabled, recommendation("Open")]);
+    await sqs.send(queueUrl, [JSON.stringify(disabled)]);
 
     await applied(4);
     await until("all is told", () => sink.received.length === 4);

@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { type TestDatabase, testDatabase } from "../support/database.ts";
-import { startTestService, type TestService } from "../support/service.ts";
+import { describe, expect } from "vitest";
+import { projectTest } from "../support/project-test.ts";
+import { startTestService } from "../support/service.ts";
 import { asMessage, sesEvent } from "../support/ses.ts";
 import { testTopic } from "../support/sns-signer.ts";
 import { until } from "../support/wait.ts";
@@ -12,27 +12,17 @@ import { until } from "../support/wait.ts";
 
 const previousToken = "raw_token_before_it_0123456789abcdef";
 const token = "raw_token_of_the_test_0123456789abcdef";
-let database: TestDatabase;
-let service: TestService;
-let withoutToken: TestService;
-
-beforeAll(async () => {
-  database = await testDatabase();
-  service = await startTestService({
-    databaseUrl: database.url,
-    environment: { SNS_RAW_TOKEN: `${token},${previousToken}` },
+const test = projectTest({ environment: { SNS_RAW_TOKEN: `${token},${previousToken}` } })
+  .extend("rawUrl", ({ service }) => `${service.url}/ingest/sns/raw/${token}`)
+  .extend("withoutToken", { scope: "file" }, async ({ database, service }, { onCleanup }) => {
+    const other = await startTestService({
+      databaseUrl: database.url,
+      roles: { receiver: true, workers: false },
+      signer: service.signer,
+    });
+    onCleanup(() => other.close());
+    return other;
   });
-  withoutToken = await startTestService({
-    databaseUrl: database.url,
-    roles: { receiver: true, workers: false },
-    signer: service.signer,
-  });
-});
-afterAll(async () => {
-  await service?.close();
-  await withoutToken?.close();
-  await database?.drop();
-});
 
 const payload = (messageId: string) => asMessage(sesEvent("Delivery", { messageId, after: 5 }));
 
@@ -55,14 +45,12 @@ async function post(
   return [answer.status, (await answer.json()) as Record<string, string>];
 }
 
-const rawUrl = (given = token) => `${service.url}/ingest/sns/raw/${given}`;
-
 describe("with SNS_RAW_TOKEN, /ingest/sns/raw/<token>", () => {
-  test("takes a notification, once however often SNS repeats it", async () => {
+  test("takes a notification, once however often SNS repeats it", async ({ database, rawUrl }) => {
     const headers = { "x-amz-sns-message-id": randomUUID() };
 
-    expect(await post(rawUrl(), payload("raw-1"), headers)).toEqual([200, { status: "stored" }]);
-    expect(await post(rawUrl(), payload("raw-1"), headers)).toEqual([200, { status: "duplicate" }]);
+    expect(await post(rawUrl, payload("raw-1"), headers)).toEqual([200, { status: "stored" }]);
+    expect(await post(rawUrl, payload("raw-1"), headers)).toEqual([200, { status: "duplicate" }]);
 
     await until("it is applied", async () => {
       const rows = await database.db.query(
@@ -72,13 +60,16 @@ describe("with SNS_RAW_TOKEN, /ingest/sns/raw/<token>", () => {
     });
   });
 
-  test("takes the token before it too, while it changes", async () => {
-    expect(await post(rawUrl(previousToken), payload("raw-2"))).toEqual([200, { status: "stored" }]);
-    expect((await post(rawUrl(`${token},${previousToken}`), payload("refused")))[0]).toBe(403);
+  test("takes the token before it too, while it changes", async ({ rawUrl }) => {
+    expect(await post(rawUrl.replace(token, previousToken), payload("raw-2"))).toEqual([
+      200,
+      { status: "stored" },
+    ]);
+    expect((await post(rawUrl.replace(token, `${token},${previousToken}`), payload("refused")))[0]).toBe(403);
   });
 
-  test("counts the same event once, raw or signed", async () => {
-    await post(rawUrl(), payload("both"));
+  test("counts the same event once, raw or signed", async ({ service, database, rawUrl }) => {
+    await post(rawUrl, payload("both"));
     await service.ingest(service.signer.notification(payload("both")));
 
     await until("both are applied", async () => {
@@ -92,46 +83,46 @@ describe("with SNS_RAW_TOKEN, /ingest/sns/raw/<token>", () => {
     ).toEqual([{ type: "delivered" }]);
   });
 
-  test("takes signed messages too, for a subscription is confirmed by one", async () => {
+  test("takes signed messages too, for a subscription is confirmed by one", async ({ service, rawUrl }) => {
     const signed = service.signer.notification(payload("signed"));
     const forged = { ...signed, Message: payload("forged") };
     const isNotRaw = { "x-amz-sns-rawdelivery": undefined };
 
-    expect(await post(rawUrl(), JSON.stringify(signed), isNotRaw)).toEqual([200, { status: "stored" }]);
-    expect((await post(rawUrl(), JSON.stringify(forged), isNotRaw))[0]).toBe(403);
+    expect(await post(rawUrl, JSON.stringify(signed), isNotRaw)).toEqual([200, { status: "stored" }]);
+    expect((await post(rawUrl, JSON.stringify(forged), isNotRaw))[0]).toBe(403);
   });
 
-  test.each([
+  test.for([
     ["another token", token.replace("0", "1")],
     ["a part of the token", token.slice(0, -1)],
     ["a longer one", `${token}0`],
     ["none", ""],
     ["a slash behind it", `${token}/`],
     ["a token as long as a URL may be", "x".repeat(8_000)],
-  ])("refuses %s, and tells what is wrong", async (_what, given) => {
-    const [status, { error }] = await post(rawUrl(given), payload("refused"));
+  ])("refuses %s, and tells what is wrong", async ([, given = ""], { rawUrl }) => {
+    const [status, { error }] = await post(rawUrl.replace(token, given), payload("refused"));
 
     expect(status).toBe(403);
     expect(error).toBe("The token behind /ingest/sns/raw/ is not SNS_RAW_TOKEN");
   });
 
-  test("refuses a topic that is not allow-listed", async () => {
+  test("refuses a topic that is not allow-listed", async ({ rawUrl }) => {
     const headers = { "x-amz-sns-topic-arn": "arn:aws:sns:eu-west-1:999999999999:other" };
-    expect((await post(rawUrl(), payload("foreign"), headers))[0]).toBe(403);
+    expect((await post(rawUrl, payload("foreign"), headers))[0]).toBe(403);
   });
 
-  test.each(["x-amz-sns-topic-arn", "x-amz-sns-message-id"])(
+  test.for(["x-amz-sns-topic-arn", "x-amz-sns-message-id"])(
     "names the header %s when it is missing",
-    async (name) => {
-      const [status, { error }] = await post(rawUrl(), payload("x"), { [name]: undefined });
+    async (name, { rawUrl }) => {
+      const [status, { error }] = await post(rawUrl, payload("x"), { [name]: undefined });
 
       expect(status).toBe(400);
       expect(error).toContain(name);
     },
   );
 
-  test("quarantines what is no SES event", async () => {
-    expect(await post(rawUrl(), "hello")).toEqual([200, { status: "stored" }]);
+  test("quarantines what is no SES event", async ({ database, rawUrl }) => {
+    expect(await post(rawUrl, "hello")).toEqual([200, { status: "stored" }]);
 
     await until("it is quarantined", async () => {
       const rows = await database.db.query("select 1 from notifications where quarantine_reason is not null");
@@ -141,9 +132,9 @@ describe("with SNS_RAW_TOKEN, /ingest/sns/raw/<token>", () => {
 });
 
 describe("without SNS_RAW_TOKEN", () => {
-  test.each(["/ingest/sns", `/ingest/sns/raw/${token}`, "/ingest/sns/raw/"])(
+  test.for(["/ingest/sns", `/ingest/sns/raw/${token}`, "/ingest/sns/raw/"])(
     "a raw delivery to %s is refused with how to turn it off",
-    async (path) => {
+    async (path, { withoutToken }) => {
       const [status, { error }] = await post(withoutToken.url + path, payload("refused"));
 
       expect(status).toBe(403);
@@ -152,13 +143,16 @@ describe("without SNS_RAW_TOKEN", () => {
     },
   );
 
-  test("no token opens it, and with one the plain address stays closed", async () => {
+  test("no token opens it, and with one the plain address stays closed", async ({
+    service,
+    withoutToken,
+  }) => {
     expect((await post(`${withoutToken.url}/ingest/sns/raw/null`, payload("x")))[0]).toBe(403);
     expect((await post(`${service.url}/ingest/sns`, payload("x")))[0]).toBe(403);
   });
 });
 
-test("nothing that was refused is in the journal", async () => {
+test("nothing that was refused is in the journal", async ({ database }) => {
   const rows = await database.db.query(
     "select 1 from notifications where body like '%refused%' or body like '%forged%'",
   );
