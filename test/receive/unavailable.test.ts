@@ -7,7 +7,7 @@ import { type AwsStub, awsStub } from "../support/aws-stub.ts";
 import { type TestDatabase, testDatabase } from "../support/database.ts";
 import { startTestService, type TestService } from "../support/service.ts";
 import { asMessage, sesEvent } from "../support/ses.ts";
-import { type SnsSigner, snsSigner } from "../support/sns-signer.ts";
+import { type SnsSigner, sharedKeyPair, snsSigner } from "../support/sns-signer.ts";
 import { until } from "../support/wait.ts";
 
 /*
@@ -23,7 +23,7 @@ let certificateAnswer: { status: number; body: string };
 
 beforeEach(async () => {
   directory = await mkdtemp(join(tmpdir(), "fanmail-unavailable-"));
-  signer = await snsSigner(directory);
+  signer = await snsSigner(directory, { pair: await sharedKeyPair() });
   certificateAnswer = { status: 200, body: signer.certificate };
   aws = await awsStub((url, response) => {
     if (!url.includes("-dead")) response.writeHead(certificateAnswer.status).end(certificateAnswer.body);

@@ -1,8 +1,8 @@
 import type { ServerResponse } from "node:http";
 import { createServer } from "node:https";
 import type { AddressInfo } from "node:net";
-import { generate } from "selfsigned";
 import { Agent, buildConnector } from "undici";
+import { sharedKeyPair } from "./sns-signer.ts";
 
 export type AwsStub = {
   /** Connects every host to the stub, and trusts its certificate. */
@@ -15,10 +15,7 @@ export type AwsStub = {
 
 /** A real TLS server in place of AWS. */
 export async function awsStub(answer: (url: string, response: ServerResponse) => void): Promise<AwsStub> {
-  const pair = await generate([{ name: "commonName", value: "amazonaws.com" }], {
-    keySize: 2048,
-    algorithm: "sha256",
-  });
+  const pair = await sharedKeyPair();
   const requested: string[] = [];
   const server = createServer({ key: pair.private, cert: pair.cert }, (request, response) => {
     const url = `${request.headers.host}${request.url}`;

@@ -6,7 +6,7 @@ import { readConfig } from "../../src/config.ts";
 import { type Context, type ContextOptions, openContext } from "../../src/context.ts";
 import { type Roles, startService } from "../../src/service.ts";
 import { type ApiContract, apiContract } from "./api-contract.ts";
-import { type KeyPair, keyPair, type SnsSigner, snsSigner, testTopic } from "./sns-signer.ts";
+import { type SnsSigner, sharedKeyPair, snsSigner, testTopic } from "./sns-signer.ts";
 
 export const testApiKey = `sk_proj_${"t".repeat(43)}`;
 
@@ -43,14 +43,10 @@ export type TestServiceOptions = {
   signer?: SnsSigner;
 };
 
-/** Of all services of a test file. */
-let pairOfFile: Promise<KeyPair> | undefined;
-
 /** The real service, as `fanmail start` runs it, on a database of the test. */
 export async function startTestService(options: TestServiceOptions): Promise<TestService> {
   const directory = await mkdtemp(join(tmpdir(), "fanmail-service-"));
-  pairOfFile ??= keyPair();
-  const signer = options.signer ?? (await snsSigner(directory, { pair: await pairOfFile }));
+  const signer = options.signer ?? (await snsSigner(directory, { pair: await sharedKeyPair() }));
   const config = readConfig({
     PORT: "0",
     DATABASE_URL: options.databaseUrl,

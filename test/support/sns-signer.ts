@@ -41,7 +41,7 @@ const fieldOrder: Record<string, string[]> = {
 export type KeyPair = { private: string; cert: string };
 
 /** A key and its certificate. Making one takes a quarter of a second. */
-export function keyPair({
+function keyPair({
   notBefore = "2020-01-01T00:00:00Z",
   notAfter = "2090-01-01T00:00:00Z",
 } = {}): Promise<KeyPair> {
@@ -51,6 +51,14 @@ export function keyPair({
     notBeforeDate: new Date(notBefore),
     notAfterDate: new Date(notAfter),
   });
+}
+
+let shared: Promise<KeyPair> | undefined;
+
+/** The pair of all that need none of their own. */
+export function sharedKeyPair(): Promise<KeyPair> {
+  shared ??= keyPair();
+  return shared;
 }
 
 /** @param directory where the certificate is written. @param validity of a certificate that is made for it. */
