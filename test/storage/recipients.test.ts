@@ -102,7 +102,9 @@ describe("findOrMakeRecipients", () => {
       await findOrMakeRecipients(tx, [wanted("jane@example.com")]);
       deletion = database.db.query("delete from recipients");
       await until("the deletion waits", async () => {
-        const waiting = await tx.query("select 1 from pg_stat_activity where wait_event_type = 'Lock'");
+        const waiting = await tx.query(
+          "select 1 from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'",
+        );
         return waiting.length > 0;
       });
       expect(await tx.query("select 1 from recipients")).toHaveLength(1);
