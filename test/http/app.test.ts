@@ -27,9 +27,9 @@ describe("X-Request-Id", () => {
     expect(await requestId(service, given)).toBe(given);
   });
 
-  test.for([null, "x".repeat(129), "two words", "<script>", 'a"b', "é"])(
+  test.for([[null], ["x".repeat(129)], ["two words"], ["<script>"], ['a"b'], ["é"]] as const)(
     "for %s another one is made",
-    async (given, { service }) => {
+    async ([given], { service }) => {
       expect(await requestId(service, given)).toMatch(made);
     },
   );
