@@ -45,7 +45,7 @@ test("holds every field of a row, and quotes what needs it", async ({ project })
   ]);
 });
 
-test("of nothing is its heads", async ({ project }) => {
+test("without rows holds the column names", async ({ project }) => {
   expect(await csv(project)).toEqual([head]);
 });
 

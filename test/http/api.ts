@@ -20,7 +20,7 @@ export type Page = {
   };
 };
 
-type Told = { event: string; data: Record<string, unknown> };
+type WebhookBody = { event: string; data: Record<string, unknown> };
 export type Tracked = { event_id: string; recipient_id: string };
 
 /** Posts events as SNS does, one after the other, and waits until they are applied. */
@@ -72,7 +72,7 @@ export function stored({ select }: TestProject): Promise<{ id: string; name: str
 }
 
 /** The bodies of the project's webhooks, the oldest first. */
-export async function told({ select }: TestProject): Promise<Told[]> {
+export async function webhooksOf({ select }: TestProject): Promise<WebhookBody[]> {
   const rows = await select<{ body: string }>("select body from deliveries order by created_at, id");
   return rows.map(({ body }) => JSON.parse(body));
 }

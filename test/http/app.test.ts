@@ -106,7 +106,7 @@ describe("/", () => {
   });
 
   test.for(["*/*", "application/json"])(
-    "tells a program (%s) the same in JSON",
+    "shows a program (%s) the same in JSON",
     async (accept, { service }) => {
       const [status, type, text] = await answerTo(service, accept);
       expect([status, type]).toEqual([200, "application/json; charset=utf-8"]);
@@ -146,7 +146,7 @@ test.for(["/v1/activity/%E0%A4%A", "/v1/activity/%", "/v1/activity/%ff"])(
   },
 );
 
-test("what is no HTTP is answered 400, and the service goes on", async ({ service }) => {
+test("a request that is not HTTP is answered 400, and the service continues", async ({ service }) => {
   const { hostname, port } = new URL(service.url);
   const answer = await new Promise<string>((resolve) => {
     let text = "";
@@ -160,7 +160,7 @@ test("what is no HTTP is answered 400, and the service goes on", async ({ servic
   expect(await ask(service, "/healthz")).toEqual([200, { status: "ok" }]);
 });
 
-test("an answer does not tell what it was made with", async ({ service }) => {
+test("an answer does not say what software made it", async ({ service }) => {
   const { headers } = await service.get("/v1/activity");
   expect([headers.get("x-powered-by"), headers.get("server"), headers.get("etag")]).toEqual([
     null,
@@ -205,7 +205,7 @@ describe("while the database is away", () => {
   });
 });
 
-test("those who ask for readiness at the same time share one query", async ({ service }) => {
+test("readiness checks at the same time share one query", async ({ service }) => {
   const { db, log, metrics } = service.context;
   let queries = 0;
   let asked = 0;

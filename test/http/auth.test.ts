@@ -67,7 +67,7 @@ describe("a request to /v1", () => {
     ]);
   });
 
-  test("is answered 401 before it is told what is wrong with it", async ({ service }) => {
+  test("without a key is answered 401 even if its parameters are wrong", async ({ service }) => {
     expect(await answerTo(service, null, "/v1/activity?per_page=0")).toEqual([401, { error: required }]);
   });
 

@@ -129,7 +129,7 @@ test("counts within the times that are given", async ({ sender }) => {
   });
 });
 
-test("has nothing for another project, and 400 for what is no time", async ({ project }) => {
+test("has nothing for another project, and 400 for an invalid time", async ({ project }) => {
   expect(await ask(project, "/v1/domain-stats")).toMatchObject([200, { data: [] }]);
   expect(await ask(project, "/v1/domain-stats?since=soon")).toEqual([
     400,

@@ -66,7 +66,7 @@ test.for<[string, string]>([
   ["", `Bearer sk_proj_${"\u00ff".repeat(40)}`],
   ["", `Bearer ${testApiKey} ${testApiKey}`],
   ["?api_key=1", ""],
-])("a key that is none is answered 401: %s%s", async ([query, authorization], { service }) => {
+])("an invalid key is answered 401: %s%s", async ([query, authorization], { service }) => {
   for (const [template, operations] of Object.entries(service.contract.document.paths)) {
     const path = template.replace(/\{\w+\}/, "1") + query;
     for (const method of Object.keys(operations)) {

@@ -248,7 +248,7 @@ const headersOf = ({ parameters, requestBody }: Operation) =>
     ),
   });
 
-/** Requests for an operation, from those that are as documented to those that nobody should send. */
+/** Requests for an operation, from documented ones to hostile ones. */
 export function hostileRequests(
   template: string,
   method: string,

@@ -35,7 +35,7 @@ describe("order", () => {
     expect(await messageIds(project, "")).toEqual(numbered(1, 10));
   });
 
-  test("tells times apart that differ by a microsecond", async ({ project, database }) => {
+  test("distinguishes times that differ by a microsecond", async ({ project, database }) => {
     const at = (micros: number) => `2026-11-20T12:00:00.00000${micros}Z`;
     const order = [3, 1, 2];
     await seed(

@@ -4,13 +4,13 @@ import type { Context } from "../../src/context.ts";
 import { openRebuild, runRebuild } from "../../src/tools/rebuild/rebuild.ts";
 import { projectTest, type TestProject } from "../support/project-test.ts";
 import { type SesOptions, type SesPayload, sesEvent } from "../support/ses.ts";
-import { ask, send, told } from "./api.ts";
+import { ask, send, webhooksOf } from "./api.ts";
 
 /*
  * Tenants of SES: the tag ses:tenant-name.
  */
 
-/** Without workers, so that webhooks stay owed. */
+/** Without workers, so that webhooks stay pending. */
 const test = projectTest({ roles: { receiver: true, workers: false } });
 
 function of(tenant: string | null, type: string, options: SesOptions = {}): SesPayload {
@@ -55,14 +55,14 @@ describe("emails", () => {
     expect(linesOf(csv)).toEqual([expect.stringMatching(/of-other.*,other$/)]);
     const [, stats] = await ask(project, "/v1/domain-stats?tenant_name=acme");
     expect(stats).toMatchObject({ data: [{ domain: "example.org", total_delivered: 1 }] });
-    expect((await told(project)).map(({ data }) => data["tenant_name"]).sort()).toEqual([
+    expect((await webhooksOf(project)).map(({ data }) => data["tenant_name"]).sort()).toEqual([
       "acme",
       null,
       "other",
     ]);
   });
 
-  test("that nothing named the tenant of get it from whatever names it later, and from a rebuild", async ({
+  test("without a tenant's name get it from a later event, and from a rebuild", async ({
     project,
     database,
     service,
@@ -80,9 +80,7 @@ describe("emails", () => {
 });
 
 describe("a bounce because of a tenant's list", () => {
-  test("is recorded for that tenant alone, whoever else bounced, and told as a bounce only", async ({
-    project,
-  }) => {
+  test("is recorded for that tenant alone, and sent as a bounce only", async ({ project }) => {
     await project.addEndpoint("https://example.com/hook");
     await project.apply(of("acme", "Bounce", onList), of("other", "Bounce", onList));
 
@@ -93,7 +91,7 @@ describe("a bounce because of a tenant's list", () => {
       200,
       { data: { suppressed: false } },
     ]);
-    expect((await told(project)).map(({ event }) => event)).toEqual(["email.bounce", "email.bounce"]);
+    expect((await webhooksOf(project)).map(({ event }) => event)).toEqual(["email.bounce", "email.bounce"]);
   });
 
   test("leaves the list of the project to other bounces, which a tenant's email can make", async ({
@@ -105,9 +103,7 @@ describe("a bounce because of a tenant's list", () => {
     expect(await suppressed(project, "?tenant_name=*")).toHaveLength(2);
   });
 
-  test("is recorded for nobody without the tenant's name, and for it once that is told, in whatever form", async ({
-    project,
-  }) => {
+  test("is recorded only once a later event names the tenant", async ({ project }) => {
     const bare = of(null, "Bounce", { ...onList, messageId: "m", mail: { tags: undefined } });
     await project.apply(bare);
     expect(await suppressed(project, "?tenant_name=*")).toEqual([]);
@@ -116,7 +112,7 @@ describe("a bounce because of a tenant's list", () => {
     expect(await suppressed(project, "?tenant_name=*")).toEqual([["acme", "jane@example.com", "bounce"]]);
   });
 
-  test("stays lifted when nothing new is told", async ({ project }) => {
+  test("stays lifted when no new bounce arrives", async ({ project }) => {
     await project.apply(of("acme", "Bounce", onList));
     expect((await send(project, "DELETE", "/v1/suppressions/jane@example.com?tenant_name=acme"))[0]).toBe(
       200,
@@ -130,7 +126,7 @@ describe("a bounce because of a tenant's list", () => {
 describe("by hand", () => {
   const jane = "jane@example.com";
 
-  test("an address is put on the lists that are named, taken off one, and endpoints are told which", async ({
+  test("an address is put on the lists that are named and taken off one, and webhooks say which", async ({
     project,
   }) => {
     await project.addEndpoint("https://example.com/hook");
@@ -156,7 +152,7 @@ describe("by hand", () => {
     ]);
     expect((await send(project, "DELETE", `/v1/suppressions/${jane}?tenant_name=acme`))[0]).toBe(404);
     expect(await suppressed(project, "?tenant_name=*")).toHaveLength(2);
-    expect((await told(project)).map(({ event, data }) => [event, data["tenant_name"]])).toEqual([
+    expect((await webhooksOf(project)).map(({ event, data }) => [event, data["tenant_name"]])).toEqual([
       ["suppression.added", "acme"],
       ["suppression.added", "other"],
       ["suppression.added", null],

@@ -1,9 +1,9 @@
 import { describe, expect } from "vitest";
 import { projectTest, type TestProject } from "../support/project-test.ts";
 import { sesEvent } from "../support/ses.ts";
-import { ask, send, told } from "./api.ts";
+import { ask, send, webhooksOf } from "./api.ts";
 
-/** Without workers, so that webhooks stay owed. */
+/** Without workers, so that webhooks stay pending. */
 const test = projectTest({ roles: { receiver: true, workers: false } });
 const addEndpoint = (project: TestProject) =>
   project.addEndpoint("https://example.com/hook", {
@@ -27,7 +27,7 @@ const bounce = sesEvent("Bounce", {
 });
 
 describe("POST /v1/suppressions", () => {
-  test("suppresses an address, and tells endpoints", async ({ project }) => {
+  test("suppresses an address, and notifies endpoints", async ({ project }) => {
     await addEndpoint(project);
     expect(await add(project, { email: " Jane@Example.com " })).toEqual([
       201,
@@ -51,7 +51,7 @@ describe("POST /v1/suppressions", () => {
         pagination: { page: 1, per_page: 50, total: 1, total_pages: 1, next_cursor: null },
       },
     ]);
-    expect(await told(project)).toMatchObject([
+    expect(await webhooksOf(project)).toMatchObject([
       {
         event: "suppression.added",
         data: { recipient: "jane@example.com", reason: "manual", source_event_id: null },
@@ -106,7 +106,7 @@ describe("POST /v1/suppressions", () => {
 
 describe("DELETE /v1/suppressions", () => {
   test.for(["/v1/suppressions/Jane@example.com", "/v1/suppressions?email=jane@EXAMPLE.com"])(
-    "%s lifts a suppression, and tells endpoints",
+    "%s lifts a suppression, and notifies endpoints",
     async (path, { project }) => {
       await addEndpoint(project);
       await project.apply(bounce);
@@ -115,7 +115,7 @@ describe("DELETE /v1/suppressions", () => {
       expect(await send(project, "DELETE", path)).toEqual([200, { success: true, removed: 1 }]);
 
       expect(await emails(project)).toEqual([]);
-      expect(await told(project)).toMatchObject([
+      expect(await webhooksOf(project)).toMatchObject([
         { event: "suppression.added" },
         {
           event: "suppression.removed",

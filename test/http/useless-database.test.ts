@@ -57,13 +57,13 @@ test("read-only after a failover: readers are served, writers get 503 with Retry
   }
   expect((await service.get("/v1/activity")).status).toBe(200);
 
-  // Nobody ends the connections this time: they are of no use, so that they are made anew.
+  // The connections are not ended this time: the service replaces those that are read-only.
   await setReadOnly(false);
   await until("it is ready again", isReady);
   expect((await track()).status).toBe(201);
 });
 
-test("frozen: warm connections are given up, and made anew when it thaws", async () => {
+test("frozen: open connections are given up, and replaced when it thaws", async () => {
   expect((await track()).status).toBe(201);
   relay.freeze();
 

@@ -11,7 +11,7 @@ export type Delivery = Record<string, unknown> & {
   attempt_list: Record<string, unknown>[];
 };
 
-/** Of an endpoint that nothing was posted to yet. */
+/** The health of an endpoint before its first attempt. */
 export const health = { breaker: "closed", paused_until: null, failing_since: null, last_success_at: null };
 
 type Answered<Data> = { status: number; body: Record<string, unknown> & { data: Data; error: string } };

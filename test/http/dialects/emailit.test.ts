@@ -24,9 +24,7 @@ function bounce(messageId: string, type: string, subtype: string, recipient: obj
 }
 
 describe("GET /emailit/v1/events", () => {
-  test("tells events of emails and custom events, the newest first, in Emailit's words", async ({
-    project,
-  }) => {
+  test("lists email events and custom events, the newest first, in Emailit's format", async ({ project }) => {
     await project.apply(sesEvent("Send"), sesEvent("Delivery", { after: 2 }));
     await track(project, {
       email: "jane@example.com",
@@ -77,7 +75,7 @@ describe("GET /emailit/v1/events", () => {
     });
   });
 
-  test("tells hard bounces from soft ones, and leaves out automatic replies and discards", async ({
+  test("distinguishes hard bounces from soft ones, and leaves out automatic replies and discarded events", async ({
     project,
   }) => {
     const failed = { action: "failed", status: "5.1.1" };

@@ -21,7 +21,7 @@ async function allOf(project: TestProject, query: string, count: number): Promis
 }
 
 describe("GET /api/v1/sends", () => {
-  test("tells a send as SmartCQ does", async ({ project }) => {
+  test("shows a send as SmartCQ does", async ({ project }) => {
     await project.apply(
       sesEvent("Send", { mail: { tags: { campaign_id: ["7b9f6f3e-6c1d-4a57-9f0a-1f0f3c1d2e4b"] } } }),
       sesEvent("Delivery", { after: 2 }),
@@ -114,7 +114,7 @@ describe("GET /api/v1/sends", () => {
     expect((await allOf(project, "", 3)).data).toHaveLength(3);
   });
 
-  test("cursorBy=updated tells a send again when something has happened to it", async ({ project }) => {
+  test("cursorBy=updated lists a send again when it has changed", async ({ project }) => {
     await project.apply(sesEvent("Send"));
     const first = await allOf(project, "cursorBy=updated", 1);
     await project.apply(
@@ -149,7 +149,7 @@ describe("GET /api/v1/sends", () => {
     ]);
   });
 
-  test("answers in SmartCQ's shape who may not ask", async ({ project }) => {
+  test("answers an unauthorized request in SmartCQ's shape", async ({ project }) => {
     const key = await project.keyWith("events:read");
 
     expect(await ask(project, "/api/v1/sends", "nonsense")).toEqual([

@@ -181,7 +181,7 @@ describe("POST /v1/event", () => {
 });
 
 describe("GET /v1/user/:email", () => {
-  test("shows the profile that update and login have told, the later event's value for each key", async ({
+  test("shows the profile from update and login events, with the latest value of each key", async ({
     project,
     janeId,
   }) => {
@@ -228,7 +228,7 @@ describe("GET /v1/user/:email", () => {
     expect(answers.map(({ status }) => status)).toEqual(Array(12).fill(201));
   });
 
-  test("is 404 for the unknown, for what is no address, and for other projects", async ({
+  test("is 404 for an unknown address, an invalid one, and another project's", async ({
     project,
     otherProject,
   }) => {
