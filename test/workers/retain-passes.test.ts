@@ -1,30 +1,16 @@
 import { randomUUID } from "node:crypto";
-import { describe, expect, test } from "vitest";
+import { describe, expect } from "vitest";
 import { systemClock } from "../../src/clock.ts";
-import { defaultProjectId } from "../../src/storage/projects.ts";
 import { applyBatch } from "../../workers/apply-batch.ts";
 import { retain } from "../../workers/retain.ts";
 import { takePass } from "../../workers/retention.sql.ts";
 import { startTestService } from "../support/service.ts";
 import { sesEvent } from "../support/ses.ts";
 import { until } from "../support/wait.ts";
-import {
-  at,
-  context,
-  database,
-  daysAgo,
-  daysOfJournal,
-  journaled,
-  never,
-  rows,
-  setUp,
-  store,
-} from "./retention.ts";
-
-setUp();
+import { at, daysAgo, never, test } from "./retention.ts";
 
 describe("passes", () => {
-  test("are made by one process at a time, and again when they are due", async () => {
+  test("are made by one process at a time, and again when they are due", async ({ database }) => {
     const taken = await Promise.all([1, 2, 3, 4].map(() => takePass(database.db, "journal", 3600)));
     expect(taken.filter(Boolean)).toHaveLength(1);
     expect(await takePass(database.db, "journal", 3600)).toBe(false);
@@ -33,8 +19,9 @@ describe("passes", () => {
     expect(await takePass(database.db, "journal", 3600)).toBe(true);
   });
 
-  test("that are broken off by stopping are due again at once", async () => {
-    const batchId = await store(journaled(sesEvent("Send"), at(daysAgo(0))));
+  test("that are broken off by stopping are due again at once", async ({ project, service, retention }) => {
+    const { context } = service;
+    const batchId = await project.store([sesEvent("Send")], { sns_timestamp: at(daysAgo(0)) });
     await applyBatch(context, { batchId });
     const stopping = new AbortController();
     const isStopped = { ...context.config };
@@ -45,19 +32,19 @@ describe("passes", () => {
       },
     });
 
-    const now = () => new Date(Date.now() + 15 * 86_400_000);
-    await retain({ ...context, config: isStopped, clock: { ...systemClock, now } }, stopping.signal);
-    expect(await daysOfJournal()).toContain(daysAgo(0));
+    await retention.after(15, { config: isStopped, stopping: stopping.signal });
+    expect(await retention.daysOfJournal()).toContain(daysAgo(0));
 
+    const now = () => new Date(Date.now() + 15 * 86_400_000);
     await retain({ ...context, clock: { ...systemClock, now } }, never);
-    expect(await daysOfJournal()).not.toContain(daysAgo(0));
+    expect(await retention.daysOfJournal()).not.toContain(daysAgo(0));
   });
 
-  test("are made by the workers of a process", async () => {
+  test("are made by the workers of a process", async ({ project, database }) => {
     await database.db.query(
       `insert into deliveries (project_id, id, endpoint_id, event_id, event_type, body, state, finished_at)
        values ($1, '01900000-0000-8000-8000-000000000000', $2, $2, 'email.open', '{}', 'succeeded', now() - interval '31 days')`,
-      [defaultProjectId, randomUUID()],
+      [project.id, randomUUID()],
     );
 
     const workers = await startTestService({
@@ -65,7 +52,10 @@ describe("passes", () => {
       roles: { receiver: false, workers: true },
     });
 
-    await until("the delivery is gone", async () => (await rows("select 1 from deliveries")).length === 0);
+    await until(
+      "the delivery is gone",
+      async () => (await project.select("select 1 from deliveries")).length === 0,
+    );
     await workers.close();
   });
 });
