@@ -1,11 +1,11 @@
 import { expect } from "vitest";
 import { emailEventTypes, webhookEventTypes, webhookName } from "../../src/domain/mail/event-names.ts";
+import { projectTest } from "../support/project-test.ts";
 import { until } from "../support/wait.ts";
 import { type TestSink, webhookSink } from "../support/webhook-sink.ts";
 import { causeEveryEvent, typeOf } from "./every-webhook.ts";
-import { redeliveryTest } from "./redeliveries.ts";
 
-const test = redeliveryTest();
+const test = projectTest();
 /** What an endpoint that is added later gets too. */
 const missable = [...emailEventTypes.map(webhookName), "event.tracked"];
 
@@ -22,8 +22,9 @@ function bodiesOf({ received }: TestSink): Map<string, string[]> {
 test("a redelivered webhook of every type has the bytes of the one that was posted first", async ({
   project,
   sink,
-  redeliveries,
 }) => {
+  const redeliver = (endpointId: string, scope: string) =>
+    project.request("POST", `/v1/webhooks/${endpointId}/replays`, { body: { since: "2020-01-01", scope } });
   await causeEveryEvent(project, sink);
   const first = bodiesOf(sink);
   const posted = sink.received.length;
@@ -31,13 +32,13 @@ test("a redelivered webhook of every type has the bytes of the one that was post
     "select id from webhook_endpoints where url = $1 order by created_at limit 1",
     [sink.url],
   );
-  await redeliveries.begin(endpoint?.id ?? "", { scope: "all" });
+  await redeliver(endpoint?.id ?? "", "all");
   const tests = sink.received.filter(({ body }) => typeOf(body) === "webhook.test").length;
   await until("all but tests have come again", () => sink.received.length >= 2 * posted - tests);
 
   const late = await webhookSink(() => ({ status: 204 }));
   const { id } = await project.addEndpoint(late.url);
-  await redeliveries.begin(id, { scope: "undelivered" });
+  await redeliver(id, "undelivered");
   await until("an endpoint that was added later has them", () =>
     missable.every((type) => late.received.some(({ body }) => typeOf(body) === type)),
   );

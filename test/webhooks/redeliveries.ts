@@ -11,9 +11,10 @@ type Redelivery = {
   finished_at: string | null;
 };
 
-/** A test that redelivers to endpoints of its project. */
+/** A test with an endpoint, to which it redelivers. */
 export const redeliveryTest = (options: Omit<TestServiceOptions, "databaseUrl"> = {}) =>
-  projectTest(options).extend("redeliveries", ({ project, database, sink }) => {
+  projectTest(options).extend("redeliveries", async ({ project, database, sink }) => {
+    const { id: endpointId } = await project.addEndpoint(sink.url);
     async function request<Data = Redelivery>(method: string, path: string, body?: unknown) {
       const response = await project.request(method, path, body === undefined ? {} : { body });
       const answered = (await response.json()) as { data: Data; error?: string; held?: number };
@@ -21,14 +22,15 @@ export const redeliveryTest = (options: Omit<TestServiceOptions, "databaseUrl"> 
     }
     const read = async (id: string) => (await request("GET", `/v1/replays/${id}`)).data;
     return {
+      endpointId,
       request,
       read,
-      begin: (endpointId: string, body: Record<string, unknown>) =>
-        request("POST", `/v1/webhooks/${endpointId}/replays`, { since: "2020-01-01", ...body }),
+      begin: (body: Record<string, unknown>, id = endpointId) =>
+        request("POST", `/v1/webhooks/${id}/replays`, { since: "2020-01-01", ...body }),
       finished: (id: string) =>
         until("the redelivery is finished", async () => (await read(id)).state === "finished", 60),
-      /** Owes an endpoint so many deliveries, a second apart, in a state. */
-      async owe(endpointId: string, count: number, state: string): Promise<void> {
+      /** Owes so many deliveries, a second apart, in a state. */
+      async owe(count: number, state: string): Promise<void> {
         await database.db.query(
           `insert into deliveries (project_id, id, endpoint_id, event_id, event_type, body, state, attempts, schedule_step)
            select $1, (lpad(to_hex(1700000000000 + n * 1000), 12, '0') || '8000' || '8' || substr(md5($4 || n), 1, 15))::uuid,

@@ -28,14 +28,9 @@ const test = redeliveryTest({ roles: { receiver: true, workers: false }, environ
 );
 
 describe("a redelivery", () => {
-  test("keeps to its rate, and adds nothing after it is cancelled", async ({
-    project,
-    sink,
-    redeliveries,
-  }) => {
-    const { id } = await project.addEndpoint(sink.url);
-    await redeliveries.owe(id, 1_000, "held");
-    const begun = await redeliveries.begin(id, { scope: "undelivered", rate_per_second: 20 });
+  test("keeps to its rate, and adds nothing after it is cancelled", async ({ redeliveries }) => {
+    await redeliveries.owe(1_000, "held");
+    const begun = await redeliveries.begin({ scope: "undelivered", rate_per_second: 20 });
     await until("it has begun", async () => (await redeliveries.read(begun.data.id)).queued > 0);
     const cancelled = await redeliveries.request("DELETE", `/v1/replays/${begun.data.id}`);
     const { queued } = cancelled.data;
@@ -53,13 +48,11 @@ describe("a redelivery", () => {
 
   test("survives a restart in the middle, and shows its progress", async ({
     project,
-    sink,
     redeliveries,
     workers,
   }) => {
-    const { id } = await project.addEndpoint(sink.url);
-    await redeliveries.owe(id, 2_000, "held");
-    const begun = await redeliveries.begin(id, { scope: "undelivered" });
+    await redeliveries.owe(2_000, "held");
+    const begun = await redeliveries.begin({ scope: "undelivered" });
     await until("it is in the middle", async () => (await redeliveries.read(begun.data.id)).queued >= 500);
     await workers.stop();
     const [middle] = await project.select<{ queued: number; state: string }>(
@@ -75,20 +68,15 @@ describe("a redelivery", () => {
     expect(new Set(redeliveries.received().map(({ n }) => n)).size).toBe(2_000);
   });
 
-  test("waits while its endpoint is disabled, and ends when it is removed", async ({
-    project,
-    sink,
-    redeliveries,
-  }) => {
-    const { id } = await project.addEndpoint(sink.url);
-    await redeliveries.owe(id, 200, "held");
-    const begun = await redeliveries.begin(id, { scope: "undelivered", rate_per_second: 5 });
+  test("waits while its endpoint is disabled, and ends when it is removed", async ({ redeliveries }) => {
+    await redeliveries.owe(200, "held");
+    const begun = await redeliveries.begin({ scope: "undelivered", rate_per_second: 5 });
     await until("it has begun", async () => (await redeliveries.read(begun.data.id)).queued > 0);
-    await redeliveries.request("POST", `/v1/webhooks/${id}/disable`);
-    const refused = await redeliveries.begin(id, { scope: "all" });
+    await redeliveries.request("POST", `/v1/webhooks/${redeliveries.endpointId}/disable`);
+    const refused = await redeliveries.begin({ scope: "all" });
     expect([refused.status, refused.error]).toEqual([409, "The endpoint is disabled; enable it first"]);
     expect((await redeliveries.read(begun.data.id)).state).toBe("running");
-    await redeliveries.request("DELETE", `/v1/webhooks/${id}`);
+    await redeliveries.request("DELETE", `/v1/webhooks/${redeliveries.endpointId}`);
 
     expect((await redeliveries.read(begun.data.id)).state).toBe("cancelled");
     expect((await redeliveries.states())["cancelled"]).toBeGreaterThan(0);
@@ -100,11 +88,9 @@ test("5,000 events that come while an endpoint is disabled are held; enabled and
   sink,
   redeliveries,
 }) => {
-  const { id } = await project.addEndpoint(sink.url, {
-    event_types: ["event.tracked"],
-    max_in_flight: 100,
-  });
-  await redeliveries.request("POST", `/v1/webhooks/${id}/disable`);
+  const endpoint = `/v1/webhooks/${redeliveries.endpointId}`;
+  await redeliveries.request("PATCH", endpoint, { events: ["event.tracked"], max_in_flight: 100 });
+  await redeliveries.request("POST", `${endpoint}/disable`);
   for (let call = 0; call < 5; call++) {
     const events = Array.from({ length: 1_000 }, (_, n) => ({
       email: `person-${n}@example.com`,
@@ -117,8 +103,8 @@ test("5,000 events that come while an endpoint is disabled are held; enabled and
   expect(await redeliveries.states()).toEqual({ held: 5_000 });
   expect(sink.received).toHaveLength(0);
 
-  expect((await redeliveries.request("POST", `/v1/webhooks/${id}/enable`)).held).toBe(5_000);
-  const begun = await redeliveries.begin(id, { scope: "undelivered" });
+  expect((await redeliveries.request("POST", `${endpoint}/enable`)).held).toBe(5_000);
+  const begun = await redeliveries.begin({ scope: "undelivered" });
   expect(begun.data.total).toBe(5_000);
   await redeliveries.finished(begun.data.id);
   await until("all have arrived", async () => (await redeliveries.states())["succeeded"] === 5_000, 60);
