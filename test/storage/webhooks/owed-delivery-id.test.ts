@@ -1,16 +1,10 @@
 import fc from "fast-check";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { expect } from "vitest";
 import { owedDeliveryId } from "../../../src/domain/webhooks/owed.ts";
 import { owedDeliveryIdSql } from "../../../src/storage/webhooks/redelivery-steps.ts";
-import { type TestDatabase, testDatabase } from "../../support/database.ts";
+import { projectTest } from "../../support/project-test.ts";
 
-let database: TestDatabase;
-beforeAll(async () => {
-  database = await testDatabase();
-});
-afterAll(() => database?.drop());
-
-test("the id of a delivery is the same in SQL and in TypeScript", async () => {
+projectTest()("the id of a delivery is the same in SQL and in TypeScript", async ({ database }) => {
   const uuid = fc.uuid().chain((id) => fc.constantFrom(id, `000${id.slice(3)}`, `ffffffff${id.slice(8)}`));
   const keys = fc.sample(fc.tuple(uuid, uuid), 1_000);
 
