@@ -64,15 +64,19 @@ test("a certificate that cannot be fetched: 503 with Retry-After", async () => {
 });
 
 test("certificates that strangers invent, and that hang, keep no genuine notification back", async () => {
-  const invented = Array.from({ length: 100 }, (_, index) =>
-    service.ingest({
-      ...message("m"),
-      SigningCertURL: signer.certificateUrl.replace(/-\w+\.pem/, `-dead${index.toString(16)}.pem`),
-    }),
-  );
+  let answered = 0;
+  const invented = Array.from({ length: 100 }, async (_, index) => {
+    const SigningCertURL = signer.certificateUrl.replace(/-\w+\.pem/, `-dead${index.toString(16)}.pem`);
+    const answer = await service.ingest({ ...message("m"), SigningCertURL });
+    answered++;
+    return answer;
+  });
   await until("as many as may are fetched", () => aws.requested.length >= 16);
 
-  expect((await service.ingest(message("genuine"))).status).toBe(200);
+  const genuine = message("genuine");
+  // Like SNS, which repeats it while the machine is too busy to fetch a certificate in its second.
+  await until("it is taken", async () => (await service.ingest(genuine)).status === 200);
+  expect(answered).toBeLessThan(invented.length);
 
   const statuses = (await Promise.all(invented)).map(({ status }) => status);
   expect(new Set(statuses)).toEqual(new Set([503]));
