@@ -3,6 +3,7 @@ import { resolve } from "node:path";
 import { z } from "zod";
 import { isRegion } from "./domain/arn.ts";
 import { isTopicArn } from "./domain/mail/sns-message.ts";
+import { parseUrl } from "./domain/url.ts";
 import { logLevels } from "./logger.ts";
 
 /** Every variable that is wrong, each with what it should be. */
@@ -199,7 +200,7 @@ function wholeNumber(least: number, most: number) {
 }
 
 function httpUrl(example: string) {
-  const isHttp = (text: string) => URL.canParse(text) && /^https?:$/.test(new URL(text).protocol);
+  const isHttp = (text: string) => /^https?:$/.test(parseUrl(text)?.protocol ?? "");
   return z.string().refine(isHttp, `must be a URL such as ${example}`);
 }
 
@@ -257,10 +258,6 @@ function redisUrlProblem(text: string): string | null {
   if (url === null || !["redis:", "rediss:"].includes(url.protocol))
     return "must be a URL such as redis://127.0.0.1:6379";
   return isTorn(url) ? encodeHint : null;
-}
-
-function parseUrl(text: string): URL | null {
-  return URL.canParse(text) ? new URL(text) : null;
 }
 
 function isUrl(text: string): boolean {

@@ -1,5 +1,6 @@
 import type { SesConnection, Target } from "../aws/ses-connection.ts";
 import { isRegion } from "../domain/arn.ts";
+import { parseUrl } from "../domain/url.ts";
 import { UsageError } from "./command.ts";
 
 /** Options of both `fanmail ses connect` and `disconnect`. */
@@ -51,7 +52,7 @@ function readTarget(url: string | undefined, queue: string | undefined): Target 
 }
 
 function readEndpoint(text: string): string {
-  const url = URL.canParse(text) ? new URL(text) : null;
+  const url = parseUrl(text);
   if (url?.protocol !== "https:" || url.username || url.password || url.hash)
     throw new UsageError(
       "--https takes an https URL without user and fragment: https://fanmail.example.com/ingest/sns",

@@ -1,3 +1,5 @@
+import { parseUrl } from "./url.ts";
+
 /** An email address as it was written, and the form in which all spellings of a mailbox are the same. */
 export type Address = {
   /** The bare address as sent, without display name and comments. */
@@ -145,8 +147,8 @@ function asciiDomain(domain: string): string {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: the range is "everything that is ASCII".
   if (/^[\u0000-\u007f]*$/.test(lower)) return lower;
   // A text with characters that end the host of a URL is no domain.
-  if (/[/\\?#@:%\s]/.test(lower) || !URL.canParse(`http://${lower}`)) return lower;
-  return new URL(`http://${lower}`).hostname.replace(/\.+$/, "");
+  const url = /[/\\?#@:%\s]/.test(lower) ? null : parseUrl(`http://${lower}`);
+  return url === null ? lower : url.hostname.replace(/\.+$/, "");
 }
 
 function unquoted(name: string): string | null {

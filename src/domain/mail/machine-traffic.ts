@@ -1,4 +1,5 @@
 import { createIsbotFromList, list } from "isbot";
+import { parseUrl } from "../url.ts";
 
 /** What gives a machine away; the first that applies stands. */
 export type MachineSign =
@@ -61,8 +62,9 @@ const assetFile = /\.(css|woff2?|ttf|otf|eot)$/i;
 const fontHost = /^(fonts\.googleapis\.com|fonts\.gstatic\.com|fonts\.bunny\.net|use\.typekit\.net)$/i;
 
 function isAsset(link: string): boolean {
-  if (!URL.canParse(link)) return false;
-  const { hostname, pathname } = new URL(link);
+  const url = parseUrl(link);
+  if (url === null) return false;
+  const { hostname, pathname } = url;
   return assetFile.test(pathname) || fontHost.test(hostname);
 }
 

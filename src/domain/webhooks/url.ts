@@ -1,3 +1,5 @@
+import { parseUrl } from "../url.ts";
+
 export const maxUrlLength = 2_048;
 const lowPorts = ["443", "80"];
 const firstFreePort = 1_024;
@@ -14,8 +16,8 @@ export function readEndpointUrl(text: string): { url: string } | { problem: stri
   if (/[\s\\\p{Cc}]/u.test(text)) {
     return { problem: "must not hold spaces, line breaks, control characters or backslashes" };
   }
-  if (!URL.canParse(text)) return notAUrl;
-  const url = new URL(text);
+  const url = parseUrl(text);
+  if (url === null) return notAUrl;
   if (url.protocol !== "https:" && url.protocol !== "http:") return notAUrl;
   if (url.username !== "" || url.password !== "") {
     return { problem: "must not hold a user name or password" };

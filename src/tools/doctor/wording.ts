@@ -1,4 +1,5 @@
 import { parseArn } from "../../domain/arn.ts";
+import { parseUrl } from "../../domain/url.ts";
 
 /** A time span in one unit: `3 minutes`, `2 days`. */
 export function spanText(seconds: number): string {
@@ -36,7 +37,7 @@ export function excerpt(text: string, length = 160): string {
 
 /** The host of a URL, without its path, which may contain a token. */
 export function hostOf(url: string): string {
-  return URL.canParse(url) ? new URL(url).host : "its URL is malformed";
+  return parseUrl(url)?.host ?? "its URL is malformed";
 }
 
 /** A topic or an SQS queue in a sentence: `ses-events (eu-west-1)`. */

@@ -1,5 +1,6 @@
 import { arnHead, arnName, configurationSetArn, parseArn, sesArn } from "../../../domain/arn.ts";
 import { isSilent, silentSeconds } from "../../../domain/topic-silence.ts";
+import { parseUrl } from "../../../domain/url.ts";
 import { covers, judgePolicy, type Permission } from "../policy.ts";
 import { ended, excerpt, nameOf, spanText } from "../wording.ts";
 import { type FactOf, rule } from "./rule.ts";
@@ -166,7 +167,8 @@ type SubscriptionFact = FactOf<"subscription">;
 
 /** Where it leads, without email addresses and paths, which may be secret. */
 function wayOf({ protocol, endpoint }: Pick<SubscriptionFact, "protocol" | "endpoint">): string {
-  if (URL.canParse(endpoint) && /^https?$/.test(protocol)) return `${protocol} ${new URL(endpoint).host}`;
+  const url = /^https?$/.test(protocol) ? parseUrl(endpoint) : null;
+  if (url !== null) return `${protocol} ${url.host}`;
   return endpoint.startsWith("arn:") ? `${protocol} ${arnName(endpoint)}` : protocol;
 }
 
