@@ -9,8 +9,6 @@ export type TestDatabase = {
   /** Ends all connections and lets no new ones in. */
   block(): Promise<void>;
   unblock(): Promise<void>;
-  /** Deletes the rows of all tables but those of projects, API keys and topics. */
-  empty(): Promise<void>;
   drop(): Promise<void>;
 };
 
@@ -30,14 +28,6 @@ export async function testDatabase(): Promise<TestDatabase> {
       await administer(`select pg_terminate_backend(pid) from pg_stat_activity where datname = '${name}'`);
     },
     unblock: () => administer(`alter database ${name} allow_connections true`),
-    async empty() {
-      const tables = await db.query<{ name: string }>(
-        `select relname as name from pg_class
-         where relnamespace = 'public'::regnamespace and relkind in ('r', 'p') and not relispartition
-           and relname not in ('projects', 'api_keys', 'topics', 'migrations')`,
-      );
-      await db.query(`truncate ${tables.map(({ name }) => name).join(", ")}`);
-    },
     async drop() {
       await db.close();
       await administer(`drop database ${name} with (force)`);
