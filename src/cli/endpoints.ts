@@ -1,5 +1,5 @@
 import { webhookEventTypes } from "../domain/mail/event-names.ts";
-import { readEndpointUrl } from "../domain/webhooks/url.ts";
+import { readEndpointUrl } from "../domain/webhooks/endpoint-url.ts";
 import type { Database } from "../storage/database.ts";
 import { type Endpoint, findEndpointAnywhere, listEndpoints } from "../storage/webhooks/endpoints.ts";
 import { addEndpoint, disableEndpoint, enableEndpoint, removeEndpoint } from "../webhooks/endpoints.ts";

@@ -1,7 +1,7 @@
 import { createServer as createHttpServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { beforeAll, describe, expect, test } from "vitest";
-import { readEndpointUrl } from "../../src/domain/webhooks/url.ts";
+import { readEndpointUrl } from "../../src/domain/webhooks/endpoint-url.ts";
 import { createAddressGuard } from "../../src/webhooks/address-guard.ts";
 import type { WebhookConnections } from "../../src/webhooks/connections.ts";
 import { bind, blocked, GuardedConnections } from "./guarded-connections.ts";

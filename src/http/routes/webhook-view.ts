@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { webhookEventTypes } from "../../domain/mail/event-names.ts";
+import { maxUrlLength, readEndpointUrl } from "../../domain/webhooks/endpoint-url.ts";
 import {
   hiddenValue,
   maxHeaderNameLength,
@@ -7,7 +8,6 @@ import {
   readEndpointHeaders,
 } from "../../domain/webhooks/headers.ts";
 import { breakerOf, type LaneState } from "../../domain/webhooks/lane-state.ts";
-import { maxUrlLength, readEndpointUrl } from "../../domain/webhooks/url.ts";
 import { type Endpoint, findEndpoint } from "../../storage/webhooks/endpoints.ts";
 import type { EndpointInput } from "../../webhooks/endpoints.ts";
 import { foundById, isoOrNull } from "../answers.ts";

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { readEndpointUrl } from "../../../src/domain/webhooks/url.ts";
+import { readEndpointUrl } from "../../../src/domain/webhooks/endpoint-url.ts";
 
 const notAUrl = "must be an https URL such as https://example.com/webhooks";
 const characters = "must not hold spaces, line breaks, control characters or backslashes";
