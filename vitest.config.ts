@@ -35,8 +35,8 @@ export default defineConfig({
     pool: "forks",
     // The modules keep no state, so that a worker loads them once instead of once for each file.
     isolate: false,
-    // Tests wait as long as they compute.
-    maxWorkers: 2 * availableParallelism(),
+    // Tests wait longer than they compute.
+    maxWorkers: 3 * availableParallelism(),
     sequence: { sequencer: WaitingFirst },
     testTimeout: isLong ? 180_000 : 60_000,
     hookTimeout: 60_000,

@@ -61,7 +61,9 @@ async function adopt(
   bin: string,
 ): Promise<OwnedServer> {
   const owned = await own(plan, running, bin);
-  if (port !== undefined && running.port !== port) {
+  // The guardian of its former owner may have begun to stop it just before: it accepts no new connections any more.
+  const isStopping = (await findPostmaster(plan.place.pgdata))?.isReady !== true;
+  if (isStopping || (port !== undefined && running.port !== port)) {
     await stopPostmaster(plan.place, running.pid, bin);
     await owned.client.end();
     throw new ServerGoneError(`stopped the server on port ${running.port}`);

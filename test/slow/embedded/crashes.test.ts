@@ -1,7 +1,7 @@
 import { spawn } from "node:child_process";
 import { cp, mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import path from "node:path";
-import { Pool } from "pg";
+import { Client, Pool } from "pg";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { findPostmaster } from "../../../src/embedded/postmaster.ts";
 import { killed, pgdataOf, pidIn, query, Sandbox, until } from "../../embedded/sandbox.ts";
@@ -35,6 +35,28 @@ test("a server left by a killed owner is restarted when another port is wanted",
   const { url } = await sandbox.start(dataDir, port);
   expect(new URL(url).port).toBe(String(port));
   expect(await query(url, "select 1 as one")).toEqual([{ one: 1 }]);
+});
+
+test("a server that its guardian begins to stop while it is adopted is replaced by one that takes connections", async () => {
+  const dataDir = await sandbox.directory();
+  const former = await sandbox.owner(dataDir);
+  const pid = await pidIn(pgdataOf(dataDir));
+  await killed(former.process);
+  const url = new URL(former.report.url!);
+  url.pathname = "/postgres";
+  const holder = new Client(url.href);
+  await holder.connect();
+  await holder.query("select pg_advisory_lock(72616913)");
+
+  const starting = sandbox.start(dataDir);
+  const waiting = `select 1 from pg_stat_activity where application_name = 'fanmail ${process.pid}'`;
+  await until(async () => (await holder.query(waiting)).rowCount === 1);
+  process.kill(pid, "SIGTERM");
+  await until(async () => (await findPostmaster(pgdataOf(dataDir)))?.isReady === false);
+  await holder.end();
+
+  expect(await query((await starting).url, "select 1 as one")).toEqual([{ one: 1 }]);
+  expect(await pidIn(pgdataOf(dataDir))).not.toBe(pid);
 });
 
 test("an adopted server is stopped by stop()", async () => {
