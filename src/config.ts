@@ -3,7 +3,7 @@ import { resolve } from "node:path";
 import { z } from "zod";
 import { isRegion } from "./domain/arn.ts";
 import { isTopicArn } from "./domain/mail/sns-message.ts";
-import { parseUrl } from "./domain/url.ts";
+import { isHttpUrl, parseUrl } from "./domain/url.ts";
 import { logLevels } from "./logger.ts";
 
 /** Every variable that is wrong, each with what it should be. */
@@ -200,8 +200,7 @@ function wholeNumber(least: number, most: number) {
 }
 
 function httpUrl(example: string) {
-  const isHttp = (text: string) => /^https?:$/.test(parseUrl(text)?.protocol ?? "");
-  return z.string().refine(isHttp, `must be a URL such as ${example}`);
+  return z.string().refine(isHttpUrl, `must be a URL such as ${example}`);
 }
 
 function encryptionKey(message: string) {

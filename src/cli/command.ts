@@ -2,7 +2,7 @@ import { type ParseArgsConfig, parseArgs } from "node:util";
 import { type Config, readConfig } from "../config.ts";
 import { activityName, type EmailEventType, emailEventTypes } from "../domain/mail/event-names.ts";
 import { readTime } from "../domain/time-text.ts";
-import { parseUrl } from "../domain/url.ts";
+import { isHttpUrl } from "../domain/url.ts";
 
 type Options = NonNullable<ParseArgsConfig["options"]>;
 
@@ -180,7 +180,7 @@ export function table(rows: readonly (readonly string[])[]): string[] {
  * @throws UsageError if it is not an http or https URL.
  */
 export function readHttpUrl(option: string, text: string, example: string): string {
-  if (/^https?:$/.test(parseUrl(text)?.protocol ?? "")) return text;
+  if (isHttpUrl(text)) return text;
   throw new UsageError(`${option}: "${text}" is not a URL such as ${example}`);
 }
 
