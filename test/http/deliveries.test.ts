@@ -9,10 +9,7 @@ describe("deliveries", () => {
     sink,
     database,
   }) => {
-    sink.answer = () => ({ status: 500, body: "out of order" });
-    const endpoint = await api.add();
-    await api.send();
-    await api.stateIs(endpoint, "retrying");
+    const endpoint = await api.addFailing();
     await database.db.query(
       "update deliveries set due_at = now() + interval '1 hour' where endpoint_id = $1",
       [endpoint.id],
@@ -154,10 +151,7 @@ describe("a resend", () => {
     sink,
     database,
   }) => {
-    sink.answer = () => ({ status: 500 });
-    const endpoint = await api.add();
-    await api.send();
-    await api.stateIs(endpoint, "retrying");
+    const endpoint = await api.addFailing();
     const [before] = await api.deliveriesOf(endpoint);
     await database.db.query("update deliveries set due_at = now() + interval '1 hour' where id = $1", [
       before?.id,
@@ -231,14 +225,10 @@ test("an ordered lane continues to wait for its first delivery when another is r
 
 test("/metrics counts due and leased deliveries, the age of the oldest, and attempts by outcome", async ({
   api,
-  sink,
   database,
   service,
 }) => {
-  sink.answer = () => ({ status: 500 });
-  const endpoint = await api.add();
-  await api.send();
-  await api.stateIs(endpoint, "retrying");
+  const endpoint = await api.addFailing();
   await database.db.query(
     `with lane as (update webhook_lanes set paused_until = now() + interval '1 hour' where endpoint_id = $1)
      update deliveries set created_at = now() - interval '90 seconds', due_at = now() - interval '90 seconds'

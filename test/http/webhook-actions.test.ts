@@ -159,10 +159,7 @@ describe("a test", () => {
 
 describe("disabling and enabling", () => {
   test("hold deliveries, count them, and reset failures", async ({ api, sink, database }) => {
-    sink.answer = () => ({ status: 500 });
-    const endpoint = await api.add();
-    await api.send();
-    await api.stateIs(endpoint, "retrying");
+    const endpoint = await api.addFailing();
     const disabled = await api.request("POST", `/v1/webhooks/${endpoint.id}/disable`);
     expect(disabled.body.data).toMatchObject({
       state: "disabled",

@@ -1,8 +1,7 @@
 import { expect } from "vitest";
-import { projectTest, type TestProject } from "../support/project-test.ts";
+import { type ProjectSink, projectTest, type TestProject } from "../support/project-test.ts";
 import { sesEvent } from "../support/ses.ts";
 import { until } from "../support/wait.ts";
-import type { TestSink } from "../support/webhook-sink.ts";
 
 export type Endpoint = Record<string, unknown> & { id: string; secret: string };
 export type Delivery = Record<string, unknown> & {
@@ -25,7 +24,7 @@ export const test = projectTest().extend("api", async ({ project, sink }, { onCl
   return api;
 });
 
-function webhookApi(project: TestProject, sink: TestSink) {
+function webhookApi(project: TestProject, sink: ProjectSink) {
   async function request<Data = Endpoint>(
     method: string,
     path: string,
@@ -43,22 +42,36 @@ function webhookApi(project: TestProject, sink: TestSink) {
   const deliveryStates = async (endpoint: Endpoint) =>
     (await deliveriesOf(endpoint)).map(({ state }) => state);
 
+  async function add(fields: Record<string, unknown> = {}): Promise<Endpoint> {
+    const { status, body } = await request("POST", "/v1/webhooks", { url: sink.url, ...fields });
+    expect([status, body.error]).toEqual([201, undefined]);
+    return body.data;
+  }
+
   let sent = 0;
+  const send = () => project.apply(sesEvent("Send", { messageId: `message-${++sent}` }));
+
+  const stateIs = (endpoint: Endpoint, ...states: string[]) =>
+    until(`deliveries are ${states.join(", ")}`, async () => {
+      return JSON.stringify(await deliveryStates(endpoint)) === JSON.stringify(states);
+    });
+
   return {
     request,
     listed: async () => (await request<Endpoint[]>("GET", "/v1/webhooks")).body.data,
-    async add(fields: Record<string, unknown> = {}): Promise<Endpoint> {
-      const { status, body } = await request("POST", "/v1/webhooks", { url: sink.url, ...fields });
-      expect([status, body.error]).toEqual([201, undefined]);
-      return body.data;
-    },
+    add,
     /** Reports a new email. */
-    send: () => project.apply(sesEvent("Send", { messageId: `message-${++sent}` })),
+    send,
+    /** Adds an endpoint whose first delivery fails, as the receiver answers 500 from now on. */
+    async addFailing(): Promise<Endpoint> {
+      sink.answer = () => ({ status: 500, body: "out of order" });
+      const endpoint = await add();
+      await send();
+      await stateIs(endpoint, "retrying");
+      return endpoint;
+    },
     deliveriesOf,
     deliveryStates,
-    stateIs: (endpoint: Endpoint, ...states: string[]) =>
-      until(`deliveries are ${states.join(", ")}`, async () => {
-        return JSON.stringify(await deliveryStates(endpoint)) === JSON.stringify(states);
-      }),
+    stateIs,
   };
 }

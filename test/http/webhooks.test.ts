@@ -189,10 +189,7 @@ describe("an endpoint", () => {
 
   test("gets its due deliveries at its new URL", async ({ api, sink, database }) => {
     const elsewhere = await webhookSink(() => ({ status: 204 }));
-    sink.answer = () => ({ status: 500 });
-    const endpoint = await api.add();
-    await api.send();
-    await api.stateIs(endpoint, "retrying");
+    const endpoint = await api.addFailing();
     await api.request("PATCH", `/v1/webhooks/${endpoint.id}`, { url: elsewhere.url });
     await database.db.query("update deliveries set due_at = now() where endpoint_id = $1", [endpoint.id]);
     await api.stateIs(endpoint, "succeeded");
@@ -201,11 +198,8 @@ describe("an endpoint", () => {
     expect([sink.received.length, elsewhere.received.length]).toEqual([1, 1]);
   });
 
-  test("that is removed has its deliveries cancelled", async ({ api, sink }) => {
-    sink.answer = () => ({ status: 500 });
-    const endpoint = await api.add();
-    await api.send();
-    await api.stateIs(endpoint, "retrying");
+  test("that is removed has its deliveries cancelled", async ({ api }) => {
+    const endpoint = await api.addFailing();
     const [delivery] = await api.deliveriesOf(endpoint);
 
     expect((await api.request("DELETE", `/v1/webhooks/${endpoint.id}`)).body).toEqual({

@@ -33,7 +33,9 @@ export type TestProject = {
 };
 
 /** A webhook receiver of one test, which answers 204 unless the test sets something else. */
-type ProjectSink = TestSink & { answer: (request: Received, number: number) => Answer | Promise<Answer> };
+export type ProjectSink = TestSink & {
+  answer: (request: Received, number: number) => Answer | Promise<Answer>;
+};
 
 /** A `test` that shares a service and its database with the others of its file, and has a project of its own. */
 export function projectTest(options: Omit<TestServiceOptions, "databaseUrl"> = {}) {

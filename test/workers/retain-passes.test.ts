@@ -1,13 +1,11 @@
 import { randomUUID } from "node:crypto";
 import { describe, expect } from "vitest";
 import { systemClock } from "../../src/clock.ts";
-import { applyBatch } from "../../workers/apply-batch.ts";
 import { retain } from "../../workers/retain.ts";
 import { takePass } from "../../workers/retention.sql.ts";
 import { startTestService } from "../support/service.ts";
-import { sesEvent } from "../support/ses.ts";
 import { until } from "../support/wait.ts";
-import { at, daysAgo, never, test } from "./retention.ts";
+import { daysAgo, never, test } from "./retention.ts";
 
 describe("passes", () => {
   test("are made by one process at a time, and again when they are due", async ({ database }) => {
@@ -19,10 +17,9 @@ describe("passes", () => {
     expect(await takePass(database.db, "journal", 3600)).toBe(true);
   });
 
-  test("that are broken off by stopping are due again at once", async ({ project, service, retention }) => {
+  test("that are broken off by stopping are due again at once", async ({ service, retention }) => {
     const { context } = service;
-    const batchId = await project.store([sesEvent("Send")], { sns_timestamp: at(daysAgo(0)) });
-    await applyBatch(context, { batchId });
+    await retention.receive(daysAgo(0));
     const stopping = new AbortController();
     const isStopped = { ...context.config };
     Object.defineProperty(isStopped, "journalDays", {

@@ -13,14 +13,11 @@ import { at, daysAgo, test } from "./retention.ts";
 describe("days of the journal", () => {
   test("are dropped after JOURNAL_DAYS, and their drop is remembered; what they told stays", async ({
     project,
-    service,
     database,
     retention,
   }) => {
-    const { context } = service;
     const today = daysAgo(0);
-    const batchId = await project.store([sesEvent("Send")], { sns_timestamp: at(today) });
-    await applyBatch(context, { batchId });
+    const batchId = await retention.receive(today);
 
     await retention.after(14);
     expect(await retention.daysOfJournal()).toContain(today);
@@ -116,17 +113,9 @@ describe("days of the journal", () => {
     expect(await project.select("select message_id from activity")).toHaveLength(120);
   });
 
-  test("are left for later while a transaction reads the journal", async ({
-    project,
-    service,
-    database,
-    retention,
-  }) => {
-    const { context } = service;
+  test("are left for later while a transaction reads the journal", async ({ database, retention }) => {
     const today = daysAgo(0);
-    await applyBatch(context, {
-      batchId: await project.store([sesEvent("Send")], { sns_timestamp: at(today) }),
-    });
+    await retention.receive(today);
 
     const outcome = await database.db.transaction(async (tx) => {
       await tx.query("select 1 from notifications");

@@ -1,7 +1,9 @@
 import { systemClock } from "../../src/clock.ts";
 import { journalDays } from "../../src/storage/partitions.ts";
+import { applyBatch } from "../../workers/apply-batch.ts";
 import { retain } from "../../workers/retain.ts";
 import { projectTest } from "../support/project-test.ts";
+import { sesEvent } from "../support/ses.ts";
 
 /*
  * What is kept for a while goes, and what still tells something does not.
@@ -17,10 +19,16 @@ export const daysAgo = (days: number) => new Date(Date.now() - days * 86_400_000
 export const test = projectTest({ roles: { receiver: false, workers: false } }).extend(
   "retention",
   { auto: true },
-  async ({ database: { db }, service: { context } }) => {
+  async ({ database: { db }, service: { context }, project }) => {
     const forgetPasses = () => db.query("delete from retention_passes");
     await forgetPasses();
     return {
+      /** Stores and applies a notification that was published on a day. @returns its batch. */
+      async receive(day: string): Promise<string> {
+        const batchId = await project.store([sesEvent("Send")], { sns_timestamp: at(day) });
+        await applyBatch(context, { batchId });
+        return batchId;
+      },
       /** Makes all passes as if so many days had gone by. */
       async after(days: number, { config = context.config, stopping = never } = {}): Promise<void> {
         await forgetPasses();
