@@ -68,7 +68,7 @@ export function poolSettings(
   environment: NodeJS.ProcessEnv = process.env,
 ): PoolSettings {
   forgetSessionVariables(environment);
-  const parsed = parseUrl(url);
+  const parsed = parseDatabaseUrl(url);
   const options = parsed.searchParams.get("options");
   // The driver would prefer the URL's options to those given beside it.
   parsed.searchParams.delete("options");
@@ -92,7 +92,7 @@ export function forgetSessionVariables(environment: NodeJS.ProcessEnv = process.
 }
 
 /** The URL class rejects a user without a host, which means a socket or the default host. */
-function parseUrl(url: string): URL {
+function parseDatabaseUrl(url: string): URL {
   return new URL(url.replace(/^(\w+:\/\/[^/?#]*@)(?=[/?]|$)/, "$1localhost"));
 }
 
