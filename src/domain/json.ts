@@ -7,6 +7,11 @@ export function jsonOrNull(text: string): unknown {
   }
 }
 
+/** Whether a value of JSON is an object rather than a list. */
+export function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
 /**
  * Parses JSON into values that Postgres can store. It cannot store NUL or half a surrogate pair, both of which JSON
  * can escape; they are replaced.
@@ -14,8 +19,10 @@ export function jsonOrNull(text: string): unknown {
  */
 export function storableJson(source: string): unknown {
   try {
-    const mayHoldUnstorable = /\\u(0000|d[89a-f])/i.test(source);
-    return JSON.parse(source.toWellFormed(), mayHoldUnstorable ? storable : undefined);
+    const text = source.isWellFormed() ? source : source.toWellFormed();
+    // Most texts have no such escape at all, and looking for one is much cheaper than the pattern.
+    const mayHoldUnstorable = text.includes("\\u") && /\\u(0000|d[89a-f])/i.test(text);
+    return mayHoldUnstorable ? JSON.parse(text, storable) : JSON.parse(text);
   } catch {
     return undefined;
   }

@@ -4,7 +4,8 @@ import { parseSesTime, timeOfMessageId } from "../time-text.ts";
 import { type EventDetail, eventDetail } from "./event-detail.ts";
 import type { EmailEventType } from "./event-names.ts";
 import { attribute } from "./reported-recipients.ts";
-import { countUnreadable, readableLists, type SesEvent, type SesMail } from "./ses-notification.ts";
+import { readableLists } from "./ses-fields.ts";
+import { countUnreadable, type SesEvent, type SesMail } from "./ses-notification.ts";
 import { boundedFields } from "./unnamed-fields.ts";
 
 /** One event of one email to one recipient. */

@@ -1,7 +1,7 @@
-import { z } from "zod";
 import { uuidOrNull } from "../computed-id.ts";
-import { storableJson } from "../json.ts";
+import { isObject, storableJson } from "../json.ts";
 import { parseSesTime } from "../time-text.ts";
+import { text } from "./ses-fields.ts";
 
 /** An event as Amazon EventBridge delivers it to a target, without the fields that an input transformer removed. */
 export type EventBridgeEvent = {
@@ -18,20 +18,6 @@ export type EventBridgeEvent = {
   detail: Record<string, unknown> | null;
 };
 
-const text = z.string().nullish().catch(null);
-const Envelope = z.looseObject({
-  id: text,
-  time: text,
-  "detail-type": text,
-  source: text,
-  account: text,
-  region: text,
-  resources: z.array(z.string()).catch([]),
-  detail: z.unknown().optional(),
-});
-const SesDetail = z.union([z.object({ eventType: z.string() }), z.object({ notificationType: z.string() })]);
-const Fields = z.record(z.string(), z.unknown());
-
 /**
  * Reads an EventBridge envelope. Transformers remove and add fields: `detail-type`, or a `detail` that is an SES
  * event, is enough. `detail` may also be JSON text.
@@ -39,21 +25,20 @@ const Fields = z.record(z.string(), z.unknown());
  * @returns null for anything else.
  */
 export function eventBridgeEvent(value: unknown): EventBridgeEvent | null {
-  // Nearly all messages are bare SES events, which need no further parsing here.
-  if (SesDetail.safeParse(value).success) return null;
-  const envelope = Envelope.safeParse(value);
-  if (!envelope.success) return null;
-  const { id, time, source, account, region, resources, "detail-type": detailType } = envelope.data;
-  const detail = detailOf(envelope.data.detail);
-  if (typeof detailType !== "string" && !SesDetail.safeParse(detail).success) return null;
+  if (!isObject(value) || isSesEvent(value)) return null;
+  const detailType = text.read(value["detail-type"]);
+  const detail = detailOf(value["detail"]);
+  if (detailType === null && !isSesEvent(detail)) return null;
+  const { resources } = value;
+  const areNames = Array.isArray(resources) && resources.every((name) => typeof name === "string");
   return {
-    id: uuidOrNull(id),
-    time: parseSesTime(time),
-    detailType: detailType ?? null,
-    source: source ?? null,
-    account: account ?? null,
-    region: region ?? null,
-    resources,
+    id: uuidOrNull(text.read(value["id"])),
+    time: parseSesTime(text.read(value["time"])),
+    detailType,
+    source: text.read(value["source"]),
+    account: text.read(value["account"]),
+    region: text.read(value["region"]),
+    resources: areNames ? resources : [],
     detail,
   };
 }
@@ -61,10 +46,14 @@ export function eventBridgeEvent(value: unknown): EventBridgeEvent | null {
 /** The same value, with the `detail` of an EventBridge event parsed if it is JSON text. */
 export function withReadDetail(value: unknown): unknown {
   const detail = eventBridgeEvent(value)?.detail;
-  return detail ? { ...Fields.parse(value), detail } : value;
+  return detail && isObject(value) ? { ...value, detail } : value;
+}
+
+function isSesEvent(value: Record<string, unknown> | null): boolean {
+  return typeof value?.["eventType"] === "string" || typeof value?.["notificationType"] === "string";
 }
 
 function detailOf(detail: unknown): Record<string, unknown> | null {
   const read = typeof detail === "string" ? storableJson(detail) : detail;
-  return Fields.safeParse(read).data ?? null;
+  return isObject(read) ? read : null;
 }

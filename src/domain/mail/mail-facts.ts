@@ -2,7 +2,8 @@ import { type Address, domainOf, isTestAddress, parseAddresses } from "../addres
 import { computedId, uuidOrNull } from "../computed-id.ts";
 import { parseSesTime, timeOfMessageId } from "../time-text.ts";
 import { decodedWords } from "./encoded-words.ts";
-import { readableLists, type SesMail } from "./ses-notification.ts";
+import { readableLists } from "./ses-fields.ts";
+import type { SesMail } from "./ses-notification.ts";
 
 /** What every notification repeats about its email: the `mail` object, for one recipient. */
 export type MailFacts = {

@@ -1,7 +1,19 @@
-import { z } from "zod";
-import { storableJson } from "../json.ts";
+import { isObject, storableJson } from "../json.ts";
 import { accountStatusOf, type ReportedStatus } from "./account-status.ts";
 import { type EventBridgeEvent, eventBridgeEvent } from "./eventbridge.ts";
+import {
+  anything,
+  count,
+  type NamedFields,
+  namedFields,
+  onlyFields,
+  recipientList,
+  text,
+  textLists,
+  texts,
+  unreadableIn,
+  withField,
+} from "./ses-fields.ts";
 import type { UnnamedFields } from "./unnamed-fields.ts";
 
 /*
@@ -11,79 +23,34 @@ import type { UnnamedFields } from "./unnamed-fields.ts";
  * Source: "Contents of event data that Amazon SES publishes to Amazon SNS", Amazon SES developer guide.
  */
 
-const text = z.string().nullish().catch(null);
-const count = z.number().nullish().catch(null);
-const texts = listOf(z.string());
-const textLists = z.record(z.string(), texts).nullish().catch(null);
-const recipientList = <Shape extends z.ZodRawShape>(more: Shape) =>
-  listOf(z.preprocess(asRecipient, named({ emailAddress: text, ...more })));
-
-/** An unreadable entry does not affect the others; a single value in place of a list is a list of one. */
-function listOf<Entry extends z.ZodType>(entry: Entry) {
-  return z.preprocess(
-    (value) => (value === null || value === undefined || Array.isArray(value) ? value : [value]),
-    z.array(entry.nullable().catch(null)).nullish(),
-  );
-}
-
-function asRecipient(entry: unknown): unknown {
-  return typeof entry === "string" ? { emailAddress: entry } : entry;
-}
-
-/** An object that keeps all fields: those of the shape, and the others in `more`. */
-function named<Shape extends z.ZodRawShape>(shape: Shape, known: readonly string[] = []) {
-  const names = new Set([...Object.keys(shape), ...known]);
-  const isNamed = (name: string, value: unknown) => names.has(name) && !isRetyped(shape[name], value);
-  return z.preprocess(
-    (value) => (isObject(value) ? { ...value, more: others(value, isNamed) } : value),
-    z.object({ ...shape, more: z.record(z.string(), z.unknown()).optional() }),
-  );
-}
-
-function isRetyped(schema: unknown, value: unknown): boolean {
-  if (value === null) return false;
-  return (schema === text && typeof value !== "string") || (schema === count && typeof value !== "number");
-}
-
-function others(
-  value: object,
-  isNamed: (name: string, value: unknown) => boolean,
-): Record<string, unknown> | undefined {
-  const fields = Object.entries(value).filter(([name, field]) => !isNamed(name, field));
-  return fields.length > 0 ? Object.fromEntries(fields) : undefined;
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
-}
-
 /** Fields of the email: in `more` they would be stored with each of its events. */
 const mailFields = [
   ...["sourceArn", "sourceIp", "sendingAccountId", "callerIdentity", "headers", "headersTruncated"],
 ];
 
-const SesMail = named(
-  {
-    messageId: z.string().min(1).max(512),
-    timestamp: text,
-    source: text,
-    destination: texts,
-    commonHeaders: z.object({ from: texts, subject: text }).nullish().catch(null),
-    tags: textLists,
-  },
-  mailFields,
-);
-export type SesMail = z.infer<typeof SesMail>;
+const mailShape = {
+  messageId: text,
+  timestamp: text,
+  source: text,
+  destination: texts,
+  commonHeaders: onlyFields({ from: texts, subject: text }),
+  tags: textLists,
+};
+const sesMail = namedFields(mailShape, mailFields);
+export type SesMail = Omit<NamedFields<typeof mailShape>, "messageId"> & { messageId: string };
 
 const engagement = { timestamp: text, ipAddress: text, userAgent: text, isBotEvent: text };
 const dsn = { status: text, diagnosticCode: text };
 
+/** Characters; the messageId is part of keys. */
+const maxMessageId = 512;
+
 /** Event type as AWS writes it → the key of its detail, and the detail. */
 const details = {
-  Send: { key: "send", shape: named({}) },
+  Send: { key: "send", shape: namedFields({}) },
   Delivery: {
     key: "delivery",
-    shape: named({
+    shape: namedFields({
       timestamp: text,
       recipients: texts,
       smtpResponse: text,
@@ -93,7 +60,7 @@ const details = {
   },
   Bounce: {
     key: "bounce",
-    shape: named({
+    shape: namedFields({
       timestamp: text,
       feedbackId: text,
       bounceType: text,
@@ -104,7 +71,7 @@ const details = {
   },
   Complaint: {
     key: "complaint",
-    shape: named({
+    shape: namedFields({
       timestamp: text,
       feedbackId: text,
       complaintSubType: text,
@@ -113,13 +80,13 @@ const details = {
       complainedRecipients: recipientList({}),
     }),
   },
-  Reject: { key: "reject", shape: named({ reason: text }) },
-  Open: { key: "open", shape: named(engagement) },
-  Click: { key: "click", shape: named({ ...engagement, link: text, linkTags: textLists }) },
-  "Rendering Failure": { key: "failure", shape: named({ templateName: text, errorMessage: text }) },
+  Reject: { key: "reject", shape: namedFields({ reason: text }) },
+  Open: { key: "open", shape: namedFields(engagement) },
+  Click: { key: "click", shape: namedFields({ ...engagement, link: text, linkTags: textLists }) },
+  "Rendering Failure": { key: "failure", shape: namedFields({ templateName: text, errorMessage: text }) },
   DeliveryDelay: {
     key: "deliveryDelay",
-    shape: named({
+    shape: namedFields({
       timestamp: text,
       delayType: text,
       expirationTime: text,
@@ -129,18 +96,18 @@ const details = {
   },
   Subscription: {
     key: "subscription",
-    shape: named({
+    shape: namedFields({
       timestamp: text,
       contactList: text,
       source: text,
-      newTopicPreferences: z.unknown().optional(),
-      oldTopicPreferences: z.unknown().optional(),
+      newTopicPreferences: anything,
+      oldTopicPreferences: anything,
     }),
   },
 } as const;
 
 type SesEventType = keyof typeof details;
-type Detail<Type extends SesEventType> = z.infer<(typeof details)[Type]["shape"]>;
+type Detail<Type extends SesEventType> = NonNullable<ReturnType<(typeof details)[Type]["shape"]["read"]>>;
 
 /**
  * One SES event with the detail of its type.
@@ -187,48 +154,22 @@ function parseBridged(bridged: EventBridgeEvent): SesNotification {
   return parsed.kind === "event" && time ? { ...parsed, publishedAt: time } : parsed;
 }
 
-const Head = z.looseObject({ eventType: text, notificationType: text });
-
 function parsePayload(json: unknown): SesNotification {
-  const head = Head.safeParse(json);
-  if (!head.success)
+  if (!isObject(json))
     return invalid(json === undefined ? "The message is not JSON" : "The message is not a JSON object");
-  const type = head.data.eventType ?? head.data.notificationType;
+  const type = text.read(json["eventType"]) ?? text.read(json["notificationType"]);
   if (type === "AmazonSnsSubscriptionSucceeded") return { kind: "ignored", reason: "set_up" };
   if (type === "Received") return { kind: "ignored", reason: "inbound_mail" };
   if (!type) return invalid("Neither eventType nor notificationType is there: not an SES event");
-  return isSesEventType(type) ? parseEvent(type, head.data) : { kind: "ignored", reason: "unknown_type" };
-}
-
-/** The readable part of named lists, such as tags. */
-export function readableLists(lists: z.infer<typeof textLists>): Record<string, string[]> | null {
-  if (!lists) return null;
-  const readable = Object.entries(lists).map(
-    ([name, list]) => [name, (list ?? []).flatMap((one) => one ?? [])] as const,
-  );
-  return Object.fromEntries(readable.filter(([name, list]) => list.length > 0 || lists[name]?.length === 0));
+  return isSesEventType(type) ? parseEvent(type, json) : { kind: "ignored", reason: "unknown_type" };
 }
 
 /** The number of unreadable list entries. */
-export function countUnreadable({ mail, detail }: SesEvent): number {
-  const lists = [
-    mail,
-    mail.commonHeaders ?? {},
-    mail.tags ?? {},
-    detail,
-    "linkTags" in detail ? (detail.linkTags ?? {}) : {},
-  ];
-  return lists
-    .flatMap((lists) =>
-      Object.entries(lists).flatMap(([name, list]: [string, unknown]) =>
-        isOpaque(name) || !Array.isArray(list) ? [] : list,
-      ),
-    )
-    .filter((entry) => entry === null).length;
-}
-
-function isOpaque(name: string): boolean {
-  return name === "more" || name.endsWith("TopicPreferences");
+export function countUnreadable({ mail, type, detail }: SesEvent): number {
+  const inMail = unreadableIn(mail) + unreadableIn(mail.commonHeaders) + unreadableIn(mail.tags);
+  // Preferences are kept as they are, whatever they hold.
+  if (type === "Subscription") return inMail;
+  return inMail + unreadableIn(detail) + (type === "Click" ? unreadableIn(detail.linkTags) : 0);
 }
 
 function isSesEventType(type: string): type is SesEventType {
@@ -236,19 +177,36 @@ function isSesEventType(type: string): type is SesEventType {
 }
 
 function parseEvent(type: SesEventType, payload: Record<string, unknown>): SesNotification {
-  const mail = SesMail.safeParse(payload["mail"]);
-  if (!mail.success) return invalid(`mail${path(mail.error)} is missing or malformed`);
+  const mail = sesMail.read(payload["mail"]);
+  if (mail === null) return invalid("mail is missing or malformed");
+  if (!isOfMail(mail)) return invalid("mail.messageId is missing or malformed");
   const { key, shape } = details[type];
-  const detail = shape.safeParse(payload[key] ?? {});
-  if (!detail.success) return invalid(`${key}${path(detail.error)} is missing or malformed`);
-  const more = others(payload, (name) => ["eventType", "notificationType", "mail", key].includes(name));
-  const parts = { type, mail: mail.data, detail: detail.data, ...(more && { more }) };
-  // The schema beside `type` has parsed the detail, but TypeScript cannot follow that pairing.
+  const detail = shape.read(payload[key] ?? {});
+  if (detail === null) return invalid(`${key} is missing or malformed`);
+  const parts: { type: SesEventType; mail: SesMail; detail: object; more?: UnnamedFields } = {
+    type,
+    mail,
+    detail,
+  };
+  const more = unnamedBeside(key, payload);
+  if (more !== undefined) parts.more = more;
+  // The shape beside `type` has read the detail, but TypeScript cannot follow that pairing.
   return { kind: "event", event: parts as SesEvent };
 }
 
-function path(error: z.ZodError): string {
-  return (error.issues[0]?.path ?? []).map((part) => `.${String(part)}`).join("");
+function isOfMail(mail: NamedFields<typeof mailShape>): mail is SesMail {
+  const { messageId } = mail;
+  return typeof messageId === "string" && messageId.length > 0 && messageId.length <= maxMessageId;
+}
+
+/** Fields of a payload besides its type, its mail and its detail. */
+function unnamedBeside(key: string, payload: Record<string, unknown>): UnnamedFields | undefined {
+  let more: UnnamedFields | undefined;
+  for (const name in payload) {
+    if (name === key || name === "mail" || name === "eventType" || name === "notificationType") continue;
+    more = withField(more, name, payload[name]);
+  }
+  return more;
 }
 
 function invalid(reason: string): SesNotification {
