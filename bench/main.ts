@@ -10,6 +10,19 @@ type Benchmark = (args: string[], stop: AbortSignal) => Promise<number>;
 type ListedBenchmark = { summary: string; load: () => Promise<Benchmark> };
 
 const benchmarks: Readonly<Record<string, ListedBenchmark>> = {
+  ingest: {
+    summary:
+      "messages that one receiver verifies and stores, beside the usual build and the bound; --quick, --json, --notifications 60000 --rounds 5 --connections 64 --seed 1 --queue redis",
+    load: async () => (await import("./ingest.ts")).ingest,
+  },
+  apply: {
+    summary: "a backlog that one worker applies, beside the usual build; options as of ingest",
+    load: async () => (await import("./apply.ts")).apply,
+  },
+  e2e: {
+    summary: "receiver and worker together, beside the usual build; options as of ingest",
+    load: async () => (await import("./e2e.ts")).e2e,
+  },
   lanes: {
     summary:
       "webhooks to 200 endpoints while none, one and 20 of them hang; --endpoints 200 --backlog 20000 --rounds 9",
