@@ -17,7 +17,7 @@ const only = (module, allowed) => ({
 
 const domain = "^src/domain/";
 const values = [
-  "^src/(logger|clock|config|package-info|data-dir|descriptors|metrics)\\.ts$",
+  "^src/(logger|clock|config|package-info|data-dir|descriptors|metrics|no-metrics)\\.ts$",
   "^src/tracing/",
 ];
 const adapters = ["^src/(storage|queue|aws|embedded)/"];

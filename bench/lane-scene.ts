@@ -41,7 +41,7 @@ export async function onLaneScene<Result>(
   const sink = await laneSink();
   try {
     const endpoints = await makeEndpoints(service, sink.origin, endpointCount);
-    const backend = chooseBackend(redisUrl === undefined ? [] : [redisUrl]);
+    const backend = await chooseBackend(redisUrl === undefined ? [] : [redisUrl]);
     // If this fails, so do the calls.
     const queues = await openQueues(backend, { database: { url: databaseUrl, db }, onError: () => {} });
     try {

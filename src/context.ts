@@ -3,11 +3,13 @@ import { type Clock, systemClock, unlessStopped } from "./clock.ts";
 import type { Config } from "./config.ts";
 import { readEncryptionKeys } from "./data-dir.ts";
 import { postLimit } from "./descriptors.ts";
-import { attachEmbeddedPostgres, isDatabaseIn, startEmbeddedPostgres } from "./embedded/embedded-postgres.ts";
 import { createLogger, errorText, type Logger, sparseWarning } from "./logger.ts";
 import type { Metrics } from "./metrics.ts";
+import { noMetrics } from "./no-metrics.ts";
 import { migrationsDirectory } from "./package-info.ts";
+import type { QueueBackend } from "./queue/backend.ts";
 import type { Queues } from "./queue/queues.ts";
+import type { AwsDispatcher } from "./receive/aws-documents.ts";
 import { forgetSessionVariables } from "./storage/connection.ts";
 import { connectionsOfProcess, type DatabasePool, openDatabase } from "./storage/database.ts";
 import { hasSchema, migrate } from "./storage/migrate.ts";
@@ -42,7 +44,7 @@ export type Context = StoreContext & {
   metrics: Metrics;
   tracing: Tracing;
   /** Reaches AWS: certificates, confirmations. */
-  awsDispatcher: Dispatcher;
+  awsDispatcher: AwsDispatcher;
   /** Reaches webhook endpoints. */
   webhookConnections: WebhookConnections;
 };
@@ -57,6 +59,8 @@ export type ContextOptions = {
   /** Called with the database's name, without its password, before it is opened. */
   onDatabase?: (name: string) => void;
   clock?: Clock;
+  /** Whether anybody can read what the process counts; true by default. */
+  isMeasured?: boolean;
   awsDispatcher?: Dispatcher;
   /** Resolves the hosts of webhook endpoints; by default as the machine does. */
   resolveHost?: ResolveHost;
@@ -113,33 +117,32 @@ export async function openStore(config: Config, options: ContextOptions = {}): P
 
 /** Opens everything that the service uses. `close` lets running jobs finish, then disconnects. */
 export async function openContext(config: Config, options: ContextOptions = {}): Promise<Context> {
+  const loading = loadParts(config, options);
   const store = await openStore(config, options);
   const tracing = await openTracing(config, store.log);
   try {
-    // These take longer to load than most commands to run, and they do without them.
-    const { chooseBackend, openQueues } = await import("./queue/queues.ts");
-    const { createMetrics } = await import("./metrics.ts");
-    const { awsDispatcher } = await import("./receive/aws-documents.ts");
+    const { openQueues, backend, awsConnections, metrics } = await loading;
     const warn = sparseWarning(store.log, "queue", queueWarningEveryMs);
     let isClosing = false;
     const onError = (error: Error) => {
       if (!isClosing) warn(error);
     };
-    const opening = openQueues(chooseBackend(config.redisUrls), {
+    const opening = openQueues(backend, {
       database: { url: store.databaseUrl, db: store.db },
       onError,
       isTraced: tracing.isOn,
     });
     const queues = await unlessStopped(opening, options.stop);
-    const aws = options.awsDispatcher ?? awsDispatcher();
+    const aws = awsConnections();
+    const { awsDispatcher } = options;
     const room = createSocketRoom(postLimit());
     const customers = webhookConnections(store.addressGuard, room);
     return {
       ...store,
       queues,
-      metrics: createMetrics(),
+      metrics,
       tracing,
-      awsDispatcher: aws,
+      awsDispatcher: awsDispatcher ? async () => awsDispatcher : aws.dispatcher,
       webhookConnections: customers,
       async close() {
         // Connection errors are expected while closing; don't log them.
@@ -157,6 +160,30 @@ export async function openContext(config: Config, options: ContextOptions = {}):
   }
 }
 
+type Parts = Pick<typeof import("./queue/queues.ts"), "openQueues"> &
+  Pick<typeof import("./receive/aws-documents.ts"), "awsConnections"> & {
+    backend: QueueBackend;
+    metrics: Metrics;
+  };
+
+/**
+ * Loads what most commands do without, because that takes longer than they need to run. Begun before the database is
+ * opened, so that the one happens while the other waits.
+ */
+function loadParts({ redisUrls }: Config, { isMeasured = true }: ContextOptions): Promise<Parts> {
+  const load = async () => {
+    const { chooseBackend, openQueues } = await import("./queue/queues.ts");
+    const backend = await chooseBackend(redisUrls);
+    const { awsConnections } = await import("./receive/aws-documents.ts");
+    const metrics = isMeasured ? (await import("./metrics.ts")).createMetrics() : noMetrics;
+    return { openQueues, backend, awsConnections, metrics };
+  };
+  const loading = load();
+  // The error is thrown to the one who waits; the database may be the first to fail.
+  loading.catch(() => {});
+  return loading;
+}
+
 /** Without a collector OpenTelemetry is not even loaded. */
 async function openTracing({ otlpEndpoint }: Config, log: Logger): Promise<Tracing> {
   if (otlpEndpoint === null) return noTracing;
@@ -167,11 +194,20 @@ async function openTracing({ otlpEndpoint }: Config, log: Logger): Promise<Traci
 type Server = { url: string; stop(): Promise<void> };
 
 async function databaseServer(config: Config, log: Logger, options: ContextOptions): Promise<Server> {
-  const { databaseUrl, dataDir } = config;
-  if (databaseUrl === null && options.mustExist && !(await isDatabaseIn(dataDir)))
+  const { databaseUrl } = config;
+  if (databaseUrl === null) return embeddedServer(config, log, options);
+  options.onDatabase?.(databaseName(config));
+  return { url: databaseUrl, stop: async () => {} };
+}
+
+async function embeddedServer(config: Config, log: Logger, options: ContextOptions): Promise<Server> {
+  const { dataDir } = config;
+  const { attachEmbeddedPostgres, isDatabaseIn, startEmbeddedPostgres } = await import(
+    "./embedded/embedded-postgres.ts"
+  );
+  if (options.mustExist && !(await isDatabaseIn(dataDir)))
     throw new NoDatabaseError(`there is no database in ${dataDir}, and DATABASE_URL is not set`);
   options.onDatabase?.(databaseName(config));
-  if (databaseUrl !== null) return { url: databaseUrl, stop: async () => {} };
   const start = options.attach ? attachEmbeddedPostgres : startEmbeddedPostgres;
   return start({ dataDir, log: (line) => log.warn({}, line), signal: options.stop });
 }

@@ -40,7 +40,8 @@ export function createMetrics() {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
   return {
-    registry,
+    /** In Prometheus' text format. */
+    text: () => registry.metrics(),
     ...intakeMetrics(registry),
     ...applyMetrics(registry),
     ...webhookMetrics(registry),

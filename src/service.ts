@@ -1,18 +1,18 @@
-import { startWorkers } from "../workers/main.ts";
-import { sqsClient } from "./aws/clients.ts";
+import type { Config } from "./config.ts";
 import type { Context } from "./context.ts";
 import { apiKeyHash, apiKeyPrefix } from "./domain/api-key.ts";
 import { queueOf } from "./domain/arn.ts";
 import { rawTokenSource } from "./domain/mail/raw-notification.ts";
-import { startHealthServer, startServer } from "./http/server.ts";
-import { Intake } from "./receive/intake.ts";
-import { consumeQueue, type SqsConsumer } from "./receive/sqs-consumer.ts";
+import type { HttpServer } from "./http/server.ts";
+import type { Intake } from "./receive/intake.ts";
 import { insertApiKey } from "./storage/api-keys.ts";
 import { defaultProjectId } from "./storage/projects.ts";
 import { insertTopic } from "./storage/topics.ts";
 
 /** What a process does: receive notifications and answer the API, or process them, or both. */
 export type Roles = { receiver: boolean; workers: boolean };
+
+type Part = { close(): Promise<void> };
 
 export type Service = {
   /** `http://host:port`; null without the receiver. */
@@ -23,26 +23,39 @@ export type Service = {
   close(): Promise<void>;
 };
 
-/** Starts the roles of a process. It owns the context from then on, and closes it when it cannot start. */
+/**
+ * Begins to load what `startService` will load, so that this happens while the database is being opened. A failure is left
+ * to `startService`, which meets it again.
+ */
+export function preload({ metricsPort }: Config, { receiver, workers }: Roles): void {
+  void Promise.allSettled([
+    workers && import("../workers/main.ts"),
+    (receiver || metricsPort !== null) && import("./http/server.ts"),
+    receiver && import("./receive/intake.ts"),
+  ]);
+}
+
+/** Starts the roles of a process, and loads no more than they need. It owns the context from then on, and closes it when it cannot start. */
 export async function startService(context: Context, roles: Roles): Promise<Service> {
-  const parts: { close(): Promise<void> }[] = [];
+  const parts: Part[] = [];
   const close = async () => {
     for (const part of parts.toReversed()) await part.close();
     await context.close();
   };
   try {
     await registerConfigured(context);
-    const { metricsPort } = context.config;
-    const health = metricsPort === null ? null : await startHealthServer(context, metricsPort);
+    const { metricsPort, sqsQueueUrls } = context.config;
+    const health = metricsPort === null ? null : await startHealth(context, metricsPort);
     // Closed last, so that the shutdown can be watched.
     if (health) parts.push(health);
-    if (roles.workers) parts.push(startWorkers(context));
-    const intake = new Intake(context);
-    parts.push(intake);
-    const server = roles.receiver ? await startServer(context, intake) : null;
-    if (server) parts.push(server);
+    if (roles.workers) parts.push(await work(context));
     // Beside the workers, so a deployment on SQS alone needs no listening port.
-    if (roles.workers) parts.push(...consumeQueues(context, intake));
+    const isConsumer = roles.workers && sqsQueueUrls.length > 0;
+    const intake = roles.receiver || isConsumer ? await openIntake(context) : null;
+    if (intake) parts.push(intake);
+    const server = roles.receiver && intake ? await receive(context, intake) : null;
+    if (server) parts.push(server);
+    if (isConsumer && intake) parts.push(...(await consumeQueues(context, intake)));
     return { url: server?.url ?? null, healthUrl: health?.url ?? null, close };
   } catch (error) {
     await close();
@@ -50,7 +63,29 @@ export async function startService(context: Context, roles: Roles): Promise<Serv
   }
 }
 
-function consumeQueues({ config, log }: Context, intake: Intake): SqsConsumer[] {
+async function startHealth(context: Context, port: number): Promise<HttpServer> {
+  const { startHealthServer } = await import("./http/server.ts");
+  return startHealthServer(context, port);
+}
+
+async function work(context: Context): Promise<Part> {
+  const { startWorkers } = await import("../workers/main.ts");
+  return startWorkers(context);
+}
+
+async function openIntake(context: Context): Promise<Intake> {
+  const { Intake } = await import("./receive/intake.ts");
+  return new Intake(context);
+}
+
+async function receive(context: Context, intake: Intake): Promise<HttpServer> {
+  const { startServer } = await import("./http/server.ts");
+  return startServer(context, intake);
+}
+
+async function consumeQueues({ config, log }: Context, intake: Intake): Promise<Part[]> {
+  const { sqsClient } = await import("./aws/clients.ts");
+  const { consumeQueue } = await import("./receive/sqs-consumer.ts");
   return config.sqsQueueUrls.map((queueUrl) => {
     const { region, arn } = queueOf(queueUrl, config.awsRegion);
     const client = sqsClient({ region, endpointUrl: config.awsEndpointUrl });

@@ -23,7 +23,8 @@ export async function withOurs<Result>(
 ): Promise<Result> {
   const { db } = stage;
   await insertTopic(db, { project_id: defaultProjectId, id: systemClock.newId(), arn: topicArn });
-  const queues = await openQueues(chooseBackend(redis === null ? [] : [redis.url]), {
+  const backend = await chooseBackend(redis === null ? [] : [redis.url]);
+  const queues = await openQueues(backend, {
     database: { url: stage.databaseUrl, db },
     // If this fails, so do the calls.
     onError: () => {},

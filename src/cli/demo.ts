@@ -4,7 +4,7 @@ import { type Config, readConfig } from "../config.ts";
 import { type Context, openContext } from "../context.ts";
 import { triggerTopic } from "../domain/mail/sns-message.ts";
 import { packageRoot } from "../package-info.ts";
-import { type Service, startService } from "../service.ts";
+import { preload, type Service, startService } from "../service.ts";
 import { type LocalSigner, localSigner } from "../tools/captures/local-signer.ts";
 import { captureSize } from "../tools/captures/read.ts";
 import {
@@ -57,8 +57,10 @@ export const demo: Command = {
 
 async function startDemo(config: Config, stop: AbortSignal): Promise<{ context: Context; service: Service }> {
   const port = await freePort(config.host, config.port);
+  const roles = { receiver: true, workers: true };
+  preload(config, roles);
   const context = await openContext({ ...config, port }, { stop });
-  return { context, service: await startService(context, { receiver: true, workers: true }) };
+  return { context, service: await startService(context, roles) };
 }
 
 function tellPort(wanted: number, url: string | null): void {

@@ -7,7 +7,7 @@ export const migrateCommand: Command = {
     readOptions(args, {});
     await withStore(async ({ migrated, config, databaseUrl }) => {
       const { chooseBackend } = await import("../queue/queues.ts");
-      await chooseBackend(config.redisUrls).migrate(databaseUrl);
+      await (await chooseBackend(config.redisUrls)).migrate(databaseUrl);
       print(migrated.length === 0 ? "The schema is up to date." : `Applied: ${migrated.join(", ")}`);
     }, making);
     return 0;

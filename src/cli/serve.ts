@@ -1,8 +1,7 @@
 import type { Config } from "../config.ts";
 import { databaseName, openContext } from "../context.ts";
 import { triggerTopic } from "../domain/mail/sns-message.ts";
-import { type Roles, type Service, startService } from "../service.ts";
-import { localSigner } from "../tools/captures/local-signer.ts";
+import { preload, type Roles, type Service, startService } from "../service.ts";
 import { type Command, environmentConfig, print, readOptions } from "./command.ts";
 import { startedUnlessStopped, stopRequest, untilStopped } from "./until-stopped.ts";
 
@@ -26,7 +25,10 @@ function serve(roles: Roles): Command {
 
 async function serveUntil(stop: AbortSignal, roles: Roles): Promise<Service> {
   const config = await trustingTriggers(environmentConfig());
-  const context = await openContext(config, { stop });
+  preload(config, roles);
+  // A process without a port that answers /metrics counts for nobody.
+  const isMeasured = roles.receiver || config.metricsPort !== null;
+  const context = await openContext(config, { stop, isMeasured });
   context.log.info({ database: databaseName(config) }, "database opened");
   return startService(context, roles);
 }
@@ -37,6 +39,7 @@ async function serveUntil(stop: AbortSignal, roles: Roles): Promise<Service> {
  */
 async function trustingTriggers(config: Config): Promise<Config> {
   if (config.databaseUrl !== null || process.env["NODE_ENV"] === "production") return config;
+  const { localSigner } = await import("../tools/captures/local-signer.ts");
   const { certificateUrl, certificatePath } = await localSigner(config.dataDir);
   const trusted = new Map(config.localCertificates).set(certificateUrl(triggerTopic), certificatePath);
   return { ...config, localCertificates: trusted };

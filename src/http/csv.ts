@@ -1,4 +1,3 @@
-import { stringify } from "csv-stringify/sync";
 import { z } from "zod";
 import type { Cursor } from "../domain/cursor.ts";
 import type { Page } from "../storage/pages.ts";
@@ -40,6 +39,8 @@ export async function* csvOf<Row>(
   cellsOf: (row: Row) => Readonly<Record<string, unknown>>,
   { bom }: { bom: "0" | "1" },
 ): AsyncIterable<string> {
+  // Most processes never write a CSV.
+  const { stringify } = await import("csv-stringify/sync");
   yield (bom === "1" ? "\ufeff" : "") + stringify([columns]);
   for await (const rows of pagesOf(read, placeOf)) {
     const records = rows.map((row) => {

@@ -1,7 +1,6 @@
 import { fileURLToPath } from "node:url";
 import type { Express } from "express";
 import { packageRoot, packageVersion } from "../package-info.ts";
-import { openApiDocument } from "./openapi.ts";
 import type { AnyRoute } from "./route.ts";
 
 /** The page loads nothing from other hosts. Swagger UI sets inline styles. */
@@ -37,13 +36,12 @@ const assets = ["swagger-ui.css", "swagger-ui-bundle.js", "favicon-32x32.png"];
 
 /** `/openapi.json` for programs, and `/docs` for people: Swagger UI, self-hosted. Neither needs a key. */
 export function registerDocumentation(app: Express, routes: readonly AnyRoute[]): void {
-  // Built on the first request: most processes never get one.
-  let document: ReturnType<typeof openApiDocument> | undefined;
+  let document: ReturnType<typeof describe> | undefined;
   // The build copies the assets, so that swagger-ui is no dependency of a running service.
   const root = fileURLToPath(new URL("dist/swagger-ui/", packageRoot));
-  app.get("/openapi.json", (_request, response) => {
-    document ??= openApiDocument(routes.map(({ description }) => description));
-    response.json(document);
+  app.get("/openapi.json", async (_request, response) => {
+    document ??= describe(routes);
+    response.json(await document);
   });
   app.get("/docs", (request, response) => {
     // Its links are relative, so that it works below a proxy's prefix.
@@ -58,6 +56,12 @@ export function registerDocumentation(app: Express, routes: readonly AnyRoute[])
       response.sendFile(asset, { root, cacheControl: false, headers: cachedForADay }),
     );
   }
+}
+
+/** Loaded and run on the first request: most processes never get one. */
+async function describe(routes: readonly AnyRoute[]) {
+  const { openApiDocument } = await import("./openapi.ts");
+  return openApiDocument(routes.map(({ description }) => description));
 }
 
 const description =

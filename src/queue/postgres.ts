@@ -1,13 +1,13 @@
 import { setTimeout } from "node:timers/promises";
+import { poolSettings } from "../storage/connection.ts";
+import { type ConnectOptions, type QueueBackend, type QueueConnection, takeOver } from "./backend.ts";
 import {
   assertSchemaCompatibility,
   createPostgresBackend,
   PostgresConnection,
   PostgresQueueBackend,
   withBackend,
-} from "bullmq";
-import { poolSettings } from "../storage/connection.ts";
-import { type ConnectOptions, type QueueBackend, type QueueConnection, takeOver } from "./backend.ts";
+} from "./bullmq.ts";
 import { countInDatabase, countWaiting } from "./postgres.sql.ts";
 
 /** BullMQ in the service's own database, in the schema `bullmq`. */

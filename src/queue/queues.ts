@@ -2,12 +2,14 @@ import type { CountRequests } from "../domain/request-window.ts";
 import type { Lane } from "../domain/webhooks/owed.ts";
 import type { ConnectOptions, JobQueue, JobWorker, QueueBackend, Traced } from "./backend.ts";
 import { type ApplyJob, applyOptions, deliverOptions, queueNames } from "./jobs.ts";
-import { postgresBackend } from "./postgres.ts";
-import { redisBackend } from "./redis.ts";
 
-/** @param redisUrls of one server or of the nodes of a cluster; none: the queue runs in the service's database. */
-export function chooseBackend(redisUrls: readonly string[]): QueueBackend {
-  return redisUrls.length > 0 ? redisBackend(redisUrls) : postgresBackend;
+/**
+ * Loads the backend, and only that: each brings a client that is slow to load.
+ * @param redisUrls of one server or of the nodes of a cluster; none: the queue runs in the service's database.
+ */
+export async function chooseBackend(redisUrls: readonly string[]): Promise<QueueBackend> {
+  if (redisUrls.length > 0) return (await import("./redis.ts")).redisBackend(redisUrls);
+  return (await import("./postgres.ts")).postgresBackend;
 }
 
 /** Wakes workers, and lets workers be woken. */

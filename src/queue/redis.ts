@@ -1,5 +1,3 @@
-import { Queue, Worker } from "bullmq";
-import { Cluster, Redis } from "ioredis";
 import { within } from "../clock.ts";
 import { type CountRequests, secondsUntilMore, windowSeconds } from "../domain/request-window.ts";
 import { errorText } from "../logger.ts";
@@ -13,6 +11,8 @@ import {
   type RedisHealth,
   takeOver,
 } from "./backend.ts";
+import { Queue, Worker } from "./bullmq.ts";
+import { Cluster, Redis } from "./ioredis.ts";
 import { keyPrefix, queueNames } from "./jobs.ts";
 
 type Client = Redis | Cluster;

@@ -1,4 +1,4 @@
-import { Agent, type Dispatcher, request } from "undici";
+import type { Dispatcher } from "undici";
 import { UnverifiedError } from "../domain/errors.ts";
 import { confirmationUrl, type SnsConfirmation } from "../domain/mail/sns-message.ts";
 
@@ -10,7 +10,29 @@ const connectionsForConfirmations = 8;
 const connectTimeoutMs = 4_000;
 
 /** Reaches AWS for certificates and confirmations. */
-export function awsDispatcher(): Agent {
+export type AwsConnections = {
+  dispatcher: AwsDispatcher;
+  destroy(): Promise<void>;
+};
+
+/** A promise, because undici is loaded when something is to be fetched: most processes of a deployment never do. */
+export type AwsDispatcher = () => Promise<Dispatcher>;
+
+export function awsConnections(): AwsConnections {
+  let opened: Promise<Dispatcher> | undefined;
+  return {
+    dispatcher() {
+      opened ??= openDispatcher();
+      return opened;
+    },
+    async destroy() {
+      await (await opened)?.destroy();
+    },
+  };
+}
+
+async function openDispatcher(): Promise<Dispatcher> {
+  const { Agent } = await import("undici");
   const connections = maxFetches + connectionsForConfirmations;
   return new Agent({ connections, connect: { timeout: connectTimeoutMs } });
 }
@@ -19,7 +41,10 @@ export function awsDispatcher(): Agent {
  * Confirms the subscription of a verified message, at an address rebuilt from its signed parts.
  * @throws when AWS does not answer 200, with the beginning of its answer.
  */
-export async function confirmSubscription(message: SnsConfirmation, dispatcher: Dispatcher): Promise<void> {
+export async function confirmSubscription(
+  message: SnsConfirmation,
+  dispatcher: AwsDispatcher,
+): Promise<void> {
   const { status, text } = await get(confirmationUrl(message), dispatcher);
   if (status === 200) return;
   const beginning = text.slice(0, 500).replaceAll(/\s+/g, " ");
@@ -36,11 +61,13 @@ const maxBytes = 16 * 1024;
  */
 export async function get(
   url: string,
-  dispatcher: Dispatcher,
+  dispatcher: AwsDispatcher,
   stopping?: AbortSignal,
 ): Promise<{ status: number; text: string }> {
+  const { request } = await import("undici");
+  const reach = await dispatcher();
   const signal = AbortSignal.any([AbortSignal.timeout(timeoutMs), ...(stopping ? [stopping] : [])]);
-  const { statusCode, body } = await request(url, { dispatcher, signal });
+  const { statusCode, body } = await request(url, { dispatcher: reach, signal });
   const chunks: Buffer[] = [];
   let bytes = 0;
   for await (const chunk of body) {

@@ -1,4 +1,3 @@
-import type { Dispatcher } from "undici";
 import { within } from "../clock.ts";
 import type { Config } from "../config.ts";
 import { RefusedError, refusalCause, UnavailableError } from "../domain/errors.ts";
@@ -6,7 +5,7 @@ import { nameOfRaw, type RawNotification, unsignedEnvelope } from "../domain/mai
 import { parseSnsMessage, type SnsConfirmation, type SnsMessage } from "../domain/mail/sns-message.ts";
 import type { NotificationSource, StoreOutcome } from "../metrics.ts";
 import { listTopics, type SubscriptionState, setSubscriptionState, type Topic } from "../storage/topics.ts";
-import { confirmSubscription } from "./aws-documents.ts";
+import { type AwsDispatcher, confirmSubscription } from "./aws-documents.ts";
 import {
   type IncomingNotification,
   type JournalWriter,
@@ -18,7 +17,7 @@ import { createTopicDirectory, type TopicDirectory } from "./topic-directory.ts"
 
 export type IntakeContext = WriterContext & {
   config: Pick<Config, "localCertificates">;
-  awsDispatcher: Dispatcher;
+  awsDispatcher: AwsDispatcher;
 };
 
 export type IntakeOutcome = StoreOutcome | "confirmed" | "unsubscribed";

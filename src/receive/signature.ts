@@ -1,6 +1,5 @@
 import { type KeyObject, verify, X509Certificate } from "node:crypto";
 import { readFile } from "node:fs/promises";
-import type { Dispatcher } from "undici";
 import { RefusedError, UnavailableError, UnverifiedError } from "../domain/errors.ts";
 import {
   assertCertificateUrl,
@@ -9,7 +8,7 @@ import {
   stringToSign,
 } from "../domain/mail/sns-message.ts";
 import { recentlyUsed } from "../domain/maps.ts";
-import { createFetchQueue, type FetchQueue, get } from "./aws-documents.ts";
+import { type AwsDispatcher, createFetchQueue, type FetchQueue, get } from "./aws-documents.ts";
 
 /**
  * Verifies that AWS signed this message for its topic. The caller must have found the topic in the allow-list: any AWS
@@ -63,7 +62,7 @@ const maxRemembered = 500;
 export type CertificatesOptions = {
   /** Exact SigningCertURL → path of a PEM file. */
   localCertificates: ReadonlyMap<string, string>;
-  dispatcher: Dispatcher;
+  dispatcher: AwsDispatcher;
   now: () => Date;
 };
 
@@ -124,7 +123,7 @@ function isCrowded(error: UnavailableError): boolean {
   return error instanceof UnverifiedError && error.causeCode === "certificate_crowded";
 }
 
-async function fetchPem(url: string, dispatcher: Dispatcher, signal: AbortSignal): Promise<string> {
+async function fetchPem(url: string, dispatcher: AwsDispatcher, signal: AbortSignal): Promise<string> {
   const { status, text } = await get(url, dispatcher, signal).catch((cause: unknown) => {
     throw unverified("certificate_unreachable", url, cause);
   });

@@ -1,7 +1,10 @@
 import { execFile } from "node:child_process";
+import { randomBytes } from "node:crypto";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { expect, test } from "vitest";
+import { testDatabase } from "../support/database.ts";
+import { fanmail, terminate } from "../support/fanmail-process.ts";
 import { freshBuild } from "../support/fresh-build.ts";
 
 freshBuild();
@@ -14,9 +17,13 @@ const hooks = `
     writeSync(2, url + "\\n");
     return next(url, context);
   }`;
+/** Hooks see what is imported; what that requires is listed at the end. */
 const registration = `
-  import { register } from "node:module";
-  register(${JSON.stringify(dataUrl(hooks))});`;
+  import { writeSync } from "node:fs";
+  import { createRequire, register } from "node:module";
+  register(${JSON.stringify(dataUrl(hooks))});
+  const { cache } = createRequire("/");
+  process.on("exit", () => writeSync(2, Object.keys(cache).join("\\n")));`;
 
 function dataUrl(script: string): string {
   return `data:text/javascript,${encodeURIComponent(script)}`;
@@ -25,7 +32,11 @@ function dataUrl(script: string): string {
 async function loadedPackages(...args: string[]): Promise<Set<string>> {
   const command = ["--no-warnings", "--import", dataUrl(registration), main, ...args];
   const { stderr } = await promisify(execFile)(process.execPath, command, { maxBuffer: 10_000_000 });
-  return new Set([...stderr.matchAll(/\/node_modules\/(@?[^/\s]+)/g)].map(([, name = ""]) => name));
+  return packagesIn(stderr);
+}
+
+function packagesIn(listed: string): Set<string> {
+  return new Set([...listed.matchAll(/\/node_modules\/(@?[^/\s]+)/g)].map(([, name = ""]) => name));
 }
 
 test.each([
@@ -47,4 +58,42 @@ test("fanmail --help does not even load the database driver", async () => {
   const loaded = await loadedPackages("--help");
   expect(loaded).toContain("pino");
   expect([...heavy, "pg"].filter((name) => loaded.has(name))).toEqual([]);
+});
+
+/** Runs a service until it says that it works, then stops it. */
+async function loadedByService(role: string, environment: Record<string, string> = {}) {
+  const database = await testDatabase();
+  try {
+    const service = fanmail([role], {
+      NODE_OPTIONS: `--no-warnings --import=${dataUrl(registration)}`,
+      DATABASE_URL: database.url,
+      ENCRYPTION_KEY: randomBytes(32).toString("base64"),
+      PORT: "0",
+      ...environment,
+    });
+    await service.line(/fanmail (listens|works)/);
+    const { code, stderr } = await terminate(service);
+    expect(code).toBe(0);
+    return { packages: packagesIn(stderr), hasOpenApi: stderr.includes("/src/http/openapi.js") };
+  } finally {
+    await database.drop();
+  }
+}
+
+/** Needed only for a certificate of AWS, an SQS queue, a collector of traces, a list as CSV or a data directory. */
+const onDemand = ["@aws-sdk", "@smithy", "csv-stringify", "selfsigned", "undici", "yaml"];
+const sdkOfTraces = /^@opentelemetry$|^bullmq-otel$/;
+
+test("fanmail worker loads no server, metrics or AWS client before it needs one", async () => {
+  const { packages } = await loadedByService("worker");
+  expect(packages).toContain("bullmq");
+  const unneeded = [...onDemand, "express", "ioredis", "prom-client"];
+  expect([...packages].filter((name) => unneeded.includes(name) || sdkOfTraces.test(name))).toEqual([]);
+});
+
+test("fanmail receiver loads no AWS client and does not describe its API before it needs to", async () => {
+  const { packages, hasOpenApi } = await loadedByService("receiver");
+  expect(packages).toContain("express");
+  expect([...packages].filter((name) => [...onDemand, "bullmq-otel", "ioredis"].includes(name))).toEqual([]);
+  expect(hasOpenApi).toBe(false);
 });

@@ -44,7 +44,11 @@ afterEach(() => {
 });
 
 function certificatesOf(localCertificates: ReadonlyMap<string, string> = new Map()): Certificates {
-  return createCertificates({ localCertificates, dispatcher: aws.dispatcher, now: () => new Date(nowMs) });
+  return createCertificates({
+    localCertificates,
+    dispatcher: async () => aws.dispatcher,
+    now: () => new Date(nowMs),
+  });
 }
 
 /** The key or the error, whether it comes at once or later. */

@@ -13,6 +13,7 @@ const token = "2336412f37fb687f/5d51e6e&2425a8a";
 
 let directory: string;
 let aws: AwsStub;
+const dispatcher = async () => aws.dispatcher;
 let answer: (url: string, response: ServerResponse) => void;
 let message: SnsConfirmation;
 
@@ -42,7 +43,7 @@ describe("confirmSubscription", () => {
   test("asks the host of the topic's region for the signed topic and token, and not SubscribeURL", async () => {
     answer = (_url, response) => response.end(confirmed);
 
-    await confirmSubscription(message, aws.dispatcher);
+    await confirmSubscription(message, dispatcher);
 
     expect(aws.requested).toEqual([rebuilt()]);
   });
@@ -50,7 +51,7 @@ describe("confirmSubscription", () => {
   test.each([201, 204, 400, 403, 500, 503])("rejects when AWS answers %i", async (status) => {
     answer = (_url, response) => response.writeHead(status).end();
 
-    await expect(confirmSubscription(message, aws.dispatcher)).rejects.toThrow(
+    await expect(confirmSubscription(message, dispatcher)).rejects.toThrow(
       `SNS answered ${status} to ConfirmSubscription: `,
     );
   });
@@ -59,9 +60,7 @@ describe("confirmSubscription", () => {
     answer = (_url, response) =>
       response.writeHead(403).end(`<Error>\n  <Code>AuthorizationError\r\n${"x".repeat(600)}`);
 
-    const rejection = await confirmSubscription(message, aws.dispatcher).catch(
-      (error: Error) => error.message,
-    );
+    const rejection = await confirmSubscription(message, dispatcher).catch((error: Error) => error.message);
 
     expect(rejection).toBe(
       `SNS answered 403 to ConfirmSubscription: <Error> <Code>AuthorizationError ${"x".repeat(500 - 36)}`,
@@ -74,15 +73,15 @@ describe("confirmSubscription", () => {
       else response.writeHead(status, { location: "https://elsewhere.example/" }).end();
     };
 
-    await expect(confirmSubscription(message, aws.dispatcher)).rejects.toThrow(`SNS answered ${status}`);
+    await expect(confirmSubscription(message, dispatcher)).rejects.toThrow(`SNS answered ${status}`);
     expect(aws.requested).toEqual([rebuilt()]);
   });
 
   test("rejects when there is no answer, or one that is too long", async () => {
     answer = (_url, response) => response.destroy();
-    await expect(confirmSubscription(message, aws.dispatcher)).rejects.toThrow();
+    await expect(confirmSubscription(message, dispatcher)).rejects.toThrow();
 
     answer = (_url, response) => response.end("x".repeat(16 * 1024 + 1));
-    await expect(confirmSubscription(message, aws.dispatcher)).rejects.toThrow("is longer than 16384 bytes");
+    await expect(confirmSubscription(message, dispatcher)).rejects.toThrow("is longer than 16384 bytes");
   });
 });

@@ -40,7 +40,7 @@ beforeAll(async () => {
   https.globalAgent = agent;
   certificates = createCertificates({
     localCertificates: new Map(),
-    dispatcher: aws.dispatcher,
+    dispatcher: async () => aws.dispatcher,
     now: () => new Date(),
   });
 });

@@ -28,7 +28,11 @@ function certificatesOf(...signers: SnsSigner[]): Certificates {
       localCertificate.slice(certificateUrl.length + 1),
     ]),
   );
-  return createCertificates({ localCertificates, dispatcher: new Agent(), now: () => new Date() });
+  return createCertificates({
+    localCertificates,
+    dispatcher: async () => new Agent(),
+    now: () => new Date(),
+  });
 }
 
 /** "accepted", or the status and cause of the refusal. */
@@ -159,7 +163,7 @@ describe("the certificate", () => {
   test("that cannot be had now is our trouble, not a refusal", async () => {
     const none = createCertificates({
       localCertificates: new Map([[signer.certificateUrl, join(directory, "missing.pem")]]),
-      dispatcher: new Agent(),
+      dispatcher: async () => new Agent(),
       now: () => new Date("2026-11-20T12:00:00.000Z"),
     });
 

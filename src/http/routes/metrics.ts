@@ -17,7 +17,7 @@ import type { ApiContext } from "../route.ts";
  */
 export function registerMetrics(
   app: Express,
-  { db, log, metrics: { registry } }: Pick<ApiContext, "db" | "log" | "metrics">,
+  { db, log, metrics }: Pick<ApiContext, "db" | "log" | "metrics">,
   isPublic: boolean,
 ): void {
   app.get("/metrics", async (request, response) => {
@@ -27,8 +27,8 @@ export function registerMetrics(
         "Metrics are given to this machine alone here; METRICS_PORT serves them to others",
       );
     }
-    const [counted, stored] = await Promise.all([registry.metrics(), storedMetrics(db, log)]);
-    response.type(registry.contentType).send(`${counted}\n${stored}`);
+    const [counted, stored] = await Promise.all([metrics.text(), storedMetrics(db, log)]);
+    response.type(Registry.PROMETHEUS_CONTENT_TYPE).send(`${counted}\n${stored}`);
   });
 }
 

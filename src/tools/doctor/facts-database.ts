@@ -160,7 +160,8 @@ async function timedSettings(db: Database, clock: Clock): Promise<TimedSettings>
 async function serverFacts(timed: () => Promise<TimedSettings>, config: Config): Promise<ServerFact[]> {
   const { settings } = (await timed()) ?? {};
   if (settings === undefined) return [];
-  const needed_connections = connectionsOfProcess + chooseBackend(config.redisUrls).databaseConnections;
+  const { databaseConnections } = await chooseBackend(config.redisUrls);
+  const needed_connections = connectionsOfProcess + databaseConnections;
   return [{ kind: "server", ...settings, needed_connections, disk: await diskOf(config) }];
 }
 

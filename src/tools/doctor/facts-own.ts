@@ -69,10 +69,10 @@ type ConfigurationFact = Pick<
 type LaneFact = LaneHealth & { kind: "lane"; failing_seconds: number };
 
 /** Fanmail's own parts: configuration, database, queue, journal, webhooks. */
-export function ownReadings(
+export async function ownReadings(
   patient: Patient,
   stored: Stored,
-): Reading<OwnFact | DatabaseFact | UnaskedFact>[] {
+): Promise<Reading<OwnFact | DatabaseFact | UnaskedFact>[]> {
   const { config, clock, encryptionKeys } = patient;
   const { store } = stored;
   const now = clock.now();
@@ -84,7 +84,7 @@ export function ownReadings(
     apiKeysReading(config, store),
     server,
     tables,
-    ...queueReadings(patient, stored),
+    ...(await queueReadings(patient, stored)),
     reading(store, "queue", "what waits for workers", () => backlogFacts("backlog", backlog)),
     clockOfDatabase,
     reading(store, "topics", "the topics", () => storedTopicFacts(stored)),
@@ -136,8 +136,9 @@ function apiKeysReading({ bootstrapApiKey }: Config, store: Store): Reading<OwnF
   };
 }
 
-function queueReadings({ config, timeoutMs }: Patient, { server: database }: Stored) {
-  return chooseBackend(config.redisUrls).servers.map((server) =>
+async function queueReadings({ config, timeoutMs }: Patient, { server: database }: Stored) {
+  const { servers } = await chooseBackend(config.redisUrls);
+  return servers.map((server) =>
     server.isDatabase
       ? reading(database, "queue", server.subject, async (db) => [await server.health(db)])
       : queueReading(server.subject, () => server.health(timeoutMs * 0.8)),

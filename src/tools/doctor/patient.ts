@@ -4,7 +4,7 @@ import type { Config } from "../../config.ts";
 import { hasEncryptionKeys, readEncryptionKeys } from "../../data-dir.ts";
 import { attachEmbeddedPostgres, isDatabaseIn } from "../../embedded/embedded-postgres.ts";
 import { errorText } from "../../logger.ts";
-import { awsDispatcher } from "../../receive/aws-documents.ts";
+import { awsConnections } from "../../receive/aws-documents.ts";
 
 /** The service that is examined, and what it is examined with. */
 export type Patient = {
@@ -39,12 +39,13 @@ export async function withPatient<Result>(
   examine: (patient: Patient) => Promise<Result>,
 ): Promise<Result> {
   const { database, stop } = await databaseOf(config, demoDir);
-  const dispatcher = awsDispatcher();
+  const aws = awsConnections();
   try {
+    const dispatcher = await aws.dispatcher();
     const encryptionKeys = await keysOf(config);
     return await examine({ config, clock: systemClock, dispatcher, database, encryptionKeys, ...options });
   } finally {
-    await Promise.all([dispatcher.destroy(), stop()]);
+    await Promise.all([aws.destroy(), stop()]);
   }
 }
 

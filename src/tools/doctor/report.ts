@@ -45,7 +45,7 @@ async function readFacts(patient: Patient): Promise<SystemFact[]> {
     const credentials = findCredentials(patient);
     const { facts, stored } = await openStored(patient, pool);
     const readings: Reading<SystemFact>[] = [
-      ...ownReadings(patient, stored),
+      ...(await ownReadings(patient, stored)),
       ...awsReadings(patient, stored, await credentials, clientsOf),
     ];
     const taken = await Promise.all(readings.map((reading) => take(reading, timeoutMs)));
