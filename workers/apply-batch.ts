@@ -16,17 +16,17 @@ import {
   type BatchSummary,
   loadBatches,
   markApplied,
-  postponeBatch,
   quarantine,
   takeBatch,
   takeMoreBatches,
 } from "../src/storage/journal.ts";
+import { postponeBatch } from "../src/storage/waiting-batches.ts";
 import type { AppliedNotification } from "../src/tracing/tracing.ts";
 import { oweDeliveries, wakeLanes } from "../src/webhooks/owe-deliveries.ts";
 import { type Applied, applyActivities, nothingApplied } from "./apply-activities.ts";
 import { appliedNotifications, type ReadEntry, tracedWebhooks } from "./traced-notifications.ts";
 
-type BatchContext = Pick<
+export type BatchContext = Pick<
   Context,
   "db" | "partitions" | "config" | "clock" | "log" | "queues" | "metrics" | "tracing"
 >;
@@ -37,19 +37,22 @@ const notificationsTogether = 1_000;
 /**
  * Applies the notifications of a batch and of other waiting batches, all or nothing, and wakes the lanes with new
  * deliveries. A failure is recorded with the batch, and the sweep tries again.
+ * @returns whether there may be more than one transaction takes.
  */
-export async function applyBatch(context: BatchContext, { batchId }: ApplyJob): Promise<void> {
+export async function applyBatch(context: BatchContext, { batchId }: ApplyJob): Promise<boolean> {
   const startedAt = new Date();
   try {
     const committed = await retryConflicts(() => applyWithOthers(context, batchId));
-    if (committed === null) return;
+    if (committed === null) return false;
     report(context, committed);
     await wakeLanes(context, committed.applied.owed);
+    return committed.isFull;
   } catch (error) {
     context.metrics.countBatchFailed();
     context.tracing.notApplied(startedAt, batchId);
     context.log.error({ batch_id: batchId, cause: errorText(error) }, "batch not applied");
     await postponeBatch(context.db, batchId, errorText(error));
+    return false;
   }
 }
 
@@ -57,6 +60,8 @@ export async function applyBatch(context: BatchContext, { batchId }: ApplyJob): 
 type Committed = {
   applied: AppliedEntries;
   batchIds: string[];
+  /** Whether it took about as much as a transaction takes. */
+  isFull: boolean;
   /** How long each batch has been waiting. */
   lagSeconds: number[];
   startedAt: Date;
@@ -123,7 +128,9 @@ async function inOneTransaction(
     const batches = [batch, ...others];
     const applied = await apply(context, tx, await loadBatches(tx, batches));
     const batchIds = batches.map(({ id }) => id);
-    return { applied, batchIds, lagSeconds: await markApplied(tx, batchIds, applied) };
+    const count = batches.reduce((sum, { notification_count }) => sum + notification_count, 0);
+    const isFull = count > notificationsTogether / 2;
+    return { applied, batchIds, isFull, lagSeconds: await markApplied(tx, batchIds, applied) };
   });
   return written && { ...written, startedAt, seconds: (performance.now() - startedMs) / 1000 };
 }

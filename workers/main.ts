@@ -4,7 +4,7 @@ import { eraseStep } from "../src/erasure/erase-person.ts";
 import { errorText } from "../src/logger.ts";
 import { wakeLanes } from "../src/webhooks/owe-deliveries.ts";
 import { redeliveryStep } from "../src/webhooks/redeliver.ts";
-import { applyBatch } from "./apply-batch.ts";
+import { createApplier } from "./apply-waiting.ts";
 import { deliverLane } from "./deliver-lane.ts";
 import { retain } from "./retain.ts";
 import { sweep } from "./sweep.ts";
@@ -30,9 +30,9 @@ export type Workers = {
 export function startWorkers(context: Context): Workers {
   const stopping = new AbortController();
   const breakOff = new AbortController();
-  context.queues.onApply(applyConcurrency, (job) => applyBatch(context, job));
-  context.queues.onDeliver(laneConcurrency, (job) => deliverLane(context, job, breakOff.signal));
   const { signal } = stopping;
+  context.queues.onApply(applyConcurrency, createApplier(context, signal));
+  context.queues.onDeliver(laneConcurrency, (job) => deliverLane(context, job, breakOff.signal));
   const watchTopics = createTopicWatch(context);
   const repeated = [
     repeat(context, { name: "sweep", everyMs: sweepEveryMs, stopping: signal }, () => sweepOnce(context)),

@@ -1,32 +1,11 @@
 import { emptyActivity } from "../src/domain/mail/activity.ts";
-import type { ActivityChange } from "../src/domain/mail/activity-change.ts";
 import type { EmailEvent } from "../src/domain/mail/email-event.ts";
-import type { MailFacts } from "../src/domain/mail/mail-facts.ts";
 import { type Suppression, suppressionOf, tenantSuppressionOf } from "../src/domain/mail/suppression.ts";
 import type { ActivityRow } from "../src/storage/activity.ts";
 import type { Database } from "../src/storage/database.ts";
 import { eventsOfActivities } from "../src/storage/events.ts";
 import { suppress, suppressForTenants } from "../src/storage/suppressions.ts";
-
-/** A locked activity, and what a batch reports about it. */
-export type LockedActivity = {
-  row: ActivityRow;
-  /** The facts of the row and of the batch, merged. */
-  facts: MailFacts;
-  events: EmailEvent[];
-};
-
-/** `events` are only the new ones. */
-export type SplitActivity = LockedActivity & {
-  /** Known events to whose details the batch adds. */
-  enriched: EmailEvent[];
-};
-
-/** @property recordedAt by event id, for events that are new or decided again. */
-export type ChangedActivity = SplitActivity & {
-  change: ActivityChange;
-  recordedAt: ReadonlyMap<string, Date>;
-};
+import type { ChangedActivity } from "./fold-activities.ts";
 
 /** A newly suppressed address, and the event that suppressed it. */
 export type SuppressionAdded = { row: ActivityRow; event: EmailEvent; suppression: Suppression };

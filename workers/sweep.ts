@@ -1,7 +1,7 @@
 import type { Context } from "../src/context.ts";
 import { dayMs } from "../src/domain/time-text.ts";
 import type { Database } from "../src/storage/database.ts";
-import { takeBatchesToWake, wakeSoon } from "../src/storage/journal.ts";
+import { takeBatchesToWake, wakeSoon } from "../src/storage/waiting-batches.ts";
 import { cancelDeliveries, holdDeliveries } from "../src/storage/webhooks/deliveries.ts";
 import { forgetDeletedEndpoints, restingEndpoints } from "../src/storage/webhooks/endpoints.ts";
 import { endpointsDue } from "../src/storage/webhooks/lanes.ts";

@@ -9,6 +9,7 @@ import type { Database } from "../storage/database.ts";
 import { type AcceptedNotification, storeBatch } from "../storage/journal.ts";
 import type { Partitions } from "../storage/partitions.ts";
 import { type HeardTopic, listHeardTopics, writeHearing } from "../storage/topics.ts";
+import { isAnotherAwaited } from "../storage/waiting-batches.ts";
 import type { Tracing } from "../tracing/tracing.ts";
 
 /** @property topic_arn names the message in traces, together with its id. */
@@ -65,11 +66,16 @@ function messageName({ topic_arn, sns_message_id }: IncomingNotification) {
   return { topicArn: topic_arn, messageId: sns_message_id };
 }
 
-/** The notifications are durable: the sweep finds a batch whose wake-up is lost. */
-async function wake({ queues, log }: WriterContext, batchId: string): Promise<void> {
-  await queues
-    .wakeApply([{ batchId }])
-    .catch((error: unknown) => log.warn({ batch_id: batchId, cause: errorText(error) }, "worker not woken"));
+/**
+ * Wakes a worker, unless one is at work and will find the batch by itself. The notifications are durable: the sweep finds a
+ * batch whose wake-up is lost.
+ */
+async function wake({ db, queues, log }: WriterContext, batchId: string): Promise<void> {
+  try {
+    if (!(await isAnotherAwaited(db, batchId))) await queues.wakeApply([{ batchId }]);
+  } catch (error) {
+    log.warn({ batch_id: batchId, cause: errorText(error) }, "worker not woken");
+  }
 }
 
 /** Work after a commit; only `close()` waits for it. */

@@ -55,21 +55,19 @@ const stateColumns: Columns<ActivityState> = {
 const activityColumns: Columns<ActivityRow> = { ...keyColumns, ...factColumns, ...stateColumns };
 
 /**
- * Locks the activities of a batch; rows that do not exist are inserted first. Rows are inserted and locked in order
- * of their key, so that two workers never deadlock.
- *
- * @returns the rows as they are in the database. One may have another id than the given row, if an earlier
- *   notification lacked the time that is part of the id; message and recipient identify it.
+ * Locks the existing activities with these names, in order of their key. A transaction locks first and inserts the missing
+ * ones afterwards, with `insertActivities`, so that two never wait for one another.
  */
-export async function lockActivities(tx: Database, rows: readonly ActivityRow[]): Promise<ActivityRow[]> {
-  const source = rowSource(activityColumns, rows);
-  await tx.query(
-    `insert into activity (${columnList(activityColumns)})
-     select ${columnList(activityColumns)} from ${source.sql} order by project_id, id
-     on conflict do nothing`,
-    source.params,
-  );
-  return findActivities(tx, rows, "order by activity.project_id, activity.id for update of activity");
+export async function lockActivities(tx: Database, names: readonly ActivityName[]): Promise<ActivityRow[]> {
+  return findActivities(tx, names, "order by activity.project_id, activity.id for update of activity");
+}
+
+/**
+ * Locks activities that another transaction has inserted since `lockActivities`.
+ * @throws a database error (55P03, see `isRetryable`) if one is locked: waiting now, out of order, could become a deadlock.
+ */
+export async function lockInserted(tx: Database, names: readonly ActivityName[]): Promise<ActivityRow[]> {
+  return names.length === 0 ? [] : findActivities(tx, names, "for update of activity nowait");
 }
 
 /** The existing activities with these names. */
@@ -86,11 +84,47 @@ export async function findActivities(
   );
 }
 
+/**
+ * Inserts activities that do not exist, in order of their key.
+ * @returns the ids of those inserted. The others exist: under the same name, perhaps with another id if an earlier
+ *   notification lacked the time that is part of the id; or with the same id under a pseudonym.
+ */
+export async function insertActivities(tx: Database, rows: readonly ActivityRow[]): Promise<Set<string>> {
+  if (rows.length === 0) return new Set();
+  const source = rowSource(activityColumns, rows);
+  const inserted = await tx.query<{ id: string }>(
+    `insert into activity (${columnList(activityColumns)})
+     select ${columnList(activityColumns)} from ${source.sql} order by project_id, id
+     on conflict do nothing returning id`,
+    source.params,
+  );
+  return new Set(inserted.map(({ id }) => id));
+}
+
 /** Updates rows that are locked. */
 export async function updateActivities(tx: Database, rows: readonly ActivityRow[]): Promise<void> {
-  const source = rowSource(activityColumns, rows);
+  await update(tx, rows, { ...factColumns, ...stateColumns });
+}
+
+/** Updates the states, and of the facts only the tags, of rows that are locked. */
+export async function updateTagsAndStates(tx: Database, rows: readonly ActivityRow[]): Promise<void> {
+  await update(tx, rows, { tags: factColumns.tags, ...stateColumns });
+}
+
+/** Updates the states of rows that are locked. */
+export async function updateStates(tx: Database, rows: readonly ActivityRow[]): Promise<void> {
+  await update(tx, rows, stateColumns);
+}
+
+async function update(
+  tx: Database,
+  rows: readonly Readonly<Record<string, unknown>>[],
+  columns: Readonly<Record<string, string>>,
+): Promise<void> {
+  if (rows.length === 0) return;
+  const source = rowSource({ ...keyColumns, ...columns }, rows);
   await tx.query(
-    `update activity set ${assignments({ ...factColumns, ...stateColumns })}, updated_at = now()
+    `update activity set ${assignments(columns)}, updated_at = now()
      from ${source.sql} where activity.project_id = rows.project_id and activity.id = rows.id`,
     source.params,
   );

@@ -16,9 +16,12 @@ export function sqlState(error: unknown): string | null {
   return error instanceof pg.DatabaseError ? (error.code ?? null) : null;
 }
 
-/** Whether the transaction may succeed if it is repeated at once: deadlock or serialisation failure. */
+/**
+ * Whether the transaction may succeed if it is repeated at once: deadlock, serialisation failure, or a lock that is not
+ * waited for.
+ */
 export function isRetryable(error: unknown): boolean {
-  return ["40P01", "40001"].includes(sqlState(error) ?? "");
+  return ["40P01", "40001", "55P03"].includes(sqlState(error) ?? "");
 }
 
 /** Enough for two transactions that lock the same rows; after that the error goes to the caller. */

@@ -9,7 +9,8 @@ import { type SilenceWatch, SilentServerError, watchForSilence } from "./silence
  *   batch → notification → activity → recipient → order → event → tenant suppression → suppression → delivery
  *   lane → endpoint → replay → delivery
  * Several rows of a table are locked in order of their key: `order by … for update`, or an insert that is sorted. Only
- * `skip locked` needs no order, because it never waits. A batch has its notifications to itself, so that a worker may
+ * `skip locked` and `nowait` need no order, because they never wait. Of a table whose rows are locked and inserted, the
+ * existing ones are locked first: a transaction that inserts then waits only for others that insert. A batch has its notifications to itself, so that a worker may
  * also take people out of them at the end.
  */
 

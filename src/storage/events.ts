@@ -21,6 +21,8 @@ const eventColumns: Columns<EventRow> = {
   detail: "jsonb",
 };
 
+const newColumns: Columns<Required<NewEvent>> = { ...eventColumns, discarded: "text" };
+
 const keyColumns: Columns<EventKey> = {
   project_id: "uuid",
   owner_id: "uuid",
@@ -30,19 +32,33 @@ const keyColumns: Columns<EventKey> = {
 const isRowsKey = `events.project_id = rows.project_id and events.owner_id = rows.owner_id
        and events.occurred_at = rows.occurred_at and events.id = rows.id`;
 
+/** An event, and why it does not count; null or absent: it counts. */
+export type NewEvent = EventRow & { discarded?: string | null };
+
 /**
  * The gate through which every event passes once: stores those that are new.
- * @returns the new ones' ids, each with the time at which it was recorded.
+ * @returns the new ones' ids, with the time at which they were recorded.
  */
-export async function insertEvents(tx: Database, rows: readonly EventRow[]): Promise<Map<string, Date>> {
-  const source = rowSource(eventColumns, rows);
-  const inserted = await tx.query<{ id: string; created_at: Date }>(
-    `insert into events (${columnList(eventColumns)})
-     select ${columnList(eventColumns)} from ${source.sql} order by project_id, owner_id, occurred_at, id
-     on conflict do nothing returning id, created_at`,
-    source.params,
+export async function insertEvents(tx: Database, rows: readonly NewEvent[]): Promise<Map<string, Date>> {
+  if (rows.length === 0) return new Map();
+  const source = rowSource(newColumns, rows as readonly Required<NewEvent>[], 2);
+  const columns = columnList(newColumns);
+  const [inserted] = await tx.query<{ recorded_at: Date; count: number; ids: string[] | null }>(
+    `with moment as materialized (select clock_timestamp() as recorded_at),
+     inserted as (
+       insert into events (${columns}, created_at)
+       select ${columns}, recorded_at from ${source.sql}, moment order by project_id, owner_id, occurred_at, id
+       on conflict do nothing returning id
+     )
+     -- Nearly always all of them are new, and no id has to be read.
+     select (select recorded_at from moment), count(*)::integer,
+       case when count(*) < $1::integer then array_agg(id) end as ids from inserted`,
+    [rows.length, ...source.params],
   );
-  return new Map(inserted.map(({ id, created_at }) => [id, created_at]));
+  if (inserted === undefined) throw new Error("unreachable: an aggregate has one row");
+  const { recorded_at, count, ids } = inserted;
+  const newIds = count === rows.length ? rows.map(({ id }) => id) : (ids ?? []);
+  return new Map(newIds.map((id) => [id, recorded_at]));
 }
 
 /** Events of activities whose copies can have other times, by activity id; see `feedbackTypes`. */

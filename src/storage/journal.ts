@@ -1,4 +1,4 @@
-import { type Columns, columnList, rowSource } from "./columns.ts";
+import { type Columns, columnList, jsonText, rowSource } from "./columns.ts";
 import type { Database } from "./database.ts";
 import { inPartitions, type Partitions } from "./partitions.ts";
 
@@ -19,12 +19,6 @@ export type NotificationKey = Pick<
 >;
 
 /**
- * Separates the bodies of a batch in one parameter. JSON text cannot contain it, because control characters are
- * escaped.
- */
-const separator = "\u001e";
-
-/**
  * Stores a batch in one statement; when it returns, the batch is committed. Notifications that are already in the
  * journal are skipped.
  *
@@ -41,45 +35,43 @@ export async function storeBatch(
   return inPartitions(partitions, "notifications", times, () => insertBatch(db, batchId, batch));
 }
 
+const newColumns: Columns<AcceptedNotification> = {
+  project_id: "uuid",
+  topic_id: "uuid",
+  sns_message_id: "uuid",
+  sns_timestamp: "timestamptz",
+  body: jsonText,
+};
+
 async function insertBatch(
   db: Database,
   batchId: string,
   batch: readonly AcceptedNotification[],
 ): Promise<boolean[]> {
-  // One text with all bodies costs half as much to encode as an array of texts, whose elements are escaped.
-  const rows = await db.query<{ topic_id: string; sns_message_id: string }>(
+  const source = rowSource(newColumns, batch, 3);
+  const [stored] = await db.query<{ count: number; names: string[] | null }>(
     `with stored as (
-       insert into notifications (project_id, topic_id, sns_message_id, sns_timestamp, batch_id, body)
-       select project_id, topic_id, sns_message_id, sns_timestamp, $5, body
-       from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::timestamptz[]) with ordinality
-              as rows(project_id, topic_id, sns_message_id, sns_timestamp, place)
-       join unnest(string_to_array($6, $7)) with ordinality as bodies(body, place) using (place)
+       insert into notifications (batch_id, ${columnList(newColumns)})
+       select $1::uuid, ${columnList(newColumns)} from ${source.sql}
        -- Receivers that store the same messages at the same time wait for one another, and never in a ring.
        order by project_id, topic_id, sns_message_id, sns_timestamp
        on conflict do nothing
        returning topic_id, sns_message_id, sns_timestamp
      ), batch as (
        insert into batches (id, notification_count, first_timestamp, last_timestamp)
-       select $5, count(*), min(sns_timestamp), max(sns_timestamp) from stored having count(*) > 0
+       select $1, count(*), min(sns_timestamp), max(sns_timestamp) from stored having count(*) > 0
      )
-     select topic_id, sns_message_id from stored`,
-    [
-      batch.map((row) => row.project_id),
-      batch.map((row) => row.topic_id),
-      batch.map((row) => row.sns_message_id),
-      batch.map((row) => row.sns_timestamp),
-      batchId,
-      batch.map((row) => row.body).join(separator),
-      separator,
-    ],
+     -- Often all of them are new, and no name has to be read.
+     select count(*)::integer,
+       case when count(*) < $2::integer then array_agg(topic_id || '/' || sns_message_id) end as names from stored`,
+    [batchId, batch.length, ...source.params],
   );
-  const stored = new Set(rows.map(identity));
+  if (stored?.count === batch.length) return batch.map(() => true);
+  const names = new Set(stored?.names);
   // A message that is in the batch twice counts as new once.
-  return batch.map((row) => stored.delete(identity(row)));
-}
-
-function identity(row: Pick<AcceptedNotification, "topic_id" | "sns_message_id">): string {
-  return `${row.topic_id}/${row.sns_message_id.toLowerCase()}`;
+  return batch.map(({ topic_id, sns_message_id }) =>
+    names.delete(`${topic_id}/${sns_message_id.toLowerCase()}`),
+  );
 }
 
 export type Batch = { id: string; notification_count: number; first_timestamp: Date; last_timestamp: Date };
@@ -132,7 +124,7 @@ export async function takeMoreBatches(
     `with waiting as (
        select id, sum(notification_count) over (order by wake_at, id) as so_far
        from (select id, wake_at, notification_count from batches
-             where applied_at is null and attempts = 0 and id <> $1 order by wake_at, id limit 100) as next
+             where applied_at is null and attempts = 0 and id <> $1 order by wake_at, id limit 250) as next
      )
      select ${batchColumns} from batches
      where id in (select id from waiting where so_far <= $2) and applied_at is null
@@ -238,44 +230,6 @@ export async function markApplied(
     ],
   );
   return rows.map(({ lag_seconds }) => lag_seconds);
-}
-
-/** Postpones a batch after a failure: by a second, doubling up to five minutes. */
-export async function postponeBatch(db: Database, batchId: string, error: string): Promise<void> {
-  await db.query(
-    `update batches set attempts = attempts + 1, last_error = $2,
-       wake_at = now() + least(interval '5 minutes', interval '1 second' * 2 ^ least(attempts, 10))
-     where id = $1 and applied_at is null`,
-    [batchId, error],
-  );
-}
-
-/** Interval at which a waiting batch is woken again. */
-const wakeAgainSeconds = 10;
-
-/**
- * Takes batches that are due but not applied: their wake-up was lost, or they failed before. They are not returned
- * again for a while. Call it before waking: a quick worker would otherwise find the row locked and skip the batch.
- */
-export async function takeBatchesToWake(db: Database, limit: number): Promise<string[]> {
-  const rows = await db.query<{ id: string }>(
-    `update batches set wake_at = now() + $2 * interval '1 second'
-     where id in (
-       select id from batches where applied_at is null and wake_at <= now()
-       order by wake_at limit $1 for update skip locked
-     ) returning id`,
-    [limit, wakeAgainSeconds],
-  );
-  return rows.map(({ id }) => id);
-}
-
-/** Makes batches due for the next sweep, because waking failed. */
-export async function wakeSoon(db: Database, batchIds: readonly string[]): Promise<void> {
-  await db.query(
-    `update batches set wake_at = now() where id in (
-       select id from batches where id = any($1::uuid[]) and applied_at is null order by id for update)`,
-    [batchIds],
-  );
 }
 
 /** Identifies a notification by its topic and its SNS MessageId. */

@@ -4,14 +4,12 @@ import {
   type AcceptedNotification,
   loadBatches,
   markApplied,
-  postponeBatch,
   storeBatch,
   takeBatch,
-  takeBatchesToWake,
   takeMoreBatches,
-  wakeSoon,
 } from "../../src/storage/journal.ts";
 import { type Partitions, partitionsOf } from "../../src/storage/partitions.ts";
+import { postponeBatch, takeBatchesToWake, wakeSoon } from "../../src/storage/waiting-batches.ts";
 import { type TestDatabase, testDatabase } from "../support/database.ts";
 import { notification } from "../support/notification.ts";
 

@@ -17,7 +17,7 @@ describe("rowSource", () => {
 
     expect(source).toEqual({
       sql: "unnest($1::uuid[], $2::text[]) as rows(id, name)",
-      params: [["1"], ["one"]],
+      params: ['{"1"}', '{"one"}'],
     });
   });
 
@@ -29,7 +29,7 @@ describe("rowSource", () => {
 
   test("leaves out fields that are no columns", () => {
     const row = { id: 1, other: "x" };
-    expect(rowSource({ id: "integer" }, [row]).params).toEqual([[1]]);
+    expect(rowSource({ id: "integer" }, [row]).params).toEqual(["{1}"]);
   });
 
   test("brings rows through Postgres as they were: quotes, backslashes, commas, braces, nulls and JSON", async () => {
@@ -43,6 +43,14 @@ describe("rowSource", () => {
       { id: 2, name: null, seen_at: null, tags: null },
       { id: 3, name: "", seen_at: new Date("0099-01-01T00:00:00Z"), tags: ["x", null, '"'] },
       { id: 4, name: "NULL", seen_at: null, tags: "NULL" },
+      {
+        id: 5,
+        name: "\u001e\u001f,}",
+        seen_at: new Date("+012345-06-07T08:09:10.011Z"),
+        tags: { "\u001e": "\u001e" },
+      },
+      { id: 6, name: "null", seen_at: new Date("0000-03-15T00:00:00.5Z"), tags: "" },
+      { id: 7, name: " ", seen_at: new Date("-000043-03-15T12:00:00Z"), tags: null },
     ];
     const source = rowSource(columns, rows);
 

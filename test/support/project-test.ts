@@ -86,7 +86,9 @@ export async function newProject({ context, request }: TestService): Promise<Tes
     get: (path, given = key) => request("GET", path, { key: given }),
     keyWith: (...scopes) => newKey(db, { projectId: id, scopes }),
     store,
-    apply: async (...payloads) => applyBatch(context, { batchId: await store(payloads) }),
+    apply: async (...payloads) => {
+      await applyBatch(context, { batchId: await store(payloads) });
+    },
     addEndpoint: (url, input) => addEndpoint(context, id, url, input),
     select: (sql, values) => db.query(`${tablesOf(id)} ${sql}`, values),
   };

@@ -8,13 +8,13 @@ import {
   foldActivity,
   withForgotten,
 } from "./activity.ts";
-import { type Decision, decisionOf, isChanged } from "./decision.ts";
+import { type Decision, type DiscardReason, decisionOf, isChanged } from "./decision.ts";
 import type { EmailEvent } from "./email-event.ts";
 import { type MailFacts, mergeFacts } from "./mail-facts.ts";
 import { identityOf, unitedCopies } from "./same-feedback.ts";
 
-/** An event as it is stored; `discarded` is the last decision. */
-export type KnownEvent = EmailEvent & { discarded: string | null };
+/** An event as it is stored; `discarded` is the last decision, null or absent if it counts or nothing was decided. */
+export type KnownEvent = EmailEvent & { discarded?: string | null };
 
 /** A decision that differs from the stored one. */
 type ChangedDecision = { event: EmailEvent; decision: Decision };
@@ -24,6 +24,8 @@ export type ActivityChange = {
   decisions: ChangedDecision[];
   /** Events that count now and did not before, with their decisions. Webhooks are sent for these. */
   counted: EmailEvent[];
+  /** Why events are discarded that are new or decided again. */
+  discardedFor: DiscardReason[];
 };
 
 /** Whether new events need the whole history; otherwise the state is enough to add them. */
@@ -34,11 +36,10 @@ export function needsHistory(state: ActivityState, newEvents: readonly EmailEven
 /** Adds new events incrementally. Correct only if `needsHistory` is false. */
 export function addEvents(
   state: ActivityState,
-  newEvents: readonly EmailEvent[],
+  newEvents: readonly KnownEvent[],
   rules: ActivityRules,
 ): ActivityChange {
-  const known = newEvents.map((event) => ({ ...event, discarded: null }));
-  return changeOf(known, continueFold(state, newEvents, rules), () => true);
+  return changeOf(newEvents, continueFold(state, newEvents, rules), () => true);
 }
 
 /**
@@ -61,23 +62,27 @@ function changeOf(
   { state, discards, replies }: Folded,
   isNew: (event: EmailEvent) => boolean,
 ): ActivityChange {
-  const decided = events.map((event) => ({
-    event,
-    decision: decisionOf(event, {
+  const change: ActivityChange = { state, decisions: [], counted: [], discardedFor: [] };
+  for (const event of events) {
+    const stored = { discarded: event.discarded ?? null, detail: event.detail };
+    const isNewEvent = isNew(event);
+    const decision = decisionOf(stored, {
       discard: discards.get(event.id) ?? null,
       isReply: replies.has(event.id),
-      isNew: isNew(event),
-    }),
-  }));
-  return {
-    state,
-    decisions: decided.filter(({ event, decision }) => isChanged(event, decision)),
-    counted: decided
-      .filter(
-        ({ event, decision }) => decision.discarded === null && (isNew(event) || event.discarded !== null),
-      )
-      .map(({ event, decision }) => ({ ...event, detail: { ...event.detail, ...decision.detail } })),
-  };
+      isNew: isNewEvent,
+    });
+    const isDifferent = isChanged(stored, decision);
+    if (isDifferent) change.decisions.push({ event, decision });
+    if (decision.discarded === null) {
+      if (isNewEvent || stored.discarded !== null) change.counted.push(decided(event, decision));
+    } else if (isNewEvent || isDifferent) change.discardedFor.push(decision.discarded);
+  }
+  return change;
+}
+
+/** An event with a decision about it. */
+export function decided<Event extends EmailEvent>(event: Event, { detail }: Decision): Event {
+  return Object.keys(detail).length === 0 ? event : { ...event, detail: { ...event.detail, ...detail } };
 }
 
 /** What a batch reports about one email to one recipient. */
@@ -106,5 +111,6 @@ function distinct(events: readonly EmailEvent[]): EmailEvent[] {
 
 /** The natural key of an activity: the email and the recipient, within a project. */
 export function naturalKey(row: { project_id: string; message_id: string; recipient: string }): string {
-  return JSON.stringify([row.project_id, row.message_id, row.recipient]);
+  // A project's id has one length, so that the place of the colon says where the message's id ends.
+  return `${row.project_id}${row.message_id.length}:${row.message_id}${row.recipient}`;
 }

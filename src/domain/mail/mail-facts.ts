@@ -28,6 +28,12 @@ export type MailFacts = {
   is_test: boolean;
 };
 
+/** The facts that differ when their texts do. */
+const textFacts = [
+  ...(["recipient_as_sent", "tagged_id", "subject", "sender_email", "sender_name", "sender_domain"] as const),
+  ...(["email_type", "campaign_id", "automation_run_id", "template_id", "tenant_name"] as const),
+] satisfies readonly (keyof MailFacts)[];
+
 /** Maximum characters in a tenant name. */
 export const maxTenantName = 256;
 
@@ -105,9 +111,19 @@ export function mergeFacts(one: MailFacts, other: MailFacts): MailFacts {
   };
 }
 
-/** Whether `more` adds something about the email. */
-export function addsFacts(known: MailFacts, more: MailFacts): boolean {
-  return JSON.stringify(mergeFacts(known, more)) !== JSON.stringify(mergeFacts(known, known));
+/**
+ * What `mergeFacts` has added to known facts.
+ * @param merged known facts and others, merged.
+ */
+export function addedFacts(known: MailFacts, merged: MailFacts): "nothing" | "tags" | "more" {
+  const isMore =
+    textFacts.some((name) => known[name] !== merged[name]) || !isSame(known.sent_at, merged.sent_at);
+  if (isMore) return "more";
+  return known.tags === merged.tags ? "nothing" : "tags";
+}
+
+function isSame(one: Date | null, other: Date | null): boolean {
+  return one?.getTime() === other?.getTime();
 }
 
 function greater(one: string | null, other: string | null): string | null {
@@ -120,13 +136,22 @@ function earlier(one: Date | null, other: Date | null): Date | null {
   return one < other ? one : other;
 }
 
-/** SES adds tags on the way (`ses:outgoing-ip`), so no single event has them all. Sorted by name. */
+/**
+ * SES adds tags on the way (`ses:outgoing-ip`), so no single event has them all.
+ * @returns `one` itself when `other` adds nothing.
+ */
 function unitedTags(one: MailFacts["tags"], other: MailFacts["tags"]): MailFacts["tags"] {
-  if (one === null && other === null) return null;
-  const names = [...new Set([...Object.keys(one ?? {}), ...Object.keys(other ?? {})])].sort();
-  return Object.fromEntries(
-    names.map((name) => [name, greaterValues(valuesOf(one, name), valuesOf(other, name))]),
+  if (other === null) return one;
+  if (one === null) return other;
+  const added = Object.keys(other).filter((name) => {
+    const [mine, theirs] = [valuesOf(one, name), valuesOf(other, name)];
+    return mine === undefined || greaterValues(mine, theirs) !== mine;
+  });
+  if (added.length === 0) return one;
+  const greater = added.map(
+    (name) => [name, greaterValues(valuesOf(one, name), valuesOf(other, name))] as const,
   );
+  return Object.fromEntries([...Object.entries(one), ...greater]);
 }
 
 /** A tag may be named `constructor`, which every object inherits. */

@@ -1,7 +1,7 @@
 import { firstIdAt } from "../../domain/computed-id.ts";
 import type { FailureClass } from "../../domain/webhooks/outcome.ts";
 import type { OwedDelivery } from "../../domain/webhooks/owed.ts";
-import { type Columns, columnList, rowSource } from "../columns.ts";
+import { type Columns, columnList, jsonText, rowSource } from "../columns.ts";
 import { type Conditions, conditions } from "../conditions.ts";
 import type { Database } from "../database.ts";
 import { addCursor, exactTimeSql, type Page, pageLimit } from "../pages.ts";
@@ -21,7 +21,7 @@ const newColumns: Columns<Omit<Required<NewDelivery>, "due_at">> = {
   endpoint_id: "uuid",
   event_id: "uuid",
   event_type: "text",
-  body: "text",
+  body: jsonText,
   state: "text",
   traceparent: "text",
 };

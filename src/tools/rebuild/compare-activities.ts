@@ -7,7 +7,9 @@ import {
   type ActivityName,
   type ActivityRow,
   findActivities,
+  insertActivities,
   lockActivities,
+  lockInserted,
   updateActivities,
 } from "../../storage/activity.ts";
 import type { Database } from "../../storage/database.ts";
@@ -152,8 +154,8 @@ async function rowsOf(
   names: readonly ActivityName[],
   sources: readonly SourceNotification[],
 ): Promise<ActivityRow[]> {
-  const found = await findActivities(tx, names);
-  if (dry_run) return found;
+  if (dry_run) return findActivities(tx, names);
+  const found = await lockActivities(tx, names);
   const waiting = await waitingBatches(
     tx,
     sources.map(({ batch_id }) => batch_id),
@@ -162,8 +164,12 @@ async function rowsOf(
   const asked = new Set(names.map(naturalKey));
   const missing = touched(sources.filter(({ batch_id }) => !waiting.has(batch_id)))
     .map(({ projectId, facts }) => ({ project_id: projectId, id: activityId(projectId, facts), ...facts }))
-    .filter((row) => asked.has(naturalKey(row)) && !there.has(naturalKey(row)));
-  return lockActivities(tx, [...found, ...missing.map((row) => ({ ...row, ...emptyActivity }))]);
+    .filter((row) => asked.has(naturalKey(row)) && !there.has(naturalKey(row)))
+    .map((row) => ({ ...row, ...emptyActivity }));
+  const insertedIds = await insertActivities(tx, missing);
+  const others = missing.filter(({ id }) => !insertedIds.has(id));
+  const inserted = missing.filter(({ id }) => insertedIds.has(id));
+  return [...found, ...inserted, ...(await lockInserted(tx, others))];
 }
 
 /** The journal's content, by the natural key of the activity. */

@@ -1,0 +1,34 @@
+import type { ApplyJob } from "../src/queue/jobs.ts";
+import { nextWaiting } from "../src/storage/waiting-batches.ts";
+import { applyBatch, type BatchContext } from "./apply-batch.ts";
+
+/** Applications of batches that run in a process at the same time: while one waits for the database, another computes. */
+const mostTogether = 2;
+
+/**
+ * @param stopping leaves what is waiting to other processes.
+ * @returns applies the batch of a job, and then whatever else is waiting, until nothing is: a receiver wakes no worker while
+ *   one is at work.
+ */
+export function createApplier(
+  context: BatchContext,
+  stopping: AbortSignal,
+): (job: ApplyJob) => Promise<void> {
+  let running = 0;
+
+  async function applyAll(firstId: string | null): Promise<void> {
+    const others: Promise<void>[] = [];
+    running++;
+    try {
+      for (let id = firstId; id !== null && !stopping.aborted; id = await nextWaiting(context.db)) {
+        const isMore = await applyBatch(context, { batchId: id });
+        if (isMore && running < mostTogether) others.push(nextWaiting(context.db).then(applyAll));
+      }
+    } finally {
+      running--;
+      await Promise.all(others);
+    }
+  }
+
+  return ({ batchId }) => applyAll(batchId);
+}
