@@ -1,87 +1,101 @@
-import { createHmac } from "node:crypto";
-import { fileURLToPath } from "node:url";
-import { isMainThread, Worker as Thread, workerData } from "node:worker_threads";
-import { createPostgresBackend, withBackend } from "bullmq";
-import { z } from "zod";
-import { openDatabase } from "../src/storage/database.ts";
-import { type LaneScene, type SinkEndpoint, setScene, until } from "./lane-scene.ts";
+import { randomUUID } from "node:crypto";
+import { Queue } from "bullmq";
+import { Redis } from "ioredis";
+import { assertPosted, type Measure } from "./lane-drain.ts";
+import { type LaneScene, until, webhookBody } from "./lane-scene.ts";
+import type { RedisServer } from "./redis-server.ts";
+import type { Run } from "./sides/rounds.ts";
+import type { Stage } from "./stage.ts";
+import {
+  type DeliveryJob,
+  deliveryOptions,
+  deliveryQueueName,
+  deliveryTable,
+} from "./usual-build/deliveries.ts";
 
-const { Queue, Worker } = withBackend(createPostgresBackend);
-const queueName = "bench-job-per-delivery";
-const concurrency = 50;
+/** The usual way to post webhooks: a job per delivery, and then its outcome is written. */
+export type JobPerDelivery = {
+  pid: number;
+  /** Gives all endpoints a backlog, and measures until all outcomes are written. */
+  drain(backlog: number, measure: Measure): Promise<Run>;
+  close(): Promise<void>;
+};
 
-const Delivery = z.object({
-  id: z.string(),
-  event_id: z.string(),
-  body: z.string(),
-  url: z.string(),
-  secret: z.string(),
-});
-type Delivery = z.infer<typeof Delivery>;
+const jobsTogether = 1_000;
 
-if (!isMainThread) work(z.string().parse(workerData));
-
-/**
- * The usual way to post webhooks: a job per delivery, `fetch`, and then the outcome is written. The workers run in a
- * thread, as the service runs in a process.
- * @returns deliveries per second.
- */
-export async function drainByJobs(scene: LaneScene, backlog: number): Promise<number> {
-  const { sink, endpoints, databaseUrl } = scene;
-  sink.hang([]);
-  await setScene(scene, endpoints, backlog);
-  await addJobs(scene);
-  const startedMs = performance.now();
-  const thread = new Thread(fileURLToPath(import.meta.url), { workerData: databaseUrl });
-  try {
-    await until("the backlog has arrived", 120_000, () => sink.arrivals.size >= backlog);
-    return backlog / ((performance.now() - startedMs) / 1000);
-  } finally {
-    await thread.terminate();
-    sink.arrivals.clear();
-  }
-}
-
-async function addJobs({ db, databaseUrl, endpoints, sink }: LaneScene): Promise<void> {
-  const byId = new Map<string, SinkEndpoint>(endpoints.map((endpoint) => [endpoint.id, endpoint]));
-  const owed = await db.query<Omit<Delivery, "url" | "secret"> & { endpoint_id: string }>(
-    "select id, event_id, body, endpoint_id from deliveries where state = 'pending'",
-  );
-  const jobs = owed.flatMap(({ endpoint_id, ...delivery }) => {
-    const endpoint = byId.get(endpoint_id);
-    if (endpoint === undefined) return [];
-    const data: Delivery = { ...delivery, url: sink.origin + endpoint.path, secret: endpoint.secret };
-    return [{ name: "deliver", data, opts: { removeOnComplete: true, removeOnFail: true } }];
-  });
-  const queue = new Queue(queueName, { connection: { connectionString: databaseUrl } });
-  for (let from = 0; from < jobs.length; from += 1_000) await queue.addBulk(jobs.slice(from, from + 1_000));
-  await queue.close();
-}
-
-function work(databaseUrl: string): void {
-  const db = openDatabase(databaseUrl, { maxConnections: 12, onIdleError: () => {} });
-  const connection = { connectionString: databaseUrl };
-  const worker = new Worker(
-    queueName,
-    async (job) => {
-      const { id, event_id, body, url, secret } = Delivery.parse(job.data);
-      const timestamp = Math.floor(Date.now() / 1000);
-      const key = Buffer.from(secret.slice("whsec_".length), "base64");
-      const signature = createHmac("sha256", key).update(`${event_id}.${timestamp}.${body}`).digest("base64");
-      const headers = {
-        "content-type": "application/json",
-        "webhook-id": event_id,
-        "webhook-timestamp": String(timestamp),
-        "webhook-signature": `v1,${signature}`,
-      };
-      const answer = await fetch(url, { method: "POST", headers, body });
-      await answer.arrayBuffer();
-      await db.query(
-        "update deliveries set state = 'succeeded', attempts = attempts + 1, finished_at = now() where id = $1",
-        [id],
-      );
+/** Starts its worker, a process of its own. */
+export async function jobPerDelivery(
+  stage: Stage,
+  redis: RedisServer,
+  scene: LaneScene,
+): Promise<JobPerDelivery> {
+  await stage.db.query(deliveryTable);
+  const args = [redis.url, stage.databaseUrl];
+  const { pid } = await stage.startScript("bench/usual-build/deliverer.js", args, /^works/);
+  const connection = new Redis(redis.url, { maxRetriesPerRequest: null });
+  const queue = new Queue<DeliveryJob>(deliveryQueueName, { connection });
+  return {
+    pid,
+    drain: (backlog, measure) => drain(scene, { queue, backlog, measure }),
+    async close() {
+      await queue.close();
+      connection.disconnect();
     },
-    { connection, concurrency },
+  };
+}
+
+type Drain = { queue: Queue<DeliveryJob>; backlog: number; measure: Measure };
+
+async function drain(scene: LaneScene, { queue, backlog, measure }: Drain): Promise<Run> {
+  const { db, sink } = scene;
+  sink.hang([]);
+  await queue.pause();
+  await db.query("truncate usual_deliveries");
+  for (let from = 0; from < backlog; from += jobsTogether)
+    await add(scene, queue, from, Math.min(from + jobsTogether, backlog));
+  await db.query("vacuum (analyze)");
+  await db.query("checkpoint");
+  const run = await measure(async () => {
+    await queue.resume();
+    await until("the backlog has arrived", 300_000, () => sink.arrivals.size >= backlog);
+    await until("all outcomes are written", 30_000, async () => (await unfinished(queue)) === 0);
+  });
+  const [written] = await db.query<{ count: number }>(
+    "select count(*)::integer as count from usual_deliveries where state = 'succeeded'",
   );
-  worker.on("error", () => {});
+  assertPosted(sink.posts(), backlog);
+  if (written?.count !== backlog) throw new Error(`${written?.count} outcomes of ${backlog} are written`);
+  sink.forget();
+  return run;
+}
+
+async function unfinished(queue: Queue<DeliveryJob>): Promise<number> {
+  const { active = 0, waiting = 0, failed = 0, delayed = 0 } = await queue.getJobCounts();
+  if (failed + delayed > 0) throw new Error("A job failed");
+  return active + waiting;
+}
+
+/** Adds the deliveries of these numbers, in turn to each endpoint. */
+async function add(
+  { db, endpoints, sink }: LaneScene,
+  queue: Queue<DeliveryJob>,
+  from: number,
+  to: number,
+): Promise<void> {
+  const owed = Array.from({ length: to - from }, (_, n) => {
+    const endpoint = endpoints[(from + n) % endpoints.length];
+    if (endpoint === undefined) throw new Error("unreachable: there are endpoints");
+    return { id: randomUUID(), eventId: randomUUID(), endpoint };
+  });
+  await db.query(
+    `insert into usual_deliveries (id, endpoint_id, event_id, state)
+     select *, 'pending' from unnest($1::uuid[], $2::uuid[], $3::uuid[])`,
+    [owed.map(({ id }) => id), owed.map(({ endpoint }) => endpoint.id), owed.map(({ eventId }) => eventId)],
+  );
+  const jobs = owed.map(({ id, eventId, endpoint: { path, secret } }) => ({
+    name: "deliver",
+    data: { id, eventId, url: sink.origin + path, secret, body: webhookBody },
+    opts: deliveryOptions,
+  }));
+  await queue.addBulk(jobs);
 }

@@ -11,10 +11,10 @@ import type { ServiceProcess, Stage } from "./stage.ts";
 /** An endpoint of the sink. */
 export type SinkEndpoint = { id: string; secret: string; path: string };
 
-/** A service, and the endpoints that it posts to. */
+/** A service, and the endpoints that it posts to. @property pid of the service. */
 export type LaneScene = {
+  pid: number;
   db: Database;
-  databaseUrl: string;
   queues: Queues;
   sink: LaneSink;
   endpoints: readonly SinkEndpoint[];
@@ -45,7 +45,7 @@ export async function onLaneScene<Result>(
     // If this fails, so do the calls.
     const queues = await openQueues(backend, { database: { url: databaseUrl, db }, onError: () => {} });
     try {
-      return await work({ db, databaseUrl, queues, sink, endpoints });
+      return await work({ pid: service.pid, db, queues, sink, endpoints });
     } finally {
       await queues.close();
     }
@@ -80,6 +80,10 @@ async function makeEndpoints(
 /** Past deliveries of each endpoint: without them the database would choose other plans. */
 const pastPerEndpoint = 100;
 
+export function pastDeliveries({ endpoints }: Pick<LaneScene, "endpoints">): number {
+  return pastPerEndpoint * endpoints.length;
+}
+
 /**
  * Deletes earlier deliveries, and gives these endpoints a backlog that is due, evenly spread. Nothing is posted before
  * `openLanes`.
@@ -94,7 +98,7 @@ export async function setScene(
        recent = default, failing_since = default, last_success_at = default`,
   );
   await db.query("truncate deliveries, attempts");
-  await owe(db, endpoints, pastPerEndpoint * endpoints.length, "succeeded");
+  await owe(db, endpoints, pastDeliveries({ endpoints }), "succeeded");
   if (owed.length > 0) await owe(db, owed, backlog, "pending");
   // Now, so that it does not happen during a measurement.
   await db.query("vacuum (analyze)");

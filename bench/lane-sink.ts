@@ -7,6 +7,10 @@ export type LaneSink = {
   origin: string;
   /** When each delivery first arrived, by its `webhook-id`; in milliseconds of `performance.now()`. */
   arrivals: Map<string, number>;
+  /** All POSTs, repeated ones too. */
+  posts(): number;
+  /** Forgets all arrivals and POSTs. */
+  forget(): void;
   /** From now on exactly these paths accept requests and never respond. */
   hang(paths: readonly string[]): void;
   /** POSTs in flight to hanging paths. */
@@ -18,10 +22,12 @@ export type LaneSink = {
 
 export async function laneSink(): Promise<LaneSink> {
   const arrivals = new Map<string, number>();
+  let posts = 0;
   const held = new Set<ServerResponse>();
   let hanging: ReadonlySet<string> = new Set();
   const server = createServer((request, response) => {
     const arrivedMs = performance.now();
+    posts++;
     request.resume();
     if (hanging.has(request.url ?? "")) {
       held.add(response);
@@ -38,6 +44,11 @@ export async function laneSink(): Promise<LaneSink> {
     // A server that listens on a port has an AddressInfo.
     origin: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     arrivals,
+    posts: () => posts,
+    forget() {
+      arrivals.clear();
+      posts = 0;
+    },
     hang(paths) {
       hanging = new Set(paths);
     },

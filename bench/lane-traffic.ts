@@ -51,7 +51,7 @@ export async function measureTraffic(scene: LaneScene, traffic: Traffic): Promis
   await until("all have arrived", 30_000, () => measured.every((one) => arrivalOf(one) !== undefined));
   const latenciesMs = measured.map((one) => (arrivalOf(one) ?? Number.NaN) - one.committedMs);
   await endTurns(scene);
-  sink.arrivals.clear();
+  sink.forget();
   return latenciesMs;
 }
 

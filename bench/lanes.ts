@@ -1,160 +1,87 @@
-import { print, readArgs, table, UsageError } from "../src/cli/command.ts";
-import { drainByJobs } from "./job-per-delivery.ts";
-import { drainByLanes } from "./lane-drain.ts";
-import { type LaneScene, maxInFlight, onLaneScene, type SinkEndpoint } from "./lane-scene.ts";
-import { measureTraffic } from "./lane-traffic.ts";
-import { idleShare, median, quantile } from "./measure.ts";
-import { onStage } from "./stage.ts";
+import { print, readArgs } from "../src/cli/command.ts";
+import { compareCases, mostHanging, type Size } from "./lane-cases.ts";
+import { compareDrains } from "./lane-comparison.ts";
+import { maxInFlight, onLaneScene } from "./lane-scene.ts";
+import { onRedis, type RedisServer } from "./redis-server.ts";
+import { queueNamed, showProgress, wholeNumber } from "./sides/options.ts";
+import { conclude, type Report } from "./sides/report.ts";
+import { ratioOf } from "./sides/rounds.ts";
+import { onStage, postgresVersion, type Stage } from "./stage.ts";
 
-/** How many endpoints hang, and the allowed ratio of the others' times to the times when none hangs. */
-type Case = { hanging: number; mostTimes: number };
+const usually = { rounds: 9, drained: 100_000 };
+const quickly = { rounds: 1, drained: 10_000 };
+const drainRounds = 3;
+const timesJobs = 2.5;
 
-const none: Case = { hanging: 0, mostTimes: 1 };
-const cases: readonly Case[] = [none, { hanging: 1, mostTimes: 1.1 }, { hanging: 20, mostTimes: 1.25 }];
-const mostHanging = Math.max(...cases.map(({ hanging }) => hanging));
-const measuredMs = 4_000;
-const warmUpMs = 3_000;
-/** Long enough to see whether other programs use the machine. */
-const idleMs = 300;
+/** @property isHangingMeasured false: only the comparison with a job per delivery is made. */
+type Options = {
+  size: Size;
+  drained: number;
+  queue: "redis" | "postgres";
+  isHangingMeasured: boolean;
+  asJson: boolean;
+};
 
-type Size = { endpoints: number; backlog: number; rounds: number; rate: number };
-
-/** Criterion: hanging endpoints do not measurably slow down the others. */
+/** Criteria: hanging endpoints do not measurably slow down the others, and lanes are faster than a job per delivery. */
 export async function lanes(args: string[], stop: AbortSignal): Promise<number> {
+  const options = readLaneOptions(args);
+  const report = await onRedis((redis) => compare(stop, redis, options));
+  showProgress("");
+  return conclude(report, options.asJson);
+}
+
+function readLaneOptions(args: string[]): Options {
   const { values } = readArgs(args, {
+    quick: { type: "boolean", default: false },
+    json: { type: "boolean", default: false },
     endpoints: { type: "string", default: "200" },
     backlog: { type: "string", default: "20000" },
-    rounds: { type: "string", default: "9" },
+    rounds: { type: "string" },
     rate: { type: "string", default: "100" },
-    redis: { type: "string" },
+    drained: { type: "string" },
+    "only-drains": { type: "boolean", default: false },
+    queue: { type: "string", default: "redis" },
   });
-  const size: Size = {
+  const defaults = values.quick ? quickly : usually;
+  const size = {
     endpoints: wholeNumber("endpoints", values.endpoints, mostHanging + 1),
     backlog: wholeNumber("backlog", values.backlog, mostHanging * maxInFlight),
-    rounds: wholeNumber("rounds", values.rounds, 1),
+    rounds: wholeNumber("rounds", values.rounds ?? defaults.rounds, 1),
     rate: wholeNumber("rate", values.rate, 1),
   };
-  const options = { endpointCount: size.endpoints, redisUrl: values.redis };
-  return onStage(stop, (stage) =>
-    onLaneScene(stage, options, async (scene) => {
-      const doesHold = await compareCases(scene, size);
-      await compareDrains(scene, size);
-      return doesHold ? 0 : 1;
-    }),
-  );
-}
-
-function wholeNumber(name: string, text: string, least: number): number {
-  const value = Number(text);
-  if (Number.isInteger(value) && value >= least) return value;
-  throw new UsageError(`--${name} takes a number from ${least}`);
-}
-
-/** Prints the times from commit to delivery. @returns whether the criterion holds. */
-async function compareCases(scene: LaneScene, size: Size): Promise<boolean> {
-  const { endpoints, backlog, rounds, rate } = size;
-  print(
-    `${count(endpoints)} endpoints on one host; ${count(rate)} deliveries a second are committed, to all in turn.`,
-  );
-  print(`Those that hang accept and never answer; ${count(backlog)} deliveries wait for them together.`);
-  print(`Measured are the others: the same ${count(endpoints - mostHanging)} in each case.\n`);
-  const { measured, idle } = await measureCases(scene, size);
-  const base = measured[0]?.rounds ?? [];
-  const isWithin = ({ mostTimes, rounds }: MeasuredCase) =>
-    [0.5, 0.99].every((share) => typical(rounds, share) <= mostTimes * typical(base, share));
-  const rows = measured.map((one) => [
-    nameOf(one),
-    count(one.rounds.flat().length),
-    typical(one.rounds, 0.5).toFixed(1),
-    typical(one.rounds, 0.99).toFixed(1),
-    ...(one.hanging === 0
-      ? []
-      : [
-          timesOf(one.rounds, base, 0.5),
-          timesOf(one.rounds, base, 0.99),
-          `${one.mostTimes}: ${isWithin(one) ? "yes" : "NO"}`,
-        ]),
-  ]);
-  const heads = [`Commit to delivery, ${rounds} rounds`, "deliveries", "median ms", "p99 ms"];
-  const compared = ["median, times none", "p99, times none", "within"];
-  for (const line of table([[...heads, ...compared], ...rows])) print(line);
-  print("\nEach figure is the median of the rounds; in brackets the least and the most of one round.");
-  print(`Between them the machine was idle to ${Math.round(100 * idle)} %; on a busy one they say little.\n`);
-  return measured.every(isWithin);
-}
-
-/** @property rounds the times of each round, in milliseconds. */
-type MeasuredCase = Case & { rounds: number[][] };
-
-/**
- * Measures the cases in turn, each round starting with another one, so that other load on the machine affects all of them.
- * @returns the cases, and the share of the machine that was idle while nothing was measured.
- */
-async function measureCases(
-  scene: LaneScene,
-  { backlog, rounds, rate }: Size,
-): Promise<{ measured: MeasuredCase[]; idle: number }> {
-  const mayHang = thoseThatMayHang(scene);
-  const others = scene.endpoints.filter((endpoint) => !mayHang.includes(endpoint));
-  const measure = (hanging: number, forMs: number) => {
-    const traffic = {
-      hanging: mayHang.slice(0, hanging),
-      others,
-      backlog,
-      perSecond: rate,
-      measuredMs: forMs,
-    };
-    return measureTraffic(scene, traffic);
+  const drained = wholeNumber("drained", values.drained ?? defaults.drained, 1_000);
+  return {
+    size,
+    drained,
+    queue: queueNamed(values.queue),
+    isHangingMeasured: !values["only-drains"],
+    asJson: values.json,
   };
-  const measured: MeasuredCase[] = cases.map((one) => ({ ...one, rounds: [] }));
-  const idle: number[] = [];
-  await measure(0, warmUpMs);
-  for (let round = 0; round < rounds; round++) {
-    const first = round % measured.length;
-    for (const one of [...measured.slice(first), ...measured.slice(0, first)]) {
-      idle.push(await idleShare(idleMs));
-      one.rounds.push(await measure(one.hanging, measuredMs));
-    }
-  }
-  return { measured, idle: median(idle) };
 }
 
-/** Spread among the others, so that commits contain both kinds. */
-function thoseThatMayHang({ endpoints }: LaneScene): SinkEndpoint[] {
-  const every = Math.floor(endpoints.length / mostHanging);
-  return endpoints.filter((_, index) => index % every === 0).slice(0, mostHanging);
-}
-
-function nameOf({ hanging }: Case): string {
-  if (hanging === 0) return "none hangs";
-  return `${hanging} ${hanging === 1 ? "hangs" : "hang"}, ${hanging * maxInFlight} posts in flight`;
-}
-
-/** The median of the rounds, so that other load in one of them matters little. */
-function typical(rounds: readonly number[][], share: number): number {
-  return median(rounds.map((timesMs) => quantile(timesMs, share)));
-}
-
-function timesOf(rounds: readonly number[][], base: readonly number[][], share: number): string {
-  const ofRounds = rounds.map(
-    (timesMs, round) => quantile(timesMs, share) / quantile(base[round] ?? [], share),
-  );
-  const [least, most] = [Math.min(...ofRounds), Math.max(...ofRounds)].map((times) => times.toFixed(2));
-  return `${(typical(rounds, share) / typical(base, share)).toFixed(2)} (${least} to ${most})`;
-}
-
-/** Prints how fast a backlog for all endpoints is posted; without a criterion. */
-async function compareDrains(scene: LaneScene, { backlog }: Size): Promise<void> {
-  const hanging = thoseThatMayHang(scene);
-  const rows = [
-    [`${count(backlog)} deliveries, over all endpoints`, "deliveries/s"],
-    ["lanes", count(await drainByLanes(scene, backlog, []))],
-    [`lanes, ${hanging.length} hang: to the others`, count(await drainByLanes(scene, backlog, hanging))],
-    ["a job for each delivery, fetch, row by row", count(await drainByJobs(scene, backlog))],
-  ];
-  for (const line of table(rows)) print(line);
-}
-
-function count(number: number): string {
-  return Math.round(number).toLocaleString("en");
+async function compare(
+  stop: AbortSignal,
+  redis: RedisServer,
+  { size, drained, queue, isHangingMeasured, asJson }: Options,
+): Promise<Report> {
+  const redisUrl = queue === "redis" ? redis.url : undefined;
+  const hanging = (stage: Stage) =>
+    onLaneScene(stage, { endpointCount: size.endpoints, redisUrl }, (scene) =>
+      compareCases(scene, size, asJson ? () => {} : print),
+    );
+  const goals = isHangingMeasured ? await onStage(stop, hanging) : [];
+  return onStage(stop, async (stage) => {
+    const comparison = { backlog: drained, rounds: drainRounds, redisUrl };
+    const [ofLanes, ofJobs] = await compareDrains(stage, redis, comparison);
+    const ratio = ratioOf(ofLanes, ofJobs, ({ perSecond }) => perSecond);
+    return {
+      benchmark: "lanes",
+      options: { ...size, drained, queue },
+      servers: { PostgreSQL: await postgresVersion(stage), Redis: redis.version },
+      series: [ofLanes, ofJobs],
+      ratios: { "lanes / a job per delivery": ratio },
+      figures: {},
+      goals: [...goals, { name: "times a job per delivery", value: ratio.median, atLeast: timesJobs }],
+    };
+  });
 }

@@ -25,8 +25,12 @@ const benchmarks: Readonly<Record<string, ListedBenchmark>> = {
   },
   lanes: {
     summary:
-      "webhooks to 200 endpoints while none, one and 20 of them hang; --endpoints 200 --backlog 20000 --rounds 9",
+      "webhooks while endpoints hang, and beside a job per delivery; --quick, --json, --endpoints 200 --backlog 20000 --rounds 9 --rate 100 --drained 100000 --only-drains --queue redis",
     load: async () => (await import("./lanes.ts")).lanes,
+  },
+  start: {
+    summary: "how soon the service and a worker are ready, and a receiver's memory; options as of ingest",
+    load: async () => (await import("./start.ts")).start,
   },
   reads: {
     summary: "answers of the API over a million emails, and all of them as CSV; --rows 1000000",

@@ -116,6 +116,11 @@ export async function postgresPid({ db }: Pick<Stage, "db">): Promise<number> {
   return parentOf(row?.pid ?? 0);
 }
 
+export async function postgresVersion({ db }: Pick<Stage, "db">): Promise<string> {
+  const [row] = await db.query<{ version: string }>("select current_setting('server_version') as version");
+  return row?.version ?? "unknown";
+}
+
 /** Rejects on a stop request. */
 async function whenAborted(stop: AbortSignal): Promise<never> {
   if (!stop.aborted) await once(stop, "abort");

@@ -23,22 +23,27 @@ export function readComparison(
     queue: { type: "string", default: "redis" },
   });
   const usual = values.quick ? quickly : usually;
-  const { queue } = values;
-  if (queue !== "redis" && queue !== "postgres") throw new UsageError("--queue is redis or postgres");
   return {
     notifications: wholeNumber("notifications", values.notifications ?? usual.notifications, 1_000),
     rounds: wholeNumber("rounds", values.rounds ?? usual.rounds, 1),
     connections: wholeNumber("connections", values.connections, 1),
     seed: wholeNumber("seed", values.seed, 0),
-    queue,
+    queue: queueNamed(values.queue),
     asJson: values.json,
   };
 }
 
-function wholeNumber(name: string, given: string | number, least: number): number {
+/** @throws UsageError */
+export function wholeNumber(name: string, given: string | number, least: number): number {
   const value = Number(given);
   if (Number.isInteger(value) && value >= least) return value;
   throw new UsageError(`--${name} takes a number from ${least}`);
+}
+
+/** Where our queue is. @throws UsageError */
+export function queueNamed(name: string): "redis" | "postgres" {
+  if (name === "redis" || name === "postgres") return name;
+  throw new UsageError("--queue is redis or postgres");
 }
 
 /** The usual build gets a quarter of the messages, so that the runs of both take about as long. */

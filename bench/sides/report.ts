@@ -39,8 +39,9 @@ function printReport({ benchmark, options, servers, series, ratios, figures, goa
       .map((pair) => pair.join(" "))
       .join(", ")}\n`,
   );
-  printTable(["", "messages/s", "least to most", "CPU µs per message"], series.map(seriesRow));
-  printTable(["Ratio, median of the rounds", "", "least to most"], Object.entries(ratios).map(ratioRow));
+  if (series.length > 0)
+    printTable(["", "messages/s", "least to most", "CPU µs per message"], series.map(seriesRow));
+  printTable(["Median of the rounds", "", "least to most"], Object.entries(ratios).map(ratioRow));
   if (Object.keys(figures).length > 0)
     printTable(
       ["Besides", ""],

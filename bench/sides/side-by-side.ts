@@ -2,7 +2,7 @@ import { type Corpus, makeCorpus } from "../corpus/corpus.ts";
 import { makeSigner, type Signer } from "../corpus/sign.ts";
 import { type Load, withLoad } from "../load/load.ts";
 import { onRedis } from "../redis-server.ts";
-import { onStage, type Stage } from "../stage.ts";
+import { onStage, postgresVersion, type Stage } from "../stage.ts";
 import { withOurs } from "./ours.ts";
 import type { Side } from "./side.ts";
 import { withUsual } from "./usual.ts";
@@ -23,6 +23,28 @@ export type SideBySide = {
 export type SideBySideOptions = { notifications: number; seed: number; queue: "redis" | "postgres" };
 
 const hourMs = 3_600_000;
+
+/** What a benchmark of ours alone needs. */
+export type Alone = Pick<SideBySide, "ours" | "corpus" | "load" | "stage" | "servers">;
+
+/** Opens our side alone, makes the corpus, and starts the load generator. */
+export function oursAlone<Result>(
+  stop: AbortSignal,
+  options: SideBySideOptions,
+  work: (all: Alone) => Promise<Result>,
+): Promise<Result> {
+  return onRedis((redisOfOurs) =>
+    onStage(stop, async (stage) => {
+      const signer = await makeSigner(stage.directory);
+      const corpus = await corpusOf(signer, options);
+      const servers = { PostgreSQL: await postgresVersion(stage), Redis: redisOfOurs.version };
+      const redis = options.queue === "redis" ? redisOfOurs : null;
+      return withOurs(stage, { redis, signer }, (ours) =>
+        withLoad(corpus, stage.directory, (load) => work({ ours, corpus, load, stage, servers })),
+      );
+    }),
+  );
+}
 
 /** Opens both sides, each with its own PostgreSQL and Redis, makes the corpus, and starts the load generator. */
 export function sideBySide<Result>(
@@ -57,9 +79,4 @@ export function sideBySide<Result>(
 function corpusOf(signer: Signer, { notifications, seed }: SideBySideOptions): Promise<Corpus> {
   const startMs = Date.now() - 4 * hourMs;
   return makeCorpus(signer, { notifications, seed, startMs });
-}
-
-async function postgresVersion({ db }: Stage): Promise<string> {
-  const [row] = await db.query<{ version: string }>("select current_setting('server_version') as version");
-  return row?.version ?? "unknown";
 }
