@@ -17,6 +17,9 @@ const maxLength = 320;
 /** Nearly all addresses; nothing has to be removed from them. */
 const plain = /^[a-z0-9._+-]{1,64}@[a-z0-9-][a-z0-9.-]{0,250}[a-z0-9]$/i;
 
+/** Nearly all others: nothing but a name and such an address, which is as long as it looks. */
+const plainNamed = /^([^"\\<>()@,;:\r\n]*)<([a-z0-9._+-]{1,64}@[a-z0-9-][a-z0-9.-]{0,250}[a-z0-9])>$/i;
+
 /**
  * Reads one address, such as `jane@example.com` or `Jane Doe <jane@example.com>`, in all the forms that
  * `parseAddresses` reads.
@@ -35,6 +38,9 @@ export function parseAddress(text: string): Address | null {
 export function parseAddresses(text: string): Address[] {
   if (plain.test(text)) return [{ asSent: text, matched: text.toLowerCase(), displayName: null }];
   if (text.length > maxListLength) return [];
+  const [, name, address] = plainNamed.exec(text) ?? [];
+  if (name !== undefined && address !== undefined)
+    return [{ asSent: address, matched: address.toLowerCase(), displayName: name.trim() || null }];
   const bare = withoutComments(text);
   const whole = named(bare);
   if (whole !== null) return [whole];

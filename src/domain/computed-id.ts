@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 
 const maxTimeMs = 2 ** 48 - 1;
 
@@ -11,12 +11,16 @@ const maxTimeMs = 2 ** 48 - 1;
  * @param key what identifies the fact; parts are joined unambiguously, so ["ab","c"] differs from ["a","bc"].
  */
 export function computedId(timeMs: number, key: readonly string[]): string {
-  const time = Math.min(Math.max(Math.trunc(timeMs), 0), maxTimeMs)
+  const time = timeDigits(timeMs);
+  const digest = hash("sha256", JSON.stringify(key), "hex");
+  const variant = "89ab".charAt(Number.parseInt(digest.charAt(3), 16) & 0x3);
+  return `${time.slice(0, 8)}-${time.slice(8)}-8${digest.slice(0, 3)}-${variant}${digest.slice(4, 7)}-${digest.slice(7, 19)}`;
+}
+
+function timeDigits(timeMs: number): string {
+  return Math.min(Math.max(Math.trunc(timeMs), 0), maxTimeMs)
     .toString(16)
     .padStart(12, "0");
-  const hash = createHash("sha256").update(JSON.stringify(key)).digest("hex");
-  const variant = ((Number.parseInt(hash.slice(3, 4), 16) & 0x3) | 0x8).toString(16);
-  return `${time.slice(0, 8)}-${time.slice(8)}-8${hash.slice(0, 3)}-${variant}${hash.slice(4, 7)}-${hash.slice(7, 19)}`;
 }
 
 /** The time that `computedId` (or a UUIDv7) put into an id, in epoch milliseconds. */
@@ -26,9 +30,7 @@ export function timeOfId(id: string): number {
 
 /** The lowest possible id of a time. */
 export function firstIdAt(timeMs: number): string {
-  const time = Math.min(Math.max(Math.trunc(timeMs), 0), maxTimeMs)
-    .toString(16)
-    .padStart(12, "0");
+  const time = timeDigits(timeMs);
   return `${time.slice(0, 8)}-${time.slice(8)}-0000-0000-000000000000`;
 }
 

@@ -114,7 +114,22 @@ const latestMs = Date.UTC(2100, 0, 1);
  * @returns null if it is absent, not a time, or not in this century (each month gets a partition).
  */
 export function parseSesTime(text: string | null | undefined): Date | null {
-  const time = readTime(text ?? "");
+  return readUsualTime(text ?? "") ?? readOtherTime(text ?? "");
+}
+
+/** Nearly every time of SES, which a Date reads by itself. */
+const usual =
+  /^20\d\d-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])T(?:[01]\d|2[0-3])(?::[0-5]\d){2}(?:\.\d{3})?Z$/;
+
+function readUsualTime(text: string): Date | null {
+  if (!usual.test(text)) return null;
+  const at = new Date(text);
+  // A Date takes 31 February for 3 March.
+  return at.getUTCDate() === Number(text.slice(8, 10)) ? at : null;
+}
+
+function readOtherTime(text: string): Date | null {
+  const time = readTime(text);
   if (time === null || time.isDay) return null;
   const timeMs = time.at.getTime();
   return timeMs >= earliestMs && timeMs < latestMs ? time.at : null;

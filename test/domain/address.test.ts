@@ -1,3 +1,4 @@
+import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { domainOf, parseAddress, parseAddresses } from "../../src/domain/address.ts";
 
@@ -135,6 +136,33 @@ describe("parseAddresses", () => {
   ])("reads %j", (text, matched) => {
     expect(parseAddresses(text).map((address) => address.matched)).toEqual(matched);
   });
+});
+
+/** An empty comment changes nothing, but the text no longer looks like the usual ones. */
+test("usual texts are read as all others are", () => {
+  const piece = fc.constantFrom(
+    ...["Jane", " ", "Doe", "é", "-", ".", "'", '"', "<", ">", "@", ",", ";", ":", "\\", "\n", "\r\n ", "\t"],
+    ...["Jane\n Doe ", "J\r\n\tD "],
+    ...["(", ")", "[", "]", "`", "“", "jane@example.com", "<jane@example.com>", " <JANE@Example.com>"],
+    ...["<jane@b_d.example>", "<jane@a..example>", "<j@-a.example>", "mailto:", "=?utf-8?q?J?="],
+  );
+  const pieces = fc.array(piece, { maxLength: 5 }).map((parts) => parts.join(""));
+  let named = 0;
+  fc.assert(
+    fc.property(
+      fc.oneof(
+        pieces,
+        pieces.map((name) => `${name}<Jo+x@Shop.example>`),
+      ),
+      (text) => {
+        const addresses = parseAddresses(text);
+        expect(addresses).toEqual(parseAddresses(`${text}()`));
+        if (addresses.some(({ displayName }) => displayName !== null)) named++;
+      },
+    ),
+    { numRuns: 3_000 },
+  );
+  expect(named).toBeGreaterThan(300);
 });
 
 describe("domainOf", () => {

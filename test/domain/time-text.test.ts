@@ -1,3 +1,4 @@
+import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { parseSesTime, readTime, timeOfMessageId } from "../../src/domain/time-text.ts";
 
@@ -122,6 +123,43 @@ describe("parseSesTime", () => {
   ])("gives null for %j", (text) => {
     expect(parseSesTime(text)).toBeNull();
   });
+
+  const digits = (max: number, length = 2) =>
+    fc.integer({ min: 0, max }).map((number) => String(number).padStart(length, "0"));
+  const usual = fc
+    .tuple(
+      fc.constantFrom("1999", "2000", "2024", "2026", "2099", "2100"),
+      ...[digits(13), digits(32), digits(25), digits(61), digits(61)],
+      fc.oneof(
+        fc.constant(""),
+        digits(999, 3).map((ms) => `.${ms}`),
+      ),
+    )
+    .map(([year, month, day, hour, minute, second, ms]) => {
+      return `${year}-${month}-${day}T${hour}:${minute}:${second}${ms}Z`;
+    });
+
+  test("reads the usual form as readTime does", () => {
+    let read = 0;
+    fc.assert(
+      fc.property(usual, (text) => {
+        const time = readTime(text)?.at;
+        const isOfCentury =
+          time !== undefined && time.getUTCFullYear() >= 2000 && time.getUTCFullYear() < 2100;
+        expect(parseSesTime(text)).toEqual(isOfCentury ? time : null);
+        if (isOfCentury) read++;
+      }),
+      { numRuns: 2_000 },
+    );
+    expect(read).toBeGreaterThan(500);
+  });
+
+  test.each(["2026-02-29T10:00:00Z", "2026-02-31T10:00:00.000Z", "2026-04-31T10:00:00Z"])(
+    "gives null for %s, a day that does not exist",
+    (text) => {
+      expect(parseSesTime(text)).toBeNull();
+    },
+  );
 });
 
 describe("timeOfMessageId", () => {

@@ -6,7 +6,7 @@ import type { EmailEventType } from "./event-names.ts";
 import { attribute } from "./reported-recipients.ts";
 import { readableLists } from "./ses-fields.ts";
 import { countUnreadable, type SesEvent, type SesMail } from "./ses-notification.ts";
-import { boundedFields } from "./unnamed-fields.ts";
+import { boundedFields, type UnnamedFields } from "./unnamed-fields.ts";
 
 /** One event of one email to one recipient. */
 export type EmailEvent = {
@@ -32,9 +32,7 @@ export type ReadEvents =
  * @param snsTimestamp replaces a time that is missing or cannot be read.
  */
 export function readEvents(projectId: string, ses: SesEvent, snsTimestamp: Date): ReadEvents {
-  const written = (ses.mail.destination ?? []).flatMap((text) => text ?? []);
-  const readable = written.map(parseAddresses);
-  const destination = distinct(readable.flat());
+  const { destination, addressless } = destinationOf(ses.mail);
   const facts = factsOf(ses, destination);
   const [first] = facts;
   if (first === undefined)
@@ -43,33 +41,44 @@ export function readEvents(projectId: string, ses: SesEvent, snsTimestamp: Date)
   const events = facts.map((fact) => ({
     recipient: fact.recipient,
     isPrimary: fact.recipient.matched === primary.matched,
-    event: identify(projectId, ses.mail, fact, snsTimestamp),
+    event: identify(projectId, ses, fact, snsTimestamp),
   }));
-  const addressless = readable.filter((addresses) => addresses.length === 0);
-  return { kind: "events", events, unreadable: countUnreadable(ses) + addressless.length };
+  return { kind: "events", events, unreadable: countUnreadable(ses) + addressless };
 }
 
-/** Keeps the first of several spellings of a mailbox. */
-function distinct(addresses: readonly Address[]): Address[] {
-  return addresses.filter(
-    ({ matched }, place) => addresses.findIndex((one) => one.matched === matched) === place,
-  );
+/**
+ * The mailboxes that an email was sent to, each in the first of several spellings.
+ * @returns addressless: the number of texts that hold no address.
+ */
+function destinationOf(mail: SesMail): { destination: Address[]; addressless: number } {
+  const destination = new Map<string, Address>();
+  let addressless = 0;
+  for (const text of mail.destination ?? []) {
+    if (text === null) continue;
+    const addresses = parseAddresses(text);
+    if (addresses.length === 0) addressless++;
+    for (const address of addresses)
+      if (!destination.has(address.matched)) destination.set(address.matched, address);
+  }
+  return { destination: [...destination.values()], addressless };
 }
 
 /**
  * Adds the time, and the id by which repeats are found: in the other SES format, or posted again. The time is part of
  * the id as a number, because the same moment is written with and without milliseconds.
  */
-function identify(projectId: string, mail: SesMail, fact: Fact, snsTimestamp: Date): EmailEvent {
+function identify(projectId: string, ses: SesEvent, fact: Fact, snsTimestamp: Date): EmailEvent {
+  const { mail } = ses;
   const ownTime = fact.time === withTheMail ? timeOfMail(mail) : timeOfFact(fact.time, fact.detail);
   const occurredAt = ownTime ?? snsTimestamp;
-  const discriminator = fact.discriminator.map((part) => part ?? "");
-  const key = [projectId, mail.messageId, fact.type, fact.recipient.matched, ...discriminator];
+  const key = [projectId, mail.messageId, fact.type, fact.recipient.matched];
+  for (const part of fact.discriminator) key.push(part ?? "");
+  const more = unnamedOf(fact, ses);
   return {
     id: computedId(occurredAt.getTime(), key),
     type: fact.type,
     occurred_at: occurredAt,
-    detail: fact.detail,
+    detail: more === null ? fact.detail : { ...fact.detail, more },
   };
 }
 
@@ -91,38 +100,41 @@ type Fact = {
   type: EmailEventType;
   time: string | null | undefined | typeof withTheMail;
   detail: EventDetail;
+  /** The unnamed fields of the detail. */
+  more: UnnamedFields | undefined;
   /** Distinguishes facts of the same kind, besides their time. */
   discriminator: readonly (string | null | undefined)[];
 };
+
+/** The unnamed fields of the message, of its mail and of the detail. */
+function unnamedOf({ more: ofDetail }: Fact, { mail, more: ofMessage }: SesEvent): UnnamedFields | null {
+  if (ofMessage === undefined && mail.more === undefined)
+    return ofDetail === undefined ? null : boundedFields(ofDetail);
+  const fields = { ...ofMessage };
+  for (const name in mail.more) fields[`mail.${name}`] = mail.more[name];
+  return boundedFields({ ...fields, ...ofDetail });
+}
+
+function both(one: UnnamedFields | undefined, other: UnnamedFields | undefined): UnnamedFields | undefined {
+  return one === undefined || other === undefined ? (one ?? other) : { ...one, ...other };
+}
 
 /**
  * The facts of an SES event, one for each recipient that it concerns.
  * @param destination distinct, the primary one first.
  */
 function factsOf(event: SesEvent, destination: readonly Address[]): Fact[] {
-  return knownFacts(event, destination).map((fact) => withMore(fact, event));
-}
-
-/** Adds the unnamed fields of the message and of its mail to those of the detail. */
-function withMore({ detail: { more: ofDetail, ...detail }, ...fact }: Fact, { mail, more }: SesEvent): Fact {
-  const ofMail = Object.entries(mail.more ?? {}).map(([name, value]) => [`mail.${name}`, value]);
-  const fields = boundedFields({ ...more, ...Object.fromEntries(ofMail), ...ofDetail });
-  return { ...fact, detail: fields === null ? detail : { ...detail, more: fields } };
-}
-
-function knownFacts(event: SesEvent, destination: readonly Address[]): Fact[] {
-  const { more } = event.detail;
   switch (event.type) {
     case "Send":
-      return destination.map((recipient) => mailFact(recipient, "sent", eventDetail({ more })));
-    case "Reject":
-      return destination.map((recipient) =>
-        mailFact(recipient, "rejected", eventDetail({ reason: event.detail.reason, more })),
-      );
+      return mailFacts("sent", {}, event.detail.more, destination);
+    case "Reject": {
+      const { reason, more } = event.detail;
+      return mailFacts("rejected", { reason }, more, destination);
+    }
     case "Rendering Failure": {
-      const { templateName, errorMessage } = event.detail;
-      const detail = eventDetail({ template_name: templateName, reason: errorMessage, more });
-      return destination.map((recipient) => mailFact(recipient, "rendering_failed", detail));
+      const { templateName, errorMessage, more } = event.detail;
+      const detail = { template_name: templateName, reason: errorMessage };
+      return mailFacts("rendering_failed", detail, more, destination);
     }
     case "Delivery":
       return deliveryFacts(event.detail, destination);
@@ -145,8 +157,21 @@ function knownFacts(event: SesEvent, destination: readonly Address[]): Fact[] {
 
 type DetailOf<Type extends SesEvent["type"]> = Extract<SesEvent, { type: Type }>["detail"];
 
-function mailFact(recipient: Address, type: EmailEventType, detail: EventDetail): Fact {
-  return { recipient, type, time: withTheMail, detail, discriminator: [] };
+/** Facts that concern every destination alike. */
+function mailFacts(
+  type: EmailEventType,
+  detail: Parameters<typeof eventDetail>[0],
+  more: UnnamedFields | undefined,
+  destination: readonly Address[],
+): Fact[] {
+  return destination.map((recipient) => ({
+    recipient,
+    type,
+    time: withTheMail,
+    detail: eventDetail(detail),
+    more,
+    discriminator: [],
+  }));
 }
 
 function deliveryFacts(delivery: DetailOf<"Delivery">, destination: readonly Address[]): Fact[] {
@@ -159,9 +184,9 @@ function deliveryFacts(delivery: DetailOf<"Delivery">, destination: readonly Add
       smtp_response: delivery.smtpResponse,
       reporting_mta: delivery.reportingMTA,
       processing_time_ms: delivery.processingTimeMillis,
-      more: delivery.more,
       ...detail,
     }),
+    more: delivery.more,
     discriminator: [delivery.smtpResponse],
   }));
 }
@@ -180,9 +205,9 @@ function bounceFacts(bounce: DetailOf<"Bounce">, destination: readonly Address[]
       diagnostic_code: entry.diagnosticCode,
       feedback_id: bounce.feedbackId,
       reporting_mta: bounce.reportingMTA,
-      more: { ...bounce.more, ...entry.more },
       ...detail,
     }),
+    more: both(bounce.more, entry.more),
     discriminator: [bounce.feedbackId],
   }));
 }
@@ -198,9 +223,9 @@ function delayFacts(delay: DetailOf<"DeliveryDelay">, destination: readonly Addr
       diagnostic_code: entry.diagnosticCode,
       expires_at: delay.expirationTime,
       reporting_mta: delay.reportingMTA,
-      more: { ...delay.more, ...entry.more },
       ...detail,
     }),
+    more: both(delay.more, entry.more),
     discriminator: [delay.delayType],
   }));
 }
@@ -219,9 +244,9 @@ function complaintFacts(complaint: DetailOf<"Complaint">, destination: readonly 
       user_agent: complaint.userAgent,
       feedback_id: complaint.feedbackId,
       recipient_certain: isCertain ? undefined : false,
-      more: { ...complaint.more, ...entry.more },
       ...detail,
     }),
+    more: both(complaint.more, entry.more),
     discriminator: [complaint.feedbackId],
   }));
 }
@@ -229,39 +254,26 @@ function complaintFacts(complaint: DetailOf<"Complaint">, destination: readonly 
 type PersonEvent = Extract<SesEvent, { type: "Open" | "Click" | "Subscription" }>;
 
 function personFact(recipient: Address, event: PersonEvent, isCertain: boolean): Fact {
-  const { more } = event.detail;
-  const time = event.detail.timestamp;
-  const uncertain = isCertain ? {} : { recipient_certain: false as const };
+  const { more, timestamp: time } = event.detail;
+  const recipient_certain = isCertain ? undefined : (false as const);
   if (event.type === "Subscription") {
     const { contactList, source, newTopicPreferences, oldTopicPreferences } = event.detail;
-    const preferences = { new_preferences: newTopicPreferences, old_preferences: oldTopicPreferences };
     const detail = eventDetail({
       contact_list: contactList,
       reason: source,
-      ...preferences,
-      ...uncertain,
-      more,
+      new_preferences: newTopicPreferences,
+      old_preferences: oldTopicPreferences,
+      recipient_certain,
     });
-    return { recipient, type: "subscription_changed", time, detail, discriminator: [contactList] };
+    return { recipient, type: "subscription_changed", time, detail, more, discriminator: [contactList] };
   }
   const { ipAddress, userAgent, isBotEvent } = event.detail;
-  const seen = {
-    ip_address: ipAddress,
-    user_agent: userAgent,
-    is_bot_event: isBotEvent,
-    more,
-    ...uncertain,
-  };
+  const seen = { ip_address: ipAddress, user_agent: userAgent, is_bot_event: isBotEvent, recipient_certain };
   if (event.type === "Open") {
-    return {
-      recipient,
-      type: "opened",
-      time,
-      detail: eventDetail(seen),
-      discriminator: [ipAddress, userAgent],
-    };
+    const discriminator = [ipAddress, userAgent];
+    return { recipient, type: "opened", time, detail: eventDetail(seen), more, discriminator };
   }
   const { link, linkTags } = event.detail;
   const detail = eventDetail({ ...seen, url_clicked: link, link_tags: readableLists(linkTags) });
-  return { recipient, type: "clicked", time, detail, discriminator: [ipAddress, userAgent, link] };
+  return { recipient, type: "clicked", time, detail, more, discriminator: [ipAddress, userAgent, link] };
 }

@@ -22,6 +22,7 @@ export function decodedWords(value: string, onBadBytes: "keep" | "replace" = "ke
 
 /** Header lines are folded before white space, which is kept. */
 function unfolded(value: string): string {
+  if (!value.includes("\n")) return value;
   return value.replaceAll(/\r?\n(?=[ \t])/g, "");
 }
 

@@ -50,9 +50,13 @@ type Nullable<Fields> = { [Key in keyof Fields]?: Fields[Key] | null | undefined
 
 /** Builds a detail; fields that are null or undefined are left out. */
 export function eventDetail(fields: Nullable<EventDetail>): EventDetail {
-  const entries = Object.entries(fields).filter(([, value]) => value !== null && value !== undefined);
-  // Object.fromEntries forgets which key had which type.
-  return Object.fromEntries(entries) as EventDetail;
+  const detail: Record<string, unknown> = {};
+  for (const key in fields) {
+    const value = fields[key as keyof EventDetail];
+    if (value !== null && value !== undefined) detail[key] = value;
+  }
+  // The loop forgets which key has which type.
+  return detail as EventDetail;
 }
 
 /** The reasons that SES and other servers give for an event; null where they do not apply. */

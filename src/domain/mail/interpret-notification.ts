@@ -1,7 +1,8 @@
 import { z } from "zod";
+import { isObject } from "../json.ts";
 import { type KnownStatus, knownStatus } from "./account-status.ts";
 import { type EmailEvent, readEvents } from "./email-event.ts";
-import { type MailFacts, mailFacts } from "./mail-facts.ts";
+import { type MailFacts, mailFacts, sharedFacts } from "./mail-facts.ts";
 import { parseSesNotification } from "./ses-notification.ts";
 
 /**
@@ -32,16 +33,25 @@ export function interpretNotification(projectId: string, body: string, snsTimest
 }
 
 function interpret(projectId: string, body: string, snsTimestamp: Date): Interpretation {
-  const notification = parseSesNotification(Envelope.parse(JSON.parse(body)).Message);
+  const notification = parseSesNotification(messageIn(body));
   if (notification.kind === "account_status") {
     return { ...notification, status: knownStatus(projectId, notification.status, snsTimestamp) };
   }
   if (notification.kind !== "event") return notification;
+  const { mail } = notification.event;
   const read = readEvents(projectId, notification.event, notification.publishedAt ?? snsTimestamp);
   if (read.kind === "invalid") return read;
+  const shared = sharedFacts(mail);
   const events = read.events.map(({ recipient, isPrimary, event }) => ({
-    facts: mailFacts(notification.event.mail, recipient, isPrimary),
+    facts: mailFacts(mail, recipient, isPrimary, shared),
     event,
   }));
   return { kind: "events", events, unreadable: read.unreadable };
+}
+
+/** @throws an error that quotes the body. */
+function messageIn(body: string): string {
+  const envelope: unknown = JSON.parse(body);
+  const message = isObject(envelope) ? envelope["Message"] : undefined;
+  return typeof message === "string" ? message : Envelope.parse(envelope).Message;
 }

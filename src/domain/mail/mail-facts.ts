@@ -37,16 +37,48 @@ const textFacts = [
 /** Maximum characters in a tenant name. */
 export const maxTenantName = 256;
 
-/** Reads the facts of one recipient's email. A malformed uuid in a tag is ignored. */
-export function mailFacts(mail: SesMail, recipient: Address, isPrimary: boolean): MailFacts {
-  const tags = readableLists(mail.tags);
-  const tag = (name: string) => tags?.[name]?.[0] ?? null;
-  const sender = firstAddress([...(mail.commonHeaders?.from ?? []), mail.source]);
+/** The facts that are the same for all recipients of an email. */
+type SharedFacts = Omit<MailFacts, "recipient" | "recipient_as_sent" | "is_test">;
+
+/**
+ * Reads the facts of one recipient's email.
+ * @param shared what `sharedFacts` reads, if there are several recipients.
+ */
+export function mailFacts(
+  mail: SesMail,
+  recipient: Address,
+  isPrimary: boolean,
+  shared: SharedFacts = sharedFacts(mail),
+): MailFacts {
+  // Field by field, because to spread so many fields takes longer than to read them.
   return {
-    message_id: mail.messageId,
+    message_id: shared.message_id,
     recipient: recipient.matched,
     recipient_as_sent: recipient.asSent,
-    tagged_id: isPrimary ? uuidOrNull(tag("activity_id")) : null,
+    tagged_id: isPrimary ? shared.tagged_id : null,
+    sent_at: shared.sent_at,
+    subject: shared.subject,
+    sender_email: shared.sender_email,
+    sender_name: shared.sender_name,
+    sender_domain: shared.sender_domain,
+    email_type: shared.email_type,
+    campaign_id: shared.campaign_id,
+    automation_run_id: shared.automation_run_id,
+    template_id: shared.template_id,
+    tenant_name: shared.tenant_name,
+    tags: shared.tags,
+    is_test: isTestAddress(recipient.matched),
+  };
+}
+
+/** Reads what a notification says of an email to whomever. A malformed uuid in a tag is ignored. */
+export function sharedFacts(mail: SesMail): SharedFacts {
+  const tags = readableLists(mail.tags);
+  const tag = (name: string) => tags?.[name]?.[0] ?? null;
+  const sender = senderOf(mail);
+  return {
+    message_id: mail.messageId,
+    tagged_id: uuidOrNull(tag("activity_id")),
     sent_at: parseSesTime(mail.timestamp) ?? timeOfMessageId(mail.messageId),
     subject: readable(mail.commonHeaders?.subject),
     sender_email: sender?.asSent ?? null,
@@ -58,7 +90,6 @@ export function mailFacts(mail: SesMail, recipient: Address, isPrimary: boolean)
     template_id: uuidOrNull(tag("template_id")),
     tenant_name: tenantOf(tag("ses:tenant-name")),
     tags,
-    is_test: isTestAddress(recipient.matched),
   };
 }
 
@@ -72,8 +103,13 @@ function readable(header: string | null | undefined): string | null {
   return header === null || header === undefined ? null : decodedWords(header);
 }
 
-function firstAddress(texts: readonly (string | null | undefined)[]): Address | undefined {
-  return texts.flatMap((text) => (text ? parseAddresses(text) : []))[0];
+/** The first address of the From header; without one, of the envelope. */
+function senderOf({ commonHeaders, source }: SesMail): Address | undefined {
+  for (const text of commonHeaders?.from ?? []) {
+    const sender = parseAddresses(text ?? "")[0];
+    if (sender !== undefined) return sender;
+  }
+  return parseAddresses(source ?? "")[0];
 }
 
 /**

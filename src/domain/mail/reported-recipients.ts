@@ -69,7 +69,9 @@ function mailboxesOf({ emailAddress }: Entry, wanted: readonly Address[]): Addre
   if (!emailAddress) return [];
   const isWanted = ({ matched }: Address) => wanted.some((one) => one.matched === matched);
   const read = parseAddresses(emailAddress);
-  const readings = [read, ...otherSpellings(emailAddress).map(parseAddresses)];
+  const asWritten = read.filter(isWanted);
+  if (asWritten.length > 0) return asWritten;
+  const readings = otherSpellings(emailAddress).map(parseAddresses);
   if (read.length === 0) readings.push(addressesWithin(emailAddress));
   return readings.map((mailboxes) => mailboxes.filter(isWanted)).find(({ length }) => length > 0) ?? read;
 }

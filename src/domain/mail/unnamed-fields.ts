@@ -22,10 +22,13 @@ const cut = "…";
  * @returns null if there are none.
  */
 export function boundedFields(fields: UnnamedFields): UnnamedFields | null {
-  const bounded = Object.entries(fields)
-    .filter(([, value]) => value !== null && value !== undefined)
-    .map(([name, value]) => [name.length > maxNameLength ? cut : name, boundedValue(value)] as const);
-  return firstFields(bounded.map(([name, value]) => [name, name === cut ? true : value]));
+  const bounded: [string, unknown][] = [];
+  for (const name in fields) {
+    const value = fields[name];
+    if (value === null || value === undefined) continue;
+    bounded.push(name.length > maxNameLength ? [cut, true] : [name, boundedValue(value)]);
+  }
+  return firstFields(bounded);
 }
 
 /** Merges the fields of two reports of one event. The order of the reports does not matter. */
@@ -43,18 +46,25 @@ export function isGreater(value: unknown, than: unknown): boolean {
 }
 
 function firstFields(entries: (readonly [string, unknown])[]): UnnamedFields | null {
+  if (entries.length === 0) return null;
   const named = entries.filter(([name]) => name !== cut).toSorted(([one], [other]) => (one < other ? -1 : 1));
   const isComplete = named.length === entries.length && named.length <= maxFields;
   const kept = isComplete ? named : [...named.slice(0, maxFields), [cut, true] as const];
-  return kept.length === 0 ? null : Object.fromEntries(kept);
+  return Object.fromEntries(kept);
 }
 
 function boundedValue(value: unknown): unknown {
+  if (isShort(value)) return value;
   const shallow = withoutDepth(value, maxDepth);
   const json = canonicalJson(shallow);
   if (json.length <= maxValueLength) return shallow;
   const text = typeof shallow === "string" ? shallow : json;
   return `${text.slice(0, maxValueLength).toWellFormed()}${cut}`;
+}
+
+/** Whether a value is short enough however JSON escapes it: a character becomes six at most. */
+function isShort(value: unknown): boolean {
+  return typeof value === "string" ? value.length * 6 + 2 <= maxValueLength : typeof value !== "object";
 }
 
 function withoutDepth(value: unknown, depth: number): unknown {

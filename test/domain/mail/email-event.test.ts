@@ -54,6 +54,24 @@ test.each([
   expect(only(json).detail.more).toEqual(more);
 });
 
+test.each([
+  ["in the message, its mail and its detail", { top: 1 }, { own: 2 }, {}],
+  ["in the message", { top: 1 }, {}, {}],
+  ["in the mail", {}, { own: 2 }, {}],
+  ["in the entry", {}, {}, { entry: 4 }],
+  ["everywhere", { top: 1, same: "top" }, { own: 2, same: "own" }, { entry: 4, same: "entry" }],
+])("fields without a name are kept: %s", (_where, ofMessage, ofMail, ofEntry) => {
+  const named = (fields: object) =>
+    Object.fromEntries(Object.entries(fields).map(([n, v]) => [`mail.${n}`, v]));
+  for (const ofDetail of [{}, { inner: 3 }, { inner: 3, same: "inner" }]) {
+    const bouncedRecipients = [{ emailAddress: "jane@example.com", ...ofEntry }];
+    const bounce = sesEvent("Bounce", { mail: ofMail, detail: { ...ofDetail, bouncedRecipients } });
+    const expected = { ...ofMessage, ...named(ofMail), ...ofDetail, ...ofEntry };
+
+    expect(only({ ...bounce, ...ofMessage }).detail.more).toEqual(expected);
+  }
+});
+
 function summary(reading: ReadEvents) {
   if (reading.kind === "invalid") return reading;
   const events = reading.events.map(({ recipient, isPrimary, event }) => {

@@ -166,11 +166,13 @@ describe("an entry that cannot be read is left out and counted", () => {
     ["Send", {}, 0],
     ["Send", { mail: { destination: [null, "jane@example.com", 7, {}, "nobody"] } }, 4],
     ["Send", { mail: { tags: { a: [1, "x"], b: "y", c: 5, d: null } } }, 2],
+    ["Send", { mail: { tags: { more: [1, "x"] } } }, 1],
     ["Send", { mail: { commonHeaders: { from: [null, "Shop <shop@example.org>"], to: [null] } } }, 1],
     ["Send", { mail: { headers: [null, 5] } }, 0],
     ["Click", { detail: { linkTags: { a: [null, "x"], b: 5 } } }, 2],
     ["Bounce", { detail: { bouncedRecipients: [{ emailAddress: "jane@example.com" }, null, 7] } }, 2],
     ["Delivery", { detail: { recipients: ["jane@example.com", null] } }, 1],
+    ["Subscription", { detail: { newTopicPreferences: [null] } }, 0],
   ])("%s with %j", (type, options, unreadable) => {
     const reading = readingOf(type, options);
 
