@@ -1,21 +1,24 @@
-import { print, table } from "../src/cli/command.ts";
+import { table } from "../src/cli/command.ts";
 import { listActivity } from "../src/http/routes/activity.sql.ts";
 import type { Database } from "../src/storage/database.ts";
 import type { ApiClient } from "./api-client.ts";
 import type { Mailing } from "./emails.ts";
 import { timed } from "./measure.ts";
 import { peakWhile, residentBytes } from "./memory.ts";
+import type { Print } from "./read-answers.ts";
+import type { Goal } from "./sides/report.ts";
 
 /** The allowed ratio of the memory for all rows to that for a tenth of them. */
 const mostTimesTheMemory = 1.25;
 
-/** Prints the cost of CSV for a tenth and for all rows. @returns whether it is complete, with no more memory. */
+/** Prints the cost of CSV for a tenth and for all rows. @returns the criteria: it is complete, with no more memory. */
 export async function compareCsv(
   api: ApiClient,
   pid: number,
   db: Database,
   { projectId, emails }: Mailing,
-): Promise<boolean> {
+  print: Print,
+): Promise<Goal[]> {
   const tenthOfRows = { limit: 1, offset: Math.floor(emails / 10) - 1 };
   const [oldest] = await listActivity(db, { projectId }, tenthOfRows);
   const tenth = await streamed(api, pid, `/v1/activity.csv?since=${oldest?.created_at.toISOString()}`);
@@ -23,14 +26,12 @@ export async function compareCsv(
   const heads = ["CSV", "rows", "MB", "seconds", "MB/s", "RSS before, MB", "RSS peak, MB"];
   const rows = [heads, ["the newest tenth", ...figures(tenth)], ["all", ...figures(all)]];
   for (const line of table(rows)) print(line);
+  print();
   const times = all.peakBytes / tenth.peakBytes;
-  const isSmall = times <= mostTimesTheMemory;
-  const isWhole = all.rows === emails;
-  print(
-    `\nTimes the memory for ten times the rows: ${times.toFixed(2)}, within ${mostTimesTheMemory}: ${yes(isSmall)}`,
-  );
-  print(`Each email is a row: ${yes(isWhole)}`);
-  return isSmall && isWhole;
+  return [
+    { name: "CSV: times the memory for ten times the rows", value: times, atMost: mostTimesTheMemory },
+    { name: "CSV: rows for each email", value: all.rows / emails, atLeast: 1, atMost: 1 },
+  ];
 }
 
 type Streamed = { rows: number; bytes: number; tookMs: number; beforeBytes: number; peakBytes: number };
@@ -72,8 +73,4 @@ function figures({ rows, bytes, tookMs, beforeBytes, peakBytes }: Streamed): str
 
 function megabytes(bytes: number): number {
   return bytes / 1_000_000;
-}
-
-function yes(isTrue: boolean): string {
-  return isTrue ? "yes" : "NO";
 }

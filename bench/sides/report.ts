@@ -41,7 +41,8 @@ function printReport({ benchmark, options, servers, series, ratios, figures, goa
   );
   if (series.length > 0)
     printTable(["", "messages/s", "least to most", "CPU µs per message"], series.map(seriesRow));
-  printTable(["Median of the rounds", "", "least to most"], Object.entries(ratios).map(ratioRow));
+  if (Object.keys(ratios).length > 0)
+    printTable(["Median of the rounds", "", "least to most"], Object.entries(ratios).map(ratioRow));
   if (Object.keys(figures).length > 0)
     printTable(
       ["Besides", ""],
