@@ -7,9 +7,8 @@ import { createLogger, errorText, type Logger, sparseWarning } from "./logger.ts
 import type { Metrics } from "./metrics.ts";
 import { noMetrics } from "./no-metrics.ts";
 import { migrationsDirectory } from "./package-info.ts";
-import type { QueueBackend } from "./queue/backend.ts";
-import type { Queues } from "./queue/queues.ts";
-import type { AwsDispatcher } from "./receive/aws-documents.ts";
+import { chooseBackend, type LazyQueues, lazyQueues, openQueues } from "./queue/queues.ts";
+import { type AwsDispatcher, awsConnections } from "./receive/aws-documents.ts";
 import { forgetSessionVariables } from "./storage/connection.ts";
 import { connectionsOfProcess, type DatabasePool, openDatabase } from "./storage/database.ts";
 import { hasSchema, migrate } from "./storage/migrate.ts";
@@ -40,7 +39,7 @@ export type StoreContext = {
 
 /** For the service. */
 export type Context = StoreContext & {
-  queues: Queues;
+  queues: LazyQueues;
   metrics: Metrics;
   tracing: Tracing;
   /** Reaches AWS: certificates, confirmations. */
@@ -115,24 +114,23 @@ export async function openStore(config: Config, options: ContextOptions = {}): P
   }
 }
 
-/** Opens everything that the service uses. `close` lets running jobs finish, then disconnects. */
+/** Opens everything that the service uses; the queues on first use. `close` lets running jobs finish, then disconnects. */
 export async function openContext(config: Config, options: ContextOptions = {}): Promise<Context> {
-  const loading = loadParts(config, options);
   const store = await openStore(config, options);
   const tracing = await openTracing(config, store.log);
   try {
-    const { openQueues, backend, awsConnections, metrics } = await loading;
     const warn = sparseWarning(store.log, "queue", queueWarningEveryMs);
     let isClosing = false;
     const onError = (error: Error) => {
       if (!isClosing) warn(error);
     };
-    const opening = openQueues(backend, {
-      database: { url: store.databaseUrl, db: store.db },
-      onError,
-      isTraced: tracing.isOn,
-    });
-    const queues = await unlessStopped(opening, options.stop);
+    const open = async () =>
+      openQueues(await chooseBackend(config.redisUrls), {
+        database: { url: store.databaseUrl, db: store.db },
+        onError,
+        isTraced: tracing.isOn,
+      });
+    const queues = lazyQueues(() => unlessStopped(open(), options.stop));
     const aws = awsConnections();
     const { awsDispatcher } = options;
     const room = createSocketRoom(postLimit());
@@ -140,7 +138,7 @@ export async function openContext(config: Config, options: ContextOptions = {}):
     return {
       ...store,
       queues,
-      metrics,
+      metrics: await openMetrics(options),
       tracing,
       awsDispatcher: awsDispatcher ? async () => awsDispatcher : aws.dispatcher,
       webhookConnections: customers,
@@ -160,28 +158,11 @@ export async function openContext(config: Config, options: ContextOptions = {}):
   }
 }
 
-type Parts = Pick<typeof import("./queue/queues.ts"), "openQueues"> &
-  Pick<typeof import("./receive/aws-documents.ts"), "awsConnections"> & {
-    backend: QueueBackend;
-    metrics: Metrics;
-  };
-
-/**
- * Loads what most commands do without, because that takes longer than they need to run. Begun before the database is
- * opened, so that the one happens while the other waits.
- */
-function loadParts({ redisUrls }: Config, { isMeasured = true }: ContextOptions): Promise<Parts> {
-  const load = async () => {
-    const { chooseBackend, openQueues } = await import("./queue/queues.ts");
-    const backend = await chooseBackend(redisUrls);
-    const { awsConnections } = await import("./receive/aws-documents.ts");
-    const metrics = isMeasured ? (await import("./metrics.ts")).createMetrics() : noMetrics;
-    return { openQueues, backend, awsConnections, metrics };
-  };
-  const loading = load();
-  // The error is thrown to the one who waits; the database may be the first to fail.
-  loading.catch(() => {});
-  return loading;
+async function openMetrics({ isMeasured = true }: ContextOptions): Promise<Metrics> {
+  if (!isMeasured) return noMetrics;
+  // Takes longer to load than most commands to run, and they do without it.
+  const { createMetrics } = await import("./metrics.ts");
+  return createMetrics();
 }
 
 /** Without a collector OpenTelemetry is not even loaded. */

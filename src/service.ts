@@ -4,6 +4,7 @@ import { apiKeyHash, apiKeyPrefix } from "./domain/api-key.ts";
 import { queueOf } from "./domain/arn.ts";
 import { rawTokenSource } from "./domain/mail/raw-notification.ts";
 import type { HttpServer } from "./http/server.ts";
+import { chooseBackend } from "./queue/queues.ts";
 import type { Intake } from "./receive/intake.ts";
 import { insertApiKey } from "./storage/api-keys.ts";
 import { defaultProjectId } from "./storage/projects.ts";
@@ -27,8 +28,9 @@ export type Service = {
  * Begins to load what `startService` will load, so that this happens while the database is being opened. A failure is left
  * to `startService`, which meets it again.
  */
-export function preload({ metricsPort }: Config, { receiver, workers }: Roles): void {
+export function preload({ metricsPort, redisUrls }: Config, { receiver, workers }: Roles): void {
   void Promise.allSettled([
+    receiver && chooseBackend(redisUrls),
     workers && import("../workers/main.ts"),
     (receiver || metricsPort !== null) && import("./http/server.ts"),
     receiver && import("./receive/intake.ts"),
@@ -44,28 +46,34 @@ export async function startService(context: Context, roles: Roles): Promise<Serv
   };
   try {
     await registerConfigured(context);
-    const { metricsPort, sqsQueueUrls } = context.config;
-    const health = metricsPort === null ? null : await startHealth(context, metricsPort);
+    const health = await startHealth(context);
     // Closed last, so that the shutdown can be watched.
     if (health) parts.push(health);
+    await openQueues(context, roles);
     if (roles.workers) parts.push(await work(context));
-    // Beside the workers, so a deployment on SQS alone needs no listening port.
-    const isConsumer = roles.workers && sqsQueueUrls.length > 0;
-    const intake = roles.receiver || isConsumer ? await openIntake(context) : null;
-    if (intake) parts.push(intake);
-    const server = roles.receiver && intake ? await receive(context, intake) : null;
-    if (server) parts.push(server);
-    if (isConsumer && intake) parts.push(...(await consumeQueues(context, intake)));
-    return { url: server?.url ?? null, healthUrl: health?.url ?? null, close };
+    const url = await takeIn(context, roles, parts);
+    return { url, healthUrl: health?.url ?? null, close };
   } catch (error) {
     await close();
     throw error;
   }
 }
 
-async function startHealth(context: Context, port: number): Promise<HttpServer> {
+/** @returns null without METRICS_PORT. */
+async function startHealth(context: Context): Promise<HttpServer | null> {
+  const { metricsPort } = context.config;
+  if (metricsPort === null) return null;
   const { startHealthServer } = await import("./http/server.ts");
-  return startHealthServer(context, port);
+  return startHealthServer(context, metricsPort);
+}
+
+/** Loading and opening a queue takes longer than applying what waits, so a worker alone does that first. */
+async function openQueues(context: Context, { receiver, workers }: Roles): Promise<void> {
+  if (workers && !receiver) {
+    const { applyFirst } = await import("../workers/apply-first.ts");
+    await applyFirst(context);
+  }
+  await context.queues.open();
 }
 
 async function work(context: Context): Promise<Part> {
@@ -73,9 +81,21 @@ async function work(context: Context): Promise<Part> {
   return startWorkers(context);
 }
 
-async function openIntake(context: Context): Promise<Intake> {
+/**
+ * Starts what takes in notifications, and adds it to `parts`.
+ * @returns the URL of the receiver, if there is one.
+ */
+async function takeIn(context: Context, roles: Roles, parts: Part[]): Promise<string | null> {
+  // Beside the workers, so a deployment on SQS alone needs no listening port.
+  const isConsumer = roles.workers && context.config.sqsQueueUrls.length > 0;
+  if (!roles.receiver && !isConsumer) return null;
   const { Intake } = await import("./receive/intake.ts");
-  return new Intake(context);
+  const intake = new Intake(context);
+  parts.push(intake);
+  const server = roles.receiver ? await receive(context, intake) : null;
+  if (server) parts.push(server);
+  if (isConsumer) parts.push(...(await consumeQueues(context, intake)));
+  return server?.url ?? null;
 }
 
 async function receive(context: Context, intake: Intake): Promise<HttpServer> {

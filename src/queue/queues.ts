@@ -69,6 +69,31 @@ export async function openQueues(
   };
 }
 
+/** Queues that are opened on first use; until then what they are made of is not loaded. */
+export type LazyQueues = Queues & {
+  /** Opens them now. Rejects if they can never be used. */
+  open(): Promise<void>;
+};
+
+export function lazyQueues(open: () => Promise<Queues>): LazyQueues {
+  let opening: Promise<Queues> | undefined;
+  const opened = () => {
+    opening ??= open();
+    return opening;
+  };
+  const usable = async () => opening?.catch(() => null);
+  return {
+    open: async () => void (await opened()),
+    countRequests: async (keyId, requests) => (await opened()).countRequests(keyId, requests),
+    wakeApply: async (jobs) => (await opened()).wakeApply(jobs),
+    wakeDeliver: async (lanes) => (await opened()).wakeDeliver(lanes),
+    onApply: async (concurrency, work) => (await opened()).onApply(concurrency, work),
+    onDeliver: async (concurrency, work) => (await opened()).onDeliver(concurrency, work),
+    stopWorking: async () => (await usable())?.stopWorking(),
+    close: async () => (await usable())?.close(),
+  };
+}
+
 /** Loads OpenTelemetry, which only tracing needs. */
 async function telemetry(): Promise<Traced> {
   const { queueTelemetry } = await import("./telemetry.ts");

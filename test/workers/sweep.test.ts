@@ -1,6 +1,8 @@
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { storeBatch } from "../../src/storage/journal.ts";
 import { type TestDatabase, testDatabase } from "../support/database.ts";
 import { addEndpoint } from "../support/endpoint.ts";
+import { notification } from "../support/notification.ts";
 import { startTestService, type TestService } from "../support/service.ts";
 import { asMessage, sesEvent } from "../support/ses.ts";
 import { until } from "../support/wait.ts";
@@ -24,8 +26,12 @@ afterEach(async () => {
   await database.drop();
 });
 
-async function start(roles: { receiver: boolean; workers: boolean }, key?: string): Promise<TestService> {
-  const environment = key ? { ENCRYPTION_KEY: key } : {};
+async function start(
+  roles: { receiver: boolean; workers: boolean },
+  key?: string,
+  more: Record<string, string> = {},
+): Promise<TestService> {
+  const environment = { ...(key && { ENCRYPTION_KEY: key }), ...more };
   const service = await startTestService({ databaseUrl: database.url, roles, environment });
   services.push(service);
   return service;
@@ -45,13 +51,22 @@ async function loseJobs(): Promise<void> {
   await database.db.query("delete from bullmq.job");
 }
 
-test("a batch whose wake-up was lost is applied by the sweep", async () => {
+test("a worker that starts applies what waits although its Redis is away", async () => {
   const receiver = await start(receiverOnly);
   await ingest(receiver, "a");
-  await ingest(receiver, "b");
-  await loseJobs();
 
-  await start(workersOnly);
+  await start(workersOnly, undefined, { REDIS_URL: "redis://127.0.0.1:1" });
+
+  expect(await database.db.query("select message_id from activity")).toEqual([{ message_id: "a" }]);
+});
+
+test("a batch whose wake-up was lost is applied by the sweep", async () => {
+  const { context, signer } = await start(workersOnly);
+  for (const messageId of ["a", "b"]) {
+    const body = JSON.stringify(signer.notification(asMessage(sesEvent("Send", { messageId }))));
+    // What wakes a worker after it is left out.
+    await storeBatch(context.db, context.partitions, context.clock.newId(), [notification({ body })]);
+  }
 
   await until(
     "both are applied",
