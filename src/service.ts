@@ -28,12 +28,14 @@ export type Service = {
  * Begins to load what `startService` will load, so that this happens while the database is being opened. A failure is left
  * to `startService`, which meets it again.
  */
-export function preload({ metricsPort, redisUrls }: Config, { receiver, workers }: Roles): void {
+export function preload({ redisUrls }: Config, { receiver, workers }: Roles): void {
+  // What a worker alone needs besides can be loaded after it has begun to work.
+  if (!receiver) return void import("../workers/apply-first.ts").catch(() => {});
   void Promise.allSettled([
-    receiver && chooseBackend(redisUrls),
+    chooseBackend(redisUrls),
+    import("./http/api-server.ts"),
+    import("./receive/intake.ts"),
     workers && import("../workers/main.ts"),
-    (receiver || metricsPort !== null) && import("./http/server.ts"),
-    receiver && import("./receive/intake.ts"),
   ]);
 }
 
@@ -46,10 +48,11 @@ export async function startService(context: Context, roles: Roles): Promise<Serv
   };
   try {
     await registerConfigured(context);
+    if (!roles.receiver) await applyFirst(context);
     const health = await startHealth(context);
     // Closed last, so that the shutdown can be watched.
     if (health) parts.push(health);
-    await openQueues(context, roles);
+    await context.queues.open();
     if (roles.workers) parts.push(await work(context));
     const url = await takeIn(context, roles, parts);
     return { url, healthUrl: health?.url ?? null, close };
@@ -63,17 +66,14 @@ export async function startService(context: Context, roles: Roles): Promise<Serv
 async function startHealth(context: Context): Promise<HttpServer | null> {
   const { metricsPort } = context.config;
   if (metricsPort === null) return null;
-  const { startHealthServer } = await import("./http/server.ts");
+  const { startHealthServer } = await import("./http/health-server.ts");
   return startHealthServer(context, metricsPort);
 }
 
-/** Loading and opening a queue takes longer than applying what waits, so a worker alone does that first. */
-async function openQueues(context: Context, { receiver, workers }: Roles): Promise<void> {
-  if (workers && !receiver) {
-    const { applyFirst } = await import("../workers/apply-first.ts");
-    await applyFirst(context);
-  }
-  await context.queues.open();
+/** To load and open everything else takes longer than to apply what waits, so a worker alone does that first. */
+async function applyFirst(context: Context): Promise<void> {
+  const { applyFirst: apply } = await import("../workers/apply-first.ts");
+  await apply(context);
 }
 
 async function work(context: Context): Promise<Part> {
@@ -99,7 +99,7 @@ async function takeIn(context: Context, roles: Roles, parts: Part[]): Promise<st
 }
 
 async function receive(context: Context, intake: Intake): Promise<HttpServer> {
-  const { startServer } = await import("./http/server.ts");
+  const { startServer } = await import("./http/api-server.ts");
   return startServer(context, intake);
 }
 

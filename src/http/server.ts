@@ -2,9 +2,6 @@ import { createServer, type IncomingMessage, type RequestListener, type Server }
 import type { AddressInfo } from "node:net";
 import type { Context } from "../context.ts";
 import { connectionLimit } from "../descriptors.ts";
-import { createReceiver, isIngest } from "../receive/http-receiver.ts";
-import type { Intake } from "../receive/intake.ts";
-import { createApp, createHealthApp } from "./app.ts";
 import { deadlines, guardConnections } from "./connection-guard.ts";
 
 /** A server of this process. */
@@ -26,23 +23,12 @@ const usualHeaders = new Headers({
 /** After this, connections that still hold a request are cut; SNS sends it again. */
 const closeGraceMs = 4_000;
 
-/** Serves the receiver and the API on one port. */
-export async function startServer(context: Context, intake: Intake): Promise<HttpServer> {
-  const { config, log, metrics } = context;
-  const receive = createReceiver({ intake, rawTokens: config.snsRawTokens, metrics, log });
-  const app = createApp(context);
-  return serve(context, config.port, (request, response) => {
-    if (isIngest(request)) void receive(request, response);
-    else app(request, response);
-  });
-}
-
-/** Listens for operators: health and metrics, and nothing else. */
-export function startHealthServer(context: Context, port: number): Promise<HttpServer> {
-  return serve(context, port, createHealthApp(context));
-}
-
-async function serve({ config, clock }: Context, port: number, answer: RequestListener): Promise<HttpServer> {
+/** Listens on a port; every answer has the usual headers and an X-Request-Id. */
+export async function serve(
+  { config, clock }: Pick<Context, "config" | "clock">,
+  port: number,
+  answer: RequestListener,
+): Promise<HttpServer> {
   const server = createServer(deadlines, (request, response) => {
     response.setHeaders(usualHeaders);
     response.setHeader("x-request-id", requestId(request) ?? clock.newId());

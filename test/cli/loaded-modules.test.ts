@@ -74,7 +74,8 @@ async function loadedByService(role: string, environment: Record<string, string>
     await service.line(/fanmail (listens|works)/);
     const { code, stderr } = await terminate(service);
     expect(code).toBe(0);
-    return { packages: packagesIn(stderr), hasOpenApi: stderr.includes("/src/http/openapi.js") };
+    const own = [...stderr.matchAll(/\/dist\/(\S+)\.js$/gm)].map(([, name = ""]) => name);
+    return { packages: packagesIn(stderr), own };
   } finally {
     await database.drop();
   }
@@ -92,8 +93,18 @@ test("fanmail worker loads no server, metrics or AWS client before it needs one"
 });
 
 test("fanmail receiver loads no AWS client and does not describe its API before it needs to", async () => {
-  const { packages, hasOpenApi } = await loadedByService("receiver");
+  const { packages, own } = await loadedByService("receiver");
   expect(packages).toContain("express");
   expect([...packages].filter((name) => [...onDemand, "bullmq-otel", "ioredis"].includes(name))).toEqual([]);
-  expect(hasOpenApi).toBe(false);
+  expect(own).toContain("src/http/app");
+  expect(own).not.toContain("src/http/openapi");
+});
+
+test("fanmail worker that serves metrics does not load the API for that", async () => {
+  const { packages, own } = await loadedByService("worker", { METRICS_PORT: "0" });
+  expect([...packages]).toEqual(expect.arrayContaining(["express", "prom-client"]));
+  expect(own).toContain("src/http/health-server");
+  expect(own.filter((name) => /^src\/(receive\/intake|http\/(app|route|dialects\/.+))$/.test(name))).toEqual(
+    [],
+  );
 });

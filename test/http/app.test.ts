@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { type AddressInfo, connect } from "node:net";
 import { afterAll, beforeAll, describe, expect } from "vitest";
-import { createHealthApp } from "../../src/http/app.ts";
+import { createHealthApp } from "../../src/http/health-server.ts";
 import { testDatabase } from "../support/database.ts";
 import { projectTest } from "../support/project-test.ts";
 import { startTestService, type TestService, testApiKey } from "../support/service.ts";
