@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { partOf } from "./corpus/corpus.ts";
-import { assertEqual, expectationOf } from "./corpus/expectation.ts";
+import { assertEqual, type Expectation, expectationOf } from "./corpus/expectation.ts";
 import { median, quantile } from "./measure.ts";
 import { type Options, readComparison, shareOfUsual, showProgress } from "./sides/options.ts";
 import { conclude, type Report } from "./sides/report.ts";
@@ -16,6 +16,7 @@ import {
 } from "./sides/rounds.ts";
 import type { Side } from "./sides/side.ts";
 import { type SideBySide, sideBySide } from "./sides/side-by-side.ts";
+import { tableBytes, walPosition } from "./table-bytes.ts";
 import { type Visibility, visibility } from "./visibility.ts";
 
 const defaults = {
@@ -24,6 +25,8 @@ const defaults = {
 };
 const timesUsual = 6;
 const shareOfCpu = 0.125;
+const mostWalBytes = 4_096;
+const mostEmailBytes = 1_434;
 const lookEveryMs = 5;
 const mostPerSecond = 4_000;
 const pacedSeconds = 5;
@@ -51,12 +54,25 @@ async function compare(all: SideBySide, options: Options): Promise<Report> {
   const series = await inRounds(candidates, rounds, (name, round) =>
     showProgress(`round ${round} of ${rounds}: ${name}`),
   );
+  await whole(all, ours, { notifications, connections });
+  const bytes = await bytesOf(ours, expectationOf(partOf(all.corpus, notifications)));
   const latencies: Visibility[] = [];
   for (const [place, side] of [ours, usual].entries()) {
     showProgress(`at a pace: ${side.name}`);
     latencies.push(await paced(all, side, { options, reached: series[place] }));
   }
-  return reportOf(series, latencies, { servers, options });
+  return reportOf(series, { latencies, bytes }, { servers, options });
+}
+
+/** What the rows of one run take, with their indexes. */
+type Bytes = { email: number; event: number; notification: number };
+
+async function bytesOf({ db }: Side, { activities, events, notifications }: Expectation): Promise<Bytes> {
+  return {
+    email: (await tableBytes(db, "activity")) / activities,
+    event: (await tableBytes(db, "events")) / events,
+    notification: (await tableBytes(db, "notifications")) / notifications,
+  };
 }
 
 /** From the first request until everything is applied. */
@@ -68,12 +84,14 @@ async function whole(
   await side.empty();
   const processes = side.processes();
   const before = await readCpu(processes);
+  const walBefore = await walPosition(side.db);
   const { posted, startedAtMs } = await load.post({ ...side.target(), ...part });
   await allApplied(side);
   const seconds = (performance.timeOrigin + performance.now() - startedAtMs) / 1000;
   const cpu = cpuBetween(before, await readCpu(processes), posted);
+  const walBytes = ((await walPosition(side.db)) - walBefore) / posted;
   assertEqual(side.name, expectationOf(partOf(corpus, part.notifications)), await side.applied());
-  return { perSecond: posted / seconds, cpu };
+  return { perSecond: posted / seconds, cpu, walBytes };
 }
 
 async function allApplied(side: Side): Promise<void> {
@@ -99,7 +117,7 @@ async function paced(
 
 function reportOf(
   series: Series[],
-  latencies: readonly Visibility[],
+  { latencies, bytes }: { latencies: readonly Visibility[]; bytes: Bytes },
   { servers, options }: { servers: Record<string, string>; options: Options },
 ): Report {
   const [ours, usual] = series;
@@ -113,12 +131,22 @@ function reportOf(
     servers,
     series,
     ratios: { "ours / usual build": rate, "CPU of ours / usual build": cpu },
-    figures: Object.assign({}, ...latencies.map((one, place) => latencyOf(one, series[place]?.name ?? ""))),
+    figures: {
+      "ours: bytes of an event with its indexes": bytes.event,
+      "ours: bytes of a notification in the journal": bytes.notification,
+      ...Object.assign({}, ...latencies.map((one, place) => latencyOf(one, series[place]?.name ?? ""))),
+    },
     goals: [
       { name: "times the usual build", value: rate.median, atLeast: timesUsual },
       { name: "of the usual build's CPU per message", value: cpu.median, atMost: shareOfCpu },
+      { name: "WAL bytes per notification", value: median(ours.runs.map(walOf)), atMost: mostWalBytes },
+      { name: "bytes of an email in activity", value: bytes.email, atMost: mostEmailBytes },
     ],
   };
+}
+
+function walOf({ walBytes }: Run): number {
+  return walBytes ?? Number.NaN;
 }
 
 function latencyOf({ perSecond, toAnswerMs, toRowMs }: Visibility, name: string): Record<string, number> {

@@ -23,6 +23,11 @@ const benchmarks: Readonly<Record<string, ListedBenchmark>> = {
     summary: "receiver and worker together, beside the usual build; options as of ingest",
     load: async () => (await import("./e2e.ts")).e2e,
   },
+  growth: {
+    summary:
+      "a backlog applied beside millions of events and beside none; --quick, --json, --events 1000000,10000000 --notifications 40000 --rounds 5 --queue redis",
+    load: async () => (await import("./growth.ts")).growth,
+  },
   lanes: {
     summary:
       "webhooks while endpoints hang, and beside a job per delivery; --quick, --json, --endpoints 200 --backlog 20000 --rounds 9 --rate 100 --drained 100000 --only-drains --queue redis",

@@ -26,10 +26,11 @@ const minuteMs = 60_000;
 
 /**
  * The real mix of notifications, in order of arrival: some twice, some late. The same seed and start make the same.
+ * @param signer null: the signatures are invented, for a journal that is filled without a receiver.
  * @param notifications without repeats; a multiple of a hundred.
  */
 export async function makeCorpus(
-  signer: Signer,
+  signer: Signer | null,
   { notifications, seed, startMs }: { notifications: number; seed: number; startMs: number },
 ): Promise<Corpus> {
   const random = seededRandom(seed);

@@ -15,15 +15,22 @@ import { type Side, statusesOf } from "./side.ts";
 /** The receiver's largest batch. */
 const batchSize = 256;
 
-/** The built program, as two processes. @param redis null: the queue is in PostgreSQL. */
+/**
+ * @property redis null: the queue is in PostgreSQL.
+ * @property signer null: no receiver is started.
+ * @property keepsEmails whether emails and events stay when all is emptied; what is counted is what came since.
+ */
+type OursOptions = { name?: string; redis: RedisServer | null; signer: Signer | null; keepsEmails?: boolean };
+
+/** The built program, as two processes. */
 export async function withOurs<Result>(
   stage: Stage,
-  { redis, signer }: { redis: RedisServer | null; signer: Signer },
+  options: OursOptions,
   work: (side: Side) => Promise<Result>,
 ): Promise<Result> {
   const { db } = stage;
   await insertTopic(db, { project_id: defaultProjectId, id: systemClock.newId(), arn: topicArn });
-  const backend = await chooseBackend(redis === null ? [] : [redis.url]);
+  const backend = await chooseBackend(options.redis === null ? [] : [options.redis.url]);
   const queues = await openQueues(backend, {
     database: { url: stage.databaseUrl, db },
     // If this fails, so do the calls.
@@ -31,20 +38,22 @@ export async function withOurs<Result>(
   });
   try {
     const postgres = await postgresPid(stage);
-    return await work(ours(stage, { redis, signer, queues, postgres }));
+    return await work(ours(stage, { ...options, queues, postgres }));
   } finally {
     await queues.close();
   }
 }
 
-type Parts = { redis: RedisServer | null; signer: Signer; queues: Queues; postgres: number };
+type Parts = OursOptions & { queues: Queues; postgres: number };
 
-function ours(stage: Stage, { redis, signer, queues, postgres }: Parts): Side {
+function ours(stage: Stage, parts: Parts): Side {
+  const { name = "ours", redis, signer, keepsEmails = false, queues, postgres } = parts;
   const { db } = stage;
+  let emptiedAt = new Date(0);
   const partitions = partitionsOf(db);
   const environment = {
     SNS_TOPIC_ARNS: topicArn,
-    SNS_LOCAL_CERTS: `${signer.certificateUrl}=${signer.certificatePath}`,
+    ...(signer && { SNS_LOCAL_CERTS: `${signer.certificateUrl}=${signer.certificatePath}` }),
     ...(redis && { REDIS_URL: redis.url }),
   };
   const running = new Map<"receiver" | "worker", ServiceProcess>();
@@ -52,7 +61,8 @@ function ours(stage: Stage, { redis, signer, queues, postgres }: Parts): Side {
     running.set(role, await stage.startService(role, environment));
   };
   return {
-    name: "ours",
+    name,
+    db,
     target: () => ({ origin: running.get("receiver")?.url ?? "", path: "/ingest/sns" }),
     startReceiver: () => start("receiver"),
     startWorker: () => start("worker"),
@@ -69,14 +79,15 @@ function ours(stage: Stage, { redis, signer, queues, postgres }: Parts): Side {
       ]);
     },
     async empty() {
-      await emptyTables(db);
+      await emptyTables(db, keepsEmails ? ["activity", "events"] : []);
+      emptiedAt = await databaseTime(db);
       await redis?.empty();
       await db.query("checkpoint");
     },
     fill: (corpus) => fillJournal({ db, partitions, queues }, corpus),
     waiting: () => waiting(db),
     received: () => received(db),
-    applied: () => applied(db),
+    applied: () => applied(db, emptiedAt),
     async visible(messageIds) {
       const rows = await db.query<{ message_id: string }>(
         "select distinct message_id from activity where project_id = $1 and message_id = any($2)",
@@ -87,9 +98,14 @@ function ours(stage: Stage, { redis, signer, queues, postgres }: Parts): Side {
   };
 }
 
+async function databaseTime(db: Database): Promise<Date> {
+  const [row] = await db.query<{ now: Date }>("select now()");
+  return row?.now ?? new Date(0);
+}
+
 /** Everything but what is set up once. */
-async function emptyTables(db: Database): Promise<void> {
-  const kept = ["migrations", "projects", "topics", "api_keys", "retention_passes"];
+async function emptyTables(db: Database, alsoKept: readonly string[]): Promise<void> {
+  const kept = ["migrations", "projects", "topics", "api_keys", "retention_passes", ...alsoKept];
   const tables = await db.query<{ name: string }>(
     `select quote_ident(relname) as name from pg_class
      where relnamespace = 'public'::regnamespace and relkind in ('r', 'p') and not relispartition
@@ -142,16 +158,20 @@ async function received(db: Database): Promise<Partial<Expectation>> {
   return { notifications: row?.notifications ?? 0 };
 }
 
-async function applied(db: Database): Promise<Partial<Expectation>> {
+/** Rows say when they were recorded. */
+async function applied(db: Database, since: Date): Promise<Partial<Expectation>> {
   const statuses = await db.query<{ status: string; count: number }>(
-    "select current_status as status, count(*)::integer as count from activity group by 1",
+    "select current_status as status, count(*)::integer as count from activity where created_at >= $1 group by 1",
+    [since],
   );
   const [row] = await db.query<Omit<Expectation, "statuses" | "notifications">>(
-    `select (select count(*)::integer from events) as events, count(*)::integer as activities,
+    `select (select count(*)::integer from events where created_at >= $1) as events,
+       count(*)::integer as activities,
        count(opened_first_at)::integer as opened, count(clicked_first_at)::integer as clicked,
        sum(open_count)::integer as opens, sum(click_count)::integer as clicks,
        (select count(*)::integer from suppressions) as suppressed
-     from activity`,
+     from activity where created_at >= $1`,
+    [since],
   );
   const [quarantined] = await db.query<{ count: number }>(
     "select sum(quarantined_count)::integer as count from batches",

@@ -40,7 +40,7 @@ function printReport({ benchmark, options, servers, series, ratios, figures, goa
       .join(", ")}\n`,
   );
   if (series.length > 0)
-    printTable(["", "messages/s", "least to most", "CPU µs per message"], series.map(seriesRow));
+    printTable(["", "messages/s", "least to most", "CPU µs per message", "WAL bytes"], series.map(seriesRow));
   if (Object.keys(ratios).length > 0)
     printTable(["Median of the rounds", "", "least to most"], Object.entries(ratios).map(ratioRow));
   if (Object.keys(figures).length > 0)
@@ -63,11 +63,13 @@ function seriesRow({ name, runs }: Series): string[] {
     return `${process} ${number(median(runs.map(({ cpu }) => cpu[process] ?? 0)))}`;
   });
   const total = number(median(runs.map(totalCpu)));
+  const wal = runs.flatMap(({ walBytes }) => walBytes ?? []);
   return [
     name,
     number(rate.median),
     `${number(rate.least)} to ${number(rate.most)}`,
     processes.length > 1 ? `${total} = ${processes.join(" + ")}` : total,
+    wal.length > 0 ? number(median(wal)) : "",
   ];
 }
 

@@ -1,8 +1,12 @@
 import { cpuMicroseconds } from "../cpu-time.ts";
 import { median } from "../measure.ts";
 
-/** One measured run. @property cpu microseconds per message, by process. */
-export type Run = { perSecond: number; cpu: Record<string, number> };
+/**
+ * One measured run.
+ * @property cpu microseconds per message, by process.
+ * @property walBytes what PostgreSQL wrote to its log, per message.
+ */
+export type Run = { perSecond: number; cpu: Record<string, number>; walBytes?: number };
 
 /** The runs of a candidate. Those of the same place were measured in the same round. */
 export type Series = { name: string; runs: Run[] };

@@ -1,9 +1,11 @@
+import type { Database } from "../../src/storage/database.ts";
 import type { Corpus, Notification } from "../corpus/corpus.ts";
 import type { Expectation } from "../corpus/expectation.ts";
 
 /** One of the programs that are compared, with a PostgreSQL and a Redis of its own. */
 export type Side = {
   name: string;
+  db: Database;
   /** Where messages are posted. */
   target(): { origin: string; path: string };
   startReceiver(): Promise<void>;

@@ -38,6 +38,7 @@ function usual(stage: Stage, { redis, signer, queue, postgres }: Parts): Side {
   const running = new Map<"receiver" | "worker", Running>();
   return {
     name: "usual build",
+    db,
     target: () => ({ origin: running.get("receiver")?.match[1] ?? "", path: "/sns" }),
     async startReceiver() {
       const args = [redis.url, topicArn, signer.certificatePath];
