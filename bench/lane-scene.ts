@@ -6,7 +6,7 @@ import { chooseBackend, openQueues, type Queues } from "../src/queue/queues.ts";
 import type { Database } from "../src/storage/database.ts";
 import { defaultProjectId as projectId } from "../src/storage/projects.ts";
 import { type LaneSink, laneSink } from "./lane-sink.ts";
-import type { ServiceProcess, Stage } from "./stage.ts";
+import type { Stage } from "./stage.ts";
 
 /** An endpoint of the sink. */
 export type SinkEndpoint = { id: string; secret: string; path: string };
@@ -33,14 +33,14 @@ export const webhookBody = JSON.stringify({
 
 /** Starts a service with endpoints at a sink, for `work`. */
 export async function onLaneScene<Result>(
-  { db, databaseUrl, startService }: Stage,
+  { db, databaseUrl, key, startService }: Stage,
   { endpointCount, redisUrl }: { endpointCount: number; redisUrl: string | undefined },
   work: (scene: LaneScene) => Promise<Result>,
 ): Promise<Result> {
   const service = await startService("start", redisUrl === undefined ? {} : { REDIS_URL: redisUrl });
   const sink = await laneSink();
   try {
-    const endpoints = await makeEndpoints(service, sink.origin, endpointCount);
+    const endpoints = await makeEndpoints({ ...service, key }, sink.origin, endpointCount);
     const backend = await chooseBackend(redisUrl === undefined ? [] : [redisUrl]);
     // If this fails, so do the calls.
     const queues = await openQueues(backend, { database: { url: databaseUrl, db }, onError: () => {} });
@@ -56,8 +56,9 @@ export async function onLaneScene<Result>(
 
 const Created = z.object({ data: z.object({ id: z.string(), secret: z.string() }) });
 
-async function makeEndpoints(
-  { url, key }: ServiceProcess,
+/** Adds endpoints for all events of the default project. */
+export async function makeEndpoints(
+  { url, key }: { url: string; key: string },
   origin: string,
   count: number,
 ): Promise<SinkEndpoint[]> {

@@ -33,6 +33,11 @@ const benchmarks: Readonly<Record<string, ListedBenchmark>> = {
       "webhooks while endpoints hang, and beside a job per delivery; --quick, --json, --endpoints 200 --backlog 20000 --rounds 9 --rate 100 --drained 100000 --only-drains --queue redis",
     load: async () => (await import("./lanes.ts")).lanes,
   },
+  "old-snapshot": {
+    summary:
+      "everything at work while a transaction keeps an old snapshot, and bookkeeping tables; options as of ingest",
+    load: async () => (await import("./old-snapshot.ts")).oldSnapshot,
+  },
   start: {
     summary: "how soon the service and a worker are ready, and a receiver's memory; options as of ingest",
     load: async () => (await import("./start.ts")).start,
@@ -63,7 +68,7 @@ async function main([name, ...args]: string[]): Promise<number> {
 function unknownBenchmark(name: string | undefined): number {
   if (name !== undefined) process.stderr.write(`bench: there is no benchmark "${name}"\n\n`);
   print("Usage: npm run bench -- <benchmark> [options]\n");
-  for (const [known, { summary }] of Object.entries(benchmarks)) print(`  ${known.padEnd(10)} ${summary}`);
+  for (const [known, { summary }] of Object.entries(benchmarks)) print(`  ${known.padEnd(12)} ${summary}`);
   return name === undefined ? 0 : 1;
 }
 

@@ -44,12 +44,12 @@ export async function reads(args: string[], stop: AbortSignal): Promise<number> 
 }
 
 async function compare(
-  { startService, db }: Stage,
+  { startService, db, key }: Stage,
   mailing: Mailing,
   { rounds, isCsvRead, print: tell }: { rounds: number; isCsvRead: boolean; print: Print },
 ): Promise<Goal[]> {
   const service = await startService("receiver");
-  const api = apiClient(service);
+  const api = apiClient({ ...service, key });
   try {
     return [
       ...(await compareAnswers(api, db, mailing, { rounds, print: tell })),

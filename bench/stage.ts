@@ -17,6 +17,8 @@ export type Stage = {
   db: DatabasePool;
   /** The URL of `db`. */
   databaseUrl: string;
+  /** An API key of its services with all scopes. */
+  key: string;
   /** A directory that every user may enter. */
   directory: string;
   /** Starts the built program as a child process; it ends with the stage. */
@@ -32,8 +34,6 @@ export type ServiceProcess = {
   pid: number;
   /** `http://host:port`; empty for a worker. */
   url: string;
-  /** An API key with all scopes. */
-  key: string;
   /** Ends it before the stage does. */
   end(): Promise<void>;
 };
@@ -67,12 +67,10 @@ async function onServer<Result>(
 ): Promise<Result> {
   const db = openDatabase(server.url, { maxConnections: 4, onIdleError: () => {} });
   const children: ChildProcess[] = [];
-  const stage = {
-    db,
-    databaseUrl: server.url,
-    directory,
-    ...starters(directory, server.url, children, stop),
-  };
+  const key = apiKey(randomBytes(32));
+  const environment = environmentOf(directory, server.url, key);
+  const start = starters(environment, children, stop);
+  const stage = { db, databaseUrl: server.url, key, directory, ...start };
   const prepared = isMigrated ? migrate(db, migrationsDirectory) : Promise.resolve();
   const working = prepared.then(() => work(stage));
   try {
@@ -87,21 +85,18 @@ async function onServer<Result>(
 }
 
 function starters(
-  directory: string,
-  databaseUrl: string,
+  ofServices: Readonly<Record<string, string>>,
   children: ChildProcess[],
   stop: AbortSignal,
 ): Pick<Stage, "startService" | "startScript"> {
-  const encryptionKey = randomBytes(32).toString("base64");
   const onSpawn = (child: ChildProcess) => void children.push(child);
   return {
     async startService(command, environment = {}) {
       stop.throwIfAborted();
-      const key = apiKey(randomBytes(32));
-      const env = { ...environmentOf(directory, databaseUrl, key, encryptionKey), ...environment };
+      const env = { ...ofServices, ...environment };
       const ready = command === "worker" ? /fanmail works()/ : /listens on (\S+)/;
       const { child, pid, match } = await startScript("src/cli/main.js", [command], { env, ready, onSpawn });
-      return { pid, url: match[1] ?? "", key, end: () => end(child) };
+      return { pid, url: match[1] ?? "", end: () => end(child) };
     },
     startScript(script, args, ready) {
       stop.throwIfAborted();
@@ -127,18 +122,13 @@ async function whenAborted(stop: AbortSignal): Promise<never> {
   throw stop.reason;
 }
 
-function environmentOf(
-  dataDir: string,
-  databaseUrl: string,
-  key: string,
-  encryptionKey: string,
-): Record<string, string> {
+function environmentOf(dataDir: string, databaseUrl: string, key: string): Record<string, string> {
   return {
     PATH: process.env["PATH"] ?? "",
     PORT: "0",
     DATABASE_URL: databaseUrl,
     DATA_DIR: dataDir,
-    ENCRYPTION_KEY: encryptionKey,
+    ENCRYPTION_KEY: randomBytes(32).toString("base64"),
     BOOTSTRAP_API_KEY: key,
     RATE_LIMIT_PER_MINUTE: "100000000",
     WEBHOOK_ALLOWED_CIDRS: "127.0.0.0/8",

@@ -105,7 +105,16 @@ async function databaseTime(db: Database): Promise<Date> {
 
 /** Everything but what is set up once. */
 async function emptyTables(db: Database, alsoKept: readonly string[]): Promise<void> {
-  const kept = ["migrations", "projects", "topics", "api_keys", "retention_passes", ...alsoKept];
+  const endpoints = ["webhook_endpoints", "webhook_secrets", "webhook_lanes"];
+  const kept = [
+    "migrations",
+    "projects",
+    "topics",
+    "api_keys",
+    "retention_passes",
+    ...endpoints,
+    ...alsoKept,
+  ];
   const tables = await db.query<{ name: string }>(
     `select quote_ident(relname) as name from pg_class
      where relnamespace = 'public'::regnamespace and relkind in ('r', 'p') and not relispartition
