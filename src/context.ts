@@ -55,6 +55,8 @@ export type ContextOptions = {
   stop?: AbortSignal;
   /** Use a database that the service has used before, rather than creating one. */
   mustExist?: boolean;
+  /** Called when there is nothing to do but to wait for the database; not if the embedded one runs already. */
+  whileOpening?: () => void;
   /** Called with the database's name, without its password, before it is opened. */
   onDatabase?: (name: string) => void;
   clock?: Clock;
@@ -178,6 +180,7 @@ async function databaseServer(config: Config, log: Logger, options: ContextOptio
   const { databaseUrl } = config;
   if (databaseUrl === null) return embeddedServer(config, log, options);
   options.onDatabase?.(databaseName(config));
+  options.whileOpening?.();
   return { url: databaseUrl, stop: async () => {} };
 }
 
@@ -190,7 +193,12 @@ async function embeddedServer(config: Config, log: Logger, options: ContextOptio
     throw new NoDatabaseError(`there is no database in ${dataDir}, and DATABASE_URL is not set`);
   options.onDatabase?.(databaseName(config));
   const start = options.attach ? attachEmbeddedPostgres : startEmbeddedPostgres;
-  return start({ dataDir, log: (line) => log.warn({}, line), signal: options.stop });
+  return start({
+    dataDir,
+    log: (line) => log.warn({}, line),
+    onSpawn: options.whileOpening,
+    signal: options.stop,
+  });
 }
 
 /** Names the database of a configuration for people, without password and settings. */

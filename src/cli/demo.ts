@@ -58,8 +58,10 @@ export const demo: Command = {
 async function startDemo(config: Config, stop: AbortSignal): Promise<{ context: Context; service: Service }> {
   const port = await freePort(config.host, config.port);
   const roles = { receiver: true, workers: true };
-  preload(config, roles);
-  const context = await openContext({ ...config, port }, { stop });
+  const context = await openContext(
+    { ...config, port },
+    { stop, whileOpening: () => preload(config, roles) },
+  );
   return { context, service: await startService(context, roles) };
 }
 

@@ -25,10 +25,13 @@ function serve(roles: Roles): Command {
 
 async function serveUntil(stop: AbortSignal, roles: Roles): Promise<Service> {
   const config = await trustingTriggers(environmentConfig());
-  preload(config, roles);
   // A process without a port that answers /metrics counts for nobody.
   const isMeasured = roles.receiver || config.metricsPort !== null;
-  const context = await openContext(config, { stop, isMeasured });
+  const context = await openContext(config, {
+    stop,
+    isMeasured,
+    whileOpening: () => preload(config, roles),
+  });
   context.log.info({ database: databaseName(config) }, "database opened");
   return startService(context, roles);
 }

@@ -26,6 +26,7 @@ export type ServerPlan = {
   place: Place;
   settings: Readonly<Record<string, string>>;
   log: (line: string) => void;
+  onSpawn?: (() => void) | undefined;
   /** Ends the attempts to get the server up. */
   signal: AbortSignal;
 };

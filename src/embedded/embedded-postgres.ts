@@ -24,6 +24,8 @@ export type EmbeddedPostgresOptions = {
   log?: (line: string) => void;
   /** Server settings (`-c name=value`); a running server that is adopted keeps its own. */
   settings?: Record<string, string>;
+  /** Called when the server's process has been started: it takes a while until it is ready. */
+  onSpawn?: (() => void) | undefined;
   /** Aborts a start that is in progress; has no effect afterwards. */
   signal?: AbortSignal | undefined;
 };
@@ -85,7 +87,8 @@ async function useRunning(plan: ServerPlan): Promise<EmbeddedPostgres | null> {
 
 async function planFor(options: EmbeddedPostgresOptions, signal: AbortSignal): Promise<ServerPlan> {
   const log = options.log ?? (() => {});
-  return { place: await locate(options.dataDir, log), settings: options.settings ?? {}, log, signal };
+  const { settings = {}, onSpawn } = options;
+  return { place: await locate(options.dataDir, log), settings, log, onSpawn, signal };
 }
 
 async function urlOf(place: Place, port: number): Promise<string> {

@@ -33,6 +33,7 @@ export async function spawnPostmaster(plan: ServerPlan, bin: string, port: numbe
   closeSync(log.fd);
   await once(child, "spawn");
   child.unref();
+  plan.onSpawn?.();
   const ready = await readiness(child, plan);
   if (ready !== null) return ready;
   throw startError(place, port, logTail(place.logFile, log.offset));
