@@ -100,8 +100,8 @@ function drain(side: Side, corpora: readonly Corpus[]): () => Promise<Run> {
   return async () => {
     const corpus = corpora[round++];
     if (corpus === undefined) throw new Error("unreachable: there is a corpus for each round");
-    const { perSecond, cpu } = await drained(side, corpus);
-    return { perSecond, cpu };
+    const { perSecond, cpu, walBytes } = await drained(side, corpus);
+    return { perSecond, cpu, walBytes };
   };
 }
 

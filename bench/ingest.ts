@@ -14,6 +14,7 @@ import {
 } from "./sides/rounds.ts";
 import type { Side } from "./sides/side.ts";
 import { type SideBySide, sideBySide } from "./sides/side-by-side.ts";
+import { walPosition } from "./table-bytes.ts";
 
 const defaults = {
   usually: { notifications: 60_000, rounds: 5 },
@@ -61,9 +62,11 @@ type Part = { notifications: number; connections: number };
 
 async function received({ load, corpus }: SideBySide, side: Side, part: Part): Promise<Run> {
   await side.empty();
+  const walBefore = await walPosition(side.db);
   const run = await measured(side.processes(), () => load.post({ ...side.target(), ...part }));
+  const walBytes = ((await walPosition(side.db)) - walBefore) / partOf(corpus, part.notifications).length;
   assertEqual(side.name, expectationOf(partOf(corpus, part.notifications)), await side.received());
-  return run;
+  return { ...run, walBytes };
 }
 
 async function measured(

@@ -1,5 +1,5 @@
 import type { Email, Happening } from "./payloads.ts";
-import type { Random } from "./random.ts";
+import { type Random, seededRandom } from "./random.ts";
 
 /** A notification before it is published. */
 export type Unpublished = { email: Email; happening: Happening };
@@ -50,6 +50,11 @@ function emailOf(number: number, place: number, startMs: number, random: Random)
       .toString(16)
       .padStart(12, "0")}`,
   };
+}
+
+/** A UUID that some thousand emails share. */
+function campaignOf(number: number): string {
+  return seededRandom(Math.floor(number / 5_000)).uuid();
 }
 
 function recipientsAt(place: number): number {

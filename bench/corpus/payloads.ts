@@ -116,7 +116,7 @@ function mailOf(email: Email, kind: Happening["kind"]): object {
 }
 
 function headersOf(email: Email): { name: string; value: string }[] {
-  const { senderDomain, recipients, messageId, orderNumber } = email;
+  const { senderDomain, recipients, messageId, orderNumber, sentAtMs, campaignId, emailType } = email;
   const headers = {
     From: `Example Shop <hello@${senderDomain}>`,
     "Reply-To": `service@${senderDomain}`,
@@ -127,6 +127,9 @@ function headersOf(email: Email): { name: string; value: string }[] {
     "Message-ID": `<${messageId.slice(17, 53)}@${senderDomain}>`,
     "List-Unsubscribe": `<https://${senderDomain}/unsubscribe/${messageId.slice(17, 53)}>`,
     "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
+    Date: new Date(sentAtMs).toUTCString(),
+    "Feedback-ID": `${campaignId.slice(0, 8)}:${emailType}:shop:1.eu-west-1.AmazonSES`,
+    "X-Entity-Ref-ID": `order-${orderNumber}`,
     "X-SES-CONFIGURATION-SET": "shop-production",
   };
   return Object.entries(headers).map(([name, value]) => ({ name, value }));

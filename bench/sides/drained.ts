@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Corpus } from "../corpus/corpus.ts";
 import { assertEqual, expectationOf } from "../corpus/expectation.ts";
+import { walPosition } from "../table-bytes.ts";
 import { cpuBetween, type Run, readCpu } from "./rounds.ts";
 import type { Side } from "./side.ts";
 
@@ -23,13 +24,16 @@ export async function drained(side: Side, part: Corpus): Promise<Drained> {
   const processes = side.processes();
   const before = await readCpu(processes);
   const measured = await side.waiting();
+  const walBefore = await walPosition(side.db);
   const measuredMs = performance.now();
   await waitingBelow(side, 0);
   const seconds = (performance.now() - measuredMs) / 1000;
   const cpu = cpuBetween(before, await readCpu(processes), measured);
+  const walBytes = ((await walPosition(side.db)) - walBefore) / measured;
   await side.stopWorker();
   assertEqual(side.name, expected, await side.applied());
-  return { perSecond: measured / seconds, cpu, startSeconds: (firstMs - startedMs) / 1000, measured };
+  const startSeconds = (firstMs - startedMs) / 1000;
+  return { perSecond: measured / seconds, cpu, walBytes, startSeconds, measured };
 }
 
 /** Waits until at most so many messages are left. */

@@ -6,7 +6,7 @@ import { median } from "../measure.ts";
  * @property cpu microseconds per message, by process.
  * @property walBytes what PostgreSQL wrote to its log, per message.
  */
-export type Run = { perSecond: number; cpu: Record<string, number>; walBytes?: number };
+export type Run = { perSecond: number; cpu: Record<string, number>; walBytes?: number | undefined };
 
 /** The runs of a candidate. Those of the same place were measured in the same round. */
 export type Series = { name: string; runs: Run[] };
