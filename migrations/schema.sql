@@ -58,13 +58,13 @@ create table activity (
   constraint activity_project_id_message_id_recipient_key UNIQUE (project_id, message_id, recipient),
   constraint activity_current_status_check CHECK ((current_status = ANY (ARRAY['queued'::text, 'sent'::text, 'delayed'::text, 'bounced_soft'::text, 'delivered'::text, 'failed'::text, 'suppressed'::text, 'bounced_hard'::text, 'complained'::text])))
 ) with (fillfactor=80);
-CREATE INDEX activity_automation_run ON public.activity USING btree (project_id, automation_run_id, created_at DESC, id DESC) WHERE (automation_run_id IS NOT NULL);
-CREATE INDEX activity_campaign ON public.activity USING btree (project_id, campaign_id, created_at DESC, id DESC) WHERE (campaign_id IS NOT NULL);
-CREATE INDEX activity_newest ON public.activity USING btree (project_id, created_at DESC, id DESC);
-CREATE INDEX activity_recipient ON public.activity USING btree (project_id, recipient, created_at DESC, id DESC);
-CREATE INDEX activity_sender_domain ON public.activity USING btree (project_id, sender_domain, created_at DESC, id DESC);
+CREATE INDEX activity_automation_run ON public.activity USING btree (project_id, automation_run_id, created_at, id) WHERE (automation_run_id IS NOT NULL);
+CREATE INDEX activity_campaign ON public.activity USING btree (project_id, campaign_id, created_at, id) WHERE (campaign_id IS NOT NULL);
+CREATE INDEX activity_newest ON public.activity USING btree (project_id, created_at, id);
+CREATE INDEX activity_recipient ON public.activity USING btree (project_id, recipient, created_at, id);
+CREATE INDEX activity_sender_domain ON public.activity USING btree (project_id, sender_domain, created_at, id);
 CREATE INDEX activity_tagged ON public.activity USING btree (project_id, tagged_id) WHERE (tagged_id IS NOT NULL);
-CREATE INDEX activity_tenant ON public.activity USING btree (project_id, tenant_name, created_at DESC, id DESC) WHERE (tenant_name IS NOT NULL);
+CREATE INDEX activity_tenant ON public.activity USING btree (project_id, tenant_name, created_at, id) WHERE (tenant_name IS NOT NULL);
 
 create table api_keys (
   project_id uuid not null,
@@ -168,11 +168,11 @@ create table events (
   name text,
   constraint events_pkey PRIMARY KEY (project_id, owner_id, occurred_at, id)
 ) partition by RANGE (occurred_at);
-CREATE INDEX events_custom ON ONLY public.events USING btree (project_id, occurred_at DESC, id DESC) WHERE (type = 'custom'::text);
-CREATE INDEX events_custom_name ON ONLY public.events USING btree (project_id, name, occurred_at DESC, id DESC) WHERE (type = 'custom'::text);
+CREATE INDEX events_custom ON ONLY public.events USING btree (project_id, occurred_at, id) WHERE (type = 'custom'::text);
+CREATE INDEX events_custom_name ON ONLY public.events USING btree (project_id, name, occurred_at, id) WHERE (type = 'custom'::text);
 CREATE INDEX events_discarded ON ONLY public.events USING btree (created_at) WHERE (discarded IS NOT NULL);
 CREATE INDEX events_recorded ON ONLY public.events USING btree (project_id, created_at) WHERE (type <> 'custom'::text);
-CREATE INDEX events_time ON ONLY public.events USING btree (project_id, occurred_at DESC, id DESC);
+CREATE INDEX events_time ON ONLY public.events USING btree (project_id, occurred_at, id);
 
 create table idempotency_keys (
   project_id uuid not null,
@@ -205,7 +205,7 @@ create table notifications (
   batch_id uuid not null,
   body text not null,
   quarantine_reason text,
-  constraint notifications_pkey PRIMARY KEY (project_id, topic_id, sns_message_id, sns_timestamp)
+  constraint notifications_pkey PRIMARY KEY (project_id, topic_id, sns_timestamp, sns_message_id)
 ) partition by RANGE (sns_timestamp);
 CREATE INDEX notifications_batch ON ONLY public.notifications USING btree (batch_id);
 

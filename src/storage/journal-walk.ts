@@ -18,7 +18,7 @@ export type JournalWalk = {
   projectId: string | null;
 };
 
-/** The next notifications of a day, in order of their key, which is not the order of time. */
+/** The next notifications of a day, in order of their key. */
 export async function walkJournal(
   db: Database,
   { day, after, since, projectId }: JournalWalk,
@@ -28,36 +28,40 @@ export async function walkJournal(
     `select project_id, topic_id, sns_message_id, sns_timestamp, body from notifications
      where sns_timestamp >= $1::date and sns_timestamp < $1::date + 1
        and ($2::timestamptz is null or sns_timestamp >= $2) and ($3::uuid is null or project_id = $3)
-       and ($4::uuid is null or (project_id, topic_id, sns_message_id, sns_timestamp) > ($4, $5, $6, $7))
-     order by project_id, topic_id, sns_message_id, sns_timestamp limit $8`,
+       and ($4::uuid is null or (project_id, topic_id, sns_timestamp, sns_message_id) > ($4, $5, $6, $7))
+     order by project_id, topic_id, sns_timestamp, sns_message_id limit $8`,
     [
       day,
       since,
       projectId,
       after?.project_id ?? null,
       after?.topic_id ?? null,
-      after?.sns_message_id ?? null,
       after?.sns_timestamp ?? null,
+      after?.sns_message_id ?? null,
       limit,
     ],
   );
 }
 
-/** The next place of a walk through the journal, as JSON: a day, and the last notification read of it. */
+/**
+ * The next place of a walk through the journal, as JSON.
+ * @property past the last notification read of the day. Earlier versions read in another order and stored `after`; then the
+ *   day is read again.
+ */
 export type JournalPlace = {
   day: string;
-  after: (Omit<NotificationKey, "sns_timestamp"> & { sns_timestamp: string }) | null;
+  past: (Omit<NotificationKey, "sns_timestamp"> & { sns_timestamp: string }) | null;
 };
 
 /** The first place of a walk, or null if the journal has no day since then. */
 export function firstPlace(days: readonly string[], since: Date | null): JournalPlace | null {
   const first = days.find((day) => since === null || day >= isoDay(since));
-  return first === undefined ? null : { day: first, after: null };
+  return first === undefined ? null : { day: first, past: null };
 }
 
 /** The walk that continues at a place. */
-export function walkFrom({ day, after }: JournalPlace): Pick<JournalWalk, "day" | "after"> {
-  return { day, after: after && { ...after, sns_timestamp: new Date(after.sns_timestamp) } };
+export function walkFrom({ day, past }: JournalPlace): Pick<JournalWalk, "day" | "after"> {
+  return { day, after: past ? { ...past, sns_timestamp: new Date(past.sns_timestamp) } : null };
 }
 
 /**
@@ -74,10 +78,10 @@ export function placeAfter(
   if (last && read.length === limit) {
     const { project_id, topic_id, sns_message_id, sns_timestamp } = last;
     const key = { project_id, topic_id, sns_message_id, sns_timestamp: sns_timestamp.toISOString() };
-    return { day, after: key };
+    return { day, past: key };
   }
   const next = days.find((later) => later > day);
-  return next === undefined ? null : { day: next, after: null };
+  return next === undefined ? null : { day: next, past: null };
 }
 
 /** The approximate number of notifications in the journal since a time. */
