@@ -43,7 +43,8 @@ export function parseExactJson(text: string): unknown {
 
 /** As JSON.stringify, for values that may hold ExactNumbers. */
 export function exactJson(value: unknown): string {
-  return JSON.stringify(value).replaceAll(marked, "$1");
+  const json = JSON.stringify(value);
+  return json.includes(marker) ? json.replaceAll(marked, "$1") : json;
 }
 
 /**

@@ -48,9 +48,7 @@ function arrayText<Name extends string>(
 ): string {
   if (type === jsonText) return rows.map((row) => row[name]).join(separator);
   if (type === "jsonb") return rows.map((row) => jsonOf(row[name])).join(separator);
-  let text = "{";
-  for (const row of rows) text += `${text.length > 1 ? "," : ""}${element(row[name])}`;
-  return `${text}}`;
+  return `{${rows.map((row) => element(row[name])).join(",")}}`;
 }
 
 /** Empty for null, which no JSON text is. */
@@ -66,7 +64,8 @@ function element(value: unknown): string {
 }
 
 function quoted(text: string): string {
-  return `"${/["\\]/.test(text) ? text.replaceAll(/["\\]/g, "\\$&") : text}"`;
+  const isPlain = !text.includes('"') && !text.includes("\\");
+  return `"${isPlain ? text : text.replaceAll(/["\\]/g, "\\$&")}"`;
 }
 
 /** Postgres has no year 0, writes the era after years before the first, and takes no sign before longer years. */

@@ -65,9 +65,19 @@ export function openDatabase(
   };
 }
 
+const readByDriver = pg.types.getTypeParser(pg.types.builtins.TIMESTAMPTZ);
+
 /** Numbers in jsonb may have more digits than a double; customers' numbers are shown as they came. */
 function typeParser(oid: number, format?: "text" | "binary") {
-  return oid === pg.types.builtins.JSONB ? parseExactJson : pg.types.getTypeParser(oid, format);
+  if (oid === pg.types.builtins.JSONB) return parseExactJson;
+  return oid === pg.types.builtins.TIMESTAMPTZ ? readTime : pg.types.getTypeParser(oid, format);
+}
+
+/** Sessions are in UTC, so nearly all times look like this. The driver reads any time, in several times as long. */
+const usualTime = /^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d+)?\+00$/;
+
+function readTime(text: string): unknown {
+  return usualTime.test(text) ? new Date(`${text.slice(0, 10)}T${text.slice(11, -3)}Z`) : readByDriver(text);
 }
 
 /** A connection in exclusive use. */
