@@ -37,6 +37,44 @@ export async function within<Result>(
   return Promise.race([work, tooLong]).finally(() => clearTimeout(timer));
 }
 
+/**
+ * As `within`, for many works of the same limit: one timer watches over all.
+ * @param late the error that is thrown after so many milliseconds.
+ */
+export function allWithin(
+  milliseconds: number,
+  late: () => Error,
+): <Result>(work: Promise<Result>) => Promise<Result> {
+  /** The first one waits longest. */
+  const waiting = new Set<{ untilMs: number; reject: (error: Error) => void }>();
+  let timer: NodeJS.Timeout | undefined;
+
+  function lookLater(): void {
+    const [oldest] = waiting;
+    if (timer !== undefined || oldest === undefined) return;
+    // The work keeps the process alive, not this watch.
+    timer = setTimeout(look, oldest.untilMs - performance.now()).unref();
+  }
+
+  function look(): void {
+    timer = undefined;
+    for (const one of waiting) {
+      if (one.untilMs > performance.now()) break;
+      waiting.delete(one);
+      one.reject(late());
+    }
+    lookLater();
+  }
+
+  return (work) =>
+    new Promise((resolve, reject) => {
+      const one = { untilMs: performance.now() + milliseconds, reject };
+      waiting.add(one);
+      lookLater();
+      work.then(resolve, reject).finally(() => waiting.delete(one));
+    });
+}
+
 /** Waits for work until `stopping`; after that the work continues, and its result is ignored. @throws the signal's reason. */
 export async function unlessStopped<Result>(
   work: Promise<Result>,

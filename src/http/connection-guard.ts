@@ -18,7 +18,7 @@ export type ConnectionRules = {
   /** How long a client may read nothing of an answer that is ready; 30 seconds unless given. */
   stalledMs?: number;
   /** Sent with answers to what is not an HTTP request. */
-  headers: Headers;
+  headers: Iterable<readonly [name: string, value: string]>;
 };
 
 /**
@@ -77,7 +77,7 @@ const rejections: Readonly<Record<string, Rejection>> = {
 type Rejection = readonly [status: string, error: string];
 
 /** Answers what is not a complete request; Node.js alone would send an empty body. */
-function rejection(code = "", headers: Headers): string {
+function rejection(code = "", headers: ConnectionRules["headers"]): string {
   const [status, error] = rejections[code] ?? unreadable;
   const body = JSON.stringify({ error });
   const lines = [

@@ -212,11 +212,13 @@ function readBytes(request: IncomingMessage, maxBytes: number): Promise<Buffer> 
       if (bytes > maxBytes) tooLarge();
       else chunks.push(chunk);
     });
-    request.on("end", () => resolve(Buffer.concat(chunks)));
+    request.on("end", () => resolve(chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks)));
     const brokenOff = (cause?: Error) =>
       reject(new RefusedError(400, "aborted", "The request was broken off", { cause }));
     request.on("error", brokenOff);
-    request.on("close", brokenOff);
+    request.on("close", () => {
+      if (!request.complete) brokenOff();
+    });
   });
 }
 

@@ -1,4 +1,4 @@
-import { within } from "../clock.ts";
+import { allWithin } from "../clock.ts";
 import type { Config } from "../config.ts";
 import { RefusedError, refusalCause, UnavailableError } from "../domain/errors.ts";
 import { nameOfRaw, type RawNotification, unsignedEnvelope } from "../domain/mail/raw-notification.ts";
@@ -51,7 +51,7 @@ export class Intake {
    * @throws UnavailableError when it may be accepted later; over HTTP also after 10 seconds.
    */
   accept(body: string, source: NotificationSource): Promise<IntakeOutcome> {
-    return this.#observed(source, this.#acceptSigned(body, this.#arrival(source)));
+    return this.#observed(source, (arrival) => this.#acceptSigned(body, arrival));
   }
 
   /**
@@ -59,7 +59,7 @@ export class Intake {
    * @throws RefusedError, UnavailableError as `accept` does.
    */
   acceptRaw(raw: RawNotification, source: NotificationSource): Promise<IntakeOutcome> {
-    return this.#observed(source, this.#acceptUnsigned(raw, this.#arrival(source)));
+    return this.#observed(source, (arrival) => this.#acceptUnsigned(raw, arrival));
   }
 
   /** Commits what is waiting, and accepts no more. */
@@ -67,14 +67,16 @@ export class Intake {
     return this.#journal.close();
   }
 
-  #arrival(source: NotificationSource): Arrival {
-    return { source, at: this.#context.clock.now() };
+  /** Nearly always topic and certificate are known, and nothing is waited for but the commit. */
+  #acceptSigned(body: string, arrival: Arrival): Promise<IntakeOutcome> {
+    const message = parseSnsMessage(body);
+    const verified = whenKnown(this.#allowListed(message.TopicArn), (topic) =>
+      whenKnown(verifySnsMessage(message, this.#certificates), () => topic),
+    );
+    return whenKnown(verified, (topic) => this.#take(message, topic, body, arrival));
   }
 
-  async #acceptSigned(body: string, arrival: Arrival): Promise<IntakeOutcome> {
-    const message = parseSnsMessage(body);
-    const topic = await this.#allowListed(message.TopicArn);
-    await verifySnsMessage(message, this.#certificates);
+  async #take(message: SnsMessage, topic: Topic, body: string, arrival: Arrival): Promise<IntakeOutcome> {
     switch (message.Type) {
       case "Notification":
         return this.#store(signedNotification(message, topic, body), arrival);
@@ -94,30 +96,35 @@ export class Intake {
     return this.#store(rawNotification(raw, topic, this.#context.clock.now()), arrival);
   }
 
-  async #allowListed(arn: string): Promise<Topic> {
-    const topic = await this.#topics.find(arn);
-    if (topic !== null) return topic;
-    throw new RefusedError(
-      403,
-      "unknown_topic",
-      "This topic is not allow-listed; allow it with SNS_TOPIC_ARNS or `fanmail topics add`",
-    );
+  #allowListed(arn: string): Topic | Promise<Topic> {
+    return whenKnown(this.#topics.find(arn), (topic) => {
+      if (topic !== null) return topic;
+      throw new RefusedError(
+        403,
+        "unknown_topic",
+        "This topic is not allow-listed; allow it with SNS_TOPIC_ARNS or `fanmail topics add`",
+      );
+    });
   }
 
-  async #store(notification: IncomingNotification, { source, at }: Arrival): Promise<StoreOutcome> {
+  #store(notification: IncomingNotification, arrival: Arrival): Promise<StoreOutcome> {
+    const storing = this.#journal.add(notification);
+    return this.#context.tracing.isOn ? this.#traced(notification, arrival, storing) : storing;
+  }
+
+  async #traced(
+    { topic_arn, sns_message_id }: IncomingNotification,
+    { source, at }: Arrival,
+    storing: Promise<StoreOutcome>,
+  ): Promise<StoreOutcome> {
     const { tracing } = this.#context;
-    const { topic_arn, sns_message_id } = notification;
-    const receipt = {
-      message: { topicArn: topic_arn, messageId: sns_message_id },
-      source,
-      arrivedAt: at,
-    };
+    const message = { topicArn: topic_arn, messageId: sns_message_id };
     try {
-      const outcome = await this.#journal.add(notification);
-      tracing.received({ ...receipt, outcome });
+      const outcome = await storing;
+      tracing.received({ message, source, arrivedAt: at, outcome });
       return outcome;
     } catch (error) {
-      tracing.received({ ...receipt, outcome: "unavailable" });
+      tracing.received({ message, source, arrivedAt: at, outcome: "unavailable" });
       throw error;
     }
   }
@@ -142,14 +149,18 @@ export class Intake {
     }
   }
 
-  async #observed(source: NotificationSource, accepting: Promise<IntakeOutcome>): Promise<IntakeOutcome> {
-    const { metrics } = this.#context;
+  async #observed(
+    source: NotificationSource,
+    accept: (arrival: Arrival) => Promise<IntakeOutcome>,
+  ): Promise<IntakeOutcome> {
+    const { clock, metrics } = this.#context;
     const countStored = (outcome: IntakeOutcome) => {
       if (outcome === "stored" || outcome === "duplicate") metrics.countReceived(source, outcome);
     };
-    // Also after the deadline: what is stored then is a duplicate when SNS sends it again.
-    accepting.then(countStored, () => {});
     try {
+      const accepting = accept({ source, at: clock.now() });
+      // Also after the deadline: what is stored then is a duplicate when SNS sends it again.
+      accepting.then(countStored, () => {});
       return await (source === "http" ? inTime(accepting) : accepting);
     } catch (error) {
       const cause = refusalCause(error);
@@ -158,6 +169,15 @@ export class Intake {
       throw error;
     }
   }
+}
+
+/** Goes on at once with a value that is there, and with one that is on its way when it comes. */
+function whenKnown<Value, Result>(
+  value: Value | Promise<Value>,
+  next: (value: Value) => Result,
+): Result | Promise<Awaited<Result>>;
+function whenKnown<Value, Result>(value: Value | Promise<Value>, next: (value: Value) => Result) {
+  return value instanceof Promise ? value.then(next) : next(value);
 }
 
 function signedNotification(message: SnsMessage, topic: Topic, body: string): IncomingNotification {
@@ -187,7 +207,7 @@ function rawNotification(raw: RawNotification, topic: Topic, now: Date): Incomin
 const answerWithinMs = 10_000;
 
 /** A database that is frozen keeps its clients waiting for minutes. */
-function inTime(accepting: Promise<IntakeOutcome>): Promise<IntakeOutcome> {
-  const late = () => new UnavailableError(`The notification was not stored within ${answerWithinMs} ms`);
-  return within(answerWithinMs, accepting, late);
-}
+const inTime = allWithin(
+  answerWithinMs,
+  () => new UnavailableError(`The notification was not stored within ${answerWithinMs} ms`),
+);

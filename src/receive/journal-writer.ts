@@ -47,7 +47,7 @@ export function openJournalWriter(context: WriterContext): JournalWriter {
   };
   const batcher = createBatcher({
     commit: (items: readonly IncomingNotification[]) =>
-      tracing.commit(items.map(messageName), () => commit(items)),
+      tracing.isOn ? tracing.commit(items.map(messageName), () => commit(items)) : commit(items),
     maxBatch: 256,
     maxWaitMs: 5,
     maxCommits: 4,

@@ -13,6 +13,12 @@ const rangeOf: Record<PartitionedTable, (time: Date) => Range> = {
   events: (time) => monthRange(time),
 };
 
+/** The number of the day, or of the month. */
+const numberOf: Record<PartitionedTable, (time: Date) => number> = {
+  notifications: (time) => Math.floor(time.getTime() / dayMs),
+  events: (time) => time.getUTCFullYear() * 12 + time.getUTCMonth(),
+};
+
 /** Spells "part". */
 const partitionLock = 0x70617274;
 
@@ -28,17 +34,21 @@ export type Partitions = {
 
 /** @param db the pool: a partition is created in its own transaction, so that no long one holds its lock. */
 export function partitionsOf(db: Database): Partitions {
-  const known = new Set<string>();
+  const known = { notifications: new Set<number>(), events: new Set<number>() };
   return {
     async ensure(table, times) {
-      const ranges = new Map(times.map(rangeOf[table]).map((range) => [range.name, range]));
-      for (const [name, range] of ranges) {
-        if (known.has(name)) continue;
-        await create(db, table, range);
-        known.add(name);
+      const isKnown = (time: Date) => known[table].has(numberOf[table](time));
+      // Nearly always all are known.
+      for (const time of times) {
+        if (isKnown(time)) continue;
+        await create(db, table, rangeOf[table](time));
+        known[table].add(numberOf[table](time));
       }
     },
-    forget: () => known.clear(),
+    forget() {
+      known.notifications.clear();
+      known.events.clear();
+    },
   };
 }
 
