@@ -25,6 +25,10 @@ export const variables = {
   HOST: variable("host", z.string().default("127.0.0.1")),
   PORT: variable("port", wholeNumber(0, 65_535).default(3000)),
   DATABASE_URL: variable("databaseUrl", orNull(without(databaseUrlProblem))),
+  DATABASE_PREPARED_STATEMENTS: variable(
+    "preparedStatements",
+    z.enum(["on", "off"], "must be on or off").default("on"),
+  ),
   DATA_DIR: variable(
     "dataDir",
     z

@@ -85,6 +85,7 @@ export async function openStore(config: Config, options: ContextOptions = {}): P
   const server = await databaseServer(config, log, options);
   const db = openDatabase(server.url, {
     maxConnections: connectionsOfProcess,
+    preparesStatements: config.preparedStatements === "on",
     onIdleError: (error) => log.warn({ cause: errorText(error) }, "database connection lost"),
   });
   const close = async () => {

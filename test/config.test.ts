@@ -8,6 +8,7 @@ const topic = "arn:aws:sns:eu-west-1:123456789012:ses-events";
 const key = randomBytes(32);
 const previousKeys = [randomBytes(32), randomBytes(32)];
 const database = {
+  DATABASE_PREPARED_STATEMENTS: "off",
   DATABASE_URL: "postgres://user:password@host:5432/fanmail",
   ENCRYPTION_KEY: key.toString("base64"),
 };
@@ -17,6 +18,7 @@ const defaults: Config = {
   host: "127.0.0.1",
   port: 3000,
   databaseUrl: null,
+  preparedStatements: "on",
   dataDir: resolve(".fanmail"),
   redisUrls: [],
   topicArns: [],
@@ -43,6 +45,7 @@ const everything = {
   HOST: "0.0.0.0",
   PORT: "8080",
   ...database,
+  DATABASE_PREPARED_STATEMENTS: "off",
   DATA_DIR: "/var/lib/fanmail",
   REDIS_URL: "redis://127.0.0.1:6379",
   SNS_TOPIC_ARNS: ` ${topic} , ${topic}.fifo,`,
@@ -84,6 +87,7 @@ describe("readConfig", () => {
       host: "0.0.0.0",
       port: 8080,
       databaseUrl: database.DATABASE_URL,
+      preparedStatements: "off",
       dataDir: "/var/lib/fanmail",
       redisUrls: ["redis://127.0.0.1:6379"],
       topicArns: [topic, `${topic}.fifo`],

@@ -97,6 +97,7 @@ export async function insertActivities(tx: Database, rows: readonly ActivityRow[
      select ${columnList(activityColumns)} from ${source.sql} order by project_id, id
      on conflict do nothing returning id`,
     source.params,
+    "repeated",
   );
   return new Set(inserted.map(({ id }) => id));
 }

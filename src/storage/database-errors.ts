@@ -17,11 +17,16 @@ export function sqlState(error: unknown): string | null {
 }
 
 /**
- * Whether the transaction may succeed if it is repeated at once: deadlock, serialisation failure, or a lock that is not
- * waited for.
+ * Whether the transaction may succeed if it is repeated at once: deadlock, serialisation failure, a lock that is not waited
+ * for, or a statement that a pooler has lost.
  */
 export function isRetryable(error: unknown): boolean {
-  return ["40P01", "40001", "55P03"].includes(sqlState(error) ?? "");
+  return ["40P01", "40001", "55P03"].includes(sqlState(error) ?? "") || isStatementLost(error);
+}
+
+/** Whether a pooler gave the connection to another client and does not keep their named statements apart. */
+export function isStatementLost(error: unknown): boolean {
+  return ["26000", "42P05"].includes(sqlState(error) ?? "");
 }
 
 /** Enough for two transactions that lock the same rows; after that the error goes to the caller. */

@@ -1,7 +1,8 @@
+import { createHash } from "node:crypto";
 import pg from "pg";
 import { parseExactJson } from "../domain/exact-json.ts";
 import { poolSettings } from "./connection.ts";
-import { isConnectionSpoilt, isNoAnswer, UnreachableError } from "./database-errors.ts";
+import { isConnectionSpoilt, isNoAnswer, isStatementLost, UnreachableError } from "./database-errors.ts";
 import { type SilenceWatch, SilentServerError, watchForSilence } from "./silence.ts";
 
 /*
@@ -14,9 +15,19 @@ import { type SilenceWatch, SilentServerError, watchForSilence } from "./silence
  * also take people out of them at the end.
  */
 
+type StatementKind = "single" | "repeated";
+
 /** Runs SQL, in a pool or in one transaction. */
 export type Database = {
-  query<Row extends pg.QueryResultRow>(sql: string, params?: readonly unknown[]): Promise<Row[]>;
+  /**
+   * @param kind `repeated` for inserts that every batch repeats: PostgreSQL parses and plans them once for each connection.
+   *   Not for a statement that searches a table, because its plan may be from a time when the table was empty.
+   */
+  query<Row extends pg.QueryResultRow>(
+    sql: string,
+    params?: readonly unknown[],
+    kind?: StatementKind,
+  ): Promise<Row[]>;
   /**
    * Runs `work` in one transaction: committed when it resolves, rolled back when it rejects. Within a
    * transaction, a savepoint: what `work` did is undone when it rejects, the rest stays.
@@ -34,14 +45,19 @@ export const connectionsOfProcess = 12;
 const closeGraceMs = 2_000;
 
 /**
- * Opens a pool. It connects on first use, and again after the server was away.
- * @param onIdleError called when the server drops an idle connection.
+ * @property onIdleError called when the server drops an idle connection.
+ * @property preparesStatements false where a pooler does not keep named statements apart; one that fails turns them off too.
  */
-export function openDatabase(
-  url: string,
-  options: { maxConnections: number; onIdleError: (error: Error) => void },
-): DatabasePool {
+export type DatabaseOptions = {
+  maxConnections: number;
+  onIdleError: (error: Error) => void;
+  preparesStatements?: boolean;
+};
+
+/** Opens a pool. It connects on first use, and again after the server was away. */
+export function openDatabase(url: string, options: DatabaseOptions): DatabasePool {
   const settings = poolSettings(url);
+  const names = createStatementNames(options.preparesStatements ?? true);
   const pool = new pg.Pool({
     ...settings,
     max: options.maxConnections,
@@ -53,9 +69,21 @@ export function openDatabase(
   pool.on("error", (error) => {
     if (!isClosing) options.onIdleError(error);
   });
+  const inSession = <Result>(work: (session: Session) => Promise<Result>) =>
+    withSession(pool, (client, lose) => work(sessionOf(client, { watch, names, lose })));
   return {
-    query: (sql, params) => withSession(pool, watch, (session) => session.query(sql, params)),
-    transaction: (work) => withSession(pool, watch, (session) => inTransaction(session, work)),
+    query: <Row extends pg.QueryResultRow>(
+      sql: string,
+      params?: readonly unknown[],
+      kind?: StatementKind,
+    ): Promise<Row[]> =>
+      inSession((session) =>
+        session.query<Row>(sql, params, kind).catch((error: unknown) => {
+          if (isStatementLost(error)) return session.query<Row>(sql, params);
+          throw error;
+        }),
+      ),
+    transaction: (work) => inSession((session) => inTransaction(session, work)),
     async close() {
       isClosing = true;
       const giveUp = setTimeout(watch.giveUp, closeGraceMs);
@@ -85,8 +113,7 @@ type Session = Pick<Database, "query"> & { command(sql: string): Promise<string>
 
 async function withSession<Result>(
   pool: pg.Pool,
-  watch: SilenceWatch,
-  work: (session: Session) => Promise<Result>,
+  work: (client: pg.PoolClient, lose: (error: Error) => void) => Promise<Result>,
 ): Promise<Result> {
   const client = await pool.connect().catch((cause) => {
     throw new UnreachableError(cause);
@@ -98,30 +125,60 @@ async function withSession<Result>(
   // An error event without a listener ends the process; the running query reports the same error.
   client.on("error", lose);
   try {
-    return await work(sessionOf(client, watch, lose));
+    return await work(client, lose);
   } finally {
     client.off("error", lose);
     client.release(broken);
   }
 }
 
-/** @param lose called when the connection cannot be used any more. */
-function sessionOf(client: pg.PoolClient, watch: SilenceWatch, lose: (error: Error) => void): Session {
+/** Names statements; null: they are not prepared. */
+type StatementNames = { of(sql: string): string | null; turnOff(): void };
+
+/** A name follows from the text: behind some poolers the statements of all clients share their names. */
+function createStatementNames(isOn: boolean): StatementNames {
+  const names = new Map<string, string>();
+  let areOn = isOn;
+  return {
+    of(sql) {
+      if (!areOn) return null;
+      const name = names.get(sql) ?? `fanmail_${createHash("sha256").update(sql).digest("hex").slice(0, 32)}`;
+      names.set(sql, name);
+      return name;
+    },
+    turnOff() {
+      areOn = false;
+    },
+  };
+}
+
+/** @property lose called when the connection cannot be used any more. */
+type SessionTools = { watch: SilenceWatch; names: StatementNames; lose: (error: Error) => void };
+
+function sessionOf(client: pg.PoolClient, { watch, names, lose }: SessionTools): Session {
   let silent: SilentServerError | undefined;
-  const run = async <Row extends pg.QueryResultRow>(sql: string, params: readonly unknown[] = []) => {
+  const run = async <Row extends pg.QueryResultRow>(
+    text: string,
+    params: readonly unknown[] = [],
+    name: string | null = null,
+  ) => {
     // Statements after one that is never answered would wait behind it.
     if (silent) throw silent;
     try {
-      return await watch.guard(client.query<Row>(sql, [...params]));
+      return await watch.guard(client.query<Row>({ text, values: [...params], ...(name && { name }) }));
     } catch (error) {
       if (error instanceof SilentServerError) silent = error;
       if (error instanceof Error && isConnectionSpoilt(error)) lose(error);
+      if (isStatementLost(error)) names.turnOff();
       throw error;
     }
   };
   return {
-    query: async <Row extends pg.QueryResultRow>(sql: string, params?: readonly unknown[]) =>
-      (await run<Row>(sql, params)).rows,
+    query: async <Row extends pg.QueryResultRow>(
+      sql: string,
+      params?: readonly unknown[],
+      kind?: StatementKind,
+    ) => (await run<Row>(sql, params, kind === "repeated" ? names.of(sql) : null)).rows,
     command: async (sql) => (await run(sql)).command,
   };
 }
@@ -147,7 +204,7 @@ async function inTransaction<Result>(
 
 function transactionOf(session: Session): Database {
   return {
-    query: (sql, params) => session.query(sql, params),
+    query: (sql, params, kind) => session.query(sql, params, kind),
     transaction: (work) => withSavepoint(session, work),
   };
 }

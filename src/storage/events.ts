@@ -54,6 +54,7 @@ export async function insertEvents(tx: Database, rows: readonly NewEvent[]): Pro
      select (select recorded_at from moment), count(*)::integer,
        case when count(*) < $1::integer then array_agg(id) end as ids from inserted`,
     [rows.length, ...source.params],
+    "repeated",
   );
   if (inserted === undefined) throw new Error("unreachable: an aggregate has one row");
   const { recorded_at, count, ids } = inserted;

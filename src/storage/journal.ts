@@ -65,6 +65,7 @@ async function insertBatch(
      select count(*)::integer,
        case when count(*) < $2::integer then array_agg(topic_id || '/' || sns_message_id) end as names from stored`,
     [batchId, batch.length, ...source.params],
+    "repeated",
   );
   if (stored?.count === batch.length) return batch.map(() => true);
   const names = new Set(stored?.names);

@@ -15,6 +15,7 @@ export async function makeRecipients(tx: Database, rows: readonly RecipientRow[]
      order by project_id, address
      on conflict (project_id, address) do nothing`,
     source.params,
+    "repeated",
   );
 }
 
