@@ -8,7 +8,7 @@ const isLong = process.env["TEST_LENGTH"] !== undefined;
 /** Files of `npm test` that have more to do in the long run: see `atLength`. */
 const longer = [
   "test/domain/computed-id.test.ts",
-  "test/domain/mail/{activity,activity-change,event-detail,mail-facts,same-feedback,ses-notification,ses-reader}.test.ts",
+  "test/domain/mail/{activity,activity-change,event-detail,mail-facts,same-feedback,ses-notification,ses-reader,usual-sns-message}.test.ts",
   "test/http/hostile-requests.test.ts",
   "test/http/dialects/smartcq-polling.test.ts",
   "test/queue/conformance.test.ts",

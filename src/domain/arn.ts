@@ -47,16 +47,12 @@ function arnOf({ partition, region, account }: AwsPlace, service: string, resour
   return `arn:${partition}:${service}:${region}:${account}:${resource}`;
 }
 
+const parts = /^arn:([^:]*):([^:]*):([a-z0-9-]+):\d{12}:(.*)$/s;
+
 /** Whether a text is an ARN of a service whose region is in its partition. @param name what the resource must be. */
 export function isArn(text: string, service: string, name: RegExp): boolean {
-  const arn = parseArn(text);
-  return (
-    arn.service === service &&
-    /^[a-z0-9-]+$/.test(arn.region) &&
-    arn.partition === partitionOf(arn.region) &&
-    /^\d{12}$/.test(arn.account) &&
-    name.test(arn.resource)
-  );
+  const [, partition, ofService, region = "", resource = ""] = parts.exec(text) ?? [];
+  return ofService === service && partition === partitionOf(region) && name.test(resource);
 }
 
 /** Raw notifications that arrive through a queue belong to the queue, as others belong to a topic. */

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { awsHost, isArn, parseArn } from "../arn.ts";
 import { RefusedError } from "../errors.ts";
+import { flatTextsReader } from "../flat-json.ts";
 import { hasRepeatedKeys, jsonOrNull } from "../json.ts";
 
 /*
@@ -14,12 +15,15 @@ const text = z
   .string()
   .refine((value) => value.isWellFormed(), "holds half a surrogate pair, which is no Unicode character");
 // biome-ignore lint/suspicious/noControlCharactersInRegex: finding control characters is the purpose.
-const withoutControlCharacters = text.regex(/^[^\u0000-\u001f\u007f]*$/, "holds a control character");
-const messageId = z.string().regex(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i, "is not a UUID");
+const oneLine = /^[^\u0000-\u001f\u007f]*$/;
+const withoutControlCharacters = text.regex(oneLine, "holds a control character");
+const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
+const messageId = z.string().regex(uuid, "is not a UUID");
+const isoTime = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;
 const timestamp = z
   .string()
-  .regex(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/, "is not of the form 2026-01-31T12:00:00.000Z")
-  .refine((text) => !Number.isNaN(Date.parse(text)), "is not a date");
+  .regex(isoTime, "is not of the form 2026-01-31T12:00:00.000Z")
+  .refine(isDate, "is not a date");
 const topicArnText = z.string().refine(isTopicArn, "is not the ARN of a topic");
 
 const signed = {
@@ -47,6 +51,7 @@ const SnsMessage = z.discriminatedUnion("Type", [
   z.object({ ...confirmation, Type: z.literal("UnsubscribeConfirmation") }),
 ]);
 export type SnsMessage = z.infer<typeof SnsMessage>;
+type SnsNotification = Extract<SnsMessage, { Type: "Notification" }>;
 export type SnsConfirmation = Extract<SnsMessage, { Token: string }>;
 
 /** Room for a topic name of 256 characters, but not for a message in place of the region. */
@@ -72,6 +77,11 @@ export const triggerConfigurationSet = "fanmail-trigger";
 export function parseSnsMessage(body: string): SnsMessage {
   // An SQS message is a string, never bytes of UTF-8.
   if (!body.isWellFormed()) throw new RefusedError(400, "not_utf8", "The body cannot be written in UTF-8");
+  return usualNotification(body) ?? parseAnyMessage(body);
+}
+
+/** @throws RefusedError as `parseSnsMessage` does. */
+function parseAnyMessage(body: string): SnsMessage {
   let json: unknown;
   try {
     json = JSON.parse(body);
@@ -88,6 +98,58 @@ export function parseSnsMessage(body: string): SnsMessage {
   const issue = parsed.error.issues[0];
   const field = issue?.path.join(".") || "body";
   throw new RefusedError(400, "not_sns", `Not an SNS message: ${field} ${describe(issue)}`);
+}
+
+/**
+ * Reads the fields of a notification as SNS writes them, each in a form that `SnsMessage` accepts too. Whether another
+ * form is right, `SnsMessage` decides.
+ */
+const usualTexts = flatTextsReader({
+  Type: (type) => type === "Notification",
+  MessageId: (id) => uuid.test(id),
+  TopicArn: isTopicArn,
+  Subject: isOneLine,
+  Message: (message) => message.isWellFormed(),
+  Timestamp: (time) => isoTime.test(time) && isDate(time),
+  SignatureVersion: (version) => version === "1" || version === "2",
+  Signature: isPaddedBase64,
+  SigningCertURL: isOneLine,
+  UnsubscribeURL: () => true,
+});
+
+/** Reads nearly all messages, in about twice the time of JSON.parse. @returns null for any other. */
+function usualNotification(body: string): SnsMessage | null {
+  const texts = usualTexts(body);
+  if (texts === null) return null;
+  const { Type, MessageId, TopicArn, Message, Timestamp, SignatureVersion, Signature, SigningCertURL } =
+    texts;
+  if (!Type || !MessageId || !TopicArn || !Timestamp || !SignatureVersion || !Signature) return null;
+  if (SigningCertURL === undefined || Message === undefined) return null;
+  const message: SnsNotification = {
+    Type: "Notification",
+    MessageId,
+    TopicArn,
+    Message,
+    Timestamp,
+    SignatureVersion: SignatureVersion === "1" ? "1" : "2",
+    Signature,
+    SigningCertURL,
+  };
+  if (texts.Subject !== undefined) message.Subject = texts.Subject;
+  return message;
+}
+
+function isOneLine(text: string): boolean {
+  return oneLine.test(text) && text.isWellFormed();
+}
+
+/** Much faster than to look at each character. */
+function isPaddedBase64(text: string): boolean {
+  return Buffer.from(text, "base64").toString("base64") === text;
+}
+
+function isDate(text: string): boolean {
+  return !Number.isNaN(Date.parse(text));
 }
 
 function describe(issue: z.core.$ZodIssue | undefined): string {
