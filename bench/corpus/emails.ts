@@ -45,10 +45,7 @@ function emailOf(number: number, place: number, startMs: number, random: Random)
     senderDomain: random.pick(domains),
     orderNumber: 100_000 + number,
     emailType: random.pick(types),
-    // A campaign of some thousand emails.
-    campaignId: `00000000-0000-4000-a000-${Math.floor(number / 5_000)
-      .toString(16)
-      .padStart(12, "0")}`,
+    campaignId: campaignOf(number),
   };
 }
 
