@@ -1,6 +1,7 @@
 import { verify, X509Certificate } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { createServer } from "node:http";
+import { endWithBenchmark } from "./lifetime.ts";
 
 /*
  * The bound of a receiver: reads a message, checks its signature with a key that is parsed once, answers, and stores
@@ -25,7 +26,7 @@ server.listen(0, "127.0.0.1", () => {
   if (address === null || typeof address === "string") throw new Error("unreachable: it listens on TCP");
   process.stdout.write(`listens on http://127.0.0.1:${address.port}\n`);
 });
-process.on("SIGTERM", () => process.exit());
+endWithBenchmark();
 
 function isSigned(message: Record<string, string>): boolean {
   const text =

@@ -18,7 +18,7 @@ export async function startScript(
   { env, ready, onSpawn }: { env: NodeJS.ProcessEnv; ready: RegExp; onSpawn: (child: ChildProcess) => void },
 ): Promise<Running> {
   const path = fileURLToPath(new URL(`dist/${script}`, packageRoot));
-  const child = spawn(process.execPath, [path, ...args], { env, stdio: ["ignore", "pipe", "inherit"] });
+  const child = spawn(process.execPath, [path, ...args], { env, stdio: ["pipe", "pipe", "inherit"] });
   onSpawn(child);
   const match = await printed(child, ready);
   if (match === null) throw new Error(`${script} ${args.join(" ")} ended before it was ready`);

@@ -10,6 +10,7 @@ import { readBodies, type StoredBody } from "./stored-bodies.ts";
 
 let stored: StoredBody[] = [];
 
+process.on("disconnect", () => process.exit());
 process.on("message", (order: LoadOrder) => {
   void follow(order).catch((error: unknown) => {
     tell({ kind: "failed", reason: error instanceof Error ? error.message : String(error) });

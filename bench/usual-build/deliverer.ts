@@ -3,6 +3,7 @@ import { Worker } from "bullmq";
 import { Redis } from "ioredis";
 import pg from "pg";
 import { Agent, request } from "undici";
+import { endWithBenchmark } from "../lifetime.ts";
 import { type DeliveryJob, deliveryQueueName, recordDelivery } from "./deliveries.ts";
 
 /*
@@ -26,7 +27,7 @@ const worker = new Worker<DeliveryJob>(deliveryQueueName, (job) => deliver(job.d
 worker.on("error", (error) => process.stderr.write(`${error.message}\n`));
 await worker.waitUntilReady();
 process.stdout.write("works\n");
-process.on("SIGTERM", () => process.exit());
+endWithBenchmark();
 
 async function deliver({ id, eventId, url, secret, body }: DeliveryJob): Promise<void> {
   const headers = { "content-type": "application/json", ...signature(eventId, secret, body) };

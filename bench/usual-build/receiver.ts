@@ -6,6 +6,7 @@ import { Readable } from "node:stream";
 import { Queue } from "bullmq";
 import express, { type Request } from "express";
 import { Redis } from "ioredis";
+import { endWithBenchmark } from "../lifetime.ts";
 import { type EventJob, jobOptions, queueName } from "./job.ts";
 
 /*
@@ -46,7 +47,7 @@ const server = app.listen(0, "127.0.0.1", () => {
   process.stdout.write(`listens on http://127.0.0.1:${address.port}\n`);
 });
 server.keepAliveTimeout = 120_000;
-process.on("SIGTERM", () => process.exit());
+endWithBenchmark();
 
 function verified(request: Request): Promise<Message> {
   return new Promise((resolve, reject) => {

@@ -1,6 +1,7 @@
 import { Worker } from "bullmq";
 import { Redis } from "ioredis";
 import pg from "pg";
+import { endWithBenchmark } from "../lifetime.ts";
 import { type EventJob, queueName } from "./job.ts";
 import { readUsualEvents, type UsualEvent } from "./read-event.ts";
 import { insertEvent, insertSuppression, upsertActivity } from "./statements.ts";
@@ -20,7 +21,7 @@ const worker = new Worker<EventJob>(queueName, (job) => apply(job.data), { conne
 worker.on("error", (error) => process.stderr.write(`${error.message}\n`));
 await worker.waitUntilReady();
 process.stdout.write("works\n");
-process.on("SIGTERM", () => process.exit());
+endWithBenchmark();
 
 async function apply({ message }: EventJob): Promise<void> {
   const events = readUsualEvents(message);
