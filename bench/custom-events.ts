@@ -18,16 +18,16 @@ export async function insertCustomEvents(db: Database, { projectId, emails, unti
   );
   await db.query(
     `with people as (
-       select id, row_number() over () as place, count(*) over () as people from recipients where project_id = $1
+       select id, row_number() over () as place from recipients where project_id = $1
      ), numbered as (
-       select n, $2::timestamptz - n * $3::double precision * interval '1 millisecond' as at
+       select n, 1 + n % (select count(*) from people) as place, $2::timestamptz - n * $3::double precision * interval '1 millisecond' as at
        from generate_series(1, $4::integer) as n
      )
      insert into events (project_id, owner_id, occurred_at, id, type, name, detail, created_at)
      select $1, people.id, at, md5('custom' || n)::uuid, 'custom',
        case when n % 10 = 0 then 'confirmation' else 'productview' end,
        jsonb_build_object('properties', jsonb_build_object('sku', 'SKU-' || n % 5000, 'price', n % 200)), at
-     from numbered join people on place = 1 + n % people
+     from numbered join people using (place)
      order by at`,
     [projectId, until, (daysWithEvents * dayMs) / count, count],
   );

@@ -1,3 +1,4 @@
+import type { Database } from "../src/storage/database.ts";
 import { jobPerDelivery } from "./job-per-delivery.ts";
 import { drainByLanes } from "./lane-drain.ts";
 import { onLaneScene } from "./lane-scene.ts";
@@ -5,6 +6,7 @@ import type { RedisServer } from "./redis-server.ts";
 import { showProgress } from "./sides/options.ts";
 import { type Candidate, cpuBetween, inRounds, type Run, readCpu, type Series } from "./sides/rounds.ts";
 import { postgresPid, type Stage } from "./stage.ts";
+import { walPosition } from "./table-bytes.ts";
 
 const endpointCount = 20;
 
@@ -22,16 +24,10 @@ export async function compareDrains(
   const postgres = await postgresPid(stage);
   return onLaneScene(stage, { endpointCount, redisUrl }, async (scene) => {
     const jobs = await jobPerDelivery(stage, redis, scene);
-    const measure = (pid: number) => (work: () => Promise<void>) =>
-      measured(
-        new Map([
-          ["worker", pid],
-          ["PostgreSQL", postgres],
-          ["Redis", redis.pid],
-        ]),
-        backlog,
-        work,
-      );
+    const measure = (pid: number) => (work: () => Promise<void>) => {
+      const servers = [["PostgreSQL", postgres] as const, ["Redis", redis.pid] as const];
+      return measured(stage.db, new Map<string, number>([["worker", pid], ...servers]), { backlog, work });
+    };
     const candidates: Candidate[] = [
       { name: "lanes", run: () => drainByLanes(scene, backlog, measure(scene.pid)) },
       { name: "a job per delivery", run: () => jobs.drain(backlog, measure(jobs.pid)) },
@@ -49,13 +45,15 @@ export async function compareDrains(
 }
 
 async function measured(
+  db: Database,
   processes: ReadonlyMap<string, number>,
-  backlog: number,
-  work: () => Promise<void>,
+  { backlog, work }: { backlog: number; work: () => Promise<void> },
 ): Promise<Run> {
   const before = await readCpu(processes);
+  const walBefore = await walPosition(db);
   const startedMs = performance.now();
   await work();
   const perSecond = backlog / ((performance.now() - startedMs) / 1000);
-  return { perSecond, cpu: cpuBetween(before, await readCpu(processes), backlog) };
+  const cpu = cpuBetween(before, await readCpu(processes), backlog);
+  return { perSecond, cpu, walBytes: ((await walPosition(db)) - walBefore) / backlog };
 }

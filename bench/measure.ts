@@ -4,6 +4,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 /** Something to measure. Runs cycle through the inputs, so that a result does not depend on a single row. */
 export type Candidate = { name: string; inputs: readonly string[] };
 
+const leastRuns = 10;
+
 /** How long each run took, in milliseconds. */
 export type Measurement = { name: string; timesMs: number[] };
 
@@ -11,18 +13,27 @@ export type Measurement = { name: string; timesMs: number[] };
  * Runs the candidates in turn, each round starting with another one, so that other load on the machine affects all of them
  * equally.
  * @param warmUpRounds run first, and are not measured.
+ * @param budgetMs a candidate that took so long altogether is not run again, once it has run `leastRuns` times.
  */
 export async function interleaved(
   candidates: readonly Candidate[],
   run: (input: string) => Promise<unknown>,
-  { rounds, warmUpRounds }: { rounds: number; warmUpRounds: number },
+  {
+    rounds,
+    warmUpRounds,
+    budgetMs = Number.POSITIVE_INFINITY,
+  }: { rounds: number; warmUpRounds: number; budgetMs?: number },
 ): Promise<Measurement[]> {
-  const measured = candidates.map((candidate) => ({ ...candidate, timesMs: [] as number[] }));
+  const measured = candidates.map((candidate) => ({ ...candidate, timesMs: [] as number[], spentMs: 0 }));
   for (let round = 0; round < warmUpRounds + rounds; round++) {
     const first = round % measured.length;
-    for (const { inputs, timesMs } of [...measured.slice(first), ...measured.slice(0, first)]) {
+    for (const candidate of [...measured.slice(first), ...measured.slice(0, first)]) {
+      const { inputs, timesMs } = candidate;
+      if (candidate.spentMs > budgetMs && timesMs.length >= leastRuns) continue;
       const tookMs = await timed(() => run(inputs[round % inputs.length] ?? ""));
-      if (round >= warmUpRounds) timesMs.push(tookMs);
+      candidate.spentMs += tookMs;
+      // One that has used its budget while warming up is measured nevertheless.
+      if (round >= warmUpRounds || candidate.spentMs > budgetMs) timesMs.push(tookMs);
     }
   }
   return measured.map(({ name, timesMs }) => ({ name, timesMs }));
