@@ -14,6 +14,13 @@ create index events_time on events (project_id, occurred_at, id);
 create index events_custom on events (project_id, occurred_at, id) where type = 'custom';
 create index events_custom_name on events (project_id, name, occurred_at, id) where type = 'custom';
 
+-- The id of an email is computed from its name, so that the primary key keeps names unique. Only where the messageId holds no
+-- time, because it is not SES's, can two notifications compute different ids.
+alter table activity drop constraint activity_project_id_message_id_recipient_key;
+create unique index activity_without_time on activity (project_id, message_id, recipient)
+  where not (message_id ~* '^[0-9a-f]{16}-' and lower(substr(message_id, 5, 12)) collate "C" >= '00dc6acfac00'
+    and lower(substr(message_id, 5, 12)) collate "C" < '03bb2cc3d800');
+
 -- SNS MessageIds are random: with the time before them, new notifications meet in the same pages of the index.
 alter table notifications drop constraint notifications_pkey;
 alter table notifications add constraint notifications_pkey

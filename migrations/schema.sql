@@ -55,7 +55,6 @@ create table activity (
   tenant_name text,
   last_counted_click_at timestamp with time zone,
   constraint activity_pkey PRIMARY KEY (project_id, id),
-  constraint activity_project_id_message_id_recipient_key UNIQUE (project_id, message_id, recipient),
   constraint activity_current_status_check CHECK ((current_status = ANY (ARRAY['queued'::text, 'sent'::text, 'delayed'::text, 'bounced_soft'::text, 'delivered'::text, 'failed'::text, 'suppressed'::text, 'bounced_hard'::text, 'complained'::text])))
 ) with (fillfactor=80);
 CREATE INDEX activity_automation_run ON public.activity USING btree (project_id, automation_run_id, created_at, id) WHERE (automation_run_id IS NOT NULL);
@@ -65,6 +64,7 @@ CREATE INDEX activity_recipient ON public.activity USING btree (project_id, reci
 CREATE INDEX activity_sender_domain ON public.activity USING btree (project_id, sender_domain, created_at, id);
 CREATE INDEX activity_tagged ON public.activity USING btree (project_id, tagged_id) WHERE (tagged_id IS NOT NULL);
 CREATE INDEX activity_tenant ON public.activity USING btree (project_id, tenant_name, created_at, id) WHERE (tenant_name IS NOT NULL);
+CREATE UNIQUE INDEX activity_without_time ON public.activity USING btree (project_id, message_id, recipient) WHERE (NOT ((message_id ~* '^[0-9a-f]{16}-'::text) AND ((lower(substr(message_id, 5, 12)) COLLATE "C") >= '00dc6acfac00'::text) AND ((lower(substr(message_id, 5, 12)) COLLATE "C") < '03bb2cc3d800'::text)));
 
 create table api_keys (
   project_id uuid not null,

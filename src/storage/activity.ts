@@ -1,5 +1,5 @@
 import type { ActivityState } from "../domain/mail/activity.ts";
-import type { MailFacts } from "../domain/mail/mail-facts.ts";
+import { idOfName, type MailFacts } from "../domain/mail/mail-facts.ts";
 import { assignments, type Columns, columnList, rowSource } from "./columns.ts";
 import type { Database } from "./database.ts";
 
@@ -76,18 +76,46 @@ export async function findActivities(
   names: readonly ActivityName[],
   orderAndLock = "",
 ): Promise<ActivityRow[]> {
-  const natural = rowSource(nameColumns, names);
+  const identified = names.flatMap((name) => {
+    const id = idOfName(name);
+    return id === null ? [] : [{ ...name, id }];
+  });
+  const others = identified.length === names.length ? [] : names.filter((name) => idOfName(name) === null);
+  const name = { message_id: "text", recipient: "text" };
+  return [
+    ...(await findBy(db, { id: "uuid", ...name }, identified, orderAndLock)),
+    ...(await findBy(db, name, others, `where ${hasNoTime("activity.message_id")} ${orderAndLock}`)),
+  ];
+}
+
+async function findBy(
+  db: Database,
+  columns: Readonly<Record<string, string>>,
+  rows: readonly Readonly<Record<string, unknown>>[],
+  rest: string,
+): Promise<ActivityRow[]> {
+  if (rows.length === 0) return [];
+  const source = rowSource({ project_id: "uuid", ...columns }, rows);
   return db.query<ActivityRow>(
     `select ${columnList(activityColumns, "activity.")} from activity
-     join ${natural.sql} using (project_id, message_id, recipient) ${orderAndLock}`,
-    natural.params,
+     join ${source.sql} using (project_id, ${columnList(columns)}) ${rest}`,
+    source.params,
   );
 }
 
 /**
+ * Whether a messageId holds no time, as `timeOfMessageId` decides: the condition of the index `activity_without_time`. The
+ * bounds are the years 2000 and 2100.
+ */
+export function hasNoTime(messageId: string): string {
+  const time = `lower(substr(${messageId}, 5, 12)) collate "C"`;
+  return `not (${messageId} ~* '^[0-9a-f]{16}-' and ${time} >= '00dc6acfac00' and ${time} < '03bb2cc3d800')`;
+}
+
+/**
  * Inserts activities that do not exist, in order of their key.
- * @returns the ids of those inserted. The others exist: under the same name, perhaps with another id if an earlier
- *   notification lacked the time that is part of the id; or with the same id under a pseudonym.
+ * @returns the ids of those inserted. The others exist: under the same name, perhaps with another id if their messageId is
+ *   not SES's and an earlier notification lacked the time that is part of the id; or with the same id under a pseudonym.
  */
 export async function insertActivities(tx: Database, rows: readonly ActivityRow[]): Promise<Set<string>> {
   if (rows.length === 0) return new Set();

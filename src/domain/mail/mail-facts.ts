@@ -121,6 +121,12 @@ export function activityId(projectId: string, { message_id, recipient, sent_at }
   return computedId(time?.getTime() ?? 0, [projectId, message_id, recipient]);
 }
 
+/** The id of an activity that follows from its name alone; null: the messageId holds no time, so it is not SES's. */
+export function idOfName(name: { project_id: string; message_id: string; recipient: string }): string | null {
+  const time = timeOfMessageId(name.message_id);
+  return time && computedId(time.getTime(), [name.project_id, name.message_id, name.recipient]);
+}
+
 /**
  * Merges two descriptions of the same email. The order and number of descriptions do not matter: any value replaces
  * null, tags are united, and of two texts that differ in spelling the greater stands.
