@@ -1,7 +1,6 @@
 import { pause } from "../src/clock.ts";
 import type { Context } from "../src/context.ts";
 import { laneAfter, reasonToDisable, turnSize } from "../src/domain/webhooks/lane-state.ts";
-import { type MadeAttempt, outcomeOf } from "../src/domain/webhooks/outcome.ts";
 import type { Lane } from "../src/domain/webhooks/owed.ts";
 import { afterTaking, allowedNow, msUntilAllowed } from "../src/domain/webhooks/rate-allowance.ts";
 import { errorText } from "../src/logger.ts";
@@ -20,77 +19,106 @@ import {
   type LeasedDelivery,
   leaseDue,
 } from "../src/storage/webhooks/leases.ts";
-import { makeAttempt, type PostedEndpoint } from "../src/webhooks/attempt.ts";
 import { disableFailedEndpoint, reportDisabled } from "../src/webhooks/endpoints.ts";
 import { wakeLanes } from "../src/webhooks/owe-deliveries.ts";
 import { attemptTimeoutMs } from "../src/webhooks/post.ts";
 import { type EndpointSecrets, openEndpointSecrets } from "../src/webhooks/secret-box.ts";
 import type { Places } from "../src/webhooks/socket-room.ts";
+import {
+  inOrder,
+  inOrderMs,
+  type PostedDelivery,
+  type PostingContext,
+  postDelivery,
+  released,
+  sideBySide,
+} from "./post-deliveries.ts";
 
-type LaneContext = Pick<
-  Context,
-  "db" | "clock" | "queues" | "secretBox" | "webhookConnections" | "metrics" | "tracing" | "log"
->;
+type LaneContext = PostingContext & Pick<Context, "db" | "queues" | "secretBox">;
 
 /** A wake-up costs more than a few posts, so a turn lasts this long before it makes way for other lanes. */
 const turnMs = 1_000;
 /** The longest that a turn itself waits for the endpoint's rate; the sweep wakes lanes that must wait longer. */
 const longestWaitMs = 1_000;
-/** How long deliveries of an ordered lane that were taken together are posted one after the other. */
-const inOrderMs = 10_000;
 /** Outlasts the last attempt of a turn and the writing of its outcome, so nothing else posts the same meanwhile. */
 const leaseSeconds = (inOrderMs + attemptTimeoutMs) / 1000 + 5;
-/** A delivery that cannot be posted because of an internal error is postponed by this, and others go first. */
-const putOffMs = 60_000;
 /** How long a lane rests when no delivery of a turn could be posted: those behind them may fare no better. */
 const restSeconds = { some: 5, all: 30 };
 
+/** How many times as much as may be in flight a healthy endpoint's turn takes at once, at most. */
+const mostRounds = 20;
+
+/** How much of a lane's turn is over. */
+type Turn = {
+  endMs: number;
+  /** How many times as much as may be in flight is taken next. What is taken together shares the cost of the statements. */
+  rounds: number;
+};
+
 /**
- * One turn of an endpoint's lane: takes what is due, at most as much as may be in flight, posts it, writes all
- * outcomes, and repeats that for a second. Then the lane is woken again if more may be due, behind the others that wait.
- * So endpoints take turns, and a slow one waits alone.
+ * One turn of an endpoint's lane: takes what is due, posts it, writes all outcomes, and repeats that for a second. Then
+ * the lane is woken again if more may be due, behind the others that wait. So endpoints take turns, and a slow one waits
+ * alone. At first it takes at most as much as may be in flight, then as much as it can post in the rest of the turn.
  * @param stopping aborts the posts when the process ends.
  */
 export async function deliverLane(context: LaneContext, key: Lane, stopping: AbortSignal): Promise<void> {
-  const endMs = performance.now() + turnMs;
-  while (await postDue(context, key, stopping)) {
+  const turn = { endMs: performance.now() + turnMs, rounds: 1 };
+  while (await postDue(context, key, turn, stopping)) {
     if (stopping.aborted) return;
-    if (performance.now() < endMs) continue;
+    if (performance.now() < turn.endMs) continue;
     await context.queues.wakeDeliver([key]);
     return;
   }
 }
 
 /** @returns whether more is likely to be due now. */
-async function postDue(context: LaneContext, key: Lane, stopping: AbortSignal): Promise<boolean> {
+async function postDue(context: LaneContext, key: Lane, turn: Turn, stopping: AbortSignal): Promise<boolean> {
   const places = await context.webhookConnections.room.take(stopping);
   if (places === null) return false;
   try {
-    const taken = await takeDue(context, key, places);
+    const taken = await takeDue(context, key, places, turn.rounds);
     if ("waitMs" in taken) {
       if (taken.waitMs === 0 || taken.waitMs > longestWaitMs) return false;
       places.keep(0);
       await pause(taken.waitMs, stopping);
       return true;
     }
-    const { endpoint, due } = taken;
-    places.keep(endpoint.ordered ? 1 : due.length);
     const secrets = await openedSecrets(context, taken);
     if (secrets === null) return false;
-    const onPosted = endpoint.ordered ? () => {} : places.leave;
-    const post = (delivery: LeasedDelivery) =>
-      postDelivery(context, { ...endpoint, ...secrets }, delivery, stopping).finally(onPosted);
-    const posted = endpoint.ordered ? await inOrder(due, post) : await Promise.all(due.map(post));
+    const posted = await postTaken(context, taken, secrets, { turn, places, stopping });
     return await finish(context, taken, posted);
   } finally {
     places.keep(0);
   }
 }
 
+/** Posts what was taken, and decides how much is taken next. */
+async function postTaken(
+  context: LaneContext,
+  { endpoint, size, due }: TakenDeliveries,
+  secrets: EndpointSecrets,
+  { turn, places, stopping }: { turn: Turn; places: Places; stopping: AbortSignal },
+): Promise<PostedDelivery[]> {
+  const target = { ...endpoint, ...secrets };
+  const post = (delivery: LeasedDelivery) => postDelivery(context, target, delivery, stopping);
+  places.keep(endpoint.ordered ? 1 : Math.min(size, due.length));
+  const startedMs = performance.now();
+  const posted = endpoint.ordered
+    ? await inOrder(due, post)
+    : await sideBySide(due, { size, endMs: turn.endMs, places, post });
+  const nowMs = performance.now();
+  const perRoundMs = (nowMs - startedMs) / Math.ceil(due.length / size);
+  turn.rounds = Math.floor(Math.min(mostRounds, Math.max(1, (turn.endMs - nowMs) / perRoundMs)));
+  return posted;
+}
+
 /** An endpoint, and leased deliveries to it. */
 type TakenDeliveries = {
   endpoint: TurningEndpoint;
   leaseId: string;
+  /** How many may be in flight. */
+  size: number;
+  /** How many would have been taken. */
   limit: number;
   due: LeasedDelivery[];
 };
@@ -100,6 +128,7 @@ async function takeDue(
   { db, clock }: LaneContext,
   key: Lane,
   places: Places,
+  rounds: number,
 ): Promise<TakenDeliveries | { waitMs: number }> {
   return db.transaction(async (tx) => {
     const endpoint = await lockLane(tx, key);
@@ -107,14 +136,20 @@ async function takeDue(
     const { allowance, rate_per_second: rate, now } = endpoint;
     const size = placesFor(endpoint, places);
     if (size === 0) return { waitMs: 0 };
-    const limit = rate === null ? size : Math.min(size, allowedNow(allowance, rate, now));
+    const limit =
+      rate === null ? size * roundsFor(endpoint, rounds) : Math.min(size, allowedNow(allowance, rate, now));
     if (rate !== null && limit <= 0) return { waitMs: msUntilAllowed(allowance, rate, now) };
     const lease = { id: clock.newId(), seconds: leaseSeconds, limit };
     const due = await leaseDue(tx, endpoint, lease);
     if (due.length === 0) return { waitMs: 0 };
     if (rate !== null) await writeAllowance(tx, endpoint, afterTaking(allowance, rate, due.length, now));
-    return { endpoint, leaseId: lease.id, limit, due };
+    return { endpoint, leaseId: lease.id, size, limit, due };
   });
+}
+
+/** What an endpoint with difficulties gets is decided anew after each answer. */
+function roundsFor({ lane }: TurningEndpoint, rounds: number): number {
+  return lane.breaker_openings > 0 || lane.slowdowns > 0 ? 1 : rounds;
 }
 
 /** The deliveries of an ordered lane need one place: they are posted one after the other. */
@@ -139,55 +174,6 @@ async function openedSecrets(
   }
 }
 
-/** One after the other; those behind a failure, or for which there is no time left, are taken again. */
-async function inOrder(
-  due: readonly LeasedDelivery[],
-  post: (delivery: LeasedDelivery) => Promise<PostedDelivery>,
-): Promise<PostedDelivery[]> {
-  const startedMs = performance.now();
-  const posted: PostedDelivery[] = [];
-  for (const delivery of due) {
-    const isOver = posted.some(({ outcome }) => !["succeeded", "exhausted"].includes(outcome.state));
-    const hasTime = performance.now() - startedMs < inOrderMs;
-    posted.push(isOver || !hasTime ? released(delivery) : await post(delivery));
-  }
-  return posted;
-}
-
-/** A delivery after its attempt; `made` is null when none was made. */
-type PostedDelivery = FinishedDelivery & { made: MadeAttempt | null; isOurFault: boolean };
-
-async function postDelivery(
-  context: LaneContext,
-  endpoint: PostedEndpoint,
-  delivery: LeasedDelivery,
-  stopping: AbortSignal,
-): Promise<PostedDelivery> {
-  const { clock, metrics, log } = context;
-  const { result, row } = await makeAttempt(context, endpoint, delivery, stopping);
-  if (result.kind === "released") return released(delivery);
-  if (result.kind === "our-fault") {
-    metrics.countAttempts("our_fault");
-    log.error({ delivery_id: delivery.id, cause: result.message }, "webhook not posted");
-    return putOff(delivery);
-  }
-  metrics.countAttempts(result.failure ?? "succeeded");
-  const outcome = outcomeOf(result, delivery.schedule_step + 1, clock.random());
-  return { delivery_id: delivery.id, outcome, attempt: row, made: result, isOurFault: false };
-}
-
-/** Not posted, and due as before. */
-function released({ id }: LeasedDelivery): PostedDelivery {
-  const outcome = { state: "released", delayMs: 0 } as const;
-  return { delivery_id: id, outcome, attempt: null, made: null, isOurFault: false };
-}
-
-/** Could not be posted. */
-function putOff({ id }: LeasedDelivery): PostedDelivery {
-  const outcome = { state: "released", delayMs: putOffMs } as const;
-  return { delivery_id: id, outcome, attempt: null, made: null, isOurFault: true };
-}
-
 /** Writes all outcomes of what was taken. @returns whether more is likely to be due now. */
 async function finish(
   context: LaneContext,
@@ -203,7 +189,8 @@ async function finish(
     await wakeLanes(context, disabled.lanes);
   }
   const ourFaults = posted.filter(({ isOurFault }) => isOurFault).length;
-  if (ourFaults === posted.length || (endpoint.ordered && ourFaults > 0)) {
+  const made = posted.filter(({ made }) => made !== null).length;
+  if ((ourFaults > 0 && made === 0) || (endpoint.ordered && ourFaults > 0)) {
     // No attempt was used up, but trying again at once would fail again.
     await pauseLane(context.db, endpoint, endpoint.ordered ? restSeconds.all : restSeconds.some);
     return false;
