@@ -9,7 +9,13 @@ import {
   takeMoreBatches,
 } from "../../src/storage/journal.ts";
 import { type Partitions, partitionsOf } from "../../src/storage/partitions.ts";
-import { postponeBatch, takeBatchesToWake, wakeSoon } from "../../src/storage/waiting-batches.ts";
+import {
+  isAnotherAwaited,
+  nextWaiting,
+  postponeBatch,
+  takeBatchesToWake,
+  wakeSoon,
+} from "../../src/storage/waiting-batches.ts";
 import { type TestDatabase, testDatabase } from "../support/database.ts";
 import { notification } from "../support/notification.ts";
 
@@ -160,6 +166,55 @@ describe("a batch", () => {
     expect(await takeBatchesToWake(database.db, 1)).toEqual([ids[1]]);
     expect(await takeBatchesToWake(database.db, 10)).toEqual([ids[2]]);
     expect(await takeBatchesToWake(database.db, 10)).toEqual([]);
+  });
+
+  test("that waits longest is next, unless it has failed or is taken", async () => {
+    const [failed, taken, next, last] = [randomUUID(), randomUUID(), randomUUID(), randomUUID()];
+    const ids = [failed, taken, next, last];
+    for (const id of ids) await store([notification()], id);
+    for (const [place, id] of ids.entries())
+      await database.db.query("update batches set wake_at = now() + $2 * interval '1 second' where id = $1", [
+        id,
+        place,
+      ]);
+    await database.db.query("update batches set attempts = 1 where id = $1", [failed]);
+
+    await database.db.transaction(async (tx) => {
+      await takeBatch(tx, taken);
+      expect(await nextWaiting(database.db)).toBe(next);
+    });
+    await database.db.query("update batches set applied_at = now() where id = any($1)", [
+      [taken, next, last],
+    ]);
+    expect(await nextWaiting(database.db)).toBeNull();
+  });
+
+  test("needs no worker of its own while an older one waits that has never failed", async () => {
+    const [older, own] = [randomUUID(), randomUUID()].toSorted() as [string, string];
+    await store([notification()], own);
+    expect(await isAnotherAwaited(database.db, own)).toBe(false);
+
+    await store([notification()], older);
+    expect(await isAnotherAwaited(database.db, own)).toBe(true);
+    expect(await isAnotherAwaited(database.db, older)).toBe(false);
+
+    await postponeBatch(database.db, older, "failed");
+    expect(await isAnotherAwaited(database.db, own)).toBe(false);
+  });
+
+  test("is one of at most four that are woken at once, besides those that failed", async () => {
+    const ids = Array.from({ length: 9 }, () => randomUUID());
+    for (const id of ids) await store([notification()], id);
+    const failed = ids.slice(0, 3);
+    await database.db.query(
+      "update batches set wake_at = now() - interval '1 second', attempts = case when id = any($1) then 1 else 0 end",
+      [failed],
+    );
+
+    const woken = await takeBatchesToWake(database.db, 10);
+
+    expect(woken).toHaveLength(7);
+    expect(woken).toEqual(expect.arrayContaining(failed));
   });
 
   test("that was just stored, or just woken, is left alone for a while", async () => {

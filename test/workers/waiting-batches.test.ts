@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { createApplier } from "../../workers/apply-waiting.ts";
 import { type TestDatabase, testDatabase } from "../support/database.ts";
 import { startTestService, type TestService } from "../support/service.ts";
 import { asMessage, sesEvent } from "../support/ses.ts";
@@ -33,6 +34,27 @@ const messageIds = async () => {
   );
   return rows.map(({ message_id }) => message_id).join("");
 };
+
+test("a worker is woken for the oldest batch, and finds the others by itself", async () => {
+  const wakeUps = () => database.db.query("select 1 from bullmq.job where queue = 'fanmail-apply'");
+  await until("a worker is woken", async () => (await wakeUps()).length > 0);
+  expect(await wakeUps()).toHaveLength(1);
+
+  const stopping = new AbortController();
+  const [oldest] = await database.db.query<{ id: string }>("select id from batches order by id limit 1");
+  // Batches that are due for the sweep are no concern of the applier.
+  await database.db.query("update batches set wake_at = now() + interval '1 hour'");
+  await createApplier(receiver.context, stopping.signal)({ batchId: oldest?.id ?? "" });
+
+  expect(await messageIds()).toBe("abcdef");
+});
+
+test("a worker that is stopping begins with no further batch", async () => {
+  const [oldest] = await database.db.query<{ id: string }>("select id from batches order by id limit 1");
+  await createApplier(receiver.context, AbortSignal.abort())({ batchId: oldest?.id ?? "" });
+
+  expect(await messageIds()).toBe("");
+});
 
 test("batches that wait are applied together, in one transaction", async () => {
   await startWorker();
