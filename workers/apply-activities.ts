@@ -148,7 +148,11 @@ function webhooksOf(
     change.counted.map((event) => ({
       project_id: row.project_id,
       eventId: event.id,
-      webhook: emailWebhook({ ...row, ...facts }, event, recordedAt.get(event.id) ?? now),
+      webhook: emailWebhook(
+        { ...facts, project_id: row.project_id, id: row.id },
+        event,
+        recordedAt.get(event.id) ?? now,
+      ),
     })),
   );
   const ofSuppressions = suppressions

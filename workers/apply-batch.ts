@@ -147,7 +147,7 @@ async function applyTogether(
   }));
   const told = read.flatMap(({ entry, interpretation }) =>
     interpretation.kind === "events"
-      ? interpretation.events.map((event) => ({ projectId: entry.project_id, ...event }))
+      ? interpretation.events.map(({ facts, event }) => ({ projectId: entry.project_id, facts, event }))
       : [],
   );
   const statuses = read.flatMap(({ entry: { project_id }, interpretation }) =>

@@ -15,6 +15,7 @@ import { adoptStored } from "../src/domain/mail/same-feedback.ts";
 import {
   type ActivityName,
   type ActivityRow,
+  activityRow,
   insertActivities,
   lockActivities,
   lockInserted,
@@ -113,7 +114,8 @@ function keyOf(one: TouchedActivity): string {
 }
 
 function firstActivity({ projectId, facts, events }: TouchedActivity): LockedActivity {
-  const row = { project_id: projectId, id: activityId(projectId, facts), ...facts, ...emptyActivity };
+  const key = { project_id: projectId, id: activityId(projectId, facts) };
+  const row = activityRow(key, facts, emptyActivity);
   return { row, facts, events, isInserted: true };
 }
 
@@ -230,5 +232,5 @@ function timesOf(history: readonly StoredEvent[]): Map<string, Date> {
 
 /** The row as it will be. */
 export function rowOf({ row, facts, change }: LockedActivity & { change: ActivityChange }): ActivityRow {
-  return { ...row, ...change.state, ...facts };
+  return activityRow(row, facts, change.state);
 }

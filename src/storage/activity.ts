@@ -54,6 +54,33 @@ const stateColumns: Columns<ActivityState> = {
 
 const activityColumns: Columns<ActivityRow> = { ...keyColumns, ...factColumns, ...stateColumns };
 
+/** A row of its parts. Its fields are named one by one: spreading all of them costs several times as much. */
+export function activityRow(
+  { project_id, id }: ActivityKey,
+  facts: MailFacts,
+  state: ActivityState,
+): ActivityRow {
+  return {
+    ...facts,
+    project_id,
+    id,
+    current_status: state.current_status,
+    delivered_at: state.delivered_at,
+    bounced_at: state.bounced_at,
+    complained_at: state.complained_at,
+    opened_first_at: state.opened_first_at,
+    clicked_first_at: state.clicked_first_at,
+    opened_any_first_at: state.opened_any_first_at,
+    clicked_any_first_at: state.clicked_any_first_at,
+    open_count: state.open_count,
+    click_count: state.click_count,
+    last_counted_open_at: state.last_counted_open_at,
+    last_counted_open_id: state.last_counted_open_id,
+    last_counted_click_at: state.last_counted_click_at,
+    recipient_certain: state.recipient_certain,
+  };
+}
+
 /**
  * Locks the existing activities with these names, in order of their key. A transaction locks first and inserts the missing
  * ones afterwards, with `insertActivities`, so that two never wait for one another.

@@ -91,6 +91,7 @@ export function withForgotten(folded: ActivityState, before: ActivityState): Act
 /**
  * Adds events to a state. Correct only if none of them `comesTooLate`; otherwise all events of the activity have to
  * be folded again.
+ * @param from may have more fields than the state.
  */
 export function continueFold(
   from: ActivityState,
@@ -100,22 +101,44 @@ export function continueFold(
   const discards = new Map<string, Discard>();
   const replies = new Set<string>();
   const clicks = new Map<string, CountedClick>();
-  const state = events
-    .map(atEarliest)
-    .toSorted(byEventTime)
-    .reduce(
-      (before, event) => {
-        const discard = discardOf(before, event, rules, clicks);
-        const isReply = isAutomaticReply(before, event);
-        if (discard) discards.set(event.id, discard);
-        else if (event.type === "clicked")
-          clicks.set(clickName(event.detail), { at: event.occurred_at, id: event.id });
-        if (isReply) replies.add(event.id);
-        return after(before, event, discard, isReply);
-      },
-      withDelivery(from, events),
-    );
+  // One copy that changes: this runs for every event, and a copy for each costs more than the rules do.
+  const state = copyOf(from);
+  state.delivered_at = earliestDelivery(state, events);
+  for (const event of inOrder(events)) {
+    const discard = discardOf(state, event, rules, clicks);
+    const isReply = isAutomaticReply(state, event);
+    if (discard) discards.set(event.id, discard);
+    else if (event.type === "clicked")
+      clicks.set(clickName(event.detail), { at: event.occurred_at, id: event.id });
+    if (isReply) replies.add(event.id);
+    add(state, event, discard, isReply);
+  }
   return { state, discards, replies };
+}
+
+/** The fields of a state alone. */
+function copyOf(from: ActivityState): ActivityState {
+  return {
+    current_status: from.current_status,
+    delivered_at: from.delivered_at,
+    bounced_at: from.bounced_at,
+    complained_at: from.complained_at,
+    opened_first_at: from.opened_first_at,
+    clicked_first_at: from.clicked_first_at,
+    opened_any_first_at: from.opened_any_first_at,
+    clicked_any_first_at: from.clicked_any_first_at,
+    open_count: from.open_count,
+    click_count: from.click_count,
+    last_counted_open_at: from.last_counted_open_at,
+    last_counted_open_id: from.last_counted_open_id,
+    last_counted_click_at: from.last_counted_click_at,
+    recipient_certain: from.recipient_certain,
+  };
+}
+
+function inOrder(events: readonly EmailEvent[]): readonly EmailEvent[] {
+  const timed = events.map(atEarliest);
+  return timed.length > 1 ? timed.sort(byEventTime) : timed;
 }
 
 /** Whether an event could change an earlier decision, or depend on an event that is not in the state. */
@@ -160,10 +183,8 @@ function isClickTooLate({ last_counted_click_at: last, click_count }: ActivitySt
 }
 
 /** Deliveries are folded first, because an open of the same millisecond is compared with them. */
-function withDelivery(state: ActivityState, events: readonly EmailEvent[]): ActivityState {
-  const deliveries = events.filter(isDelivery);
-  const earliest = deliveries.reduce((at, { occurred_at }) => earlier(at, occurred_at), state.delivered_at);
-  return { ...state, delivered_at: earliest };
+function earliestDelivery({ delivered_at }: ActivityState, events: readonly EmailEvent[]): Date | null {
+  return events.filter(isDelivery).reduce((at, { occurred_at }) => earlier(at, occurred_at), delivered_at);
 }
 
 function isDelivery({ type, detail }: EmailEvent): boolean {
@@ -209,58 +230,43 @@ function lastCountedOpen({ last_counted_open_at: at, last_counted_open_id: id }:
   return at !== null && id !== null ? { at, id } : null;
 }
 
-function after(
-  state: ActivityState,
-  event: EmailEvent,
-  discard: Discard | null,
-  isReply: boolean,
-): ActivityState {
-  return {
-    ...state,
-    current_status: higherStatus(state.current_status, statusOfEvent(event, isReply)),
-    recipient_certain: state.recipient_certain && event.detail.recipient_certain !== false,
-    ...(isReply ? {} : firstTimes(state, event)),
-    ...(discard ? {} : counted(state, event)),
-  };
+/** Adds an event to a state. */
+function add(state: ActivityState, event: EmailEvent, discard: Discard | null, isReply: boolean): void {
+  state.current_status = higherStatus(state.current_status, statusOfEvent(event, isReply));
+  if (event.detail.recipient_certain === false) state.recipient_certain = false;
+  if (!isReply) noteFirstTime(state, event);
+  if (!discard) count(state, event);
 }
 
-function firstTimes(
-  state: ActivityState,
-  { type, occurred_at: at, detail }: EmailEvent,
-): Partial<ActivityState> {
-  if (detail.recipient_listed === false) return {};
+function noteFirstTime(state: ActivityState, { type, occurred_at: at, detail }: EmailEvent): void {
+  if (detail.recipient_listed === false) return;
   switch (type) {
     case "bounced":
-      return { bounced_at: earlier(state.bounced_at, at) };
+      state.bounced_at = earlier(state.bounced_at, at);
+      break;
     case "complained":
-      if (isNotSpam(detail) || isHeldBack(detail)) return {};
-      return { complained_at: earlier(state.complained_at, at) };
+      if (!isNotSpam(detail) && !isHeldBack(detail)) state.complained_at = earlier(state.complained_at, at);
+      break;
     case "opened":
-      return { opened_any_first_at: earlier(state.opened_any_first_at, at) };
+      state.opened_any_first_at = earlier(state.opened_any_first_at, at);
+      break;
     case "clicked":
-      return { clicked_any_first_at: earlier(state.clicked_any_first_at, at) };
-    default:
-      return {};
+      state.clicked_any_first_at = earlier(state.clicked_any_first_at, at);
   }
 }
 
-function counted(state: ActivityState, { type, occurred_at: at, id }: EmailEvent): Partial<ActivityState> {
+function count(state: ActivityState, { type, occurred_at: at, id }: EmailEvent): void {
   if (type === "opened") {
-    return {
-      opened_first_at: earlier(state.opened_first_at, at),
-      open_count: state.open_count + 1,
-      last_counted_open_at: at,
-      last_counted_open_id: id,
-    };
+    state.opened_first_at = earlier(state.opened_first_at, at);
+    state.open_count++;
+    state.last_counted_open_at = at;
+    state.last_counted_open_id = id;
   }
   if (type === "clicked") {
-    return {
-      clicked_first_at: earlier(state.clicked_first_at, at),
-      click_count: state.click_count + 1,
-      last_counted_click_at: at,
-    };
+    state.clicked_first_at = earlier(state.clicked_first_at, at);
+    state.click_count++;
+    state.last_counted_click_at = at;
   }
-  return {};
 }
 
 function earliest(one: Date | null, other: Date | null): Date | null {
