@@ -45,6 +45,8 @@ const leaseSeconds = (inOrderMs + attemptTimeoutMs) / 1000 + 5;
 /** How long a lane rests when no delivery of a turn could be posted: those behind them may fare no better. */
 const restSeconds = { some: 5, all: 30 };
 
+/** What was taken for the end of a turn may take this much longer than the turn before the rest of it is given back. */
+const overtimeMs = 1_000;
 /** How many times as much as may be in flight a healthy endpoint's turn takes at once, at most. */
 const mostRounds = 20;
 
@@ -105,7 +107,7 @@ async function postTaken(
   const startedMs = performance.now();
   const posted = endpoint.ordered
     ? await inOrder(due, post)
-    : await sideBySide(due, { size, endMs: turn.endMs, places, post });
+    : await sideBySide(due, { size, endMs: turn.endMs + overtimeMs, places, post });
   const nowMs = performance.now();
   const perRoundMs = (nowMs - startedMs) / Math.ceil(due.length / size);
   turn.rounds = Math.floor(Math.min(mostRounds, Math.max(1, (turn.endMs - nowMs) / perRoundMs)));

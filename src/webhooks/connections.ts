@@ -4,6 +4,7 @@ import {
   Agent as HttpAgent,
   request as httpRequest,
   type OutgoingHttpHeaders,
+  type RequestOptions,
 } from "node:http";
 import { Agent as HttpsAgent, request as httpsRequest } from "node:https";
 import { isIP, type LookupFunction, Socket } from "node:net";
@@ -28,7 +29,7 @@ export type WebhookConnections = {
    * @throws BlockedAddressError for another protocol.
    * @throws TypeError for headers that HTTP cannot carry.
    */
-  post(url: string, options: { headers: OutgoingHttpHeaders; signal?: AbortSignal }): ClientRequest;
+  post(url: string, options: { headers: OutgoingHttpHeaders }): ClientRequest;
   /** Bounds the posts in flight; each takes a place first. */
   room: SocketRoom;
   destroy(): void;
@@ -59,30 +60,53 @@ export function webhookConnections(guard: AddressGuard, room: SocketRoom): Webho
     "https:": pooled(guarded(new HttpsAgent(agentOptions), guard, "https:", pool), pool),
     "http:": pooled(guarded(new HttpAgent(agentOptions), guard, "http:", pool), pool),
   };
+  const targetOf = rememberedTargets(guard);
   return {
     room,
-    post(url, options) {
-      const { protocol, hostname, port, pathname, search } = new URL(url);
-      if (protocol !== "https:" && protocol !== "http:") {
-        throw new BlockedAddressError(hostname, `is not reached by ${protocol}`);
-      }
+    post(url, { headers }) {
+      const { protocol, target } = targetOf(url);
       const request = protocol === "https:" ? httpsRequest : httpRequest;
-      return request({
-        ...options,
-        method: "POST",
-        // A final dot keeps resolvers from completing a name; certificates and virtual hosts use the name without it.
-        host: hostname.replace(/^\[|\]$|\.$/g, ""),
-        port,
-        path: pathname + search,
-        agent: agents[protocol],
-        lookup: guardedLookup(guard, protocol, hostname),
-      });
+      return request({ ...target, agent: agents[protocol], headers });
     },
     destroy() {
       for (const agent of Object.values(agents)) agent.destroy();
       for (const socket of pool.open.keys()) socket.destroy();
     },
   };
+}
+
+type Target = { protocol: WebProtocol; target: RequestOptions };
+
+/** More endpoints than most projects have. */
+const mostTargets = 1_000;
+
+/** Reads a URL once, not for each post. @throws BlockedAddressError for another protocol. */
+function rememberedTargets(guard: AddressGuard): (url: string) => Target {
+  const targets = new Map<string, Target>();
+  return (url) => {
+    const known = targets.get(url);
+    if (known !== undefined) return known;
+    if (targets.size >= mostTargets) targets.clear();
+    const target = readTarget(guard, url);
+    targets.set(url, target);
+    return target;
+  };
+}
+
+function readTarget(guard: AddressGuard, url: string): Target {
+  const { protocol, hostname, port, pathname, search } = new URL(url);
+  if (protocol !== "https:" && protocol !== "http:") {
+    throw new BlockedAddressError(hostname, `is not reached by ${protocol}`);
+  }
+  const target = {
+    method: "POST",
+    // A final dot keeps resolvers from completing a name; certificates and virtual hosts use the name without it.
+    host: hostname.replace(/^\[|\]$|\.$/g, ""),
+    port,
+    path: pathname + search,
+    lookup: guardedLookup(guard, protocol, hostname),
+  };
+  return { protocol, target };
 }
 
 const agentOptions = {

@@ -1,3 +1,4 @@
+import { EventEmitter, once } from "node:events";
 import { afterAll, describe, expect, test } from "vitest";
 import { createAddressGuard } from "../../src/webhooks/address-guard.ts";
 import { webhookConnections } from "../../src/webhooks/connections.ts";
@@ -170,4 +171,25 @@ describe("an answer is taken as what it is", () => {
     });
     await sink.close();
   });
+});
+
+test("a post that is under way when the process stops is broken off at once, and counts for nothing", async () => {
+  const under = new EventEmitter();
+  const isAsked = once(under, "asked");
+  const isClosed = once(under, "closed");
+  const sink = await rawSink((socket) => {
+    socket.on("close", () => under.emit("closed"));
+    under.emit("asked");
+  });
+  const stop = new AbortController();
+  const posting = postWebhook({ ...post, url: sink.url }, { ...options, stopping: stop.signal });
+  await isAsked;
+  stop.abort();
+
+  expect(await posting).toEqual({ kind: "released" });
+  await isClosed;
+  expect(await postWebhook({ ...post, url: sink.url }, { ...options, stopping: stop.signal })).toEqual({
+    kind: "released",
+  });
+  await sink.close();
 });
