@@ -74,16 +74,20 @@ const outcomeColumns = {
   delivery_id: "uuid",
   state: "text",
   delay_ms: "double precision",
-  made: "integer",
-  attempted_at: "timestamptz",
+  attempt_id: "uuid",
+  number: "integer",
+  started_at: "timestamptz",
+  duration_ms: "integer",
   status: "integer",
   failure: "text",
+  message: "text",
+  excerpt: "text",
 } as const;
 
 /**
- * Writes the outcomes of a turn. Fenced by the lease: if it has expired and another process took the delivery, that
- * process decides the outcome, and only the attempt is recorded. Every change out of the state `leased` clears the lease;
- * a condition on the state too would make the planner read everything in flight.
+ * Writes the outcomes of a turn and its attempts, in one statement. Fenced by the lease: if it has expired and another
+ * process took the delivery, that process decides the outcome, and only the attempt is recorded. Every change out of the
+ * state `leased` clears the lease; a condition on the state too would make the planner read everything in flight.
  * @param ordered a retried delivery then stays the first one due, and its lane waits for it.
  */
 export async function finishLease(
@@ -92,37 +96,45 @@ export async function finishLease(
   leaseId: string,
   finished: readonly FinishedDelivery[],
 ): Promise<void> {
+  if (finished.length === 0) return;
   const outcomes = finished.map(({ delivery_id, outcome, attempt }) => ({
     delivery_id,
     state: outcome.state,
     delay_ms: ordered ? null : delayOf(outcome),
-    made: attempt === null ? 0 : 1,
-    attempted_at: attempt?.started_at ?? null,
-    status: attempt?.status ?? null,
-    failure: attempt?.failure ?? null,
+    attempt_id: attempt?.id,
+    number: attempt?.number,
+    started_at: attempt?.started_at,
+    duration_ms: attempt?.duration_ms,
+    status: attempt?.status,
+    failure: attempt?.failure,
+    message: attempt?.message,
+    excerpt: attempt?.excerpt,
   }));
   const source = rowSource(outcomeColumns, outcomes, 3);
   await tx.query(
-    `with locked as (
-       select deliveries.id from deliveries join ${source.sql} on rows.delivery_id = deliveries.id
+    `with rows as materialized (select * from ${source.sql}),
+     recorded as (
+       insert into attempts (project_id, ${columnList(attemptColumns)})
+       select $1, delivery_id, attempt_id, number, started_at, duration_ms, status, failure, message, excerpt, false
+       from rows where attempt_id is not null
+     ),
+     locked as (
+       select deliveries.id from deliveries join rows on rows.delivery_id = deliveries.id
        where deliveries.project_id = $1 order by deliveries.id for update of deliveries
      )
-     update deliveries set lease_id = null, lease_expires_at = null, attempts = attempts + rows.made,
-       schedule_step = schedule_step + rows.made,
+     update deliveries set lease_id = null, lease_expires_at = null,
+       attempts = attempts + (attempt_id is not null)::integer,
+       schedule_step = schedule_step + (attempt_id is not null)::integer,
        state = case when rows.state <> 'released' then rows.state when attempts > 0 then 'retrying' else 'pending' end,
-       due_at = case when rows.delay_ms is null then due_at else now() + rows.delay_ms * interval '1 millisecond' end,
+       due_at = case when delay_ms is null then due_at else now() + delay_ms * interval '1 millisecond' end,
        finished_at = case when rows.state in ('succeeded', 'exhausted') then now() end,
-       last_attempt_at = case when rows.made = 0 then last_attempt_at else rows.attempted_at end,
-       last_status = case when rows.made = 0 then last_status else rows.status end,
-       last_failure = case when rows.made = 0 then last_failure else rows.failure end
-     from ${source.sql} join locked on locked.id = rows.delivery_id
+       last_attempt_at = case when attempt_id is null then last_attempt_at else started_at end,
+       last_status = case when attempt_id is null then last_status else status end,
+       last_failure = case when attempt_id is null then last_failure else failure end
+     from rows join locked on locked.id = rows.delivery_id
      where deliveries.project_id = $1 and deliveries.id = locked.id and deliveries.lease_id = $2`,
     [project_id, leaseId, ...source.params],
   );
-  const attempts = finished.flatMap(({ delivery_id, attempt }) =>
-    attempt ? [{ delivery_id, is_manual: false, ...attempt }] : [],
-  );
-  await insertAttempts(tx, project_id, attempts);
 }
 
 /** @returns null if it stays due when it was. */
