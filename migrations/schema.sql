@@ -54,12 +54,20 @@ create table activity (
   updated_at timestamp with time zone not null default now(),
   tenant_name text,
   last_counted_click_at timestamp with time zone,
+  rare_status text generated always as (
+CASE
+    WHEN (current_status = ANY (ARRAY['bounced_soft'::text, 'bounced_hard'::text])) THEN 'bounced'::text
+    WHEN (current_status <> ALL (ARRAY['sent'::text, 'delivered'::text])) THEN current_status
+    ELSE NULL::text
+END) stored,
   constraint activity_pkey PRIMARY KEY (project_id, id),
   constraint activity_current_status_check CHECK ((current_status = ANY (ARRAY['queued'::text, 'sent'::text, 'delayed'::text, 'bounced_soft'::text, 'delivered'::text, 'failed'::text, 'suppressed'::text, 'bounced_hard'::text, 'complained'::text])))
 ) with (fillfactor=80);
 CREATE INDEX activity_automation_run ON public.activity USING btree (project_id, automation_run_id, created_at, id) WHERE (automation_run_id IS NOT NULL);
 CREATE INDEX activity_campaign ON public.activity USING btree (project_id, campaign_id, created_at, id) WHERE (campaign_id IS NOT NULL);
+CREATE INDEX activity_clicked ON public.activity USING btree (project_id, created_at, id) WHERE (clicked_first_at IS NOT NULL);
 CREATE INDEX activity_newest ON public.activity USING btree (project_id, created_at, id);
+CREATE INDEX activity_rare_status ON public.activity USING btree (project_id, rare_status, created_at, id) INCLUDE (campaign_id, automation_run_id, sender_domain, tenant_name) WHERE (rare_status IS NOT NULL);
 CREATE INDEX activity_recipient ON public.activity USING btree (project_id, recipient, created_at, id);
 CREATE INDEX activity_sender_domain ON public.activity USING btree (project_id, sender_domain, created_at, id);
 CREATE INDEX activity_tagged ON public.activity USING btree (project_id, tagged_id) WHERE (tagged_id IS NOT NULL);
@@ -168,8 +176,8 @@ create table events (
   name text,
   constraint events_pkey PRIMARY KEY (project_id, owner_id, occurred_at, id)
 ) partition by RANGE (occurred_at);
-CREATE INDEX events_custom ON ONLY public.events USING btree (project_id, occurred_at, id) WHERE (type = 'custom'::text);
-CREATE INDEX events_custom_name ON ONLY public.events USING btree (project_id, name, occurred_at, id) WHERE (type = 'custom'::text);
+CREATE INDEX events_custom ON ONLY public.events USING btree (project_id, occurred_at, id) INCLUDE (discarded) WHERE (type = 'custom'::text);
+CREATE INDEX events_custom_name ON ONLY public.events USING btree (project_id, name, occurred_at, id) INCLUDE (discarded) WHERE (type = 'custom'::text);
 CREATE INDEX events_discarded ON ONLY public.events USING btree (created_at) WHERE (discarded IS NOT NULL);
 CREATE INDEX events_recorded ON ONLY public.events USING btree (project_id, created_at) WHERE (type <> 'custom'::text);
 CREATE INDEX events_time ON ONLY public.events USING btree (project_id, occurred_at, id);

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { type ApiStatus, apiStatus, apiStatuses, storedStatuses } from "../../domain/mail/activity-status.ts";
+import { type ApiStatus, apiStatus, apiStatuses } from "../../domain/mail/activity-status.ts";
 import { activityName } from "../../domain/mail/event-names.ts";
 import { timeOf } from "../../domain/mail/same-feedback.ts";
 import type { Database } from "../../storage/database.ts";
@@ -176,11 +176,9 @@ function filterOf(projectId: string, query: z.output<z.ZodObject<typeof filters>
 
 function statusFilter(
   status: ApiStatus | "opened" | "clicked" | undefined,
-): Pick<ActivityFilter, "statuses" | "engaged"> {
+): Pick<ActivityFilter, "status" | "engaged"> {
   if (status === undefined) return {};
-  return status === "opened" || status === "clicked"
-    ? { engaged: status }
-    : { statuses: storedStatuses(status) };
+  return status === "opened" || status === "clicked" ? { engaged: status } : { status };
 }
 
 function present(row: ReadActivity): z.input<typeof ActivityView> {

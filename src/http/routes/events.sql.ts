@@ -34,7 +34,8 @@ export type CustomEventFilter = {
 const columns = `events.id, events.name, recipients.address as email, events.owner_id as recipient_id,
   events.detail -> 'properties' as properties, events.detail ->> 'kept' as kept, events.discarded, events.occurred_at,
   ${exactTimeSql("events.occurred_at")} as occurred_at_exact, events.created_at`;
-const ofRecipients = `from events join recipients
+/** @param events the table, or rows of it. */
+const withRecipients = (events: string) => `from ${events} as events join recipients
   on recipients.project_id = events.project_id and recipients.id = events.owner_id`;
 
 /** Newest first, by `occurred_at` and id. */
@@ -44,10 +45,11 @@ export async function listCustomEvents(
   page: Page,
 ): Promise<ReadCustomEvent[]> {
   const { params, where } = matching(filter, page.after);
+  const newestFirst = "order by events.occurred_at desc, events.id desc";
+  // The page first: a plan that joins first may join all events before it sorts them.
   return db.query<ReadCustomEvent>(
-    `select ${columns} ${ofRecipients} where ${where()}
-     order by events.occurred_at desc, events.id desc
-     ${pageLimit(page)}`,
+    `with page as materialized (select * from events where ${where()} ${newestFirst} ${pageLimit(page)})
+     select ${columns} ${withRecipients("page")} ${newestFirst}`,
     params,
   );
 }
@@ -91,7 +93,7 @@ export async function findEvent(db: Database, projectId: string, id: string): Pr
   const params = [projectId, new Date(timeOfId(id)), id];
   const isIt = "events.project_id = $1 and events.occurred_at = $2 and events.id = $3";
   const [custom] = await db.query<ReadCustomEvent>(
-    `select ${columns} ${ofRecipients} where ${isIt} and events.type = 'custom'`,
+    `select ${columns} ${withRecipients("events")} where ${isIt} and events.type = 'custom'`,
     params,
   );
   if (custom) return { type: "custom", ...custom };
