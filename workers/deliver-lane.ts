@@ -48,7 +48,7 @@ const restSeconds = { some: 5, all: 30 };
 /** What was taken for the end of a turn may take this much longer than the turn before the rest of it is given back. */
 const overtimeMs = 1_000;
 /** How many times as much as may be in flight a healthy endpoint's turn takes at once, at most. */
-const mostRounds = 20;
+const mostRounds = 10;
 
 /** How much of a lane's turn is over. */
 type Turn = {
