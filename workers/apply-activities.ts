@@ -149,7 +149,7 @@ function webhooksOf(
       project_id: row.project_id,
       eventId: event.id,
       webhook: emailWebhook(
-        { ...facts, project_id: row.project_id, id: row.id },
+        { project_id: row.project_id, id: row.id, ...facts },
         event,
         recordedAt.get(event.id) ?? now,
       ),

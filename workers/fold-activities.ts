@@ -102,7 +102,7 @@ async function expectOn(
 function expect(locked: LockedActivity, rulesOf: RulesOf): ExpectedActivity {
   const { row, events } = locked;
   const change = addEvents(row, events, rulesOf(row.project_id));
-  return { ...locked, isLate: needsHistory(row, events), change };
+  return { isLate: needsHistory(row, events), change, ...locked };
 }
 
 function nameOf({ projectId, facts }: TouchedActivity): ActivityName {
@@ -155,7 +155,7 @@ export function erasedAmong(
 export function eventRows({ row, events, isLate, change }: ExpectedActivity): NewEvent[] {
   return events.map((event) => {
     const made = isLate ? undefined : change.decisions.find((one) => one.event.id === event.id);
-    const owned = { ...event, project_id: row.project_id, owner_id: row.id };
+    const owned = { project_id: row.project_id, owner_id: row.id, ...event };
     return made ? { ...decided(owned, made.decision), discarded: made.decision.discarded } : owned;
   });
 }
@@ -171,7 +171,7 @@ export async function correct(
     !isLate && events.every(({ id }) => added.has(id));
   const right = expected
     .filter(isRight)
-    .map((one) => ({ ...one, enriched: [], isCorrected: false, recordedAt: added }));
+    .map((one) => ({ enriched: [], isCorrected: false, recordedAt: added, ...one }));
   if (right.length === expected.length) return right;
   const told = await enrichRepeats(
     tx,

@@ -54,16 +54,34 @@ const stateColumns: Columns<ActivityState> = {
 
 const activityColumns: Columns<ActivityRow> = { ...keyColumns, ...factColumns, ...stateColumns };
 
-/** A row of its parts. Its fields are named one by one: spreading all of them costs several times as much. */
+/**
+ * A row of its parts. Its fields are named one by one: an object that is spread and then gets more fields costs a hundred
+ * times as much.
+ */
 export function activityRow(
   { project_id, id }: ActivityKey,
   facts: MailFacts,
   state: ActivityState,
 ): ActivityRow {
   return {
-    ...facts,
     project_id,
     id,
+    message_id: facts.message_id,
+    recipient: facts.recipient,
+    recipient_as_sent: facts.recipient_as_sent,
+    tagged_id: facts.tagged_id,
+    sent_at: facts.sent_at,
+    subject: facts.subject,
+    sender_email: facts.sender_email,
+    sender_name: facts.sender_name,
+    sender_domain: facts.sender_domain,
+    email_type: facts.email_type,
+    campaign_id: facts.campaign_id,
+    automation_run_id: facts.automation_run_id,
+    template_id: facts.template_id,
+    tenant_name: facts.tenant_name,
+    tags: facts.tags,
+    is_test: facts.is_test,
     current_status: state.current_status,
     delivered_at: state.delivered_at,
     bounced_at: state.bounced_at,
