@@ -6,9 +6,9 @@ import { applyBatch, type BatchContext } from "./apply-batch.ts";
 const mostTogether = 2;
 
 /**
+ * Makes what a worker does for each job: it applies the job's batch, and then whatever else is waiting until nothing is,
+ * because receivers wake no worker while one is at work.
  * @param stopping leaves what is waiting to other processes.
- * @returns applies the batch of a job, and then whatever else is waiting, until nothing is: a receiver wakes no worker while
- *   one is at work.
  */
 export function createApplier(
   context: BatchContext,
