@@ -17,9 +17,7 @@ const startsWithinSeconds = 0.7;
 /** Compares how fast one worker applies a backlog, and how soon after its start it does. */
 export async function apply(args: string[], stop: AbortSignal): Promise<number> {
   const options = readComparison(args, defaults);
-  const report = await sideBySide(stop, options, (all) => compare(all, options));
-  showProgress("");
-  return conclude(report, options.asJson);
+  return conclude(await sideBySide(stop, options, (all) => compare(all, options)), options.asJson);
 }
 
 async function compare(all: SideBySide, options: Options): Promise<Report> {

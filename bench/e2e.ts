@@ -34,9 +34,7 @@ const pacedSeconds = 5;
 /** Compares how many messages a second are received and applied, and how soon their rows can be read. */
 export async function e2e(args: string[], stop: AbortSignal): Promise<number> {
   const options = readComparison(args, defaults);
-  const report = await sideBySide(stop, options, (all) => compare(all, options));
-  showProgress("");
-  return conclude(report, options.asJson);
+  return conclude(await sideBySide(stop, options, (all) => compare(all, options)), options.asJson);
 }
 
 async function compare(all: SideBySide, options: Options): Promise<Report> {

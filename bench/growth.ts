@@ -42,7 +42,6 @@ export async function growth(args: string[], stop: AbortSignal): Promise<number>
       }),
     ),
   );
-  showProgress("");
   return conclude(report, options.asJson);
 }
 

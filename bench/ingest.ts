@@ -27,9 +27,7 @@ const shareOfBound = 0.75;
 /** Compares how many messages a second one receiver verifies, stores and answers. */
 export async function ingest(args: string[], stop: AbortSignal): Promise<number> {
   const options = readComparison(args, defaults);
-  const report = await sideBySide(stop, options, (all) => compare(all, options));
-  showProgress("");
-  return conclude(report, options.asJson);
+  return conclude(await sideBySide(stop, options, (all) => compare(all, options)), options.asJson);
 }
 
 async function compare(all: SideBySide, options: Options): Promise<Report> {

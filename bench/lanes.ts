@@ -3,7 +3,7 @@ import { compareCases, mostHanging, type Size } from "./lane-cases.ts";
 import { compareDrains } from "./lane-comparison.ts";
 import { maxInFlight, onLaneScene } from "./lane-scene.ts";
 import { onRedis, type RedisServer } from "./redis-server.ts";
-import { queueNamed, showProgress, wholeNumber } from "./sides/options.ts";
+import { queueNamed, wholeNumber } from "./sides/options.ts";
 import { conclude, type Report } from "./sides/report.ts";
 import { ratioOf } from "./sides/rounds.ts";
 import { onStage, postgresVersion, type Stage } from "./stage.ts";
@@ -26,7 +26,6 @@ type Options = {
 export async function lanes(args: string[], stop: AbortSignal): Promise<number> {
   const options = readLaneOptions(args);
   const report = await onRedis((redis) => compare(stop, redis, options));
-  showProgress("");
   return conclude(report, options.asJson);
 }
 

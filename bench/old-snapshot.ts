@@ -30,7 +30,6 @@ export async function oldSnapshot(args: string[], stop: AbortSignal): Promise<nu
   const sink = await laneSink();
   try {
     const report = await oursAlone(stop, options, (all) => compare({ ...all, sink }, options));
-    showProgress("");
     return conclude(report, options.asJson);
   } finally {
     await sink.close();

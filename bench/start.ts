@@ -29,7 +29,6 @@ export async function start(args: string[], stop: AbortSignal): Promise<number> 
     memory: await receiverMegabytes(all, options),
     workerSeconds: await workerStarts(all, options.rounds),
   }));
-  showProgress("");
   const ready = spread(colds.map(({ seconds }) => seconds));
   const works = spread(workerSeconds);
   const { asJson, ...sizes } = options;

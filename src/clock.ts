@@ -37,41 +37,54 @@ export async function within<Result>(
   return Promise.race([work, tooLong]).finally(() => clearTimeout(timer));
 }
 
+/** Begins a wait. @param onLate called when its time is over, unless the wait is released before. @returns releases it. */
+type BeginWait = (onLate: () => void) => () => void;
+
+/** Watches over many waits of the same length with one timer: a timer for each costs as much as a signature. */
+export function waitsOf(milliseconds: number): BeginWait {
+  /** The first one began first. */
+  const waiting = new Set<{ untilMs: number; onLate: () => void }>();
+  let timer: NodeJS.Timeout | undefined;
+
+  function lookLater(): void {
+    const [oldest] = waiting;
+    if (timer !== undefined || oldest === undefined) return;
+    // What is waited for keeps the process alive, not this watch.
+    timer = setTimeout(look, oldest.untilMs - performance.now()).unref();
+  }
+
+  function look(): void {
+    timer = undefined;
+    const nowMs = performance.now();
+    for (const one of waiting) {
+      if (one.untilMs > nowMs) break;
+      waiting.delete(one);
+      one.onLate();
+    }
+    lookLater();
+  }
+
+  return (onLate) => {
+    const one = { untilMs: performance.now() + milliseconds, onLate };
+    waiting.add(one);
+    lookLater();
+    return () => void waiting.delete(one);
+  };
+}
+
 /**
- * As `within`, for many works of the same limit: one timer watches over all.
+ * As `within`, for many works of the same limit.
  * @param late the error that is thrown after so many milliseconds.
  */
 export function allWithin(
   milliseconds: number,
   late: () => Error,
 ): <Result>(work: Promise<Result>) => Promise<Result> {
-  /** The first one waits longest. */
-  const waiting = new Set<{ untilMs: number; reject: (error: Error) => void }>();
-  let timer: NodeJS.Timeout | undefined;
-
-  function lookLater(): void {
-    const [oldest] = waiting;
-    if (timer !== undefined || oldest === undefined) return;
-    // The work keeps the process alive, not this watch.
-    timer = setTimeout(look, oldest.untilMs - performance.now()).unref();
-  }
-
-  function look(): void {
-    timer = undefined;
-    for (const one of waiting) {
-      if (one.untilMs > performance.now()) break;
-      waiting.delete(one);
-      one.reject(late());
-    }
-    lookLater();
-  }
-
+  const begin = waitsOf(milliseconds);
   return (work) =>
     new Promise((resolve, reject) => {
-      const one = { untilMs: performance.now() + milliseconds, reject };
-      waiting.add(one);
-      lookLater();
-      work.then(resolve, reject).finally(() => waiting.delete(one));
+      const release = begin(() => reject(late()));
+      work.then(resolve, reject).finally(release);
     });
 }
 

@@ -155,9 +155,13 @@ export function erasedAmong(
 export function eventRows({ row, events, isLate, change }: ExpectedActivity): NewEvent[] {
   return events.map((event) => {
     const made = isLate ? undefined : change.decisions.find((one) => one.event.id === event.id);
-    const owned = { project_id: row.project_id, owner_id: row.id, ...event };
+    const owned = ownedBy(row, event);
     return made ? { ...decided(owned, made.decision), discarded: made.decision.discarded } : owned;
   });
+}
+
+function ownedBy(row: ActivityRow, event: EmailEvent): NewEvent {
+  return { project_id: row.project_id, owner_id: row.id, ...event };
 }
 
 /** Folds activities again that have known events or need their history. */
@@ -199,9 +203,7 @@ async function enrichRepeats(
       return merged && merged !== detail ? [{ ...event, detail: merged }] : [];
     }),
   }));
-  const enriched = told.flatMap(({ row, enriched }) =>
-    enriched.map((event) => ({ ...event, project_id: row.project_id, owner_id: row.id })),
-  );
+  const enriched = told.flatMap(({ row, enriched }) => enriched.map((event) => ownedBy(row, event)));
   if (enriched.length > 0) await updateDetails(tx, enriched);
   return told;
 }

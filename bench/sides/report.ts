@@ -1,6 +1,7 @@
 import { cpus, totalmem } from "node:os";
 import { print, printJson, table } from "../../src/cli/command.ts";
 import { median } from "../measure.ts";
+import { showProgress } from "./options.ts";
 import { type Ratio, type Series, spread, totalCpu } from "./rounds.ts";
 
 /** What a figure must be. */
@@ -22,8 +23,9 @@ function isReached({ value, atLeast = Number.NEGATIVE_INFINITY, atMost = Number.
   return value >= atLeast && value <= atMost;
 }
 
-/** Prints a report. @returns the exit code: 0 if every goal is reached. */
+/** Prints a report in place of the progress. @returns the exit code: 0 if every goal is reached. */
 export function conclude(report: Report, asJson: boolean): number {
+  showProgress("");
   const goals = report.goals.map((goal) => ({ ...goal, isReached: isReached(goal) }));
   if (asJson) printJson({ ...report, machine: machine(), goals });
   else printReport(report);

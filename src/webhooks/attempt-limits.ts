@@ -1,3 +1,5 @@
+import { waitsOf } from "../clock.ts";
+
 /** What ends an attempt. */
 type AttemptLimit = {
   /** Called when the attempt's time is over, or when the process stops; not after `release`. */
@@ -7,13 +9,12 @@ type AttemptLimit = {
 };
 
 type Attempts = {
-  /** Those under way, the oldest first. */
-  limits: Set<AttemptLimit & { untilMs: number }>;
-  timer: NodeJS.Timeout | undefined;
+  underWay: Set<AttemptLimit>;
+  beginWait: ReturnType<typeof waitsOf>;
 };
 
 /** By the signal that stops them, and by their time. */
-const underWay = new WeakMap<AbortSignal, Map<number, Attempts>>();
+const attemptsBySignal = new WeakMap<AbortSignal, Map<number, Attempts>>();
 
 /**
  * Ends an attempt after so many milliseconds, or when `stopping` aborts. All attempts share one listener and one timer: of
@@ -21,46 +22,33 @@ const underWay = new WeakMap<AbortSignal, Map<number, Attempts>>();
  * because `stopping` lives that long.
  */
 export function limitAttempt(stopping: AbortSignal, milliseconds: number): AttemptLimit {
-  const attempts = attemptsOf(stopping, milliseconds);
-  const limit = {
-    untilMs: performance.now() + milliseconds,
+  const { underWay, beginWait } = attemptsOf(stopping, milliseconds);
+  const releaseWait = beginWait(() => {
+    underWay.delete(limit);
+    limit.isOverdue = true;
+    limit.end();
+  });
+  const limit: AttemptLimit = {
     isOverdue: false,
     end: () => {},
-    release: () => void attempts.limits.delete(limit),
+    release() {
+      underWay.delete(limit);
+      releaseWait();
+    },
   };
-  attempts.limits.add(limit);
-  lookLater(attempts);
+  underWay.add(limit);
   return limit;
 }
 
 function attemptsOf(stopping: AbortSignal, milliseconds: number): Attempts {
-  const byTime = underWay.get(stopping) ?? new Map<number, Attempts>();
-  underWay.set(stopping, byTime);
+  const byTime = attemptsBySignal.get(stopping) ?? new Map<number, Attempts>();
+  attemptsBySignal.set(stopping, byTime);
   const known = byTime.get(milliseconds);
   if (known !== undefined) return known;
-  const attempts: Attempts = { limits: new Set(), timer: undefined };
+  const attempts: Attempts = { underWay: new Set(), beginWait: waitsOf(milliseconds) };
   byTime.set(milliseconds, attempts);
   stopping.addEventListener("abort", () => {
-    for (const limit of attempts.limits) limit.end();
+    for (const limit of attempts.underWay) limit.end();
   });
   return attempts;
-}
-
-function lookLater(attempts: Attempts): void {
-  const [oldest] = attempts.limits;
-  if (attempts.timer !== undefined || oldest === undefined) return;
-  // The connection keeps the process alive, not this watch.
-  attempts.timer = setTimeout(() => endOverdue(attempts), oldest.untilMs - performance.now()).unref();
-}
-
-function endOverdue(attempts: Attempts): void {
-  attempts.timer = undefined;
-  const nowMs = performance.now();
-  for (const limit of attempts.limits) {
-    if (limit.untilMs > nowMs) break;
-    attempts.limits.delete(limit);
-    limit.isOverdue = true;
-    limit.end();
-  }
-  lookLater(attempts);
 }

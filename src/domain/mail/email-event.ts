@@ -126,15 +126,15 @@ function both(one: UnnamedFields | undefined, other: UnnamedFields | undefined):
 function factsOf(event: SesEvent, destination: readonly Address[]): Fact[] {
   switch (event.type) {
     case "Send":
-      return mailFacts("sent", {}, event.detail.more, destination);
+      return factsOfAll("sent", {}, event.detail.more, destination);
     case "Reject": {
       const { reason, more } = event.detail;
-      return mailFacts("rejected", { reason }, more, destination);
+      return factsOfAll("rejected", { reason }, more, destination);
     }
     case "Rendering Failure": {
       const { templateName, errorMessage, more } = event.detail;
       const detail = { template_name: templateName, reason: errorMessage };
-      return mailFacts("rendering_failed", detail, more, destination);
+      return factsOfAll("rendering_failed", detail, more, destination);
     }
     case "Delivery":
       return deliveryFacts(event.detail, destination);
@@ -158,7 +158,7 @@ function factsOf(event: SesEvent, destination: readonly Address[]): Fact[] {
 type DetailOf<Type extends SesEvent["type"]> = Extract<SesEvent, { type: Type }>["detail"];
 
 /** Facts that concern every destination alike. */
-function mailFacts(
+function factsOfAll(
   type: EmailEventType,
   detail: Parameters<typeof eventDetail>[0],
   more: UnnamedFields | undefined,

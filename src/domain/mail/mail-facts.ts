@@ -71,7 +71,7 @@ export function mailFacts(
   };
 }
 
-/** Reads what a notification says of an email to whomever. A malformed uuid in a tag is ignored. */
+/** Reads the facts that are the same for all recipients of an email. A malformed uuid in a tag is ignored. */
 export function sharedFacts(mail: SesMail): SharedFacts {
   const tags = readableLists(mail.tags);
   const tag = (name: string) => tags?.[name]?.[0] ?? null;
