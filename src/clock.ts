@@ -49,15 +49,16 @@ export function waitsOf(milliseconds: number): BeginWait {
   function lookLater(): void {
     const [oldest] = waiting;
     if (timer !== undefined || oldest === undefined) return;
+    const { untilMs } = oldest;
     // What is waited for keeps the process alive, not this watch.
-    timer = setTimeout(look, oldest.untilMs - performance.now()).unref();
+    timer = setTimeout(() => look(untilMs), untilMs - performance.now()).unref();
   }
 
-  function look(): void {
+  /** On a busy machine timers fire late, and those of other waits that end before the next one here come first. */
+  function look(dueMs: number): void {
     timer = undefined;
-    const nowMs = performance.now();
     for (const one of waiting) {
-      if (one.untilMs > nowMs) break;
+      if (one.untilMs > dueMs) break;
       waiting.delete(one);
       one.onLate();
     }
@@ -65,7 +66,7 @@ export function waitsOf(milliseconds: number): BeginWait {
   }
 
   return (onLate) => {
-    const one = { untilMs: performance.now() + milliseconds, onLate };
+    const one = { untilMs: Math.ceil(performance.now()) + milliseconds, onLate };
     waiting.add(one);
     lookLater();
     return () => void waiting.delete(one);
