@@ -24,7 +24,7 @@ create table activity (
   id uuid not null,
   message_id text not null,
   recipient text not null,
-  recipient_as_sent text not null,
+  recipient_as_sent text,
   tagged_id uuid,
   sent_at timestamp with time zone,
   subject text,
@@ -63,15 +63,15 @@ END) stored,
   constraint activity_pkey PRIMARY KEY (project_id, id),
   constraint activity_current_status_check CHECK ((current_status = ANY (ARRAY['queued'::text, 'sent'::text, 'delayed'::text, 'bounced_soft'::text, 'delivered'::text, 'failed'::text, 'suppressed'::text, 'bounced_hard'::text, 'complained'::text])))
 ) with (fillfactor=80);
-CREATE INDEX activity_automation_run ON public.activity USING btree (project_id, automation_run_id, created_at, id) WHERE (automation_run_id IS NOT NULL);
-CREATE INDEX activity_campaign ON public.activity USING btree (project_id, campaign_id, created_at, id) WHERE (campaign_id IS NOT NULL);
-CREATE INDEX activity_clicked ON public.activity USING btree (project_id, created_at, id) WHERE (clicked_first_at IS NOT NULL);
-CREATE INDEX activity_newest ON public.activity USING btree (project_id, created_at, id);
+CREATE INDEX activity_automation_run ON public.activity USING btree (project_id, automation_run_id, created_at) WHERE (automation_run_id IS NOT NULL);
+CREATE INDEX activity_campaign ON public.activity USING btree (project_id, campaign_id, created_at) WHERE (campaign_id IS NOT NULL);
+CREATE INDEX activity_clicked ON public.activity USING btree (project_id, created_at) WHERE (clicked_first_at IS NOT NULL);
+CREATE INDEX activity_newest ON public.activity USING btree (project_id, created_at);
 CREATE INDEX activity_rare_status ON public.activity USING btree (project_id, rare_status, created_at, id) INCLUDE (campaign_id, automation_run_id, sender_domain, tenant_name) WHERE (rare_status IS NOT NULL);
-CREATE INDEX activity_recipient ON public.activity USING btree (project_id, recipient, created_at, id);
-CREATE INDEX activity_sender_domain ON public.activity USING btree (project_id, sender_domain, created_at, id);
+CREATE INDEX activity_recipient ON public.activity USING btree (project_id, recipient, created_at);
+CREATE INDEX activity_sender_domain ON public.activity USING btree (project_id, sender_domain, created_at);
 CREATE INDEX activity_tagged ON public.activity USING btree (project_id, tagged_id) WHERE (tagged_id IS NOT NULL);
-CREATE INDEX activity_tenant ON public.activity USING btree (project_id, tenant_name, created_at, id) WHERE (tenant_name IS NOT NULL);
+CREATE INDEX activity_tenant ON public.activity USING btree (project_id, tenant_name, created_at) WHERE (tenant_name IS NOT NULL);
 CREATE UNIQUE INDEX activity_without_time ON public.activity USING btree (project_id, message_id, recipient) WHERE (NOT ((message_id ~* '^[0-9a-f]{16}-'::text) AND ((lower(substr(message_id, 5, 12)) COLLATE "C") >= '00dc6acfac00'::text) AND ((lower(substr(message_id, 5, 12)) COLLATE "C") < '03bb2cc3d800'::text)));
 
 create table api_keys (

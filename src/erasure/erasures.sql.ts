@@ -109,7 +109,7 @@ async function eraseActivities(
     [project_id, ids, impersonalDetail],
   );
   await tx.query(
-    `update activity set recipient = $3, recipient_as_sent = $3, subject = null, tags = null, updated_at = now()
+    `update activity set recipient = $3, recipient_as_sent = null, subject = null, tags = null, updated_at = now()
      where project_id = $1 and id = any($2::uuid[])`,
     [project_id, ids, pseudonym],
   );

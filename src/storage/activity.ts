@@ -1,7 +1,15 @@
 import type { ActivityState } from "../domain/mail/activity.ts";
 import { idOfName, type MailFacts } from "../domain/mail/mail-facts.ts";
-import { assignments, type Columns, columnList, rowSource } from "./columns.ts";
+import {
+  assignments,
+  type Columns,
+  columnList,
+  columnNames,
+  rowSource,
+  type StoredForms,
+} from "./columns.ts";
 import type { Database } from "./database.ts";
+import { factSql, storedRecipient, storedTags, withTags } from "./stored-facts.ts";
 
 type ActivityKey = { project_id: string; id: string };
 export type ActivityRow = ActivityKey & MailFacts & ActivityState;
@@ -53,6 +61,14 @@ const stateColumns: Columns<ActivityState> = {
 };
 
 const activityColumns: Columns<ActivityRow> = { ...keyColumns, ...factColumns, ...stateColumns };
+
+const storedForms: StoredForms<ActivityRow> = {
+  recipient_as_sent: storedRecipient,
+  tags: ({ tags }) => storedTags(tags),
+};
+
+/** What is read of a row. */
+const selection = columnNames(activityColumns).map(factSql).join(", ");
 
 /**
  * A row of its parts. Its fields are named one by one: an object that is spread and then gets more fields costs a hundred
@@ -141,10 +157,12 @@ async function findBy(
 ): Promise<ActivityRow[]> {
   if (rows.length === 0) return [];
   const source = rowSource({ project_id: "uuid", ...columns }, rows);
-  return db.query<ActivityRow>(
-    `select ${columnList(activityColumns, "activity.")} from activity
-     join ${source.sql} using (project_id, ${columnList(columns)}) ${rest}`,
-    source.params,
+  return withTags<ActivityRow>(
+    await db.query(
+      `select ${selection} from activity
+       join ${source.sql} using (project_id, ${columnList(columns)}) ${rest}`,
+      source.params,
+    ),
   );
 }
 
@@ -164,7 +182,7 @@ export function hasNoTime(messageId: string): string {
  */
 export async function insertActivities(tx: Database, rows: readonly ActivityRow[]): Promise<Set<string>> {
   if (rows.length === 0) return new Set();
-  const source = rowSource(activityColumns, rows);
+  const source = rowSource(activityColumns, rows, 1, storedForms);
   const inserted = await tx.query<{ id: string }>(
     `insert into activity (${columnList(activityColumns)})
      select ${columnList(activityColumns)} from ${source.sql} order by project_id, id
@@ -190,13 +208,13 @@ export async function updateStates(tx: Database, rows: readonly ActivityRow[]): 
   await update(tx, rows, stateColumns);
 }
 
-async function update(
+async function update<Name extends keyof ActivityRow>(
   tx: Database,
-  rows: readonly Readonly<Record<string, unknown>>[],
-  columns: Readonly<Record<string, string>>,
+  rows: readonly ActivityRow[],
+  columns: Readonly<Record<Name, string>>,
 ): Promise<void> {
   if (rows.length === 0) return;
-  const source = rowSource({ ...keyColumns, ...columns }, rows);
+  const source = rowSource({ ...keyColumns, ...columns }, rows, 1, storedForms);
   await tx.query(
     `update activity set ${assignments(columns)}, updated_at = now()
      from ${source.sql} where activity.project_id = rows.project_id and activity.id = rows.id`,

@@ -12,21 +12,25 @@ export type Columns<Row> = Readonly<Record<keyof Row & string, string>>;
 /** Rows as a `from` source with the alias `rows`, and its parameters. */
 export type RowSource = { sql: string; params: string[] };
 
+/** For columns that are stored in another form than their field has: what a row's column holds. */
+export type StoredForms<Row> = { readonly [Name in keyof Row]?: (row: Row) => unknown };
+
 /**
  * @param rows may have more fields than the columns. The first column is never null in all rows: of several arrays
  *   `unnest` takes the longest.
  * @param firstParam the number of the first free `$n`.
  */
-export function rowSource<Name extends string>(
+export function rowSource<Name extends string, Row extends Readonly<Record<Name, unknown>>>(
   columns: Readonly<Record<Name, string>>,
-  rows: readonly Readonly<Record<NoInfer<Name>, unknown>>[],
+  rows: readonly Row[],
   firstParam = 1,
+  forms: StoredForms<Row> = {},
 ): RowSource {
   const names = columnNames(columns);
   const arrays = names.map((name, index) => arraySql(`$${firstParam + index}`, columns[name]));
   return {
     sql: `unnest(${arrays.join(", ")}) as rows(${names.join(", ")})`,
-    params: names.map((name) => arrayText(rows, name, columns[name])),
+    params: names.map((name) => arrayText(valuesOf(rows, name, forms[name]), columns[name])),
   };
 }
 
@@ -41,14 +45,18 @@ function arraySql(param: string, type: string): string {
   return type === "jsonb" ? `${arraySql(param, jsonText)}::jsonb[]` : `${param}::${type}[]`;
 }
 
-function arrayText<Name extends string>(
-  rows: readonly Readonly<Record<Name, unknown>>[],
-  name: Name,
-  type: string,
-): string {
-  if (type === jsonText) return rows.map((row) => row[name]).join(separator);
-  if (type === "jsonb") return rows.map((row) => jsonOf(row[name])).join(separator);
-  return `{${rows.map((row) => element(row[name])).join(",")}}`;
+function valuesOf<Row>(
+  rows: readonly Row[],
+  name: keyof Row,
+  form: ((row: Row) => unknown) | undefined,
+): readonly unknown[] {
+  return rows.map(form ?? ((row) => row[name]));
+}
+
+function arrayText(values: readonly unknown[], type: string): string {
+  if (type === jsonText) return values.join(separator);
+  if (type === "jsonb") return values.map(jsonOf).join(separator);
+  return `{${values.map(element).join(",")}}`;
 }
 
 /** Empty for null, which no JSON text is. */
@@ -91,7 +99,8 @@ export function assignments(columns: Readonly<Record<string, string>>): string {
     .join(", ");
 }
 
-function columnNames<Name extends string>(columns: Readonly<Record<Name, string>>): Name[] {
+/** The names in order. */
+export function columnNames<Name extends string>(columns: Readonly<Record<Name, string>>): Name[] {
   // Object.keys loses the type of its keys; the record has no others.
   return Object.keys(columns) as Name[];
 }

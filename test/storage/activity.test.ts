@@ -10,6 +10,7 @@ import {
   insertActivities,
   lockActivities,
   lockInserted,
+  updateActivities,
 } from "../../src/storage/activity.ts";
 import { isRetryable } from "../../src/storage/database-errors.ts";
 import { type TestDatabase, testDatabase } from "../support/database.ts";
@@ -83,6 +84,28 @@ describe("activities", () => {
     expect(new Map(found.map((row) => [row.id, row]))).toEqual(
       new Map([mine, foreign].map((row) => [row.id, row])),
     );
+  });
+
+  test("are read with the tags and the recipient that were written, and so are rows of earlier versions", async () => {
+    const tags = JSON.parse(
+      '{"one": ["a"], "two": ["a", "b"], "none": [], "empty": [""], "__proto__": ["c"]}',
+    );
+    const row = { ...activity(ofSes(), "jane@x.example"), tags, recipient_as_sent: "Jane@X.example" };
+    const plain = { ...activity(ofSes(), "joe@x.example"), tags: { one: ["a"] } };
+    const old = { ...activity(ofSes(), "old@x.example"), tags };
+    await insertActivities(database.db, [row, plain, old]);
+    await database.db.query("update activity set recipient_as_sent = recipient, tags = $2 where id = $1", [
+      old.id,
+      JSON.stringify(tags),
+    ]);
+    const found = await findActivities(database.db, [row, plain, old]);
+    expect(new Map(found.map((one) => [one.id, one]))).toEqual(
+      new Map([row, plain, old].map((one) => [one.id, one])),
+    );
+
+    const changed = { ...row, tags: { ...tags, more: ["d"] }, recipient_as_sent: "jane@x.example" };
+    await updateActivities(database.db, [changed]);
+    expect(await findActivities(database.db, [row])).toEqual([changed]);
   });
 
   test("are inserted once, although a later notification of a foreign messageId computes another id", async () => {

@@ -4,6 +4,7 @@ import type { ActivityRow } from "../../storage/activity.ts";
 import { type Conditions, conditions } from "../../storage/conditions.ts";
 import type { Database } from "../../storage/database.ts";
 import { addCursor, addPeriod, exactTimeSql, type Page, pageLimit } from "../../storage/pages.ts";
+import { recipientAsSent, withTags } from "../../storage/stored-facts.ts";
 import { countRows, type Total } from "../../storage/totals.ts";
 
 /** An activity as the API shows it, with the time when it was first recorded. */
@@ -31,8 +32,8 @@ export type ActivityFilter = {
   until?: Date | undefined;
 };
 
-const columns = `project_id, id, tagged_id, created_at, message_id, recipient_as_sent, sent_at, subject, sender_email,
-  sender_name, email_type, campaign_id, automation_run_id, template_id, tenant_name, tags, is_test, current_status, delivered_at,
+const columns = `project_id, id, tagged_id, created_at, message_id, ${recipientAsSent} as recipient_as_sent,
+  sent_at, subject, sender_email, sender_name, email_type, campaign_id, automation_run_id, template_id, tenant_name, tags, is_test, current_status, delivered_at,
   bounced_at, complained_at, opened_first_at, clicked_first_at, opened_any_first_at, clicked_any_first_at, open_count,
   click_count, recipient_certain, ${exactTimeSql("created_at")} as created_at_exact`;
 
@@ -42,10 +43,12 @@ export async function findActivity(
   projectId: string,
   id: string,
 ): Promise<ReadActivity | null> {
-  const [activity] = await db.query<ReadActivity>(
-    `select ${columns} from activity where project_id = $1 and (id = $2 or tagged_id = $2)
-     order by (id = $2) desc, created_at, id limit 1`,
-    [projectId, id],
+  const [activity] = withTags<ReadActivity>(
+    await db.query(
+      `select ${columns} from activity where project_id = $1 and (id = $2 or tagged_id = $2)
+       order by (id = $2) desc, created_at, id limit 1`,
+      [projectId, id],
+    ),
   );
   return activity ?? null;
 }
@@ -65,7 +68,7 @@ export async function listActivity(
     ? `select * from activity where project_id = $1 and id in (${rows("id")})`
     : rows("*");
   // So expressions are computed for the rows of the page alone, not for those before it.
-  return db.query<ReadActivity>(`select ${columns} from (${ofPage}) as page ${newestFirst}`, params);
+  return withTags(await db.query(`select ${columns} from (${ofPage}) as page ${newestFirst}`, params));
 }
 
 export async function countActivity(db: Database, filter: ActivityFilter): Promise<Total> {

@@ -5,6 +5,7 @@ import type { EmailEventType } from "../../domain/mail/event-names.ts";
 import { type Conditions, conditions } from "../../storage/conditions.ts";
 import type { Database } from "../../storage/database.ts";
 import { addCursor, addPeriod, exactTimeSql, type Page, pageLimit } from "../../storage/pages.ts";
+import { recipientAsSent } from "../../storage/stored-facts.ts";
 import { countRows, type Total } from "../../storage/totals.ts";
 
 export type ReadCustomEvent = {
@@ -99,7 +100,7 @@ export async function findEvent(db: Database, projectId: string, id: string): Pr
   if (custom) return { type: "custom", ...custom };
   const [ofEmail] = await db.query<ReadEmailEvent>(
     `select events.id, events.type, coalesce(activity.tagged_id, activity.id) as activity_id,
-       activity.recipient_as_sent as email, activity.message_id, events.detail, events.discarded,
+       ${recipientAsSent} as email, activity.message_id, events.detail, events.discarded,
        events.occurred_at, events.created_at
      from events join activity on activity.project_id = events.project_id and activity.id = events.owner_id
      where ${isIt} and events.type <> 'custom'`,

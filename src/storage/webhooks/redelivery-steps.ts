@@ -8,6 +8,7 @@ import { isSubscribed } from "../../domain/webhooks/owed.ts";
 import { type Conditions, conditions } from "../conditions.ts";
 import type { Database } from "../database.ts";
 import { addCursor, addPeriod, exactTimeSql } from "../pages.ts";
+import { factSql, withTags } from "../stored-facts.ts";
 import { countRowsInTime, type Total } from "../totals.ts";
 import type { Endpoint } from "./endpoints.ts";
 import type { RedeliveryRequest, RedeliveryScope } from "./redeliveries.ts";
@@ -114,7 +115,7 @@ const missedColumns: Readonly<Record<Exclude<keyof MissedRow, (typeof activityFi
 };
 const missedSelection = [
   ...Object.entries(missedColumns).map(([name, source]) => `${source} as ${name}`),
-  ...activityFields.map((name) => `activity.${name}`),
+  ...activityFields.map(factSql),
 ].join(", ");
 
 /** Events that a step looks through: those to deliver may be few. */
@@ -138,14 +139,16 @@ export async function nextMissedEvents(
   const end = await endOfLook(tx, redelivery, after);
   addCursor(matched, "events.occurred_at, events.id", after, ">");
   addCursor(matched, "events.occurred_at, events.id", end, "<=");
-  const rows = await tx.query<MissedRow>(
-    `select ${missedSelection} from events
-     left join activity on events.type <> 'custom'
-       and activity.project_id = events.project_id and activity.id = events.owner_id
-     left join recipients on events.type = 'custom'
-       and recipients.project_id = events.project_id and recipients.id = events.owner_id
-     where ${matched.where()} order by events.occurred_at, events.id limit ${Math.trunc(limit)}`,
-    matched.params,
+  const rows = withTags<MissedRow>(
+    await tx.query(
+      `select ${missedSelection} from events
+       left join activity on events.type <> 'custom'
+         and activity.project_id = events.project_id and activity.id = events.owner_id
+       left join recipients on events.type = 'custom'
+         and recipients.project_id = events.project_id and recipients.id = events.owner_id
+       where ${matched.where()} order by events.occurred_at, events.id limit ${Math.trunc(limit)}`,
+      matched.params,
+    ),
   );
   const last = rows.length === limit ? rows.at(-1) : undefined;
   return {

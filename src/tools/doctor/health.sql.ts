@@ -76,9 +76,10 @@ export async function migrationGap(
 export async function isUnused(db: Database): Promise<boolean> {
   const [row] = await db.query<{ is_unused: boolean }>(
     `select not exists (select from notifications where topic_id not in (select id from topics where arn = $1))
-       and not exists (select from activity where tags -> 'ses:configuration-set' is distinct from $2::jsonb)
+       and not exists (select from activity
+         where (tags -> 'ses:configuration-set' in ($2::jsonb, jsonb_build_array($2::jsonb))) is not true)
        and not exists (select from webhook_endpoints) as is_unused`,
-    [triggerTopic, JSON.stringify([triggerConfigurationSet])],
+    [triggerTopic, JSON.stringify(triggerConfigurationSet)],
   );
   return row?.is_unused === true;
 }

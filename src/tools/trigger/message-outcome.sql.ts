@@ -2,6 +2,7 @@ import type { ActivityStatus } from "../../domain/mail/activity-status.ts";
 import type { EventDetail } from "../../domain/mail/event-detail.ts";
 import type { EmailEventType } from "../../domain/mail/event-names.ts";
 import type { Database } from "../../storage/database.ts";
+import { recipientAsSent } from "../../storage/stored-facts.ts";
 
 /** The state of some SNS messages. @property quarantined the reasons of those that cannot be applied. */
 export type AppliedMessages = { applied: number; quarantined: string[] };
@@ -48,7 +49,7 @@ export async function outcomeOfMessages(
   messageIds: readonly string[],
 ): Promise<{ rows: OutcomeRow[]; events: OutcomeEvent[] }> {
   const rows = await db.query<OutcomeRow>(
-    `select id, recipient_as_sent as recipient, message_id, current_status,
+    `select id, ${recipientAsSent} as recipient, message_id, current_status,
        exists (select from suppressions where suppressions.project_id = activity.project_id
          and address = activity.recipient) as is_suppressed
      from activity where project_id = $1 and message_id = any($2::text[]) order by message_id, recipient`,

@@ -3,6 +3,7 @@ import type { EmailEventType } from "../../../domain/mail/event-names.ts";
 import { conditions } from "../../../storage/conditions.ts";
 import type { Database } from "../../../storage/database.ts";
 import { exactTimeSql, type Page, pageLimit } from "../../../storage/pages.ts";
+import { recipientAsSent } from "../../../storage/stored-facts.ts";
 
 /** An event of an email with its activity, or a custom event with its recipient. */
 export type FedEvent = {
@@ -60,7 +61,7 @@ export async function feedEvents(
        ${exactTimeSql("greatest(page.occurred_at, page.created_at)")} as recorded_at, page.detail,
        page.detail -> 'properties' as properties, coalesce(activity.tagged_id, activity.id) as activity_id,
        activity.message_id, activity.sender_email, activity.subject, recipients.id as recipient_id,
-       coalesce(activity.recipient_as_sent, recipients.address) as recipient
+       coalesce(${recipientAsSent}, recipients.address) as recipient
      from page
      left join activity on page.type <> 'custom'
        and activity.project_id = page.project_id and activity.id = page.owner_id
