@@ -1,9 +1,11 @@
+import cluster from "node:cluster";
 import type { ServerResponse } from "node:http";
 import { Counter, collectDefaultMetrics, Histogram, Registry } from "prom-client";
 import { httpRefusedCauses, type RefusalCause, refusedCauses, unverifiedCauses } from "./domain/errors.ts";
 import { type DiscardReason, discardReasons } from "./domain/mail/decision.ts";
 import { type EmailEventType, emailEventTypes } from "./domain/mail/event-names.ts";
 import { type FailureClass, failureClasses } from "./domain/webhooks/outcome.ts";
+import { metricsOfAll } from "./shared-metrics.ts";
 
 /** How notifications reach a process. */
 const sources = ["http", "sqs"] as const;
@@ -33,7 +35,7 @@ type AppliedCounts = {
   unreadable: number;
 };
 
-/** What this process counts, for `/metrics`: always after the commit that makes it true. */
+/** What this process counts, and others of its `--processes`, for `/metrics`: always after the commit that makes it true. */
 export type Metrics = ReturnType<typeof createMetrics>;
 
 export function createMetrics() {
@@ -41,7 +43,7 @@ export function createMetrics() {
   collectDefaultMetrics({ register: registry });
   return {
     /** In Prometheus' text format. */
-    text: () => registry.metrics(),
+    text: cluster.isWorker ? metricsOfAll(registry) : () => registry.metrics(),
     ...intakeMetrics(registry),
     ...applyMetrics(registry),
     ...webhookMetrics(registry),

@@ -1,26 +1,51 @@
+import cluster from "node:cluster";
 import type { Config } from "../config.ts";
 import { databaseName, openContext } from "../context.ts";
 import { triggerTopic } from "../domain/mail/sns-message.ts";
 import { preload, type Roles, type Service, startService } from "../service.ts";
-import { type Command, environmentConfig, print, readOptions } from "./command.ts";
+import { type Command, environmentConfig, print, readOptions, UsageError } from "./command.ts";
 import { startedUnlessStopped, stopRequest, untilStopped } from "./until-stopped.ts";
 
 export const start: Command = serve({ receiver: true, workers: true });
 export const receiver: Command = serve({ receiver: true, workers: false });
 export const worker: Command = serve({ receiver: false, workers: true });
 
+/** More than any machine that one PostgreSQL keeps up with has cores. */
+const mostProcesses = 128;
+
 function serve(roles: Roles): Command {
   return {
-    help: "Configured by environment variables (see docs/configuration.md). SIGTERM or Ctrl-C ends it: it finishes what it has accepted.",
+    help: `Options:
+  --processes <number>   run so many processes, which share the port; one that ends is replaced (1 by default)
+
+Configured by environment variables (see docs/configuration.md). SIGTERM or Ctrl-C ends it: it finishes what it has accepted.`,
     async run(args) {
-      readOptions(args, {});
+      const { processes } = readOptions(args, { processes: { type: "string" } });
+      const count = readProcesses(processes);
       const stop = stopRequest();
+      if (count > 1 && cluster.isPrimary) {
+        const { runProcesses } = await import("./processes.ts");
+        return runProcesses(count, stop, (addresses) => print(`${greeting(addresses)} (${count} processes)`));
+      }
       const service = await startedUnlessStopped(stop, serveUntil(stop, roles));
       if (service === null) return 0;
-      print(greeting(service));
+      if (cluster.isWorker) await reportToPrimary(service);
+      else print(greeting(service));
       return untilStopped(stop, () => service.close());
     },
   };
+}
+
+function readProcesses(text: string | undefined): number {
+  if (text === undefined) return 1;
+  const count = /^\d+$/.test(text) ? Number(text) : 0;
+  if (count >= 1 && count <= mostProcesses) return count;
+  throw new UsageError(`--processes must be a whole number from 1 to ${mostProcesses}, not "${text}"`);
+}
+
+async function reportToPrimary(service: Service): Promise<void> {
+  const { reportStarted } = await import("./processes.ts");
+  reportStarted(service);
 }
 
 async function serveUntil(stop: AbortSignal, roles: Roles): Promise<Service> {
@@ -30,6 +55,8 @@ async function serveUntil(stop: AbortSignal, roles: Roles): Promise<Service> {
   const context = await openContext(config, {
     stop,
     isMeasured,
+    // The primary owns it.
+    attach: cluster.isWorker,
     whileOpening: () => preload(config, roles),
   });
   context.log.info({ database: databaseName(config) }, "database opened");
@@ -48,7 +75,7 @@ async function trustingTriggers(config: Config): Promise<Config> {
   return { ...config, localCertificates: trusted };
 }
 
-function greeting({ url, healthUrl }: Service): string {
+function greeting({ url, healthUrl }: Pick<Service, "url" | "healthUrl">): string {
   const apart = healthUrl ? `; health and metrics on ${healthUrl}` : "";
   return `${url ? `fanmail listens on ${url}` : "fanmail works"}${apart}`;
 }
