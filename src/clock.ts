@@ -1,3 +1,4 @@
+import { randomFillSync } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { v7 } from "uuid";
 
@@ -10,7 +11,31 @@ export type Clock = {
   random(): number;
 };
 
-export const systemClock: Clock = { now: () => new Date(), newId: () => v7(), random: Math.random };
+const randomBytesOfId = 16;
+const idsTogether = 256;
+
+/** Makes UUIDv7 that ascend within this process. Random bytes for each id alone would cost ten times as much. */
+function timeOrderedIds(): () => string {
+  const pool = Buffer.alloc(idsTogether * randomBytesOfId);
+  let used = pool.length;
+  let msecs = 0;
+  let seq = 0;
+  return () => {
+    if (used === pool.length) {
+      randomFillSync(pool);
+      used = 0;
+    }
+    const random = pool.subarray(used, used + randomBytesOfId);
+    used += randomBytesOfId;
+    const now = Date.now();
+    // Starts in the lower half of its 32 bits, so that it does not overflow.
+    seq = now > msecs ? random.readUInt32BE(6) >>> 1 : seq + 1;
+    msecs = Math.max(msecs, now);
+    return v7({ random, msecs, seq });
+  };
+}
+
+export const systemClock: Clock = { now: () => new Date(), newId: timeOrderedIds(), random: Math.random };
 
 /** Waits, at most until `stopping`. */
 export async function pause(milliseconds: number, stopping: AbortSignal): Promise<void> {

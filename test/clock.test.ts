@@ -1,5 +1,6 @@
+import { validate, version } from "uuid";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { allWithin } from "../src/clock.ts";
+import { allWithin, systemClock } from "../src/clock.ts";
 
 beforeEach(() => {
   vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "performance"] });
@@ -36,4 +37,15 @@ test("each work is late after its own time, and one timer watches over all", asy
   await vi.advanceTimersByTimeAsync(400);
   expect(ended).toEqual(["first late", "second late", "third late"]);
   expect(vi.getTimerCount()).toBe(0);
+});
+
+test("ids are different UUIDs of the present time, and ascend", () => {
+  const from = Date.now();
+  const ids = Array.from({ length: 1_000 }, systemClock.newId);
+  expect(ids.every((id) => validate(id) && version(id) === 7)).toBe(true);
+  expect(new Set(ids).size).toBe(ids.length);
+  expect(ids.toSorted()).toEqual(ids);
+  const times = ids.map((id) => Number.parseInt(id.replace("-", "").slice(0, 12), 16));
+  expect(Math.min(...times)).toBeGreaterThanOrEqual(from);
+  expect(Math.max(...times)).toBeLessThanOrEqual(Date.now());
 });

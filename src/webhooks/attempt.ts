@@ -62,15 +62,13 @@ export async function makeAttempt(
   );
   traced?.end(result);
   if (result.kind !== "made") return { result, row: null };
-  logAttempt(log, { endpoint_id: endpoint.id, delivery_id: delivery.id, attempt: number }, result);
+  const { status, failure } = result;
+  const logged = { endpoint_id: endpoint.id, delivery_id: delivery.id, attempt: number, status, failure };
+  // Without the body and the URL, which may hold secrets.
+  if (failure === null) log.debug(logged, "webhook posted");
+  else log.info(logged, "webhook failed");
   const durationMs = Math.max(0, clock.now().getTime() - startedAt.getTime());
   return { result, row: attemptRow(clock.newId(), number, startedAt, durationMs, result) };
-}
-
-/** Leaves out the body and the URL, which may hold secrets. */
-function logAttempt(log: Logger, ids: object, { status, failure }: MadeAttempt): void {
-  if (failure === null) log.debug({ ...ids, status }, "webhook posted");
-  else log.info({ ...ids, status, failure }, "webhook failed");
 }
 
 function attemptRow(

@@ -41,17 +41,23 @@ function headReader(): HeadReader {
 
   function next(chunk: Buffer): Buffer {
     if (!isHead || chunk.length === 0) return chunk;
-    const bytes = Buffer.concat([rest(), chunk]);
+    const bytes = held.length === 0 ? chunk : Buffer.concat([rest(), chunk]);
     const end = bytes.indexOf("\r\n\r\n") + 4;
-    const head = bytes.toString("latin1", 0, end < 4 ? bytes.length : end);
-    if (end < 4 && mayGrow(head)) {
-      held = bytes;
-      return nothing;
-    }
+    if (end >= 4) return afterHead(bytes, end);
+    const head = bytes.toString("latin1");
+    isHead = mayGrow(head);
+    if (!isHead) return bytes;
+    held = bytes;
+    return nothing;
+  }
+
+  function afterHead(bytes: Buffer, end: number): Buffer {
+    const head = bytes.toString("latin1", 0, end);
+    const merged = withOneLength(head);
     // The final answer follows an informational one, which 101 is not.
-    isHead = end >= 4 && /^HTTP\/1\.1 1(?!01)/.test(head);
-    if (end < 4) return bytes;
-    return Buffer.concat([Buffer.from(withOneLength(head), "latin1"), next(bytes.subarray(end))]);
+    isHead = /^HTTP\/1\.1 1(?!01)/.test(head);
+    if (!isHead && merged === head) return bytes;
+    return Buffer.concat([Buffer.from(merged, "latin1"), next(bytes.subarray(end))]);
   }
 
   return {

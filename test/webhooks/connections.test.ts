@@ -101,7 +101,7 @@ const guard = createAddressGuard({ allowedCidrs: ["127.0.0.1/32"], resolveHost }
 const connections = webhookConnections(guard, createSocketRoom(10));
 const answers = [];
 for (const url of process.argv.slice(1)) {
-  const request = connections.post(url, { headers: {} });
+  const request = connections.post(url, []);
   request.end("{}");
   answers.push(await once(request, "response").then(([{ statusCode }]) => statusCode, ({ code }) => code));
 }

@@ -56,7 +56,7 @@ export class GuardedConnections {
   /** @returns the status, or the code of the error. */
   post = async (url: string, by = this.connections): Promise<number | string> => {
     try {
-      const request = by.post(url, { headers: {} });
+      const request = by.post(url, []);
       request.end("{}");
       const [answer]: IncomingMessage[] = await once(request, "response");
       for await (const _ of answer ?? []);

@@ -1,6 +1,11 @@
 const reserved =
   /^(webhook-|content-|x-fanmail-|proxy-|sec-)|^(host|user-agent|x-rqe-signature|connection|keep-alive|transfer-encoding|te|trailer|upgrade|expect|accept-encoding|http2-settings)$/;
 
+/** @param name in lower case. */
+export function isReservedHeader(name: string): boolean {
+  return reserved.test(name);
+}
+
 /** `token` of RFC 9110, section 5.6.2. */
 const token = /^[!#$%&'*+\-.^_`|~0-9a-z]+$/;
 /** A field value of RFC 9110, section 5.5, in ASCII: receivers decode other characters differently. */
@@ -35,7 +40,7 @@ function problemOf(name: string, value: string): string | null {
   if (name.length > maxHeaderNameLength || !token.test(name)) {
     return `must have names of at most ${maxHeaderNameLength} letters, digits and -, as HTTP has them`;
   }
-  if (reserved.test(name)) return `must not set ${name}, which is reserved`;
+  if (isReservedHeader(name)) return `must not set ${name}, which is reserved`;
   if (value.length > maxHeaderValueLength || !fieldValue.test(value)) {
     return `must have values of 1 to ${maxHeaderValueLength} printable ASCII characters; that of ${name} is not`;
   }
