@@ -48,7 +48,7 @@ const restSeconds = { some: 5, all: 30 };
 /** What was taken for the end of a turn may take this much longer than the turn before the rest of it is given back. */
 const overtimeMs = 1_000;
 /** How many times as much as may be in flight a healthy endpoint's turn takes at once, at most. */
-const mostRounds = 10;
+const mostRounds = 25;
 
 /** How much of a lane's turn is over. */
 type Turn = {
@@ -85,12 +85,28 @@ async function postDue(context: LaneContext, key: Lane, turn: Turn, stopping: Ab
       await pause(taken.waitMs, stopping);
       return true;
     }
-    const secrets = await openedSecrets(context, taken);
-    if (secrets === null) return false;
-    const posted = await postTaken(context, taken, secrets, { turn, places, stopping });
-    return await finish(context, taken, posted);
+    return await postPortions(context, taken, { turn, places, stopping });
   } finally {
     places.keep(0);
+  }
+}
+
+type Posting = { turn: Turn; places: Places; stopping: AbortSignal };
+
+/** Posts what was taken, and what is taken with the outcomes of that. @returns whether more is likely to be due now. */
+async function postPortions(
+  context: LaneContext,
+  first: TakenDeliveries,
+  posting: Posting,
+): Promise<boolean> {
+  let taken = first;
+  while (true) {
+    const secrets = await openedSecrets(context, taken);
+    if (secrets === null) return false;
+    const posted = await postTaken(context, taken, secrets, posting);
+    const finished = await finish(context, taken, posted, posting);
+    if (finished.next === null) return finished.isMoreDue;
+    taken = finished.next;
   }
 }
 
@@ -99,7 +115,7 @@ async function postTaken(
   context: LaneContext,
   { endpoint, size, due }: TakenDeliveries,
   secrets: EndpointSecrets,
-  { turn, places, stopping }: { turn: Turn; places: Places; stopping: AbortSignal },
+  { turn, places, stopping }: Posting,
 ): Promise<PostedDelivery[]> {
   const target = { ...endpoint, ...secrets };
   const post = (delivery: LeasedDelivery) => postDelivery(context, target, delivery, stopping);
@@ -125,28 +141,41 @@ type TakenDeliveries = {
   due: LeasedDelivery[];
 };
 
-/** @returns how long to wait if there is nothing to post now; 0: until woken. */
+/** How long to wait because there is nothing to post now; 0: until woken. */
+type Wait = { waitMs: number };
+
 async function takeDue(
-  { db, clock }: LaneContext,
+  context: LaneContext,
   key: Lane,
   places: Places,
   rounds: number,
-): Promise<TakenDeliveries | { waitMs: number }> {
-  return db.transaction(async (tx) => {
+): Promise<TakenDeliveries | Wait> {
+  return context.db.transaction(async (tx) => {
     const endpoint = await lockLane(tx, key);
-    if (endpoint === null || endpoint.state !== "enabled") return { waitMs: 0 };
-    const { allowance, rate_per_second: rate, now } = endpoint;
-    const size = placesFor(endpoint, places);
-    if (size === 0) return { waitMs: 0 };
-    const limit =
-      rate === null ? size * roundsFor(endpoint, rounds) : Math.min(size, allowedNow(allowance, rate, now));
-    if (rate !== null && limit <= 0) return { waitMs: msUntilAllowed(allowance, rate, now) };
-    const lease = { id: clock.newId(), seconds: leaseSeconds, limit };
-    const due = await leaseDue(tx, endpoint, lease);
-    if (due.length === 0) return { waitMs: 0 };
-    if (rate !== null) await writeAllowance(tx, endpoint, afterTaking(allowance, rate, due.length, now));
-    return { endpoint, leaseId: lease.id, size, limit, due };
+    return endpoint === null ? { waitMs: 0 } : takeFrom(context, tx, endpoint, places, rounds);
   });
+}
+
+/** @param endpoint whose lane is locked. */
+async function takeFrom(
+  { clock }: LaneContext,
+  tx: Database,
+  endpoint: TurningEndpoint,
+  places: Places,
+  rounds: number,
+): Promise<TakenDeliveries | Wait> {
+  if (endpoint.state !== "enabled") return { waitMs: 0 };
+  const { allowance, rate_per_second: rate, now } = endpoint;
+  const size = placesFor(endpoint, places);
+  if (size === 0) return { waitMs: 0 };
+  const limit =
+    rate === null ? size * roundsFor(endpoint, rounds) : Math.min(size, allowedNow(allowance, rate, now));
+  if (rate !== null && limit <= 0) return { waitMs: msUntilAllowed(allowance, rate, now) };
+  const lease = { id: clock.newId(), seconds: leaseSeconds, limit };
+  const due = await leaseDue(tx, endpoint, lease);
+  if (due.length === 0) return { waitMs: 0 };
+  if (rate !== null) await writeAllowance(tx, endpoint, afterTaking(allowance, rate, due.length, now));
+  return { endpoint, leaseId: lease.id, size, limit, due };
 }
 
 /** What an endpoint with difficulties gets is decided anew after each answer. */
@@ -176,50 +205,79 @@ async function openedSecrets(
   }
 }
 
-/** Writes all outcomes of what was taken. @returns whether more is likely to be due now. */
+/** @property next what was taken with the outcomes; null: nothing. */
+type Finished = { isMoreDue: boolean; next: TakenDeliveries | null };
+
+/** Writes all outcomes of what was taken, and takes more if nothing stands in the way. */
 async function finish(
   context: LaneContext,
   taken: TakenDeliveries,
   posted: readonly PostedDelivery[],
-): Promise<boolean> {
+  posting: Posting,
+): Promise<Finished> {
   const { endpoint, limit, due } = taken;
-  const disabled = await retryConflicts(() =>
-    context.db.transaction((tx) => writeOutcomes(context, tx, taken, posted)),
+  const { disabled, next } = await retryConflicts(() =>
+    context.db.transaction((tx) => writeOutcomes(context, tx, taken, posted, posting)),
   );
   if (disabled !== null) {
     reportDisabled(context, endpoint.id, disabled.reason);
     await wakeLanes(context, disabled.lanes);
   }
+  if (next !== null) return { isMoreDue: true, next };
   const ourFaults = posted.filter(({ isOurFault }) => isOurFault).length;
   const made = posted.filter(({ made }) => made !== null).length;
   if ((ourFaults > 0 && made === 0) || (endpoint.ordered && ourFaults > 0)) {
     // No attempt was used up, but trying again at once would fail again.
     await pauseLane(context.db, endpoint, endpoint.ordered ? restSeconds.all : restSeconds.some);
-    return false;
+    return { isMoreDue: false, next };
   }
   const isReleased = posted.some(({ made, isOurFault }) => made === null && !isOurFault);
-  return due.length === limit || isReleased;
+  return { isMoreDue: due.length === limit || isReleased, next };
 }
 
-/** @returns why the endpoint was disabled, and the lanes to wake for that; null when it was not disabled. */
+/** @returns why the endpoint was disabled, with the lanes to wake for that, or null; and what was taken. */
 async function writeOutcomes(
-  { clock }: LaneContext,
+  context: LaneContext,
   tx: Database,
-  { endpoint: { project_id, id, ordered }, leaseId }: TakenDeliveries,
+  taken: TakenDeliveries,
   posted: readonly PostedDelivery[],
+  posting: Posting,
 ) {
+  const { project_id, id, ordered } = taken.endpoint;
   // As it is now: it may have been changed while posts were under way.
   const current = await lockLane(tx, { projectId: project_id, endpointId: id });
-  await finishLease(tx, { project_id, ordered }, leaseId, posted);
+  await finishLease(tx, { project_id, ordered }, taken.leaseId, posted);
   const attempts = posted.flatMap(({ made }) => (made ? [made] : []));
-  if (current === null || attempts.length === 0) return null;
+  if (current === null || attempts.length === 0) return { disabled: null, next: null };
   const holdMs = ordered ? Math.max(0, ...posted.map(({ outcome }) => delayOf(outcome))) : 0;
   const lane = laneAfter(current.lane, attempts, current.now, holdMs);
   await writeLane(tx, current, lane);
   const reason = reasonToDisable(lane, attempts, current.now);
-  if (reason === null) return null;
-  const lanes = await disableFailedEndpoint(tx, clock, current, reason, lane.failing_since);
-  return lanes && { reason, lanes };
+  if (reason === null) {
+    const next = await takeNext(context, tx, { ...taken, endpoint: { ...current, lane } }, posted, posting);
+    return { disabled: null, next };
+  }
+  const lanes = await disableFailedEndpoint(tx, context.clock, current, reason, lane.failing_since);
+  return { disabled: lanes && { reason, lanes }, next: null };
+}
+
+/**
+ * Takes the next portion in the transaction that writes the outcomes of the one before, because commits and statements are
+ * what a portion costs.
+ * @param taken the portion before, with its endpoint as it is now.
+ * @returns null if something failed, if nothing is due, or if the turn is over.
+ */
+async function takeNext(
+  context: LaneContext,
+  tx: Database,
+  { endpoint, due, limit }: TakenDeliveries,
+  posted: readonly PostedDelivery[],
+  { turn, places, stopping }: Posting,
+): Promise<TakenDeliveries | null> {
+  if (stopping.aborted || performance.now() >= turn.endMs) return null;
+  if (due.length < limit || posted.some(({ outcome }) => outcome.state !== "succeeded")) return null;
+  const next = await takeFrom(context, tx, endpoint, places, turn.rounds);
+  return "due" in next ? next : null;
 }
 
 function delayOf(outcome: FinishedDelivery["outcome"]): number {

@@ -119,7 +119,7 @@ export async function finishLease(
        from rows where attempt_id is not null
      ),
      locked as (
-       select deliveries.id from deliveries join rows on rows.delivery_id = deliveries.id
+       select rows.* from deliveries join rows on rows.delivery_id = deliveries.id
        where deliveries.project_id = $1 order by deliveries.id for update of deliveries
      )
      update deliveries set lease_id = null, lease_expires_at = null,
@@ -131,8 +131,8 @@ export async function finishLease(
        last_attempt_at = case when attempt_id is null then last_attempt_at else started_at end,
        last_status = case when attempt_id is null then last_status else status end,
        last_failure = case when attempt_id is null then last_failure else failure end
-     from rows join locked on locked.id = rows.delivery_id
-     where deliveries.project_id = $1 and deliveries.id = locked.id and deliveries.lease_id = $2`,
+     from locked as rows
+     where deliveries.project_id = $1 and deliveries.id = rows.delivery_id and deliveries.lease_id = $2`,
     [project_id, leaseId, ...source.params],
   );
 }
