@@ -48,6 +48,27 @@ export function exactJson(value: unknown): string {
 }
 
 /**
+ * Keys in the order of a jsonb value: shorter ones first, then by their bytes. So what is built from what is stored has
+ * the same bytes as what was built before.
+ */
+export function inStoredOrder<Value>(value: Value): Value {
+  // A value has the type of the copy: only the order of keys differs.
+  return reordered(value) as Value;
+}
+
+function reordered(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(reordered);
+  if (typeof value !== "object" || value === null || value instanceof ExactNumber) return value;
+  const parts = Object.entries(value).map(([key, part]) => ({ key, part, bytes: Buffer.byteLength(key) }));
+  parts.sort((one, other) => one.bytes - other.bytes || compareBytes(one.key, other.key));
+  return Object.fromEntries(parts.map(({ key, part }) => [key, reordered(part)]));
+}
+
+function compareBytes(one: string, other: string): number {
+  return Buffer.compare(Buffer.from(one), Buffer.from(other));
+}
+
+/**
  * Decimal digits without an exponent and without insignificant zeros: `1e21` and `1000000000000000000000.0` are the
  * same.
  */

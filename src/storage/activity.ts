@@ -64,7 +64,7 @@ const activityColumns: Columns<ActivityRow> = { ...keyColumns, ...factColumns, .
 
 const storedForms: StoredForms<ActivityRow> = {
   recipient_as_sent: storedRecipient,
-  tags: ({ tags }) => storedTags(tags),
+  tags: storedTags,
 };
 
 /** What is read of a row. */

@@ -1,37 +1,76 @@
 import type { MailFacts } from "../domain/mail/mail-facts.ts";
 
 /*
- * Facts take fewer bytes in the table than in the form in which they are handled: most tags have one value, and most
- * recipients are written as they are matched.
+ * Facts take fewer bytes in the table than in the form in which they are handled: most tags have one value, and one of SES's own
+ * names or a column besides; and most recipients are written as they are matched.
  */
 
-/** A tag with one value is that value. Rows of earlier versions hold lists alone. */
-export type StoredTags = Record<string, string | string[]>;
+/** By name in the table: the tags that SES adds to emails by itself. None may be changed, because rows hold them. */
+const longNames: ReadonlyMap<string, string> = new Map([
+  [":ci", "ses:caller-identity"],
+  [":cs", "ses:configuration-set"],
+  [":fd", "ses:from-domain"],
+  [":op", "ses:operation"],
+  [":oi", "ses:outgoing-ip"],
+  [":ot", "ses:outgoing-tls-version"],
+  [":si", "ses:source-ip"],
+  [":st", "ses:source-tls-version"],
+  [":tn", "ses:tenant-name"],
+]);
+const shortNames: ReadonlyMap<string, string> = new Map([...longNames].map(([short, long]) => [long, short]));
+
+/** Tags that have a column. */
+const idNames = ["campaign_id", "automation_run_id", "template_id"] as const satisfies (keyof MailFacts)[];
+type Ids = Pick<MailFacts, (typeof idNames)[number]>;
+type Tags = MailFacts["tags"];
+
+/**
+ * A tag with one value is that value, or null if the column of its name holds it. Rows of earlier versions hold lists and long
+ * names alone.
+ */
+export type StoredTags = Record<string, string | string[] | null>;
 
 /** The form in which tags are stored. */
-export function storedTags(tags: MailFacts["tags"]): StoredTags | null {
+export function storedTags(facts: Ids & { tags: Tags }): StoredTags | null {
+  const { tags } = facts;
   if (tags === null) return null;
-  // A tag may be named `__proto__`, which is no name of a field in other objects.
-  const stored: StoredTags = Object.create(null);
-  for (const name in tags) {
-    const values = tags[name];
-    if (values !== undefined) stored[name] = values.length === 1 ? (values[0] ?? values) : values;
-  }
+  const stored: StoredTags = Object.fromEntries(
+    Object.entries(tags).map(([name, values]) => [
+      shortNames.get(name) ?? escaped(name),
+      values.length === 1 ? (values[0] ?? values) : values,
+    ]),
+  );
+  for (const name of idNames) if (facts[name] !== null && stored[name] === facts[name]) stored[name] = null;
   return stored;
 }
 
-/** Rows with their tags as lists. The rows, fresh from the database, are changed. */
-export function withTags<Row extends { tags: MailFacts["tags"] }>(
-  rows: readonly (Omit<Row, "tags"> & { tags: StoredTags | null })[],
+function readTags(stored: StoredTags, ids: Ids): Tags {
+  for (const name of idNames) if (stored[name] === null) stored[name] = ids[name];
+  return Object.fromEntries(
+    Object.entries(stored).map(([name, value]) => [
+      longNames.get(name) ?? (name.startsWith("::") ? name.slice(1) : name),
+      typeof value === "string" ? [value] : (value ?? []),
+    ]),
+  );
+}
+
+/** No tag is taken for one with a short name. SES itself allows no colon in the names of others. */
+function escaped(name: string): string {
+  return name.startsWith(":") ? `:${name}` : name;
+}
+
+/** Rows with their tags as they are handled. The rows, fresh from the database, are changed: copying them costs more. */
+export function withTags<Row extends Ids & { tags: Tags }>(
+  rows: readonly (Omit<Row, "tags"> & Ids & { tags: StoredTags | Tags })[],
 ): Row[] {
-  for (const { tags } of rows) {
-    for (const name in tags) {
-      const value = tags[name];
-      if (typeof value === "string") tags[name] = [value];
-    }
-  }
-  // The loops have made lists of all values, which TypeScript cannot see.
+  for (const row of rows) row.tags = row.tags && readTags(row.tags, row);
+  // The loop has given all rows their tags, which TypeScript cannot see.
   return rows as unknown as Row[];
+}
+
+/** As SQL: the values of a tag of `activity` with a short name, as jsonb; null without it. */
+export function tagSql(name: string): string {
+  return `coalesce(tags -> '${shortNames.get(name) ?? name}', tags -> '${name}')`;
 }
 
 /** As SQL: the recipient as the sender wrote it; null is stored if that is the form that is matched. */

@@ -87,11 +87,20 @@ describe("activities", () => {
   });
 
   test("are read with the tags and the recipient that were written, and so are rows of earlier versions", async () => {
+    const campaign_id = randomUUID();
     const tags = JSON.parse(
-      '{"one": ["a"], "two": ["a", "b"], "none": [], "empty": [""], "__proto__": ["c"]}',
+      `{"one": ["a"], "two": ["a", "b"], "none": [], "empty": [""], "__proto__": ["c"], "ses:other": ["d"],
+        "ses:operation": ["SendEmail"], "ses:from-domain": ["x.example", "y.example"],
+        "campaign_id": ["${campaign_id}"], "automation_run_id": ["${campaign_id}"], "template_id": ["no uuid"]}`,
     );
-    const row = { ...activity(ofSes(), "jane@x.example"), tags, recipient_as_sent: "Jane@X.example" };
-    const plain = { ...activity(ofSes(), "joe@x.example"), tags: { one: ["a"] } };
+    const colons = JSON.parse('{":op": ["a"], "::op": ["b"], ":": ["c"], "": ["d"], "ses:operation": ["e"]}');
+    const row = {
+      ...activity(ofSes(), "jane@x.example"),
+      tags,
+      campaign_id,
+      recipient_as_sent: "Jane@X.example",
+    };
+    const plain = { ...activity(ofSes(), "joe@x.example"), tags: colons };
     const old = { ...activity(ofSes(), "old@x.example"), tags };
     await insertActivities(database.db, [row, plain, old]);
     await database.db.query("update activity set recipient_as_sent = recipient, tags = $2 where id = $1", [
@@ -103,7 +112,12 @@ describe("activities", () => {
       new Map([row, plain, old].map((one) => [one.id, one])),
     );
 
-    const changed = { ...row, tags: { ...tags, more: ["d"] }, recipient_as_sent: "jane@x.example" };
+    const changed = {
+      ...row,
+      tags: { ...tags, more: ["d"] },
+      recipient_as_sent: row.recipient,
+      campaign_id: null,
+    };
     await updateActivities(database.db, [changed]);
     expect(await findActivities(database.db, [row])).toEqual([changed]);
   });

@@ -1,6 +1,6 @@
 import { computedId } from "../computed-id.ts";
 import type { CustomEvent } from "../custom-event.ts";
-import { ExactNumber, exactJson } from "../exact-json.ts";
+import { exactJson, inStoredOrder } from "../exact-json.ts";
 import type { AccountStatus, KnownStatus } from "../mail/account-status.ts";
 import type { EmailEvent } from "../mail/email-event.ts";
 import { type EventDetail, reasonsOf } from "../mail/event-detail.ts";
@@ -62,7 +62,7 @@ export function emailWebhook(activity: WebhookActivity, event: EmailEvent, recor
     automation_run_id: activity.automation_run_id,
     template_id: activity.template_id,
     tenant_name: activity.tenant_name,
-    tags: asStored(activity.tags ?? {}),
+    tags: inStoredOrder(activity.tags ?? {}),
   });
   return webhook(event.id, webhookName(type), activity, recordedAt, data);
 }
@@ -129,7 +129,7 @@ export function trackedWebhook(
     email: recipient.address,
     recipient_id: recipient.id,
     event_id: event.id,
-    properties: asStored(event.properties),
+    properties: inStoredOrder(event.properties),
     event_timestamp: event.occurred_at.toISOString(),
   });
   return webhook(event.id, "event.tracked", recipient, recordedAt, data);
@@ -189,23 +189,6 @@ function statusFields(status: AccountStatus): AccountStatus {
     ...{ detail_type, kind, status: status.status, account_id, region, resources, tenant_name, reason },
     ...{ recommendation_type, impact, origin },
   };
-}
-
-/**
- * Keys in the order of a jsonb value: shorter ones first, then by their bytes. A redelivered webhook is built from what
- * is stored, and has the bytes of the first one.
- */
-function asStored(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(asStored);
-  if (typeof value !== "object" || value === null || value instanceof ExactNumber) return value;
-  const entries = Object.entries(value).toSorted(([one], [other]) => compareKeys(one, other));
-  return Object.fromEntries(entries.map(([key, part]) => [key, asStored(part)]));
-}
-
-function compareKeys(one: string, other: string): number {
-  return (
-    Buffer.byteLength(one) - Buffer.byteLength(other) || Buffer.compare(Buffer.from(one), Buffer.from(other))
-  );
 }
 
 function feedbackOf(detail: EventDetail) {

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { inStoredOrder } from "../../domain/exact-json.ts";
 import { type ApiStatus, apiStatus, apiStatuses } from "../../domain/mail/activity-status.ts";
 import { activityName } from "../../domain/mail/event-names.ts";
 import { timeOf } from "../../domain/mail/same-feedback.ts";
@@ -207,7 +208,7 @@ function present(row: ReadActivity): z.input<typeof ActivityView> {
     click_count: row.click_count,
     recipient_certain: row.recipient_certain,
     is_test: row.is_test,
-    tags: row.tags ?? {},
+    tags: inStoredOrder(row.tags ?? {}),
     tenant_name: row.tenant_name,
   };
 }

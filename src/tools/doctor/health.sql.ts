@@ -1,6 +1,7 @@
 import { readdir } from "node:fs/promises";
 import { triggerConfigurationSet, triggerTopic } from "../../domain/mail/sns-message.ts";
 import type { Database } from "../../storage/database.ts";
+import { tagSql } from "../../storage/stored-facts.ts";
 import type { DisabledReason } from "../../storage/webhooks/endpoints.ts";
 
 /*
@@ -77,7 +78,7 @@ export async function isUnused(db: Database): Promise<boolean> {
   const [row] = await db.query<{ is_unused: boolean }>(
     `select not exists (select from notifications where topic_id not in (select id from topics where arn = $1))
        and not exists (select from activity
-         where (tags -> 'ses:configuration-set' in ($2::jsonb, jsonb_build_array($2::jsonb))) is not true)
+         where (${tagSql("ses:configuration-set")} in ($2::jsonb, jsonb_build_array($2::jsonb))) is not true)
        and not exists (select from webhook_endpoints) as is_unused`,
     [triggerTopic, JSON.stringify(triggerConfigurationSet)],
   );
