@@ -121,7 +121,7 @@ function headersOf(email: Email): { name: string; value: string }[] {
     From: `Example Shop <hello@${senderDomain}>`,
     "Reply-To": `service@${senderDomain}`,
     To: recipients.join(", "),
-    Subject: subjectOf(email),
+    Subject: asHeader(subjectOf(email)),
     "MIME-Version": "1.0",
     "Content-Type": `multipart/alternative;  boundary="----=_Part_${orderNumber}_1841093212.1753182637301"`,
     "Message-ID": `<${messageId.slice(17, 53)}@${senderDomain}>`,
@@ -150,8 +150,15 @@ function tagsOf({ senderDomain, emailType, campaignId }: Email, isDelivery: bool
   };
 }
 
-function subjectOf({ orderNumber }: Email): string {
+function subjectOf({ emailType, orderNumber }: Email): string {
+  if (emailType === "newsletter") return `✨ Żółty, grün, rosé: for customers with order ${orderNumber}`;
   return `Your order ${orderNumber} at Example Shop: what happens next`;
+}
+
+/** SES reports headers as they were sent (RFC 2047), and the common ones decoded. */
+function asHeader(subject: string): string {
+  if (/^[ -~]*$/.test(subject)) return subject;
+  return `=?UTF-8?B?${Buffer.from(subject).toString("base64")}?=`;
 }
 
 function timeText(atMs: number): string {
