@@ -65,9 +65,11 @@ function whenStarted(worker: Worker): Promise<Addresses | null> {
 /** Replaces a process whenever it ends, until a stop is requested. */
 async function replaced(first: Worker, stop: AbortSignal, log: Logger): Promise<void> {
   for (let worker = first; ; worker = cluster.fork()) {
-    const [code, signal] = await once(worker, "exit");
+    // It may have ended while others were starting.
+    if (!worker.isDead()) await once(worker, "exit");
     if (stop.aborted) return;
-    log.error({ pid: worker.process.pid, code, signal }, "process ended, and is replaced");
+    const { pid, exitCode: code, signalCode: signal } = worker.process;
+    log.error({ pid, code, signal }, "process ended, and is replaced");
     await sleep(replaceAfterMs);
     if (stop.aborted) return;
   }
@@ -75,9 +77,9 @@ async function replaced(first: Worker, stop: AbortSignal, log: Logger): Promise<
 
 /** Lets all processes finish what they have accepted. */
 async function endAll(): Promise<void> {
-  const workers = Object.values(cluster.workers ?? {}).filter((worker) => worker !== undefined);
   await Promise.all(
-    workers.map(async (worker) => {
+    Object.values(cluster.workers ?? {}).map(async (worker) => {
+      if (worker === undefined || worker.isDead()) return;
       const exit = once(worker, "exit");
       worker.process.kill("SIGTERM");
       await exit;
