@@ -15,11 +15,15 @@ export type Roles = { receiver: boolean; workers: boolean };
 
 type Part = { close(): Promise<void> };
 
-export type Service = {
+/** Where a process can be reached. */
+export type Addresses = {
   /** `http://host:port`; null without the receiver. */
   url: string | null;
   /** Of the separate server for health and metrics, in the same form; null without METRICS_PORT. */
   healthUrl: string | null;
+};
+
+export type Service = Addresses & {
   /** Stops accepting, finishes what was accepted, and closes the context. */
   close(): Promise<void>;
 };

@@ -3,23 +3,16 @@ import { once } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
 import { openStore } from "../context.ts";
 import type { Logger } from "../logger.ts";
-import type { Service } from "../service.ts";
+import type { Addresses } from "../service.ts";
 import { answerMetricsOfAll } from "../shared-metrics.ts";
 import { environmentConfig } from "./command.ts";
 import { startedUnlessStopped, untilStopped } from "./until-stopped.ts";
 
-/** Where a service can be reached. */
-type Addresses = Pick<Service, "url" | "healthUrl">;
+/** What a process tells the primary when it is at work. */
+export type StartedMessage = { started: Addresses };
 
 /** Before a process that has ended is replaced: the reason may still be there. */
 const replaceAfterMs = 1_000;
-
-const started = "fanmail:started";
-
-/** Tells the primary that this process is at work. */
-export function reportStarted({ url, healthUrl }: Addresses): void {
-  cluster.worker?.send({ type: started, url, healthUrl });
-}
 
 /**
  * Runs this process's command in several processes, which share its ports, and replaces those that end. The primary owns the
@@ -56,8 +49,8 @@ export async function runProcesses(
 function whenStarted(worker: Worker): Promise<Addresses | null> {
   return new Promise((resolve) => {
     worker.once("exit", () => resolve(null));
-    worker.on("message", ({ type, ...addresses }) => {
-      if (type === started) resolve(addresses);
+    worker.on("message", ({ started }: Partial<StartedMessage>) => {
+      if (started !== undefined) resolve(started);
     });
   });
 }

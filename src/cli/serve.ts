@@ -2,8 +2,9 @@ import cluster from "node:cluster";
 import type { Config } from "../config.ts";
 import { databaseName, openContext } from "../context.ts";
 import { triggerTopic } from "../domain/mail/sns-message.ts";
-import { preload, type Roles, type Service, startService } from "../service.ts";
+import { type Addresses, preload, type Roles, type Service, startService } from "../service.ts";
 import { type Command, environmentConfig, print, readOptions, UsageError } from "./command.ts";
+import type { StartedMessage } from "./processes.ts";
 import { startedUnlessStopped, stopRequest, untilStopped } from "./until-stopped.ts";
 
 export const start: Command = serve({ receiver: true, workers: true });
@@ -29,7 +30,8 @@ Configured by environment variables (see docs/configuration.md). SIGTERM or Ctrl
       }
       const service = await startedUnlessStopped(stop, serveUntil(stop, roles));
       if (service === null) return 0;
-      if (cluster.isWorker) await reportToPrimary(service);
+      const { url, healthUrl } = service;
+      if (cluster.isWorker) cluster.worker?.send({ started: { url, healthUrl } } satisfies StartedMessage);
       else print(greeting(service));
       return untilStopped(stop, () => service.close());
     },
@@ -41,11 +43,6 @@ function readProcesses(text: string | undefined): number {
   const count = /^\d+$/.test(text) ? Number(text) : 0;
   if (count >= 1 && count <= mostProcesses) return count;
   throw new UsageError(`--processes must be a whole number from 1 to ${mostProcesses}, not "${text}"`);
-}
-
-async function reportToPrimary(service: Service): Promise<void> {
-  const { reportStarted } = await import("./processes.ts");
-  reportStarted(service);
 }
 
 async function serveUntil(stop: AbortSignal, roles: Roles): Promise<Service> {
@@ -75,7 +72,7 @@ async function trustingTriggers(config: Config): Promise<Config> {
   return { ...config, localCertificates: trusted };
 }
 
-function greeting({ url, healthUrl }: Pick<Service, "url" | "healthUrl">): string {
+function greeting({ url, healthUrl }: Addresses): string {
   const apart = healthUrl ? `; health and metrics on ${healthUrl}` : "";
   return `${url ? `fanmail listens on ${url}` : "fanmail works"}${apart}`;
 }

@@ -24,10 +24,10 @@ const keepAliveMs = 4_000;
 /** Connections to webhook endpoints. */
 export type WebhookConnections = {
   /**
-   * Begins a POST; `end` of the request sends it.
-   * @param headers names and values in turn, without Host. Node writes such a list as it is, in a fraction of the time
-   *   that an object takes. The request fails with BlockedAddressError when the guard does not allow
+   * Begins a POST; `end` of the request sends it. The request fails with BlockedAddressError when the guard does not allow
    * an address, and with ConnectError when no connection is made.
+   * @param headers names and values in turn, without Host. Node writes such a list as it is, in a fraction of the time
+   *   that an object takes.
    * @throws BlockedAddressError for another protocol.
    * @throws TypeError for headers that HTTP cannot carry.
    */
