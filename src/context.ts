@@ -10,7 +10,7 @@ import { migrationsDirectory } from "./package-info.ts";
 import { chooseBackend, type LazyQueues, lazyQueues, openQueues } from "./queue/queues.ts";
 import { type AwsDispatcher, awsConnections } from "./receive/aws-documents.ts";
 import { forgetSessionVariables } from "./storage/connection.ts";
-import { connectionsOfProcess, type DatabasePool, openDatabase } from "./storage/database.ts";
+import { awaitServer, connectionsOfProcess, type DatabasePool, openDatabase } from "./storage/database.ts";
 import { hasSchema, migrate } from "./storage/migrate.ts";
 import { type Partitions, partitionsOf } from "./storage/partitions.ts";
 import { noTracing, type Tracing } from "./tracing/tracing.ts";
@@ -93,6 +93,7 @@ export async function openStore(config: Config, options: ContextOptions = {}): P
     await server.stop();
   };
   try {
+    await unlessStopped(awaitServer(db), options.stop);
     if (options.mustExist && !(await hasSchema(db)))
       throw new NoDatabaseError(`the database is empty (${databaseName(config)})`);
     const migrated = await unlessStopped(migrate(db, migrationsDirectory), options.stop);

@@ -243,6 +243,22 @@ async function isServerSilent(settings: pg.ClientConfig): Promise<boolean> {
   }
 }
 
+/** 9 s in all: more than a busy host takes to accept a connection, less than a supervisor takes for a start. */
+const attemptsAtStart = 3;
+
+/**
+ * Waits for a server at a process's start, when nobody waits for an answer to a request yet.
+ * @throws UnreachableError when it refuses, or has not answered a third attempt.
+ */
+export async function awaitServer(db: Database, attempts: number = attemptsAtStart): Promise<void> {
+  try {
+    await db.query("select 1");
+  } catch (error) {
+    if (attempts === 1 || !(error instanceof UnreachableError) || !isNoAnswer(error.cause)) throw error;
+    await awaitServer(db, attempts - 1);
+  }
+}
+
 /** @throws the server's error, unless the database answers and accepts changes. */
 export async function assertWritable(db: Database): Promise<void> {
   await db.query(

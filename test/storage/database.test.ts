@@ -1,8 +1,9 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { errorText } from "../../src/logger.ts";
-import { type Database, type DatabasePool, openDatabase } from "../../src/storage/database.ts";
+import { awaitServer, type Database, type DatabasePool, openDatabase } from "../../src/storage/database.ts";
 import { isDataError, isRetryable, isUnavailable, sqlState } from "../../src/storage/database-errors.ts";
 import { type TestDatabase, testDatabase } from "../support/database.ts";
+import { tcpRelay } from "../support/tcp-relay.ts";
 import { until } from "../support/wait.ts";
 
 let database: TestDatabase;
@@ -193,6 +194,23 @@ test("a database that is not there is an error, not a wait", async () => {
   expect(errorText(failure)).toBe("Cannot connect to the database: connect ECONNREFUSED 127.0.0.1:1");
   expect(isUnavailable(failure)).toBe(true);
   await pool.close();
+});
+
+test("a start waits for a server that does not answer yet", async () => {
+  const { hostname, port } = new URL(database.url);
+  const relay = await tcpRelay({ host: hostname, port: Number(port) });
+  const url = Object.assign(new URL(database.url), { port: String(relay.port) });
+  const pool = openDatabase(url.href, { maxConnections: 2, onIdleError: () => {} });
+  relay.freeze();
+
+  const start = awaitServer(pool);
+  const oneAttempt = await failureOf(awaitServer(pool, 1));
+  relay.thaw();
+
+  expect(isUnavailable(oneAttempt)).toBe(true);
+  await start;
+  await pool.close();
+  await relay.close();
 });
 
 describe("errors of the server", () => {
