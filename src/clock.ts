@@ -1,6 +1,7 @@
 import { randomFillSync } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { v7 } from "uuid";
+import { passing } from "./domain/maps.ts";
 
 /** The source of time, ids and randomness; everything else gets them from here. */
 export type Clock = {
@@ -62,17 +63,22 @@ export async function within<Result>(
   return Promise.race([work, tooLong]).finally(() => clearTimeout(timer));
 }
 
-/** Begins a wait. @param onLate called when its time is over, unless the wait is released before. @returns releases it. */
-type BeginWait = (onLate: () => void) => () => void;
+/** Waits of the same length. */
+export type Waits = {
+  /** @param onEnd called when the time is over, or earlier by `endAll`; not once the wait is released. @returns releases it. */
+  begin(onEnd: (isLate: boolean) => void): () => void;
+  endAll(): void;
+};
 
-/** Watches over many waits of the same length with one timer: a timer for each costs as much as a signature. */
-export function waitsOf(milliseconds: number): BeginWait {
-  /** The first one began first. */
-  const waiting = new Set<{ untilMs: number; onLate: () => void }>();
+type Wait = { untilMs: number; onEnd: (isLate: boolean) => void; release: () => void };
+
+/** Watches over many waits with one timer: a timer for each costs as much as a signature. */
+export function waitsOf(milliseconds: number): Waits {
+  const waiting = passing<Wait>();
   let timer: NodeJS.Timeout | undefined;
 
   function lookLater(): void {
-    const [oldest] = waiting;
+    const oldest = waiting.first();
     if (timer !== undefined || oldest === undefined) return;
     const { untilMs } = oldest;
     // What is waited for keeps the process alive, not this watch.
@@ -82,19 +88,25 @@ export function waitsOf(milliseconds: number): BeginWait {
   /** On a busy machine timers fire late, and those of other waits that end before the next one here come first. */
   function look(dueMs: number): void {
     timer = undefined;
-    for (const one of waiting) {
-      if (one.untilMs > dueMs) break;
-      waiting.delete(one);
-      one.onLate();
-    }
+    for (const one of waiting.all()) if (one.untilMs <= dueMs) end(one, true);
     lookLater();
   }
 
-  return (onLate) => {
-    const one = { untilMs: Math.ceil(performance.now()) + milliseconds, onLate };
-    waiting.add(one);
-    lookLater();
-    return () => void waiting.delete(one);
+  function end({ release, onEnd }: Wait, isLate: boolean): void {
+    release();
+    onEnd(isLate);
+  }
+
+  return {
+    begin(onEnd) {
+      const one: Wait = { untilMs: Math.ceil(performance.now()) + milliseconds, onEnd, release: () => {} };
+      one.release = waiting.add(one);
+      lookLater();
+      return one.release;
+    },
+    endAll() {
+      for (const one of waiting.all()) end(one, false);
+    },
   };
 }
 
@@ -106,7 +118,7 @@ export function allWithin(
   milliseconds: number,
   late: () => Error,
 ): <Result>(work: Promise<Result>) => Promise<Result> {
-  const begin = waitsOf(milliseconds);
+  const { begin } = waitsOf(milliseconds);
   return (work) =>
     new Promise((resolve, reject) => {
       const release = begin(() => reject(late()));

@@ -36,3 +36,55 @@ export function recentlyUsed<Value>(most: number): RecentlyUsed<Value> {
     },
   };
 }
+
+/** Items that come and go, in the order in which they came. */
+export type Passing<Item> = {
+  /** @returns removes it; repeated calls do nothing. */
+  add(item: Item): () => void;
+  /** The one that has been there longest. */
+  first(): Item | undefined;
+  /** Those that are there now. */
+  all(): Item[];
+};
+
+type Place<Item> = { item: Item; previous: Place<Item> | null; next: Place<Item> | null };
+
+/**
+ * A linked list for items that come and go with every request or statement, and lead to all that belongs to these. A Set or
+ * Map is no place for them: V8 replaces its table again and again, and a table that was replaced still leads to its items and
+ * to the next table. Once one is old, only a collection of the whole heap frees it, so that until then everything that passes
+ * is kept, copied and counted as old.
+ */
+export function passing<Item>(): Passing<Item> {
+  let first: Place<Item> | null = null;
+  let last: Place<Item> | null = null;
+
+  function remove(place: Place<Item>): void {
+    const { previous, next } = place;
+    if (previous !== null) previous.next = next;
+    else if (first === place) first = next;
+    // It was removed before.
+    else return;
+    if (next !== null) next.previous = previous;
+    else last = previous;
+    // So that nothing is kept by a place that is old.
+    place.previous = null;
+    place.next = null;
+  }
+
+  return {
+    add(item) {
+      const place: Place<Item> = { item, previous: last, next: null };
+      if (last !== null) last.next = place;
+      else first = place;
+      last = place;
+      return () => remove(place);
+    },
+    first: () => first?.item,
+    all() {
+      const items: Item[] = [];
+      for (let place = first; place !== null; place = place.next) items.push(place.item);
+      return items;
+    },
+  };
+}

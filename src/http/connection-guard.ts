@@ -21,6 +21,9 @@ export type ConnectionRules = {
   headers: Iterable<readonly [name: string, value: string]>;
 };
 
+/** @property response what is being answered. */
+type Connection = { response: ServerResponse | null };
+
 /**
  * Guards the connections of a server. When there are more than `most`, the one that has had no complete request for
  * longest gives way to the new one, so idle connections cannot keep others out. A client that stops reading its answer is
@@ -32,38 +35,39 @@ export function guardConnections(
 ): void {
   /** Connections without a complete request, longest first. */
   const idle = new Set<Socket>();
-  const answering = new Map<Socket, ServerResponse>();
-  let open = 0;
+  /** Changed when connections open and close, not with every request: see `passing`. */
+  const open = new Map<Socket, Connection>();
 
   server.on("connection", (socket: Socket) => {
-    open++;
+    open.set(socket, { response: null });
     idle.add(socket);
     socket.once("close", () => {
-      open--;
+      open.delete(socket);
       idle.delete(socket);
-      answering.delete(socket);
     });
-    if (open > most) first(idle)?.destroy();
+    if (open.size > most) first(idle)?.destroy();
   });
   server.on("request", (request: IncomingMessage, response: ServerResponse) => {
     const { socket } = request;
-    answering.set(socket, response);
+    const connection = open.get(socket);
+    if (connection) connection.response = response;
     if (announcesBody(request)) request.once("end", () => idle.delete(socket));
     else idle.delete(socket);
     response.once("close", () => {
-      answering.delete(socket);
+      if (connection?.response === response) connection.response = null;
       if (!socket.destroyed) idle.add(socket);
     });
   });
   server.setTimeout(stalledMs, (socket: Socket) => {
-    const response = answering.get(socket);
+    const response = open.get(socket)?.response;
     const isOurTurn = response && response.writableLength === 0 && socket.writableLength === 0;
     if (isOurTurn) socket.setTimeout(stalledMs);
     else socket.destroy();
   });
   server.on("clientError", (error: NodeJS.ErrnoException, socket: Socket) => {
     // Nothing may be written into the middle of an answer.
-    if (socket.writable && !answering.get(socket)?.headersSent) socket.write(rejection(error.code, headers));
+    if (socket.writable && !open.get(socket)?.response?.headersSent)
+      socket.write(rejection(error.code, headers));
     socket.destroySoon();
   });
 }

@@ -1,3 +1,5 @@
+import { passing } from "../domain/maps.ts";
+
 /** Ends waiting for a server that has stopped answering. */
 export type SilenceWatch = {
   /** @throws SilentServerError if the server is found silent while `work` is running. */
@@ -26,18 +28,18 @@ type Waiting = { sinceMs: number; fail: (error: Error) => void };
  * @param isSilent the probe; must resolve within seconds.
  */
 export function watchForSilence(isSilent: () => Promise<boolean>): SilenceWatch {
-  const waiting = new Set<Waiting>();
+  const waiting = passing<Waiting>();
   let isLookDue = false;
 
   const look = async () => {
     const nowMs = performance.now();
-    const late = [...waiting].filter(({ sinceMs }) => nowMs - sinceMs >= probeAfterMs);
+    const late = waiting.all().filter(({ sinceMs }) => nowMs - sinceMs >= probeAfterMs);
     if (late.length > 0 && (await isSilent())) for (const { fail } of late) fail(new SilentServerError());
     isLookDue = false;
     lookLater();
   };
   const lookLater = () => {
-    if (isLookDue || waiting.size === 0) return;
+    if (isLookDue || waiting.first() === undefined) return;
     isLookDue = true;
     // The pending work keeps the process alive, not this watch.
     setTimeout(look, probeAfterMs).unref();
@@ -45,20 +47,15 @@ export function watchForSilence(isSilent: () => Promise<boolean>): SilenceWatch 
 
   return {
     giveUp() {
-      for (const { fail } of waiting) fail(new SilentServerError());
+      for (const { fail } of waiting.all()) fail(new SilentServerError());
     },
-    async guard(work) {
-      let entry: Waiting | undefined;
+    guard(work) {
+      let leave = () => {};
       const silence = new Promise<never>((_resolve, fail) => {
-        entry = { sinceMs: performance.now(), fail };
-        waiting.add(entry);
+        leave = waiting.add({ sinceMs: performance.now(), fail });
         lookLater();
       });
-      try {
-        return await Promise.race([work, silence]);
-      } finally {
-        if (entry) waiting.delete(entry);
-      }
+      return Promise.race([work, silence]).finally(leave);
     },
   };
 }

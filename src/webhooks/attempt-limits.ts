@@ -1,4 +1,4 @@
-import { waitsOf } from "../clock.ts";
+import { type Waits, waitsOf } from "../clock.ts";
 
 /** What ends an attempt. */
 type AttemptLimit = {
@@ -8,13 +8,8 @@ type AttemptLimit = {
   release: () => void;
 };
 
-type Attempts = {
-  underWay: Set<AttemptLimit>;
-  beginWait: ReturnType<typeof waitsOf>;
-};
-
 /** By the signal that stops them, and by their time. */
-const attemptsBySignal = new WeakMap<AbortSignal, Map<number, Attempts>>();
+const attemptsBySignal = new WeakMap<AbortSignal, Map<number, Waits>>();
 
 /**
  * Ends an attempt after so many milliseconds, or when `stopping` aborts. All attempts share one listener and one timer: of
@@ -22,33 +17,21 @@ const attemptsBySignal = new WeakMap<AbortSignal, Map<number, Attempts>>();
  * because `stopping` lives that long.
  */
 export function limitAttempt(stopping: AbortSignal, milliseconds: number): AttemptLimit {
-  const { underWay, beginWait } = attemptsOf(stopping, milliseconds);
-  const releaseWait = beginWait(() => {
-    underWay.delete(limit);
-    limit.isOverdue = true;
+  const limit: AttemptLimit = { end: () => {}, isOverdue: false, release: () => {} };
+  limit.release = attemptsOf(stopping, milliseconds).begin((isLate) => {
+    limit.isOverdue = isLate;
     limit.end();
   });
-  const limit: AttemptLimit = {
-    isOverdue: false,
-    end: () => {},
-    release() {
-      underWay.delete(limit);
-      releaseWait();
-    },
-  };
-  underWay.add(limit);
   return limit;
 }
 
-function attemptsOf(stopping: AbortSignal, milliseconds: number): Attempts {
-  const byTime = attemptsBySignal.get(stopping) ?? new Map<number, Attempts>();
+function attemptsOf(stopping: AbortSignal, milliseconds: number): Waits {
+  const byTime = attemptsBySignal.get(stopping) ?? new Map<number, Waits>();
   attemptsBySignal.set(stopping, byTime);
   const known = byTime.get(milliseconds);
   if (known !== undefined) return known;
-  const attempts: Attempts = { underWay: new Set(), beginWait: waitsOf(milliseconds) };
+  const attempts = waitsOf(milliseconds);
   byTime.set(milliseconds, attempts);
-  stopping.addEventListener("abort", () => {
-    for (const limit of attempts.underWay) limit.end();
-  });
+  stopping.addEventListener("abort", attempts.endAll);
   return attempts;
 }
