@@ -1,4 +1,5 @@
 import cluster from "node:cluster";
+import { setFlagsFromString } from "node:v8";
 import type { Config } from "../config.ts";
 import { databaseName, openContext } from "../context.ts";
 import { triggerTopic } from "../domain/mail/sns-message.ts";
@@ -45,7 +46,17 @@ function readProcesses(text: string | undefined): number {
   throw new UsageError(`--processes must be a whole number from 1 to ${mostProcesses}, not "${text}"`);
 }
 
+/**
+ * What waits for a commit together outlives a collection of young objects together. From that V8 may conclude early on that
+ * what such code creates grows old, and from then on creates it as old: then it is kept, with all that it leads to, until the
+ * whole heap is collected, and receiving costs a fifth more until the process ends.
+ */
+function keepYoung(): void {
+  setFlagsFromString("--no-allocation-site-pretenuring");
+}
+
 async function serveUntil(stop: AbortSignal, roles: Roles): Promise<Service> {
+  if (roles.receiver) keepYoung();
   const config = await trustingTriggers(environmentConfig());
   // A process without a port that answers /metrics counts for nobody.
   const isMeasured = roles.receiver || config.metricsPort !== null;

@@ -76,7 +76,8 @@ export class Intake {
     return whenKnown(verified, (topic) => this.#take(message, topic, body, arrival));
   }
 
-  async #take(message: SnsMessage, topic: Topic, body: string, arrival: Arrival): Promise<IntakeOutcome> {
+  /** Not `async`: what has been read would be kept until the commit. */
+  #take(message: SnsMessage, topic: Topic, body: string, arrival: Arrival): Promise<IntakeOutcome> {
     switch (message.Type) {
       case "Notification":
         return this.#store(signedNotification(message, topic, body), arrival);
@@ -84,8 +85,7 @@ export class Intake {
         return this.#confirm(message, topic);
       case "UnsubscribeConfirmation":
         // Its SubscribeURL would subscribe again, so it is recorded and not visited.
-        await this.#noteSubscription(topic, "unsubscribed", null);
-        return "unsubscribed";
+        return this.#noteSubscription(topic, "unsubscribed", null).then(() => "unsubscribed");
       default:
         throw new Error(`unreachable: ${message satisfies never}`);
     }
