@@ -70,7 +70,7 @@ export type Waits = {
   endAll(): void;
 };
 
-type Wait = { untilMs: number; onEnd: (isLate: boolean) => void; release: () => void };
+type Wait = { untilMs: number; onEnd: (isLate: boolean) => void; release: () => boolean };
 
 /** Watches over many waits with one timer: a timer for each costs as much as a signature. */
 export function waitsOf(milliseconds: number): Waits {
@@ -93,13 +93,13 @@ export function waitsOf(milliseconds: number): Waits {
   }
 
   function end({ release, onEnd }: Wait, isLate: boolean): void {
-    release();
-    onEnd(isLate);
+    // The end of another one may have released it.
+    if (release()) onEnd(isLate);
   }
 
   return {
     begin(onEnd) {
-      const one: Wait = { untilMs: Math.ceil(performance.now()) + milliseconds, onEnd, release: () => {} };
+      const one: Wait = { untilMs: Math.ceil(performance.now()) + milliseconds, onEnd, release: () => false };
       one.release = waiting.add(one);
       lookLater();
       return one.release;

@@ -39,8 +39,8 @@ export function recentlyUsed<Value>(most: number): RecentlyUsed<Value> {
 
 /** Items that come and go, in the order in which they came. */
 export type Passing<Item> = {
-  /** @returns removes it; repeated calls do nothing. */
-  add(item: Item): () => void;
+  /** @returns removes it, and tells whether it was still there. */
+  add(item: Item): () => boolean;
   /** The one that has been there longest. */
   first(): Item | undefined;
   /** Those that are there now. */
@@ -59,17 +59,17 @@ export function passing<Item>(): Passing<Item> {
   let first: Place<Item> | null = null;
   let last: Place<Item> | null = null;
 
-  function remove(place: Place<Item>): void {
+  function remove(place: Place<Item>): boolean {
     const { previous, next } = place;
     if (previous !== null) previous.next = next;
     else if (first === place) first = next;
-    // It was removed before.
-    else return;
+    else return false;
     if (next !== null) next.previous = previous;
     else last = previous;
     // So that nothing is kept by a place that is old.
     place.previous = null;
     place.next = null;
+    return true;
   }
 
   return {

@@ -50,7 +50,7 @@ export function watchForSilence(isSilent: () => Promise<boolean>): SilenceWatch 
       for (const { fail } of waiting.all()) fail(new SilentServerError());
     },
     guard(work) {
-      let leave = () => {};
+      let leave: () => void = () => {};
       const silence = new Promise<never>((_resolve, fail) => {
         leave = waiting.add({ sinceMs: performance.now(), fail });
         lookLater();

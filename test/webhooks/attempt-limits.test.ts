@@ -59,3 +59,14 @@ test("when the process stops, all its attempts are ended before their time, and 
   }
   expect(other.end).not.toHaveBeenCalled();
 });
+
+test("an attempt that is released by the end of another one is not ended", () => {
+  const { signal } = new AbortController();
+  const first = attempt(signal, 1_000);
+  const second = attempt(signal, 1_000);
+  first.end = () => second.release();
+  vi.advanceTimersByTime(2_000);
+
+  expect(first.isOverdue).toBe(true);
+  expect(second.end).not.toHaveBeenCalled();
+});
