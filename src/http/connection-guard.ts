@@ -33,9 +33,9 @@ export function guardConnections(
   server: Server,
   { most, stalledMs = 30_000, headers }: ConnectionRules,
 ): void {
-  /** Connections without a complete request, longest first. */
+  /** Connections without a complete request, longest first. They last, so that a Set may hold them: see `passing`. */
   const idle = new Set<Socket>();
-  /** Changed when connections open and close, not with every request: see `passing`. */
+  /** Its entries stay while responses, which do not last, come and go in them. */
   const open = new Map<Socket, Connection>();
 
   server.on("connection", (socket: Socket) => {
