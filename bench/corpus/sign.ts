@@ -55,12 +55,17 @@ export async function signAll(signer: Signer | null, envelopes: readonly Envelop
   return signed.flat();
 }
 
+/** Makes the body of a request from an envelope. */
+export function signing({ key, certificateUrl }: Signer): (envelope: Envelope) => string {
+  const privateKey = createPrivateKey(key);
+  const signed = (text: string, version: Envelope["version"]) =>
+    sign(version === "1" ? "RSA-SHA1" : "RSA-SHA256", Buffer.from(text), privateKey);
+  return (envelope) => bodyOf(envelope, signed, certificateUrl);
+}
+
 if (!isMainThread) {
   const { signer, part }: { signer: Signer; part: Envelope[] } = workerData;
-  const key = createPrivateKey(signer.key);
-  const signed = (text: string, version: Envelope["version"]) =>
-    sign(version === "1" ? "RSA-SHA1" : "RSA-SHA256", Buffer.from(text), key);
-  parentPort?.postMessage(part.map((envelope) => bodyOf(envelope, signed, signer.certificateUrl)));
+  parentPort?.postMessage(part.map(signing(signer)));
 }
 
 type Sign = (text: string, version: Envelope["version"]) => Buffer;

@@ -1,0 +1,56 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Database } from "../../src/storage/database.ts";
+import type { Findings } from "./findings.ts";
+
+/** What is still to be done. */
+type Unfinished = { posts: number; batches: number; erasures: number; deliveries: number; resting: number };
+
+const lookEveryMs = 500;
+
+/**
+ * Waits until nothing is left to do, with all faults over. Retries that are hours ahead are made due: time passes more
+ * quickly, and nothing else is touched.
+ * @param openPosts messages that no receiver has accepted yet.
+ * @returns how long it took, in seconds.
+ */
+export async function settle(
+  db: Database,
+  openPosts: () => number,
+  withinSeconds: number,
+  findings: Findings,
+): Promise<number> {
+  const startedMs = performance.now();
+  for (;;) {
+    const left = await unfinished(db, openPosts());
+    const seconds = (performance.now() - startedMs) / 1000;
+    if (Object.values(left).every((count) => count === 0)) return seconds;
+    if (seconds > withinSeconds) {
+      findings.add(
+        "conduct",
+        `not finished ${withinSeconds} s after the last fault: ${JSON.stringify(left)}`,
+      );
+      return seconds;
+    }
+    await letTimePass(db);
+    await sleep(lookEveryMs);
+  }
+}
+
+async function unfinished(db: Database, posts: number): Promise<Unfinished> {
+  const [row] = await db.query<Omit<Unfinished, "posts">>(
+    `select (select count(*)::integer from batches where applied_at is null) as batches,
+       (select count(*)::integer from erasures where finished_at is null) as erasures,
+       (select count(*)::integer from deliveries where state in ('pending', 'retrying', 'leased')) as deliveries,
+       (select count(*)::integer from webhook_lanes where paused_until > now()) as resting`,
+  );
+  if (row === undefined) throw new Error("unreachable: a select without from has one row");
+  return { posts, ...row };
+}
+
+async function letTimePass(db: Database): Promise<void> {
+  await db.query("update deliveries set due_at = now() where state = 'retrying' and due_at > now()");
+  await db.query("update webhook_lanes set paused_until = null where paused_until > now()");
+  await db.query(
+    "update batches set wake_at = now() where applied_at is null and wake_at > now() + interval '10 seconds'",
+  );
+}

@@ -1,0 +1,60 @@
+import { parseArgs } from "node:util";
+import { type QueueKind, queueKinds } from "./stage/queue.ts";
+
+export type Options = {
+  /** Of all random choices. */
+  seed: number;
+  minutes: number;
+  queue: QueueKind;
+  /** Notifications a second. */
+  rate: number;
+  asJson: boolean;
+  /** What is done in place of a run on the product as it is; null: nothing. */
+  mutant: string | null;
+};
+
+export const usage = `Usage: npm run chaos -- [options]
+
+Sets up two receivers, two workers, PostgreSQL, a queue and a webhook sink, disturbs them for a while, and checks that nothing
+is lost, counted twice or different. Exits 1 if anything is.
+
+  --seed <number>      of all random choices (1)
+  --minutes <number>   how long faults are caused (2)
+  --queue <kind>       ${queueKinds.join(", ")} (postgres)
+  --rate <number>      notifications a second (150)
+  --json               prints the figures as JSON
+  --mutant <name|all>  breaks the product on purpose, and exits 0 if the check reports it
+`;
+
+/** @throws Error that says what is wrong. */
+export function readOptions(args: string[]): Options | "help" {
+  const { values } = parseArgs({
+    args,
+    options: {
+      seed: { type: "string", default: "1" },
+      minutes: { type: "string", default: "2" },
+      queue: { type: "string", default: "postgres" },
+      rate: { type: "string", default: "150" },
+      json: { type: "boolean", default: false },
+      mutant: { type: "string" },
+      help: { type: "boolean", default: false },
+    },
+  });
+  if (values.help) return "help";
+  const queue = queueKinds.find((kind) => kind === values.queue);
+  if (queue === undefined) throw new Error(`--queue must be one of ${queueKinds.join(", ")}`);
+  return {
+    seed: positive("seed", values.seed),
+    minutes: positive("minutes", values.minutes),
+    queue,
+    rate: positive("rate", values.rate),
+    asJson: values.json,
+    mutant: values.mutant ?? null,
+  };
+}
+
+function positive(name: string, text: string): number {
+  const number = Number(text);
+  if (!(number > 0 && number < 1e9)) throw new Error(`--${name} must be a number above 0, not "${text}"`);
+  return number;
+}

@@ -1,0 +1,65 @@
+import { median } from "../bench/measure.ts";
+import { groupBy } from "../src/domain/maps.ts";
+import { recoveryTimes } from "./check/monitor.ts";
+import type { RunOptions, RunResult } from "./run.ts";
+
+/** The figures of a run, by name. */
+export function figuresOf(
+  { seed, queue, rate }: RunOptions,
+  result: RunResult,
+): Record<string, number | string> {
+  const { findings, faults, answers, emails, webhooks, written, monitor, settledSeconds } = result;
+  const recovery = recoveryTimes(
+    monitor,
+    faults.map(({ toMs }) => toMs),
+  );
+  const megabytes = (role: string) => Math.round((monitor.peakBytes.get(role) ?? 0) / 1e6);
+  return {
+    seed,
+    queue,
+    "notifications a second": rate,
+    faults: faults.length,
+    "kinds of faults": new Set(faults.map(({ name }) => name)).size,
+    accepted: emails.accepted,
+    "answered 503": answers.unavailable,
+    "without an answer": answers.noAnswer,
+    "applied: emails": emails.activities,
+    "applied: events": emails.events,
+    "custom events": written.events.length,
+    "endpoints added": written.endpoints.length,
+    "people erased": written.erased.length,
+    lost: findings.count("lost"),
+    "counted twice": findings.count("counted twice"),
+    "rows that differ": findings.count("differs"),
+    "webhooks owed": webhooks.owed,
+    "webhooks arrived": webhooks.arrived,
+    "webhooks wrong": findings.count("webhook"),
+    "webhooks repeated": webhooks.repeated,
+    "repeats that a fault explains": webhooks.explained,
+    "wrong conduct": findings.count("conduct"),
+    "longest outage, s": round(answers.longestOutageMs / 1000),
+    "until up to date after a fault, median s": round(median(recovery) / 1000),
+    "until up to date after a fault, longest s": round(Math.max(0, ...recovery) / 1000),
+    "until everything was done, s": round(settledSeconds),
+    "memory of a receiver, most MB": megabytes("receiver"),
+    "memory of a worker, most MB": megabytes("worker"),
+  };
+}
+
+/** How often each fault was caused. */
+export function faultTable({ faults }: RunResult): string {
+  const byName = groupBy(faults, ({ name }) => name);
+  const lines = [...byName].map(([name, of]) => `${String(of.length).padStart(5)}  ${name}`);
+  return lines.toSorted().toReversed().join("\n");
+}
+
+export function figureTable(figures: Readonly<Record<string, number | string>>): string {
+  const width = Math.max(...Object.keys(figures).map((name) => name.length));
+  return Object.entries(figures)
+    .map(([name, value]) => `${name.padEnd(width)}  ${value}`)
+    .join("\n");
+}
+
+function round(seconds: number): number {
+  return Math.round(seconds * 10) / 10;
+}
