@@ -50,9 +50,11 @@ async function catchMutants(options: Options, name: string, stop: AbortSignal): 
   let missed = 0;
   for (const mutant of chosen) {
     const reported = await reportOf(options, mutant, stop);
-    if (reported.length === 0) missed++;
-    print(`${reported.length > 0 ? "caught" : "MISSED"}  ${mutant.name}`);
-    for (const example of reported) print(`        ${example}`);
+    const [example] = reported.filter((what) => mutant.shows.test(what));
+    if (example === undefined) missed++;
+    print(
+      `${example === undefined ? "MISSED" : "caught"}  ${mutant.name}: ${example ?? reported.join("; ")}`,
+    );
   }
   return missed === 0 ? 0 : 1;
 }
@@ -70,7 +72,7 @@ async function reportOf(options: Options, mutant: Mutant, stop: AbortSignal): Pr
       onProgress: show,
     };
     const { findings } = await runChaos(run, stop);
-    return findings.examples().slice(0, 3);
+    return findings.examples();
   } finally {
     await build.remove();
   }

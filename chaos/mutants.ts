@@ -14,6 +14,8 @@ export type Mutant = {
   faults: readonly string[];
   /** Notifications a second. */
   rate: number;
+  /** What the check must say about it. */
+  shows: RegExp;
 };
 
 type Edit = { file: string; from: string; to: string };
@@ -30,6 +32,7 @@ export const mutants: readonly Mutant[] = [
     ],
     faults: ["killed", "PostgreSQL crashed", "way to the database cut"],
     rate: 300,
+    shows: /^lost: .* was answered 200/,
   },
   {
     name: "no de-duplication of events",
@@ -42,6 +45,7 @@ export const mutants: readonly Mutant[] = [
     ],
     faults: ["killed"],
     rate: 150,
+    shows: /^counted twice: /,
   },
   {
     name: "no de-duplication of SNS messages",
@@ -54,6 +58,7 @@ export const mutants: readonly Mutant[] = [
     ],
     faults: ["killed"],
     rate: 150,
+    shows: /^differs: message .* nobody has posted it/,
   },
   {
     name: "no lease fencing",
@@ -66,6 +71,7 @@ export const mutants: readonly Mutant[] = [
     ],
     faults: ["frozen for longer than a lease"],
     rate: 150,
+    shows: /^webhook: delivery of .* had succeeded and is retrying again/,
   },
   {
     name: "no lock order",
@@ -77,7 +83,8 @@ export const mutants: readonly Mutant[] = [
       },
     ],
     faults: ["PostgreSQL frozen", "PostgreSQL crashed"],
-    rate: 500,
+    rate: 300,
+    shows: /^conduct: \d+ deadlocks/,
   },
   {
     name: "events dropped on conflict",
@@ -89,33 +96,45 @@ export const mutants: readonly Mutant[] = [
       },
     ],
     faults: ["PostgreSQL frozen", "killed"],
-    rate: 500,
+    rate: 300,
+    shows: /^lost: (sent|delivered|opened|clicked)/,
   },
   {
     name: "no sweep",
     edits: [{ file: "workers/sweep.js", from: "await wakeBatches({ db, queues });", to: "" }],
     faults: ["killed", "PostgreSQL crashed"],
     rate: 150,
+    shows: /^conduct: not finished .*"batches":[1-9]/,
   },
 ];
 
 /** A build with a mutant in it. */
 export type MutantBuild = { directory: string; remove(): Promise<void> };
 
-/** @throws if the build has not exactly one place for an edit: the mutant is older than the code. */
+/** @throws Error if the build has not exactly one place for an edit: the mutant is older than the code. */
 export async function buildMutant({ name, edits }: Pick<Mutant, "name" | "edits">): Promise<MutantBuild> {
   const root = await mkdtemp(join(tmpdir(), "fanmail-mutant-"));
-  const directory = join(root, "dist");
+  const remove = () => rm(root, { recursive: true, force: true });
+  try {
+    const directory = join(root, "dist");
+    await copyBuild(root, directory);
+    for (const edit of edits) {
+      const path = join(directory, edit.file);
+      await writeFile(path, mutated(name, edit, await readFile(path, "utf8")));
+    }
+    return { directory, remove };
+  } catch (error) {
+    await remove();
+    throw error;
+  }
+}
+
+async function copyBuild(root: string, directory: string): Promise<void> {
   await mkdir(directory);
   for (const part of ["src", "workers"])
     await cp(join(ownBuild, part), join(directory, part), { recursive: true });
   for (const shared of ["node_modules", "migrations", "package.json"])
     await symlink(fileURLToPath(new URL(shared, packageRoot)), join(root, shared));
-  for (const edit of edits) {
-    const path = join(directory, edit.file);
-    await writeFile(path, mutated(name, edit, await readFile(path, "utf8")));
-  }
-  return { directory, remove: () => rm(root, { recursive: true, force: true }) };
 }
 
 function mutated(name: string, { file, from, to }: Edit, text: string): string {

@@ -23,10 +23,10 @@ export function startMonitor(stage: Stage): Monitor {
   const watch = async () => {
     while (!stopped.signal.aborted) {
       if (await isCurrent(stage.db)) currentAtMs.push(Date.now());
-      for (const { role, pid } of stage.services) {
-        const running = pid();
-        const bytes = running === null ? 0 : await residentBytes(running).catch(() => 0);
-        peakBytes.set(role, Math.max(bytes, peakBytes.get(role) ?? 0));
+      for (const service of stage.services) {
+        const pid = service.pid();
+        const bytes = pid === null ? 0 : await residentBytes(pid).catch(() => 0);
+        peakBytes.set(service.role, Math.max(bytes, peakBytes.get(service.role) ?? 0));
       }
       await sleep(lookEveryMs);
     }

@@ -54,6 +54,7 @@ const tickMs = 20;
 /** SNS waits 20 seconds before it tries again. */
 const againAfterMs = { least: 800, spread: 1_500 };
 const mostInFlight = 256;
+const longestArrearsSeconds = 0.1;
 
 export function loadNotifications(options: NotificationLoadOptions): NotificationLoad {
   const { random, perSecond } = options;
@@ -66,7 +67,9 @@ export function loadNotifications(options: NotificationLoadOptions): Notificatio
 
   const timer = setInterval(() => {
     const nowMs = performance.now();
-    state.owed += state.isFinished ? 0 : ((nowMs - state.lastMs) / 1000) * perSecond;
+    const owed = state.owed + ((nowMs - state.lastMs) / 1000) * perSecond;
+    // A machine that cannot keep up publishes less.
+    state.owed = state.isFinished ? 0 : Math.min(owed, perSecond * longestArrearsSeconds);
     state.lastMs = nowMs;
     while (state.owed >= 1) {
       const story = nextStory(state.stories++, random);
@@ -139,7 +142,7 @@ function publishing(
     agenda.add(dueMs, { message: posted, body, isRepeat: false });
     if (is(percent.postedTwice)) agenda.add(dueMs, { message: posted, body, isRepeat: true });
     if (is(percent.postedLater))
-      agenda.add(dueMs + random.below(30_000), { message: posted, body, isRepeat: true });
+      agenda.add(dueMs + random.below(15_000), { message: posted, body, isRepeat: true });
   };
   return (email: Email, happening: Happening): number => {
     const times = is(percent.publishedTwice) ? 2 : 1;
@@ -151,7 +154,7 @@ function publishing(
 /** Half of them come at once, so that what concerns one email meets in several receivers and workers. */
 function arrivalAfterMs(random: Random, is: (share: number) => boolean): number {
   if (is(percent.atOnce)) return random.below(30);
-  return random.below(is(percent.late) ? 60_000 : 4_000);
+  return random.below(is(percent.late) ? 30_000 : 4_000);
 }
 
 type Posting = ((letter: Letter) => Promise<void>) & { close(): Promise<void> };

@@ -99,14 +99,21 @@ type Flow = {
 
 function flow(from: Socket, to: Socket, delayMs: () => number): Flow {
   const state = { isHeld: false, isStopped: false };
-  let lastDueMs = 0;
+  const queue: { dueMs: number; pass: () => void }[] = [];
+  const drain = () => {
+    for (;;) {
+      const [next] = queue;
+      if (next === undefined) return;
+      const leftMs = next.dueMs - performance.now();
+      if (leftMs > 0) return void setTimeout(drain, leftMs);
+      queue.shift();
+      next.pass();
+    }
+  };
   /** Runs at once or after the delay, and never before what came earlier. */
   const inTime = (pass: () => void) => {
-    const nowMs = performance.now();
-    const dueMs = Math.max(nowMs + delayMs(), lastDueMs);
-    if (dueMs <= nowMs) return pass();
-    lastDueMs = dueMs;
-    setTimeout(pass, dueMs - nowMs);
+    queue.push({ dueMs: performance.now() + delayMs(), pass });
+    if (queue.length === 1) drain();
   };
   const goOn = () => {
     if (!state.isHeld && !state.isStopped) from.resume();

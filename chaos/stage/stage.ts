@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { makeSigner, type Signer, topicArn } from "../../bench/corpus/sign.ts";
 import { apiKey } from "../../src/domain/api-key.ts";
-import { migrationsDirectory } from "../../src/package-info.ts";
+import { migrationsDirectory, packageRoot } from "../../src/package-info.ts";
 import { type DatabasePool, openDatabase } from "../../src/storage/database.ts";
 import { migrate } from "../../src/storage/migrate.ts";
 import { type ChaosPostgres, startPostgres } from "./postgres.ts";
@@ -54,7 +54,7 @@ export type StageOptions = {
   hasVolume: boolean;
 };
 
-export const ownBuild: string = fileURLToPath(new URL("../../", import.meta.url));
+export const ownBuild: string = fileURLToPath(new URL("dist", packageRoot));
 
 /** Opens a stage; everything it started ends with `close`, or with this process. */
 export async function openStage(options: StageOptions): Promise<Stage> {
@@ -121,7 +121,7 @@ async function startService(parts: Parts, role: Role, number: number): Promise<S
       ...(redis.url !== null && { REDIS_URL: redis.url }),
     },
     logFile: join(directory, `${name}.log`),
-    preload: fileURLToPath(new URL("shifted-clock.js", import.meta.url)),
+    preload: fileURLToPath(new URL("dist/chaos/stage/shifted-clock.js", packageRoot)),
     onPort: (port) => toPort?.leadTo(port),
     watchdog,
   });

@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { openRelay, type Relay } from "../../chaos/stage/relay.ts";
 import { type TestDatabase, testDatabase } from "../support/database.ts";
 import { startTestService, type TestService } from "../support/service.ts";
 import { asMessage, sesEvent } from "../support/ses.ts";
-import { type TcpRelay, tcpRelay } from "../support/tcp-relay.ts";
 import { until } from "../support/wait.ts";
 
 /*
@@ -10,18 +10,18 @@ import { until } from "../support/wait.ts";
  */
 
 let database: TestDatabase;
-let relay: TcpRelay;
+let relay: Relay;
 let service: TestService;
 
 beforeEach(async () => {
   database = await testDatabase();
   const url = new URL(database.url);
-  relay = await tcpRelay({ host: url.hostname, port: Number(url.port) });
+  relay = await openRelay(Number(url.port));
   url.port = String(relay.port);
   service = await startTestService({ databaseUrl: url.href, roles: { receiver: true, workers: false } });
 });
 afterEach(async () => {
-  relay.thaw();
+  relay.heal();
   await service.close();
   await relay.close();
   await database.drop();
@@ -65,13 +65,13 @@ test("read-only after a failover: readers are served, writers get 503 with Retry
 
 test("frozen: open connections are given up, and replaced when it thaws", async () => {
   expect((await track()).status).toBe(201);
-  relay.freeze();
+  relay.silence("both ways");
 
   const answers = await Promise.all([track(), suppress(), ingest(), service.get("/v1/activity")]);
 
   expect(answers.map(({ status }) => status)).toEqual([503, 503, 503, 503]);
   expect(await ready()).toEqual([503, "the database cannot be reached"]);
-  relay.thaw();
+  relay.heal();
   await until("it is ready again", isReady);
   expect((await track()).status).toBe(201);
 });

@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { openRelay } from "../../chaos/stage/relay.ts";
 import { errorText } from "../../src/logger.ts";
 import { awaitServer, type Database, type DatabasePool, openDatabase } from "../../src/storage/database.ts";
 import { isDataError, isRetryable, isUnavailable, sqlState } from "../../src/storage/database-errors.ts";
 import { type TestDatabase, testDatabase } from "../support/database.ts";
-import { tcpRelay } from "../support/tcp-relay.ts";
 import { until } from "../support/wait.ts";
 
 let database: TestDatabase;
@@ -197,15 +197,14 @@ test("a database that is not there is an error, not a wait", async () => {
 });
 
 test("a start waits for a server that does not answer yet", async () => {
-  const { hostname, port } = new URL(database.url);
-  const relay = await tcpRelay({ host: hostname, port: Number(port) });
+  const relay = await openRelay(Number(new URL(database.url).port));
   const url = Object.assign(new URL(database.url), { port: String(relay.port) });
   const pool = openDatabase(url.href, { maxConnections: 2, onIdleError: () => {} });
-  relay.freeze();
+  relay.silence("both ways");
 
   const start = awaitServer(pool);
   const oneAttempt = await failureOf(awaitServer(pool, 1));
-  relay.thaw();
+  relay.heal();
 
   expect(isUnavailable(oneAttempt)).toBe(true);
   await start;
