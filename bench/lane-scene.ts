@@ -152,3 +152,11 @@ export async function until(
     await sleep(10);
   }
 }
+
+/** Whether a delivery is due or under way. */
+export async function isAnyOpen(db: Database): Promise<boolean> {
+  const [open] = await db.query(
+    "select 1 from deliveries where state in ('pending', 'retrying') or state = 'leased' limit 1",
+  );
+  return open !== undefined;
+}

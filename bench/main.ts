@@ -38,6 +38,11 @@ const benchmarks: Readonly<Record<string, ListedBenchmark>> = {
       "everything at work while a transaction keeps an old snapshot, and bookkeeping tables; options as of ingest",
     load: async () => (await import("./old-snapshot.ts")).oldSnapshot,
   },
+  soak: {
+    summary:
+      "memory of a receiver and a worker under full load for long; --minutes 30, --json, --notifications 40000 --connections 64 --seed 1 --queue redis",
+    load: async () => (await import("./soak.ts")).soak,
+  },
   start: {
     summary: "how soon the service and a worker are ready, and a receiver's memory; options as of ingest",
     load: async () => (await import("./start.ts")).start,

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Database } from "../src/storage/database.ts";
 import { assertEqual, expectationOf } from "./corpus/expectation.ts";
-import { makeEndpoints } from "./lane-scene.ts";
+import { isAnyOpen, makeEndpoints } from "./lane-scene.ts";
 import { type LaneSink, laneSink } from "./lane-sink.ts";
 import { median } from "./measure.ts";
 import { type Options, readComparison, showProgress } from "./sides/options.ts";
@@ -113,13 +113,6 @@ async function withOldSnapshot(db: Database, work: () => Promise<void>): Promise
     await tx.query("select count(*) from webhook_lanes");
     await work();
   });
-}
-
-async function isAnyOpen(db: Database): Promise<boolean> {
-  const [open] = await db.query(
-    "select 1 from deliveries where state in ('pending', 'retrying') or state = 'leased' limit 1",
-  );
-  return open !== undefined;
 }
 
 async function assertAllPosted(db: Database, sink: LaneSink): Promise<void> {

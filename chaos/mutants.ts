@@ -69,7 +69,7 @@ export const mutants: readonly Mutant[] = [
         to: "deliveries.id = rows.delivery_id and $2::uuid is not null",
       },
     ],
-    faults: ["frozen for longer than a lease"],
+    faults: ["frozen while posting, for longer than a lease"],
     rate: 150,
     shows: /^webhook: delivery of .* had succeeded and is retrying again/,
   },

@@ -8,7 +8,7 @@ import { prefetch } from "../load/stories.ts";
 
 /** An event as it must be stored. @property discarded null: it counts. */
 export type ExpectedEvent = { type: EventType; atMs: number; discarded: string | null };
-export type EventType = "sent" | "delivered" | "bounced" | "complained" | "opened" | "clicked";
+type EventType = "sent" | "delivered" | "bounced" | "complained" | "opened" | "clicked";
 
 /** An email to one recipient, as the table `activity` has it; times in milliseconds since 1970. */
 export type ExpectedActivity = {

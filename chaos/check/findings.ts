@@ -1,5 +1,5 @@
 /** What a check has found wrong, by kind. */
-export const findingKinds = [
+const findingKinds = [
   /** Something that was acknowledged and is not there. */
   "lost",
   /** Something that is there, or counts, more than once. */
@@ -13,7 +13,7 @@ export const findingKinds = [
   /** A process that ended by itself, a wrong answer, a deadlock, something that is never finished. */
   "conduct",
 ] as const;
-export type FindingKind = (typeof findingKinds)[number];
+type FindingKind = (typeof findingKinds)[number];
 
 export type Findings = {
   add(kind: FindingKind, what: string): void;

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Random } from "../../bench/corpus/random.ts";
 import { type Sink, type SinkMood, sinkMoods } from "../load/sink.ts";
 import { mastersOf } from "../stage/redis-cluster.ts";
@@ -66,17 +67,33 @@ const processFaults: readonly Fault[] = [
     service.freeze();
     return () => service.thaw();
   }),
-  // Longer than a lease, so that another process posts what this one was about to record.
-  ofProcess("frozen for longer than a lease", 2, { least: 32, most: 36 }, (service) => {
-    service.freeze();
-    return () => service.thaw();
-  }),
   ofProcess("restarted in order", 3, { least: 0, most: 0 }, (service) => service.replace()),
   ofProcess("clock shifted", 4, { least: 5, most: 20 }, (service) => {
     service.shiftClock();
     return () => service.shiftClock();
   }),
 ];
+
+/**
+ * Another process posts what this one was posting, and then this one goes on: what it writes must not replace the other's
+ * outcome. The posts are under way because the customers' systems hang for a moment.
+ */
+const frozenForLonger: Fault = {
+  name: "frozen while posting, for longer than a lease",
+  role: "worker",
+  weight: 2,
+  needs: itself,
+  losesOutcomes: true,
+  seconds: { least: 32, most: 36 },
+  isPossible: always,
+  async begin({ sink }, { service }) {
+    sink.behave("hangs");
+    await sleep(500);
+    service.freeze();
+    sink.behave("ok");
+    return { target: service.name, end: async () => service.thaw() };
+  },
+};
 
 function ofDatabase(
   name: string,
@@ -301,6 +318,7 @@ function ofSink(mood: SinkMood): Fault {
 
 export const faults: readonly Fault[] = [
   ...processFaults,
+  frozenForLonger,
   ...databaseFaults,
   ...wayFaults,
   ...redisFaults,

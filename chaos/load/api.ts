@@ -21,7 +21,7 @@ export type ApiCall = {
 };
 
 /** @property body parsed JSON. */
-export type ApiAnswer = { status: number; body: unknown };
+type ApiAnswer = { status: number; body: unknown };
 
 const answerWithinMs = 20_000;
 const passing: readonly number[] = [429, 500, 503];

@@ -5,7 +5,7 @@ import type { Api, ApiCall } from "./api.ts";
 import type { Sink } from "./sink.ts";
 
 /** A custom event that a client tracks. It is posted with one idempotency key until it is answered. */
-export type TrackedEvent = {
+type TrackedEvent = {
   key: string;
   orderId: string | null;
   /** The ids it was answered with: one, however often it was posted. */

@@ -63,7 +63,7 @@ async function knownTo({ client }: ChaosRedis): Promise<number> {
 }
 
 /** Whether a node finds the cluster complete. */
-export async function isOk({ client }: ChaosRedis): Promise<boolean> {
+async function isOk({ client }: ChaosRedis): Promise<boolean> {
   return /cluster_state:ok/.test(String(await client.call("CLUSTER", "INFO").catch(() => "")));
 }
 

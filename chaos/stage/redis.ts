@@ -22,7 +22,7 @@ export type ChaosRedis = {
 
 const answersWithinMs = 20_000;
 
-export function hasRedis(): boolean {
+function hasRedis(): boolean {
   return spawnSync("redis-server", ["--version"]).status === 0;
 }
 

@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 
 /** What a relay does to the bytes that pass. `answers` are those that come back from where it leads. */
-export type Silence = "both ways" | "answers";
+type Silence = "both ways" | "answers";
 
 /** A way between two parts, over TCP, that can be disturbed. */
 export type Relay = {
