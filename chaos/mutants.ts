@@ -100,6 +100,19 @@ export const mutants: readonly Mutant[] = [
     shows: /^lost: (sent|delivered|opened|clicked)/,
   },
   {
+    name: "a window that is a millisecond too long",
+    edits: [
+      {
+        file: "src/domain/mail/decision.js",
+        from: "openedAt.getTime() - last.at.getTime() < windowSeconds * 1000",
+        to: "openedAt.getTime() - last.at.getTime() <= windowSeconds * 1000",
+      },
+    ],
+    faults: ["killed"],
+    rate: 150,
+    shows: /^differs: open_count of /,
+  },
+  {
     name: "no sweep",
     edits: [{ file: "workers/sweep.js", from: "await wakeBatches({ db, queues });", to: "" }],
     faults: ["killed", "PostgreSQL crashed"],

@@ -83,6 +83,7 @@ async function onStage(stage: Stage, options: RunOptions, stop: AbortSignal): Pr
     const settledSeconds = await settle(stage.db, load.open, settlesWithinSeconds, findings);
     onProgress("checking");
     const checked = await check(stage, traffic, injector.past, findings);
+    if (!findings.isEmpty()) onProgress(`logs are kept in ${await stage.keepLogs()}`);
     const { answers } = load;
     return {
       findings,

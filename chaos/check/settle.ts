@@ -29,6 +29,7 @@ export async function settle(
         "conduct",
         `not finished ${withinSeconds} s after the last fault: ${JSON.stringify(left)}`,
       );
+      for (const what of await firstWaiting(db)) findings.add("conduct", what);
       return seconds;
     }
     await letTimePass(db);
@@ -45,6 +46,16 @@ async function unfinished(db: Database, posts: number): Promise<Unfinished> {
   );
   if (row === undefined) throw new Error("unreachable: a select without from has one row");
   return { posts, ...row };
+}
+
+async function firstWaiting(db: Database): Promise<string[]> {
+  const rows = await db.query<{ id: string; attempts: number; last_error: string | null }>(
+    "select id, attempts, last_error from batches where applied_at is null order by id limit 2",
+  );
+  return rows.map(
+    ({ id, attempts, last_error }) =>
+      `batch ${id} waits after ${attempts} attempts; last error: ${last_error}`,
+  );
 }
 
 async function letTimePass(db: Database): Promise<void> {

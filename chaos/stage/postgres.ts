@@ -20,6 +20,8 @@ import type { Watchdog } from "./watchdog.ts";
 /** A PostgreSQL that nobody keeps running. */
 export type ChaosPostgres = {
   port: number;
+  /** Its log, of all times it ran. */
+  logFile: string;
   /** @param port of a relay that leads to it. */
   urlAt(port: number): string;
   /** Shuts it down in order; returns when it is down. */
@@ -72,6 +74,7 @@ export async function startPostgres(dataDir: string, watchdog: Watchdog): Promis
   await createDatabase(urlAt(port));
   return {
     port,
+    logFile,
     urlAt,
     start,
     async stop() {

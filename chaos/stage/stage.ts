@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { chmod, mkdir, mkdtemp, rm } from "node:fs/promises";
+import { chmod, copyFile, mkdir, mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -30,6 +30,8 @@ export type Stage = {
   toSink: Relay;
   /** The way to the database that is never disturbed, for observers. */
   db: DatabasePool;
+  /** Copies the logs of all processes to a directory that stays. @returns its path. */
+  keepLogs(): Promise<string>;
   close(): Promise<void>;
 };
 
@@ -90,7 +92,16 @@ export async function openStage(options: StageOptions): Promise<Stage> {
     watchdog.dismiss();
     await rm(directory, { recursive: true, force: true });
   };
-  return { directory, key, signer, postgres, queue, volume, services, toSink, db, close };
+  const keepLogs = () => copyLogs(directory, postgres.logFile);
+  return { directory, key, signer, postgres, queue, volume, services, toSink, db, keepLogs, close };
+}
+
+async function copyLogs(directory: string, serverLog: string): Promise<string> {
+  const kept = await mkdtemp(join(tmpdir(), "fanmail-chaos-logs-"));
+  const names = (await readdir(directory)).filter((name) => name.endsWith(".log"));
+  for (const name of names) await copyFile(join(directory, name), join(kept, name));
+  await copyFile(serverLog, join(kept, "postgres.log"));
+  return kept;
 }
 
 type Parts = {
