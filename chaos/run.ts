@@ -65,7 +65,7 @@ async function onStage(stage: Stage, options: RunOptions, stop: AbortSignal): Pr
   const { faults, minutes, settlesWithinSeconds, seed, onProgress } = options;
   await installAuditor(stage.db);
   const traffic = await startTraffic(stage, options);
-  const monitor = startMonitor(stage);
+  const monitor = startMonitor(stage, onProgress);
   const injector = createInjector({
     parts: { stage, sink: traffic.sink, random: seededRandom(seed + 3) },
     random: seededRandom(seed + 4),

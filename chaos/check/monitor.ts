@@ -15,14 +15,22 @@ export type Monitor = {
 const lookEveryMs = 250;
 /** What waits for less is up to date: a sweep runs each second. */
 const currentWithinSeconds = 2;
+const behindAfterSeconds = 5;
 
-export function startMonitor(stage: Stage): Monitor {
+/** @param onProgress called when notifications wait for long, and when they do not any more. */
+export function startMonitor(stage: Stage, onProgress: (line: string) => void): Monitor {
   const peakBytes = new Map<string, number>();
   const currentAtMs: number[] = [];
   const stopped = new AbortController();
+  let isBehind = false;
   const watch = async () => {
     while (!stopped.signal.aborted) {
-      if (await isCurrent(stage.db)) currentAtMs.push(Date.now());
+      const waited = await secondsWaited(stage.db);
+      if (waited < currentWithinSeconds) currentAtMs.push(Date.now());
+      if (waited >= behindAfterSeconds !== isBehind) {
+        isBehind = !isBehind;
+        onProgress(isBehind ? "  behind" : "  up to date");
+      }
       for (const service of stage.services) {
         const pid = service.pid();
         const bytes = pid === null ? 0 : await residentBytes(pid).catch(() => 0);
@@ -42,16 +50,16 @@ export function startMonitor(stage: Stage): Monitor {
   };
 }
 
-/** Whether PostgreSQL answers, and no notification waits for long. */
-async function isCurrent(db: Database): Promise<boolean> {
+/** How long the oldest notification waits; Infinity while PostgreSQL does not answer. */
+async function secondsWaited(db: Database): Promise<number> {
   try {
     const [row] = await db.query<{ seconds: number }>(
       `select coalesce(extract(epoch from now() - min(received_at)), 0)::float as seconds
        from batches where applied_at is null`,
     );
-    return row !== undefined && row.seconds < currentWithinSeconds;
+    return row?.seconds ?? 0;
   } catch {
-    return false;
+    return Number.POSITIVE_INFINITY;
   }
 }
 

@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { type ChaosRedis, startRedis } from "./redis.ts";
-import { type ChaosCluster, startCluster } from "./redis-cluster.ts";
+import { type ChaosCluster, describeNodes, startCluster } from "./redis-cluster.ts";
 import { openRelay, type Relay } from "./relay.ts";
 import type { Watchdog } from "./watchdog.ts";
 
@@ -16,8 +16,12 @@ export type ChaosQueue = {
   cluster: ChaosCluster | null;
   /** What a process of the product is given. @property relay its own way to a single Redis. */
   wayFor(): Promise<{ url: string | null; relay: Relay | null }>;
+  /** What a cluster's nodes think of one another, for people. */
+  describe(): Promise<string>;
   end(): Promise<void>;
 };
+
+const nothing = async () => "";
 
 export async function startQueue(
   kind: QueueKind,
@@ -27,7 +31,7 @@ export async function startQueue(
   switch (kind) {
     case "postgres": {
       const wayFor = async () => ({ url: null, relay: null });
-      return { kind, redis: null, cluster: null, wayFor, end: async () => {} };
+      return { kind, redis: null, cluster: null, wayFor, describe: nothing, end: async () => {} };
     }
     case "redis": {
       const redis = await startRedis(join(directory, "redis"), watchdog);
@@ -35,7 +39,7 @@ export async function startQueue(
         const relay = await openRelay(redis.port);
         return { url: `redis://127.0.0.1:${relay.port}`, relay };
       };
-      return { kind, redis, cluster: null, wayFor, end: redis.end };
+      return { kind, redis, cluster: null, wayFor, describe: nothing, end: redis.end };
     }
     case "redis-cluster": {
       const cluster = await startCluster(directory, watchdog);
@@ -44,7 +48,7 @@ export async function startQueue(
         for (const node of cluster.nodes) await node.end();
         for (const relay of cluster.relays) await relay.close();
       };
-      return { kind, redis: null, cluster, wayFor, end };
+      return { kind, redis: null, cluster, wayFor, describe: () => describeNodes(cluster), end };
     }
     default:
       throw new Error(`unreachable: ${kind satisfies never}`);

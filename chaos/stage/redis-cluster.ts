@@ -73,6 +73,16 @@ export async function mastersOf({ nodes }: ChaosCluster): Promise<ChaosRedis[]> 
   return nodes.filter((_, place) => Array.isArray(roles[place]) && roles[place][0] === "master");
 }
 
+export async function describeNodes({ nodes }: ChaosCluster): Promise<string> {
+  const views = await Promise.all(
+    nodes.map(async ({ port, client }) => {
+      const asked = ["INFO", "NODES"].map((what) => client.call("CLUSTER", what).catch((error) => error));
+      return `# ${port}\n${(await Promise.all(asked)).map(String).join("\n")}`;
+    }),
+  );
+  return views.join("\n");
+}
+
 /** A node learns of the others one after the other. */
 async function eventually(work: () => Promise<unknown>): Promise<void> {
   await until("the cluster accepts its replicas", () =>

@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { chmod, copyFile, mkdir, mkdtemp, readdir, rm } from "node:fs/promises";
+import { chmod, copyFile, mkdir, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -92,7 +92,10 @@ export async function openStage(options: StageOptions): Promise<Stage> {
     watchdog.dismiss();
     await rm(directory, { recursive: true, force: true });
   };
-  const keepLogs = () => copyLogs(directory, postgres.logFile);
+  const keepLogs = async () => {
+    await writeFile(join(directory, "queue.log"), await queue.describe());
+    return copyLogs(directory, postgres.logFile);
+  };
   return { directory, key, signer, postgres, queue, volume, services, toSink, db, keepLogs, close };
 }
 
