@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { residentBytes } from "../../bench/memory.ts";
 import type { Database } from "../../src/storage/database.ts";
-import type { Stage } from "../stage/stage.ts";
+import type { Stage, StagedService } from "../stage/stage.ts";
 
 /** What is seen from outside while everything works. Times are milliseconds since 1970. */
 export type Monitor = {
@@ -23,19 +23,22 @@ export function startMonitor(stage: Stage, onProgress: (line: string) => void): 
   const currentAtMs: number[] = [];
   const stopped = new AbortController();
   let isBehind = false;
+  const noteLag = async () => {
+    const waited = await secondsWaited(stage.db);
+    if (waited < currentWithinSeconds) currentAtMs.push(Date.now());
+    if (waited >= behindAfterSeconds === isBehind) return;
+    isBehind = !isBehind;
+    onProgress(isBehind ? "  behind" : "  up to date");
+  };
+  const noteMemory = async (service: StagedService) => {
+    const pid = service.pid();
+    const bytes = pid === null ? 0 : await residentBytes(pid).catch(() => 0);
+    peakBytes.set(service.role, Math.max(bytes, peakBytes.get(service.role) ?? 0));
+  };
   const watch = async () => {
     while (!stopped.signal.aborted) {
-      const waited = await secondsWaited(stage.db);
-      if (waited < currentWithinSeconds) currentAtMs.push(Date.now());
-      if (waited >= behindAfterSeconds !== isBehind) {
-        isBehind = !isBehind;
-        onProgress(isBehind ? "  behind" : "  up to date");
-      }
-      for (const service of stage.services) {
-        const pid = service.pid();
-        const bytes = pid === null ? 0 : await residentBytes(pid).catch(() => 0);
-        peakBytes.set(service.role, Math.max(bytes, peakBytes.get(service.role) ?? 0));
-      }
+      await noteLag();
+      for (const service of stage.services) await noteMemory(service);
       await sleep(lookEveryMs);
     }
   };
