@@ -17,7 +17,7 @@ const longer = [
 
 /** Files whose tests wait long. vitest starts small files last, and these would delay the end. */
 const waiting =
-  /test\/(process|slow)\/|(unavailable|useless-database|connection-guard|webhook-answers|doctor|sqs-consumer|conformance)\.test\.ts$/;
+  /test\/(process|slow)\/|(unavailable|useless-database|connection-guard|webhook-answers|doctor|sqs-consumer|conformance|queue\/redis)\.test\.ts$/;
 
 class WaitingFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {

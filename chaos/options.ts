@@ -9,6 +9,8 @@ export type Options = {
   /** Notifications a second. */
   rate: number;
   asJson: boolean;
+  /** Only faults whose names contain this text. */
+  only: string;
   /** What is done in place of a run on the product as it is; null: nothing. */
   mutant: string | null;
 };
@@ -22,6 +24,7 @@ is lost, counted twice or different. Exits 1 if anything is.
   --minutes <number>   how long faults are caused (2)
   --queue <kind>       ${queueKinds.join(", ")} (postgres)
   --rate <number>      notifications a second (150)
+  --only <text>        only faults whose names contain this text
   --json               prints the figures as JSON
   --mutant <name|all>  breaks the product on purpose, and exits 0 if the check reports it
 `;
@@ -35,6 +38,7 @@ export function readOptions(args: string[]): Options | "help" {
       minutes: { type: "string", default: "2" },
       queue: { type: "string", default: "postgres" },
       rate: { type: "string", default: "150" },
+      only: { type: "string", default: "" },
       json: { type: "boolean", default: false },
       mutant: { type: "string" },
       help: { type: "boolean", default: false },
@@ -49,6 +53,7 @@ export function readOptions(args: string[]): Options | "help" {
     queue,
     rate: positive("rate", values.rate),
     asJson: values.json,
+    only: values.only,
     mutant: values.mutant ?? null,
   };
 }

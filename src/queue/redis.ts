@@ -45,6 +45,12 @@ function serverAt(url: string): QueueServer {
 
 /** A wake-up that takes longer is left to the sweep, and an API request is not counted. */
 const addWithinMs = 2_500;
+/**
+ * A connection that stays silent for so long while a command waits for its reply is replaced. Nothing else ends one whose
+ * other end has vanished without a word, and whatever is sent over it would wait forever. Longer than BullMQ's workers
+ * wait for a job.
+ */
+const silentForMs = { adding: 2 * addWithinMs, working: 8_000 };
 
 function connect(urls: readonly string[], { onError, traced }: ConnectOptions): QueueConnection {
   // A later wake-up is worth nothing, because the sweep repeats it, nor is a later count: fail at once while Redis is away.
@@ -52,8 +58,13 @@ function connect(urls: readonly string[], { onError, traced }: ConnectOptions): 
     enableOfflineQueue: false,
     maxRetriesPerRequest: 1,
     commandTimeout: addWithinMs,
+    socketTimeout: silentForMs.adding,
   });
-  const forWorking = openRedis(urls, { enableOfflineQueue: true, maxRetriesPerRequest: null });
+  const forWorking = openRedis(urls, {
+    enableOfflineQueue: true,
+    maxRetriesPerRequest: null,
+    socketTimeout: silentForMs.working,
+  });
   for (const client of [forAdding, forWorking]) client.on("error", onError);
   return {
     queue: (name) =>
@@ -79,6 +90,8 @@ type RedisOptions = {
   maxRetriesPerRequest: number | null;
   /** In milliseconds. */
   commandTimeout?: number;
+  /** In milliseconds. */
+  socketTimeout: number;
 };
 
 function openRedis(urls: readonly string[], { enableOfflineQueue, ...redisOptions }: RedisOptions): Client {

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { openRelay } from "../../chaos/stage/relay.ts";
 import { type TestDatabase, testDatabase } from "../support/database.ts";
 import { addEndpoint } from "../support/endpoint.ts";
 import { hasRedis, type RedisServer, redisServer } from "../support/redis-server.ts";
@@ -106,5 +107,28 @@ describe.skipIf(!hasRedis)("with redis-server", () => {
     await redis.start();
 
     await until("all are applied", async () => (await activities()) === 5);
+  });
+
+  test.each([
+    { kind: "Redis", isCluster: false },
+    { kind: "Redis Cluster", isCluster: true },
+  ])("$kind: connections whose other end vanishes without a word are replaced", async ({ isCluster }) => {
+    const relay = await openRelay(null);
+    redis = await redisServer({ isCluster, announcedPort: relay.port });
+    relay.leadTo(Number(new URL(redis.url).port));
+    const url = `redis://127.0.0.1:${relay.port}`;
+    try {
+      const service = await start(isCluster ? `${url},${url}` : url);
+      await ingest(service, 1);
+      await until("it is applied", async () => (await activities()) === 1);
+
+      relay.loseFarEnds();
+      await ingest(service, 5);
+
+      await until("all are applied", async () => (await activities()) === 5);
+    } finally {
+      for (const service of services.splice(0)) await service.close();
+      await relay.close();
+    }
   });
 });

@@ -20,14 +20,32 @@ export type RedisServer = {
   close(): Promise<void>;
 };
 
-/** @param isCluster a cluster of this one node, which holds all slots. */
-export async function redisServer({ isCluster = false } = {}): Promise<RedisServer> {
+/**
+ * @param options.isCluster a cluster of this one node, which holds all slots.
+ * @param options.announcedPort where clients of the cluster connect, if it is not the node's own port.
+ */
+export async function redisServer({
+  isCluster = false,
+  announcedPort,
+}: {
+  isCluster?: boolean;
+  announcedPort?: number;
+} = {}): Promise<RedisServer> {
   const directory = await mkdtemp(join(tmpdir(), "fanmail-redis-"));
   const port = await freePort();
   const url = `redis://127.0.0.1:${port}`;
   const client = new Redis(url, { lazyConnect: true, retryStrategy: () => 50, maxRetriesPerRequest: null });
   client.on("error", () => {});
-  const cluster = isCluster ? ["--cluster-enabled", "yes", "--cluster-announce-ip", "127.0.0.1"] : [];
+  const cluster = isCluster
+    ? [
+        "--cluster-enabled",
+        "yes",
+        "--cluster-announce-ip",
+        "127.0.0.1",
+        "--cluster-announce-port",
+        String(announcedPort ?? port),
+      ]
+    : [];
   const args = [
     "--port",
     String(port),
