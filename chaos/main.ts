@@ -28,7 +28,7 @@ async function prove(options: Options, stop: AbortSignal): Promise<number> {
   const run: RunOptions = {
     ...options,
     build: ownBuild,
-    faults,
+    faults: faults.filter(({ name }) => name.includes(options.only)),
     settlesWithinSeconds: 240,
     onProgress: show,
   };

@@ -79,6 +79,7 @@ async function onStage(stage: Stage, options: RunOptions, stop: AbortSignal): Pr
     const { load, writers } = traffic;
     load.finish();
     await writers.finish();
+    onProgress("all clients have their answers");
     const findings = createFindings();
     const settledSeconds = await settle(stage.db, load.open, settlesWithinSeconds, findings);
     onProgress("checking");

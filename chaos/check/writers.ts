@@ -72,7 +72,7 @@ async function listEndpoints(api: Api): Promise<Map<string, string | null>> {
   let cursor: string | null = "";
   while (cursor !== null) {
     const path: string = `/v1/webhooks?per_page=100${cursor === "" ? "" : `&cursor=${cursor}`}`;
-    const answer = await api.once({ method: "GET", path });
+    const answer = await api.until({ method: "GET", path });
     const page: z.infer<typeof Endpoints> = Endpoints.parse(answer?.body);
     for (const { id, description } of page.data) listed.set(id, description);
     cursor = page.pagination.next_cursor;
