@@ -30,7 +30,7 @@ export async function openRelay(to: number | null): Promise<Relay> {
   const pairs = new Set<Pair>();
   const state = { to, delayMs: 0, silence: null as Silence | null };
   const server = createServer({ pauseOnConnect: true, allowHalfOpen: true, noDelay: true }, (near) => {
-    if (state.to === null) return void near.resetAndDestroy();
+    if (state.to === null) return reset(near);
     const far = connect({ port: state.to, host: "127.0.0.1", allowHalfOpen: true, noDelay: true });
     const delayMs = () => state.delayMs;
     const pair = { near, far, questions: flow(near, far, delayMs), answers: flow(far, near, delayMs) };
@@ -52,8 +52,8 @@ export async function openRelay(to: number | null): Promise<Relay> {
     },
     cut() {
       for (const { near, far } of pairs) {
-        near.resetAndDestroy();
-        far.resetAndDestroy();
+        reset(near);
+        reset(far);
       }
     },
     delay(milliseconds) {
@@ -80,6 +80,12 @@ export async function openRelay(to: number | null): Promise<Relay> {
       await once(server, "close");
     },
   };
+}
+
+/** One that is ending is not reset: a Node.js process with such a socket never exits (seen with 20.20). */
+function reset(socket: Socket): void {
+  if (socket.writableEnded) socket.destroy();
+  else socket.resetAndDestroy();
 }
 
 function hush({ questions, answers }: Pair, silence: Silence | null): void {
@@ -127,7 +133,9 @@ function flow(from: Socket, to: Socket, delayMs: () => number): Flow {
     }),
   );
   from.on("end", () => inTime(() => !state.isStopped && to.end()));
-  from.on("error", () => !state.isStopped && to.resetAndDestroy());
+  from.on("error", () => {
+    if (!state.isStopped) reset(to);
+  });
   from.on("close", () => inTime(() => !state.isStopped && to.destroy()));
   return {
     hold() {
