@@ -1,9 +1,13 @@
+import { seededRandom } from "../bench/corpus/random.ts";
 import { print } from "../src/cli/command.ts";
 import { stopRequest } from "../src/cli/until-stopped.ts";
 import { errorText } from "../src/logger.ts";
-import { faults } from "./faults/faults.ts";
+import { rollingRestarts, rollingUpgrade } from "./drills.ts";
+import { type Fault, faults } from "./faults/faults.ts";
+import { injecting } from "./faults/injector.ts";
 import { buildMutant, type Mutant, mutants } from "./mutants.ts";
-import { type Options, readOptions, usage } from "./options.ts";
+import { type DrillKind, type Options, readOptions, usage } from "./options.ts";
+import { buildRevision } from "./previous-build.ts";
 import { faultTable, figuresOf, figureTable } from "./report.ts";
 import { type RunOptions, runChaos } from "./run.ts";
 import { ownBuild } from "./stage/stage.ts";
@@ -20,21 +24,43 @@ async function main(args: string[]): Promise<number> {
     return 0;
   }
   const stop = stopRequest();
-  return options.mutant === null ? prove(options, stop) : catchMutants(options, options.mutant, stop);
+  if (options.mutant !== null) return catchMutants(options, options.mutant, stop);
+  return options.drill === null ? prove(options, stop) : drill(options, options.drill, stop);
 }
 
 /** Runs on the product as it is. */
 async function prove(options: Options, stop: AbortSignal): Promise<number> {
-  const run: RunOptions = {
-    ...options,
-    build: ownBuild,
-    faults: faults.filter(({ name }) => name.includes(options.only)),
-    settlesWithinSeconds: 240,
-    onProgress: show,
-  };
-  const result = await runChaos(run, stop);
+  const chosen = faults.filter(({ name }) => name.includes(options.only));
+  if (chosen.length === 0) throw new Error(`No fault's name contains "${options.only}"`);
+  return report({ ...runOf(options), disturb: injectingFrom(options, chosen, stop) }, options);
+}
+
+/** Restarts the processes in order, from the same build or from that of an earlier revision. */
+async function drill(options: Options, kind: DrillKind, stop: AbortSignal): Promise<number> {
+  const run = runOf(options);
+  if (kind === "rolling") return report({ ...run, disturb: rollingRestarts(options.minutes, stop) }, options);
+  const previous = await buildRevision(options.previous);
+  try {
+    show(`the previous release is ${previous.revision}`);
+    return await report({ ...run, build: previous.directory, disturb: rollingUpgrade(ownBuild) }, options);
+  } finally {
+    await previous.remove();
+  }
+}
+
+function runOf(options: Options): Omit<RunOptions, "disturb"> {
+  return { ...options, build: ownBuild, settlesWithinSeconds: 240, onProgress: show };
+}
+
+function injectingFrom({ seed, minutes }: Options, chosen: readonly Fault[], stop: AbortSignal) {
+  return injecting({ random: seededRandom(seed + 4), faults: chosen, seconds: 60 * minutes, stop });
+}
+
+/** @returns 1 if there are findings. */
+async function report(run: RunOptions, { asJson }: Options): Promise<number> {
+  const result = await runChaos(run);
   const figures = figuresOf(run, result);
-  if (options.asJson) print(JSON.stringify(figures));
+  if (asJson) print(JSON.stringify(figures));
   else print(`${faultTable(result)}\n\n${figureTable(figures)}\n`);
   for (const example of result.findings.examples()) process.stderr.write(`${example}\n`);
   return result.findings.isEmpty() ? 0 : 1;
@@ -63,15 +89,14 @@ async function catchMutants(options: Options, name: string, stop: AbortSignal): 
 async function reportOf(options: Options, mutant: Mutant, stop: AbortSignal): Promise<string[]> {
   const build = await buildMutant(mutant);
   try {
-    const run: RunOptions = {
-      ...options,
+    const chosen = faults.filter((fault) => mutant.faults.includes(fault.name));
+    const { findings } = await runChaos({
+      ...runOf(options),
       rate: mutant.rate,
       build: build.directory,
-      faults: faults.filter((fault) => mutant.faults.includes(fault.name)),
+      disturb: injectingFrom(options, chosen, stop),
       settlesWithinSeconds: 60,
-      onProgress: show,
-    };
-    const { findings } = await runChaos(run, stop);
+    });
     return findings.examples();
   } finally {
     await build.remove();

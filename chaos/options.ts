@@ -13,7 +13,13 @@ export type Options = {
   only: string;
   /** What is done in place of a run on the product as it is; null: nothing. */
   mutant: string | null;
+  drill: DrillKind | null;
+  /** A git revision, for the drill `upgrade`; null: the last release, or the last commit that changed the program. */
+  previous: string | null;
 };
+
+const drillKinds = ["rolling", "upgrade"] as const;
+export type DrillKind = (typeof drillKinds)[number];
 
 export const usage = `Usage: npm run chaos -- [options]
 
@@ -26,6 +32,10 @@ is lost, counted twice or different. Exits 1 if anything is.
   --rate <number>      notifications a second (150)
   --only <text>        only faults whose names contain this text
   --json               prints the figures as JSON
+  --drill <kind>       rolling: restarts every process in order, one after the other, instead of causing faults
+                       upgrade: starts an earlier release, and replaces its processes one after the other
+  --previous <git revision>
+                       the earlier release (the last tag, else the last commit that changed the program)
   --mutant <name|all>  breaks the product on purpose, and exits 0 if the check reports it
 `;
 
@@ -41,21 +51,29 @@ export function readOptions(args: string[]): Options | "help" {
       only: { type: "string", default: "" },
       json: { type: "boolean", default: false },
       mutant: { type: "string" },
+      drill: { type: "string" },
+      previous: { type: "string" },
       help: { type: "boolean", default: false },
     },
   });
   if (values.help) return "help";
-  const queue = queueKinds.find((kind) => kind === values.queue);
-  if (queue === undefined) throw new Error(`--queue must be one of ${queueKinds.join(", ")}`);
   return {
     seed: positive("seed", values.seed),
     minutes: positive("minutes", values.minutes),
-    queue,
+    queue: oneOf("queue", queueKinds, values.queue),
     rate: positive("rate", values.rate),
     asJson: values.json,
     only: values.only,
     mutant: values.mutant ?? null,
+    drill: values.drill === undefined ? null : oneOf("drill", drillKinds, values.drill),
+    previous: values.previous ?? null,
   };
+}
+
+function oneOf<Kind extends string>(name: string, kinds: readonly Kind[], text: string): Kind {
+  const kind = kinds.find((known) => known === text);
+  if (kind === undefined) throw new Error(`--${name} must be one of ${kinds.join(", ")}`);
+  return kind;
 }
 
 function positive(name: string, text: string): number {

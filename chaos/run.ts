@@ -6,8 +6,7 @@ import { type Monitor, startMonitor } from "./check/monitor.ts";
 import { settle } from "./check/settle.ts";
 import { checkWebhooks, type WebhookFigures } from "./check/webhooks.ts";
 import { checkWriters } from "./check/writers.ts";
-import type { Fault } from "./faults/faults.ts";
-import { createInjector, type PastFault } from "./faults/injector.ts";
+import type { Disturbance, PastFault } from "./faults/injector.ts";
 import { type Api, openApi } from "./load/api.ts";
 import { type Answers, loadNotifications, type NotificationLoad } from "./load/notifications.ts";
 import { openSink, type Sink } from "./load/sink.ts";
@@ -17,13 +16,12 @@ import { openStage, type Stage } from "./stage/stage.ts";
 
 export type RunOptions = {
   seed: number;
-  minutes: number;
   queue: QueueKind;
   /** Notifications a second. */
   rate: number;
   /** The directory of the product's build. */
   build: string;
-  faults: readonly Fault[];
+  disturb: Disturbance;
   /** How long it may take, after the last fault, until everything is done. */
   settlesWithinSeconds: number;
   onProgress: (line: string) => void;
@@ -44,8 +42,8 @@ export type RunResult = {
 /** A clock that somebody has set wrongly. */
 const clockShiftMs = -3 * 60_000;
 
-/** Sets everything up, disturbs it for so many minutes, lets it finish, and checks. */
-export async function runChaos(options: RunOptions, stop: AbortSignal): Promise<RunResult> {
+/** Sets everything up, disturbs it, lets it finish, and checks. */
+export async function runChaos(options: RunOptions): Promise<RunResult> {
   const stage = await openStage({
     queue: options.queue,
     build: options.build,
@@ -55,25 +53,24 @@ export async function runChaos(options: RunOptions, stop: AbortSignal): Promise<
     hasVolume: true,
   });
   try {
-    return await onStage(stage, options, stop);
+    return await onStage(stage, options);
   } finally {
     await stage.close();
   }
 }
 
-async function onStage(stage: Stage, options: RunOptions, stop: AbortSignal): Promise<RunResult> {
-  const { faults, minutes, settlesWithinSeconds, seed, onProgress } = options;
+async function onStage(stage: Stage, options: RunOptions): Promise<RunResult> {
+  const { disturb, settlesWithinSeconds, seed, onProgress } = options;
   await installAuditor(stage.db);
   const traffic = await startTraffic(stage, options);
   const monitor = startMonitor(stage, onProgress);
-  const injector = createInjector({
-    parts: { stage, sink: traffic.sink, random: seededRandom(seed + 3) },
-    random: seededRandom(seed + 4),
-    faults,
-    onFault: ({ name, target }) => onProgress(`${name} (${target})`),
-  });
+  const faults: PastFault[] = [];
+  const onFault = (fault: PastFault) => {
+    faults.push(fault);
+    onProgress(`${fault.name} (${fault.target})`);
+  };
   try {
-    await injector.run(minutes * 60, stop);
+    await disturb({ stage, sink: traffic.sink, random: seededRandom(seed + 3) }, onFault);
     onProgress("all faults are over");
     await Promise.all(stage.services.map((service) => service.ready()));
     const { load, writers } = traffic;
@@ -83,12 +80,12 @@ async function onStage(stage: Stage, options: RunOptions, stop: AbortSignal): Pr
     const findings = createFindings();
     const settledSeconds = await settle(stage.db, load.open, settlesWithinSeconds, findings);
     onProgress("checking");
-    const checked = await check(stage, traffic, injector.past, findings);
+    const checked = await check(stage, traffic, faults, findings);
     if (!findings.isEmpty()) onProgress(`logs are kept in ${await stage.keepLogs()}`);
     const { answers } = load;
     return {
       findings,
-      faults: injector.past,
+      faults,
       answers,
       ...checked,
       written: writers.ledger,

@@ -11,72 +11,73 @@ export type PastFault = {
   losesOutcomes: boolean;
 };
 
-/** Causes faults, one after the other and sometimes two at a time, as its random numbers say. */
-export type Injector = {
-  past: readonly PastFault[];
-  /** Resolves when the time and all faults are over. @throws the first error of a fault that could not be caused or ended. */
-  run(seconds: number, stop: AbortSignal): Promise<void>;
-};
+/** Disturbs what is at work, and reports each fault when it is over. */
+export type Disturbance = (parts: FaultParts, onFault: (fault: PastFault) => void) => Promise<void>;
 
 const pauseMs = { least: 500, spread: 4_000 };
 /** So many of a hundred faults begin while another one is under way. */
 const overlappingPercent = 30;
 
-export type InjectorOptions = {
-  parts: FaultParts;
+export type InjectionOptions = {
   random: Random;
-  /** What may be caused, of what is possible on this stage. */
+  /** What may be caused, where it is possible. */
   faults: readonly Fault[];
-  onFault?: (fault: PastFault) => void;
+  seconds: number;
+  /** Ends it early. */
+  stop: AbortSignal;
 };
 
-export function createInjector({ parts, random, faults, onFault = () => {} }: InjectorOptions): Injector {
-  const possible = faults.filter((fault) => fault.isPossible(parts.stage));
-  const past: PastFault[] = [];
-  const taken = new Set<string>();
-  const running = new Set<Promise<void>>();
-  const failures: Error[] = [];
+/**
+ * Causes faults, one after the other and sometimes two at a time, as its random numbers say.
+ * @throws the first error of a fault that could not be caused or ended.
+ */
+export function injecting({ random, faults, seconds, stop }: InjectionOptions): Disturbance {
+  return async (parts, onFault) => {
+    const possible = faults.filter((fault) => fault.isPossible(parts.stage));
+    const taken = new Set<string>();
+    const running = new Set<Promise<void>>();
+    const failures: Error[] = [];
+    const begin = (): Promise<void> => {
+      const { fault, pick, forMs } = choose(possible, parts, random);
+      const needs = fault.needs(pick);
+      if (taken.has(needs)) return Promise.resolve();
+      taken.add(needs);
+      const caused = cause(fault, parts, pick, forMs)
+        .then(onFault)
+        .catch((error: unknown) => void failures.push(new Error(`Fault "${fault.name}"`, { cause: error })))
+        .finally(() => {
+          taken.delete(needs);
+          running.delete(caused);
+        });
+      running.add(caused);
+      return caused;
+    };
+    const untilMs = performance.now() + 1_000 * seconds;
+    while (performance.now() < untilMs && !stop.aborted) {
+      await sleep(pauseMs.least + random.below(pauseMs.spread));
+      const caused = begin();
+      if (random.below(100) >= overlappingPercent) await caused;
+    }
+    await Promise.all(running);
+    if (failures.length > 0) throw failures[0];
+  };
+}
 
-  const cause = async (fault: Fault, pick: Picked, forMs: number) => {
-    const fromMs = Date.now();
-    const begun: BegunFault = await fault.begin(parts, pick);
-    await sleep(forMs);
-    await begun.end();
-    const { name, losesOutcomes } = fault;
-    const over = { name, target: begun.target, fromMs, toMs: Date.now(), losesOutcomes };
-    past.push(over);
-    onFault(over);
-  };
-  const begin = (): Promise<void> => {
-    const fault = weighted(possible, random);
-    const pick = { service: pickService(parts, fault, random) };
-    const { least, most } = fault.seconds;
-    const forMs = 1_000 * (least + random.next() * (most - least));
-    const needs = fault.needs(pick);
-    if (taken.has(needs)) return Promise.resolve();
-    taken.add(needs);
-    const caused = cause(fault, pick, forMs)
-      .catch((error: unknown) => void failures.push(new Error(`Fault "${fault.name}"`, { cause: error })))
-      .finally(() => {
-        taken.delete(needs);
-        running.delete(caused);
-      });
-    running.add(caused);
-    return caused;
-  };
-  return {
-    past,
-    async run(seconds, stop) {
-      const untilMs = performance.now() + 1_000 * seconds;
-      while (performance.now() < untilMs && !stop.aborted) {
-        await sleep(pauseMs.least + random.below(pauseMs.spread));
-        const caused = begin();
-        if (random.below(100) >= overlappingPercent) await caused;
-      }
-      await Promise.all(running);
-      if (failures.length > 0) throw failures[0];
-    },
-  };
+/** Uses as many random numbers whatever is chosen, so that the choices follow from the seed. */
+function choose(faults: readonly Fault[], parts: FaultParts, random: Random) {
+  const fault = weighted(faults, random);
+  const pick = { service: pickService(parts, fault, random) };
+  const { least, most } = fault.seconds;
+  return { fault, pick, forMs: 1_000 * (least + random.next() * (most - least)) };
+}
+
+async function cause(fault: Fault, parts: FaultParts, pick: Picked, forMs: number): Promise<PastFault> {
+  const fromMs = Date.now();
+  const { target, end }: BegunFault = await fault.begin(parts, pick);
+  await sleep(forMs);
+  await end();
+  const { name, losesOutcomes } = fault;
+  return { name, target, fromMs, toMs: Date.now(), losesOutcomes };
 }
 
 function weighted(faults: readonly Fault[], random: Random): Fault {
