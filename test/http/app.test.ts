@@ -45,6 +45,27 @@ describe("X-Request-Id", () => {
   });
 });
 
+test.for(["/v1/activity", "/metrics", "/openapi.json", "/ingest/sns"])(
+  "a page of another origin may read no answer of %s, nor ask with a key",
+  async (path, { service }) => {
+    const origin = "https://page.example";
+    const preflight = {
+      origin,
+      "access-control-request-method": "POST",
+      "access-control-request-headers": "authorization",
+    };
+    for (const [method, headers] of [
+      ["GET", { origin }],
+      ["OPTIONS", preflight],
+    ] as const) {
+      const answer = await fetch(service.url + path, { method, headers });
+      expect([...answer.headers.keys()].filter((name) => /^access-control|^set-cookie$/.test(name))).toEqual(
+        [],
+      );
+    }
+  },
+);
+
 describe("the usual headers", () => {
   const ingest = { method: "POST", body: "{}" };
   const answers: [path: string, status: number, init?: RequestInit][] = [
