@@ -200,6 +200,19 @@ describe("health", () => {
   });
 });
 
+test("an internal error is answered 500 with the request's id and without the cause", async () => {
+  const broken = await testDatabase();
+  const service = await startTestService({ databaseUrl: broken.url, roles });
+  await broken.db.query("alter table activity rename to elsewhere");
+  const headers = { authorization: testApiKey, "x-request-id": "mine" };
+  const answer = await fetch(`${service.url}/v1/activity?email=jane@example.com`, { headers });
+  const answered = [answer.status, await answer.json()];
+  await service.close();
+  await broken.drop();
+
+  expect(answered).toEqual([500, { error: "Internal error", request_id: "mine" }]);
+});
+
 describe("while the database is away", () => {
   let away: TestService;
 
