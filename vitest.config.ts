@@ -12,6 +12,7 @@ const longer = [
   "test/http/hostile-requests.test.ts",
   "test/http/dialects/smartcq-polling.test.ts",
   "test/queue/conformance.test.ts",
+  "test/receive/mutated-messages.test.ts",
   "test/process/{lane-crash,sqs-crash}.test.ts",
 ];
 

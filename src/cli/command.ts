@@ -3,6 +3,7 @@ import { type Config, readConfig } from "../config.ts";
 import { activityName, type EmailEventType, emailEventTypes } from "../domain/mail/event-names.ts";
 import { readTime } from "../domain/time-text.ts";
 import { isHttpUrl } from "../domain/url.ts";
+import { printable } from "./output.ts";
 
 type Options = NonNullable<ParseArgsConfig["options"]>;
 
@@ -141,7 +142,7 @@ export function environmentConfig(): Config {
 
 /** Prints a line of a command's output. */
 export function print(line = ""): void {
-  process.stdout.write(`${line}\n`);
+  process.stdout.write(`${printable(line)}\n`);
 }
 
 /** Prints output for programs. */

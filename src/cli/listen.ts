@@ -15,6 +15,7 @@ import { addEndpoint, type EndpointContext, removeEndpoint } from "../webhooks/e
 import { postWebhook } from "../webhooks/post.ts";
 import { createSocketRoom } from "../webhooks/socket-room.ts";
 import { type Command, environmentConfig, print, readChoices, readHttpUrl, readOptions } from "./command.ts";
+import { printable } from "./output.ts";
 import { stopRequest } from "./until-stopped.ts";
 import { projectNamed, runningService, withStore } from "./with-store.ts";
 
@@ -103,7 +104,7 @@ async function show(
   const { data } = About.parse(JSON.parse(webhook.body));
   const time = systemClock.now().toISOString().slice(11, 19);
   const line = `${time}  ${webhook.event_type}  ${data.recipient ?? data.email ?? ""}${answer}`;
-  if (asJson) process.stderr.write(`${line}\n`);
+  if (asJson) process.stderr.write(`${printable(line)}\n`);
   else print(line);
 }
 

@@ -18,6 +18,18 @@ export function watchOutput(): void {
   });
 }
 
+/**
+ * Escapes, as JSON does, what could control the terminal or turn the direction of writing: emails hold what strangers
+ * wrote. Line breaks and tabs stay.
+ */
+export function printable(text: string): string {
+  return text.replaceAll(/[^\P{Cc}\n\t]|\p{Bidi_Control}/gu, escaped);
+}
+
+function escaped(character: string): string {
+  return `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`;
+}
+
 /** The minimum width of a terminal. */
 export const terminalColumns = 80;
 

@@ -53,6 +53,14 @@ test("a bounce of two recipients shows what came of each", async () => {
     expect(stdout).toContain(`\n${recipient}@example.com: bounced, suppressed`);
 });
 
+test("an address cannot control the terminal that shows it", async () => {
+  const address = '"a\u001b]0;title\u0007\u009b2J\u202e"@example.com';
+  const { stdout } = await run(["trigger", "send", "--to", address], environment);
+
+  expect(stdout).toContain('"a\\u001b]0;title\\u0007\\u009b2J\\u202e"@example.com: sent');
+  expect(stdout).not.toMatch(/[^\P{Cc}\n]|\p{Bidi_Control}/u);
+});
+
 test.each(Object.keys(exampleTypes) as ExampleType[])("%s reads as one event of its recipient", (type) => {
   const now = new Date();
   const messageId = exampleMessageId(now, randomUUID());

@@ -45,6 +45,27 @@ describe("X-Request-Id", () => {
   });
 });
 
+test.for(["/v1/activity", "/metrics", "/openapi.json", "/ingest/sns"])(
+  "a page of another origin may read no answer of %s, nor ask with a key",
+  async (path, { service }) => {
+    const origin = "https://page.example";
+    const preflight = {
+      origin,
+      "access-control-request-method": "POST",
+      "access-control-request-headers": "authorization",
+    };
+    for (const [method, headers] of [
+      ["GET", { origin }],
+      ["OPTIONS", preflight],
+    ] as const) {
+      const answer = await fetch(service.url + path, { method, headers });
+      expect([...answer.headers.keys()].filter((name) => /^access-control|^set-cookie$/.test(name))).toEqual(
+        [],
+      );
+    }
+  },
+);
+
 describe("the usual headers", () => {
   const ingest = { method: "POST", body: "{}" };
   const answers: [path: string, status: number, init?: RequestInit][] = [
@@ -177,6 +198,19 @@ describe("health", () => {
       [200, { status: "ready" }],
     ]);
   });
+});
+
+test("an internal error is answered 500 with the request's id and without the cause", async () => {
+  const broken = await testDatabase();
+  const service = await startTestService({ databaseUrl: broken.url, roles });
+  await broken.db.query("alter table activity rename to elsewhere");
+  const headers = { authorization: testApiKey, "x-request-id": "mine" };
+  const answer = await fetch(`${service.url}/v1/activity?email=jane@example.com`, { headers });
+  const answered = [answer.status, await answer.json()];
+  await service.close();
+  await broken.drop();
+
+  expect(answered).toEqual([500, { error: "Internal error", request_id: "mine" }]);
 });
 
 describe("while the database is away", () => {

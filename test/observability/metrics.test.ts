@@ -157,6 +157,25 @@ describe("what a process counts", () => {
     expect(await readText(socket)).toMatch(/^HTTP\/1.1 403 /);
   });
 
+  test("are not given to a page of a browser of this machine whose name resolves to it", async () => {
+    const { hostname, port } = new URL(service.url);
+    const answerTo = async (host: string) => {
+      const socket = connect(Number(port), hostname);
+      socket.write(`GET /metrics HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`);
+      return (await readText(socket)).slice(0, 13);
+    };
+    const elsewhere = [
+      "rebinding.example",
+      `rebinding.example:${port}`,
+      "127.0.0.1.example",
+      "localhost.example",
+      "",
+    ];
+    for (const host of elsewhere) expect([host, await answerTo(host)]).toEqual([host, "HTTP/1.1 403 "]);
+    for (const host of ["localhost", `LOCALHOST:${port}`, `127.0.0.1:${port}`, "[::1]"])
+      expect([host, await answerTo(host)]).toEqual([host, "HTTP/1.1 200 "]);
+  });
+
   test("requests are measured under their route, never under the path that was asked for", async () => {
     await service.get(`/v1/activity/jane@example.com`);
     await service.get("/nowhere/confidential", null);

@@ -20,6 +20,8 @@ export type SnsSigner = {
   confirmation(type: string, fields?: Fields): Fields;
   /** Signs fields as they are. */
   sign(fields: Fields): Fields;
+  /** The signature of any text. */
+  signText(text: string, digest?: string): string;
 };
 
 export const testTopic = "arn:aws:sns:eu-west-1:123456789012:ses-events";
@@ -73,6 +75,9 @@ export async function snsSigner(
   const path = join(directory, `${name}.pem`);
   await writeFile(path, pair.cert);
 
+  const signText = (text: string, digest = "RSA-SHA256") =>
+    sign(digest, Buffer.from(text), key).toString("base64");
+
   function signFields(fields: Fields): Fields {
     const order = fieldOrder[String(fields["Type"])] ?? [];
     const text = order
@@ -80,7 +85,7 @@ export async function snsSigner(
       .map((field) => `${field}\n${String(fields[field])}\n`)
       .join("");
     const digest = fields["SignatureVersion"] === "1" ? "RSA-SHA1" : "RSA-SHA256";
-    return { ...fields, Signature: sign(digest, Buffer.from(text), key).toString("base64") };
+    return { ...fields, Signature: signText(text, digest) };
   }
 
   const common = () => ({
@@ -95,6 +100,7 @@ export async function snsSigner(
     certificateUrl,
     localCertificate: `${certificateUrl}=${path}`,
     sign: signFields,
+    signText,
     notification: (message, fields = {}) =>
       signFields({ Type: "Notification", ...common(), Message: message, ...fields }),
     confirmation: (type, fields = {}) =>

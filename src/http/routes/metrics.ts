@@ -41,10 +41,16 @@ const forwardingHeaders = [
   "x-real-ip",
 ];
 
-/** A proxy on this machine forwards other clients: it adds a header, or speaks HTTP/1.0 as nginx does by default. */
+const namesOfThisMachine = /^(localhost|127(\.\d+){3}|\[::1\])(:\d+)?$/i;
+
+/**
+ * A proxy on this machine forwards other clients: it adds a header, or speaks HTTP/1.0 as nginx does by default. A browser on
+ * this machine may run a page whose name resolves to 127.0.0.1; it sends that name.
+ */
 function isFromThisMachine({ socket, headers, httpVersion }: Request): boolean {
   const peer = socket.remoteAddress?.replace(/^::ffff:/, "") ?? "";
   if (peer !== "::1" && !peer.startsWith("127.")) return false;
+  if (!namesOfThisMachine.test(headers.host ?? "")) return false;
   return httpVersion !== "1.0" && forwardingHeaders.every((name) => headers[name] === undefined);
 }
 
