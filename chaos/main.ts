@@ -7,8 +7,9 @@ import { type Fault, faults } from "./faults/faults.ts";
 import { injecting } from "./faults/injector.ts";
 import { buildMutant, type Mutant, mutants } from "./mutants.ts";
 import { type DrillKind, type Options, readOptions, usage } from "./options.ts";
+import { overload } from "./overload/overload.ts";
 import { buildRevision } from "./previous-build.ts";
-import { faultTable, figuresOf, figureTable } from "./report.ts";
+import { faultTable, figuresOf, figureTable, overloadTable } from "./report.ts";
 import { type RunOptions, runChaos } from "./run.ts";
 import { ownBuild } from "./stage/stage.ts";
 
@@ -24,6 +25,7 @@ async function main(args: string[]): Promise<number> {
     return 0;
   }
   const stop = stopRequest();
+  if (options.isOverload) return showOverload(options);
   if (options.mutant !== null) return catchMutants(options, options.mutant, stop);
   return options.drill === null ? prove(options, stop) : drill(options, options.drill, stop);
 }
@@ -64,6 +66,15 @@ async function report(run: RunOptions, { asJson }: Options): Promise<number> {
   else print(`${faultTable(result)}\n\n${figureTable(figures)}\n`);
   for (const example of result.findings.examples()) process.stderr.write(`${example}\n`);
   return result.findings.isEmpty() ? 0 : 1;
+}
+
+/** Posts more than a receiver can take, and attacks its port. */
+async function showOverload({ seed, asJson }: Options): Promise<number> {
+  const { scenes, findings } = await overload(seed, show);
+  if (asJson) print(JSON.stringify(scenes));
+  else print(overloadTable(scenes));
+  for (const example of findings.examples()) process.stderr.write(`${example}\n`);
+  return findings.isEmpty() ? 0 : 1;
 }
 
 /** Runs on broken copies of the product. @returns 1 if one of them passes for whole. */

@@ -14,6 +14,8 @@ export type Options = {
   /** What is done in place of a run on the product as it is; null: nothing. */
   mutant: string | null;
   drill: DrillKind | null;
+  /** Whether a receiver gets more than it can take, and attacks, instead of faults. */
+  isOverload: boolean;
   /** A git revision, for the drill `upgrade`; null: the last release, or the last commit that changed the program. */
   previous: string | null;
 };
@@ -36,6 +38,7 @@ is lost, counted twice or different. Exits 1 if anything is.
                        upgrade: starts an earlier release, and replaces its processes one after the other
   --previous <git revision>
                        the earlier release (the last tag, else the last commit that changed the program)
+  --overload           posts more than a receiver can take, attacks its port, and freezes its database
   --mutant <name|all>  breaks the product on purpose, and exits 0 if the check reports it
 `;
 
@@ -53,6 +56,7 @@ export function readOptions(args: string[]): Options | "help" {
       mutant: { type: "string" },
       drill: { type: "string" },
       previous: { type: "string" },
+      overload: { type: "boolean", default: false },
       help: { type: "boolean", default: false },
     },
   });
@@ -67,6 +71,7 @@ export function readOptions(args: string[]): Options | "help" {
     mutant: values.mutant ?? null,
     drill: values.drill === undefined ? null : oneOf("drill", drillKinds, values.drill),
     previous: values.previous ?? null,
+    isOverload: values.overload,
   };
 }
 

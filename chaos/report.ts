@@ -1,6 +1,8 @@
 import { median } from "../bench/measure.ts";
+import { table } from "../src/cli/command.ts";
 import { groupBy } from "../src/domain/maps.ts";
 import { recoveryTimes } from "./check/monitor.ts";
+import type { Scene } from "./overload/overload.ts";
 import type { RunOptions, RunResult } from "./run.ts";
 
 /** The figures of a run, by name. */
@@ -51,6 +53,18 @@ export function faultTable({ faults }: RunResult): string {
   const byName = groupBy(faults, ({ name }) => name);
   const lines = [...byName].map(([name, of]) => `${String(of.length).padStart(5)}  ${name}`);
   return lines.toSorted().toReversed().join("\n");
+}
+
+/** Latencies in milliseconds. */
+export function overloadTable(scenes: readonly Scene[]): string {
+  const heads = ["beside", "200", "503", "other", "p50 ms", "p99 ms", "MB", ""];
+  const rows = scenes.map(
+    ({ name, latencies: { accepted, unavailable, other, p50, p99 }, peakMegabytes, detail }) =>
+      [name, accepted, unavailable, other, Math.round(p50), Math.round(p99), peakMegabytes, detail].map(
+        String,
+      ),
+  );
+  return table([heads, ...rows]).join("\n");
 }
 
 export function figureTable(figures: Readonly<Record<string, number | string>>): string {

@@ -39,6 +39,7 @@ export class SupervisedService {
   readonly #log: NodeJS.WritableStream;
   readonly #living: Promise<void>;
   #build: string;
+  #port: number | null = null;
   /** null between two lives. */
   #child: ChildProcess | null = null;
   #ready: Promise<boolean> = Promise.resolve(false);
@@ -52,6 +53,11 @@ export class SupervisedService {
     this.#build = options.build;
     this.#log = createWriteStream(options.logFile, { flags: "a" });
     this.#living = this.#live();
+  }
+
+  /** The port of a receiver that is ready; null: none. */
+  port(): number | null {
+    return this.#port;
   }
 
   pid(): number | null {
@@ -98,7 +104,11 @@ export class SupervisedService {
 
   async #live(): Promise<void> {
     while (this.#isWanted) {
-      const life = startService({ ...this.#options, build: this.#build }, this.#log);
+      const onPort = (port: number) => {
+        this.#port = port;
+        this.#options.onPort(port);
+      };
+      const life = startService({ ...this.#options, build: this.#build, onPort }, this.#log);
       this.#child = life.child;
       this.#isEndCaused = false;
       this.#ready = life.ready;
