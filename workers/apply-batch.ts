@@ -10,7 +10,13 @@ import { errorText } from "../src/logger.ts";
 import type { ApplyJob } from "../src/queue/jobs.ts";
 import { insertStatuses, type StatusRow } from "../src/storage/account-statuses.ts";
 import type { Database } from "../src/storage/database.ts";
-import { isDataError, isRetryable, retryConflicts, sqlState } from "../src/storage/database-errors.ts";
+import {
+  isDataError,
+  isRetryable,
+  isUnavailable,
+  retryConflicts,
+  sqlState,
+} from "../src/storage/database-errors.ts";
 import {
   type AcceptedNotification,
   type BatchSummary,
@@ -20,7 +26,7 @@ import {
   takeBatch,
   takeMoreBatches,
 } from "../src/storage/journal.ts";
-import { postponeBatch } from "../src/storage/waiting-batches.ts";
+import { postponeBatch, retrySoon } from "../src/storage/waiting-batches.ts";
 import type { AppliedNotification } from "../src/tracing/tracing.ts";
 import { oweDeliveries, wakeLanes } from "../src/webhooks/owe-deliveries.ts";
 import { type Applied, applyActivities, nothingApplied } from "./apply-activities.ts";
@@ -35,24 +41,34 @@ export type BatchContext = Pick<
 const notificationsTogether = 1_000;
 
 /**
- * Applies the notifications of a batch and of other waiting batches, all or nothing, and wakes the lanes with new
- * deliveries. A failure is recorded with the batch, and the sweep tries again.
- * @returns whether there may be more than one transaction takes.
+ * What follows: `more` than one transaction takes may be waiting; `no more` than that is; or the database is
+ * `unavailable`, and nothing can be applied now.
  */
-export async function applyBatch(context: BatchContext, { batchId }: ApplyJob): Promise<boolean> {
+type AfterBatch = "more" | "no more" | "unavailable";
+
+/**
+ * Applies the notifications of a batch and of other waiting batches, all or nothing, and wakes the lanes with new
+ * deliveries. A failure is recorded with the batch, and the sweep tries again; that the database was away is no failure
+ * of the batch, and delays it no further.
+ */
+export async function applyBatch(context: BatchContext, { batchId }: ApplyJob): Promise<AfterBatch> {
   const startedAt = new Date();
   try {
     const committed = await retryConflicts(() => applyWithOthers(context, batchId));
-    if (committed === null) return false;
+    if (committed === null) return "no more";
     report(context, committed);
     await wakeLanes(context, committed.applied.owed);
-    return committed.isFull;
+    return committed.isFull ? "more" : "no more";
   } catch (error) {
     context.metrics.countBatchFailed();
     context.tracing.notApplied(startedAt, batchId);
     context.log.error({ batch_id: batchId, cause: errorText(error) }, "batch not applied");
+    if (isUnavailable(error)) {
+      await retrySoon(context.db, batchId, errorText(error));
+      return "unavailable";
+    }
     await postponeBatch(context.db, batchId, errorText(error));
-    return false;
+    return "no more";
   }
 }
 

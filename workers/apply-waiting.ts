@@ -21,8 +21,10 @@ export function createApplier(
     running++;
     try {
       for (let id = firstId; id !== null && !stopping.aborted; id = await nextWaiting(context.db)) {
-        const isMore = await applyBatch(context, { batchId: id });
-        if (isMore && running < mostTogether) others.push(nextWaiting(context.db).then(applyAll));
+        const after = await applyBatch(context, { batchId: id });
+        // The sweep wakes a worker again.
+        if (after === "unavailable") return;
+        if (after === "more" && running < mostTogether) others.push(nextWaiting(context.db).then(applyAll));
       }
     } finally {
       running--;

@@ -2,6 +2,7 @@ import type { Happening } from "../../bench/corpus/payloads.ts";
 import { groupBy } from "../../src/domain/maps.ts";
 import type { Database } from "../../src/storage/database.ts";
 import type { PostedMessage } from "../load/notifications.ts";
+import { erasablePrefix } from "../load/writers.ts";
 import {
   type ExpectedActivity,
   type ExpectedEmail,
@@ -196,7 +197,7 @@ async function checkSuppressions(
   const rows = await db.query<{ address: string }>("select address from suppressions");
   const found = new Set(rows.map(({ address }) => address));
   for (const address of wanted)
-    if (!found.has(address) && !address.startsWith("person."))
+    if (!found.has(address) && !address.startsWith(erasablePrefix))
       findings.add("lost", `the suppression of ${address}`);
   for (const address of found)
     if (!wanted.has(address)) findings.add("differs", `${address} is suppressed without cause`);

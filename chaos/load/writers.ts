@@ -156,6 +156,8 @@ async function changeEndpoints(tools: WriterTools, ledger: WrittenLedger, isStop
 }
 
 const eraseEveryMs = 12_000;
+/** Addresses of people who may be erased begin so, and no others. */
+export const erasablePrefix = "person.";
 
 /** Writes to a person, waits until that is known, and erases the person while more arrives. */
 async function erasePeople(
@@ -164,7 +166,7 @@ async function erasePeople(
   isStopped: () => boolean,
 ) {
   for (let number = 1; !isStopped(); number++) {
-    const address = `person.${number}.${random.hex(6)}@example.com`;
+    const address = `${erasablePrefix}${number}.${random.hex(6)}@example.com`;
     publishTo(address);
     await sleepUnless(isStopped, eraseEveryMs);
     const path = encodeURIComponent(address);

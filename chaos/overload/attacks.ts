@@ -48,7 +48,8 @@ async function held(
   };
   while (!over.aborted) {
     // A burst of all of them at once would overflow the queue of the port before it is the receiver's turn.
-    for (let one = 0; one < 250 && sockets.size < count; one++) open();
+    const atOnce = opened < count ? 250 : 5;
+    for (let one = 0; one < atOnce && sockets.size < count; one++) open();
     await sleep(50);
   }
   for (const socket of sockets) socket.destroy();

@@ -23,9 +23,10 @@ const mostMegabytes = 400;
 /** Beside an attack nearly everything genuine must be accepted at once; what is not, SNS posts again. */
 const leastAcceptedShare = 0.99;
 const pace = { perSecond: 100, seconds: 12 };
-const flood = { messages: 12_000, connections: 1_500 };
-const warmConnections = 200;
-const frozenForMs = 25_000;
+/** More than may wait for a commit. */
+const flood = { messages: 18_000, connections: 6_000 };
+/** Each message has a connection of its own, so that none waits for another one's answer. */
+const whileFrozen = { messages: 500, perSecond: 50, forMs: 25_000 };
 
 /**
  * Posts more than one receiver can take, attacks its port, and freezes its database, with genuine messages beside.
@@ -133,20 +134,22 @@ async function frozen(
   findings: Findings,
 ): Promise<{ scene: Scene; posted: Posted[] }> {
   const { port, pid } = portOf(stage);
-  const poster = openPoster(`http://127.0.0.1:${port}`, warmConnections);
-  const warm = await asFastAsPossible(poster, make(2 * warmConnections), warmConnections);
-  const messages = make(pace.perSecond * 10);
+  const poster = openPoster(`http://127.0.0.1:${port}`, whileFrozen.messages);
+  const warm = await asFastAsPossible(poster, make(2 * whileFrozen.messages), whileFrozen.messages);
+  const messages = make(whileFrozen.messages);
   let posted: Posted[] = [];
   await stage.postgres.freeze();
-  const thaw = new Promise<void>((resolve) => setTimeout(() => resolve(stage.postgres.thaw()), frozenForMs));
+  const thaw = new Promise<void>((resolve) =>
+    setTimeout(() => resolve(stage.postgres.thaw()), whileFrozen.forMs),
+  );
   const peakBytes = await peakWhile(pid, async () => {
-    posted = await atPace(poster, messages, pace.perSecond);
+    posted = await atPace(poster, messages, whileFrozen.perSecond);
   });
   await thaw;
   await poster.close();
   const slowest = Math.max(...posted.map(({ milliseconds }) => milliseconds));
   if (slowest > answeredWithinMs) findings.add("conduct", `frozen database: an answer took ${slowest} ms`);
-  const name = `database frozen for ${frozenForMs / 1000} s`;
+  const name = `database frozen for ${whileFrozen.forMs / 1000} s`;
   const detail = `slowest answer after ${Math.round(slowest)} ms`;
   return {
     scene: { name, latencies: latenciesOf(posted), peakMegabytes: megabytes(peakBytes), detail },

@@ -10,6 +10,14 @@ export async function postponeBatch(db: Database, batchId: string, error: string
   );
 }
 
+/** Makes a batch due for the next sweep, after a failure that was none of the batch. */
+export async function retrySoon(db: Database, batchId: string, error: string): Promise<void> {
+  await db.query("update batches set wake_at = now(), last_error = $2 where id = $1 and applied_at is null", [
+    batchId,
+    error,
+  ]);
+}
+
 /** The batch that has been waiting longest, of those that have never failed and that no worker has taken. */
 export async function nextWaiting(db: Database): Promise<string | null> {
   const [next] = await db.query<{ id: string }>(

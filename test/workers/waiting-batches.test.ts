@@ -20,6 +20,7 @@ beforeEach(async () => {
 });
 afterEach(async () => {
   await worker?.close();
+  worker = undefined;
   await receiver.close();
   await database.drop();
 });
@@ -91,4 +92,26 @@ test("a batch that fails for a reason of its own holds up none of those that wai
   await database.db.query("drop trigger refuse on activity");
 
   await until("it is applied too", async () => (await messageIds()) === "abcdef");
+});
+
+test("a database that is away while a batch is applied delays it no further: that is no failure of the batch", async () => {
+  const [oldest] = await database.db.query<{ id: string }>("select id from batches order by id limit 1");
+  await database.db.query("update batches set wake_at = now() + interval '1 hour'");
+  // Stands for a volume that is full for a while.
+  await database.db.query(
+    `create function no_room() returns trigger language plpgsql as
+     $$ begin raise exception 'no room' using errcode = 'disk_full'; end $$`,
+  );
+  await database.db.query("create trigger no_room before insert on activity execute function no_room()");
+  const apply = createApplier(receiver.context, new AbortController().signal);
+
+  await apply({ batchId: oldest?.id ?? "" });
+
+  const due = "select attempts, last_error, wake_at <= now() as is_due from batches where id = $1";
+  expect(await database.db.query(due, [oldest?.id])).toEqual([
+    { attempts: 0, last_error: "no room", is_due: true },
+  ]);
+  await database.db.query("drop trigger no_room on activity");
+  await apply({ batchId: oldest?.id ?? "" });
+  expect(await messageIds()).toBe("abcdef");
 });
