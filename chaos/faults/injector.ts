@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Random } from "../../bench/corpus/random.ts";
-import type { BegunFault, Fault, FaultParts, Picked } from "./faults.ts";
+import type { BegunFault, Fault, FaultParts, Picked } from "./fault.ts";
 
 /** A fault that is over. Times are milliseconds since 1970. */
 export type PastFault = {
