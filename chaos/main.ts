@@ -70,8 +70,8 @@ async function report(run: RunOptions, { asJson }: Options): Promise<number> {
 }
 
 /** Posts more than a receiver can take, and attacks its port. */
-async function showOverload({ seed, asJson }: Options): Promise<number> {
-  const { scenes, findings } = await overload(seed, show);
+async function showOverload({ seed, only, asJson }: Options): Promise<number> {
+  const { scenes, findings } = await overload({ seed, only, onProgress: show });
   if (asJson) print(JSON.stringify(scenes));
   else print(overloadTable(scenes));
   for (const example of findings.examples()) process.stderr.write(`${example}\n`);

@@ -9,7 +9,7 @@ export type Options = {
   /** Notifications a second. */
   rate: number;
   asJson: boolean;
-  /** Only faults whose names contain this text. */
+  /** Only faults, or scenes of an overload, whose names contain this text. */
   only: string;
   /** What is done in place of a run on the product as it is; null: nothing. */
   mutant: string | null;
@@ -32,7 +32,7 @@ is lost, counted twice or different. Exits 1 if anything is.
   --minutes <number>   how long faults are caused (2)
   --queue <kind>       ${queueKinds.join(", ")} (postgres)
   --rate <number>      notifications a second (150)
-  --only <text>        only faults whose names contain this text
+  --only <text>        only faults, or scenes of --overload, whose names contain this text
   --json               prints the figures as JSON
   --drill <kind>       rolling: restarts every process in order, one after the other, instead of causing faults
                        upgrade: starts an earlier release, and replaces its processes one after the other

@@ -16,7 +16,7 @@ const usual: BodyLimits = {
   // SNS carries 256 KiB, and escaping can multiply that.
   maxBytes: 1024 * 1024,
   maxPieces: 4_096,
-  maxBytesTogether: 64 * 1024 * 1024,
+  maxBytesTogether: 32 * 1024 * 1024,
 };
 
 /**

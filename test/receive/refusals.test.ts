@@ -102,7 +102,7 @@ async function crowdBodies(): Promise<number> {
   const { hostname, port } = new URL(front.url);
   const bytes = 1024 * 1024;
   const begun = `POST /ingest/sns HTTP/1.1\r\nHost: x\r\nContent-Length: ${bytes}\r\n\r\n`;
-  const sockets = Array.from({ length: 66 }, () => connect(Number(port), hostname));
+  const sockets = Array.from({ length: 34 }, () => connect(Number(port), hostname));
   const answers = sockets.map((socket) => new Promise<string>((resolve) => socket.once("data", resolve)));
   for (const socket of sockets) socket.write(`${begun}${"x".repeat(bytes - 1)}`);
   const answer = String(await Promise.race(answers));
