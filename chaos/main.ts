@@ -2,14 +2,15 @@ import { seededRandom } from "../bench/corpus/random.ts";
 import { print } from "../src/cli/command.ts";
 import { stopRequest } from "../src/cli/until-stopped.ts";
 import { errorText } from "../src/logger.ts";
-import { rollingRestarts, rollingUpgrade } from "./drills.ts";
+import { migrationsDirectory } from "../src/package-info.ts";
+import { buildRevision } from "./drills/previous-build.ts";
+import { restartFigures, rollingRestarts, rollingUpgrade } from "./drills/restarts.ts";
 import type { Fault } from "./faults/fault.ts";
 import { faults } from "./faults/faults.ts";
 import { injecting } from "./faults/injector.ts";
 import { buildMutant, type Mutant, mutants } from "./mutants.ts";
 import { type DrillKind, type Options, readOptions, usage } from "./options.ts";
 import { overload } from "./overload/overload.ts";
-import { buildRevision } from "./previous-build.ts";
 import { faultTable, figuresOf, figureTable, overloadTable } from "./report.ts";
 import { type RunOptions, runChaos } from "./run.ts";
 import { ownBuild } from "./stage/stage.ts";
@@ -45,14 +46,21 @@ async function drill(options: Options, kind: DrillKind, stop: AbortSignal): Prom
   const previous = await buildRevision(options.previous);
   try {
     show(`the previous release is ${previous.revision}`);
-    return await report({ ...run, build: previous.directory, disturb: rollingUpgrade(ownBuild) }, options);
+    const { directory: build, migrations } = previous;
+    return await report({ ...run, build, migrations, disturb: rollingUpgrade(ownBuild) }, options);
   } finally {
     await previous.remove();
   }
 }
 
 function runOf(options: Options): Omit<RunOptions, "disturb"> {
-  return { ...options, build: ownBuild, settlesWithinSeconds: 240, onProgress: show };
+  return {
+    ...options,
+    build: ownBuild,
+    migrations: migrationsDirectory,
+    settlesWithinSeconds: 240,
+    onProgress: show,
+  };
 }
 
 function injectingFrom({ seed, minutes }: Options, chosen: readonly Fault[], stop: AbortSignal) {
@@ -60,9 +68,9 @@ function injectingFrom({ seed, minutes }: Options, chosen: readonly Fault[], sto
 }
 
 /** @returns 1 if there are findings. */
-async function report(run: RunOptions, { asJson }: Options): Promise<number> {
+async function report(run: RunOptions, { drill, asJson }: Options): Promise<number> {
   const result = await runChaos(run);
-  const figures = figuresOf(run, result);
+  const figures = { ...figuresOf(run, result), ...(drill !== null && restartFigures(result.faults)) };
   if (asJson) print(JSON.stringify(figures));
   else print(`${faultTable(result)}\n\n${figureTable(figures)}\n`);
   for (const example of result.findings.examples()) process.stderr.write(`${example}\n`);

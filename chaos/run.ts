@@ -21,6 +21,8 @@ export type RunOptions = {
   rate: number;
   /** The directory of the product's build. */
   build: string;
+  /** The directory of the migrations that make its database. */
+  migrations: URL;
   disturb: Disturbance;
   /** How long it may take, after the last fault, until everything is done. */
   settlesWithinSeconds: number;
@@ -47,6 +49,7 @@ export async function runChaos(options: RunOptions): Promise<RunResult> {
   const stage = await openStage({
     queue: options.queue,
     build: options.build,
+    migrations: options.migrations,
     receivers: 2,
     workers: 2,
     clockShiftMs,

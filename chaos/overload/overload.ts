@@ -1,6 +1,7 @@
 import { seededRandom } from "../../bench/corpus/random.ts";
 import { peakWhile } from "../../bench/memory.ts";
 import { connectionLimit } from "../../src/descriptors.ts";
+import { migrationsDirectory } from "../../src/package-info.ts";
 import { createFindings, type Findings } from "../check/findings.ts";
 import { openStage, ownBuild, type Stage } from "../stage/stage.ts";
 import type { AttackOrder } from "./attacker.ts";
@@ -58,6 +59,7 @@ export async function overload(options: OverloadOptions) {
   const stage = await openStage({
     queue: "postgres",
     build: ownBuild,
+    migrations: migrationsDirectory,
     receivers: 1,
     workers: 1,
     clockShiftMs: 0,

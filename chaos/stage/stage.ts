@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { makeSigner, type Signer, topicArn } from "../../bench/corpus/sign.ts";
 import { apiKey } from "../../src/domain/api-key.ts";
-import { migrationsDirectory, packageRoot } from "../../src/package-info.ts";
+import { packageRoot } from "../../src/package-info.ts";
 import { type DatabasePool, openDatabase } from "../../src/storage/database.ts";
 import { migrate } from "../../src/storage/migrate.ts";
 import { type ChaosPostgres, startPostgres } from "./postgres.ts";
@@ -48,6 +48,8 @@ export type StageOptions = {
   queue: QueueKind;
   /** The directory of the product's build. */
   build: string;
+  /** The directory of the migrations that make its database. */
+  migrations: URL;
   receivers: number;
   workers: number;
   /** How far a shifted clock is off. */
@@ -68,7 +70,7 @@ export async function openStage(options: StageOptions): Promise<Stage> {
   const volume = options.hasVolume ? await mountVolume(dataDir, watchdog) : null;
   const postgres = await startPostgres(dataDir, watchdog);
   const db = openDatabase(postgres.urlAt(postgres.port), { maxConnections: 4, onIdleError: () => {} });
-  await migrate(db, migrationsDirectory);
+  await migrate(db, options.migrations);
   const queue = await startQueue(options.queue, directory, watchdog);
   const toSink = await openRelay(null);
   const signer = await makeSigner(directory);

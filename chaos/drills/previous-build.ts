@@ -2,12 +2,18 @@ import { execFile } from "node:child_process";
 import { mkdtemp, rm, symlink } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { fileURLToPath, pathToFileURL } from "node:url";
 import { promisify } from "node:util";
-import { packageRoot } from "../src/package-info.ts";
+import { packageRoot } from "../../src/package-info.ts";
 
-/** The build of an earlier revision. @property revision its short hash or tag. */
-export type PreviousBuild = { revision: string; directory: string; remove(): Promise<void> };
+/** The build of an earlier revision. */
+export type PreviousBuild = {
+  /** Its hash, date and subject. */
+  revision: string;
+  directory: string;
+  migrations: URL;
+  remove(): Promise<void>;
+};
 
 const run = promisify(execFile);
 const root = fileURLToPath(packageRoot);
@@ -31,7 +37,9 @@ export async function buildRevision(given: string | null): Promise<PreviousBuild
         cwd: directory,
       },
     );
-    return { revision, directory: join(directory, "dist"), remove };
+    const name = await git("log", "-1", "--format=%h of %cs, %s", revision);
+    const migrations = pathToFileURL(join(directory, "migrations/"));
+    return { revision: name, directory: join(directory, "dist"), migrations, remove };
   } catch (cause) {
     await remove();
     throw new Error(`The revision ${revision} cannot be built`, { cause });
