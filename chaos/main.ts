@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { seededRandom } from "../bench/corpus/random.ts";
 import { print } from "../src/cli/command.ts";
 import { stopRequest } from "../src/cli/until-stopped.ts";
@@ -5,6 +6,7 @@ import { errorText } from "../src/logger.ts";
 import { migrationsDirectory } from "../src/package-info.ts";
 import { buildRevision } from "./drills/previous-build.ts";
 import { restartFigures, rollingRestarts, rollingUpgrade } from "./drills/restarts.ts";
+import { restoring } from "./drills/restore.ts";
 import type { Fault } from "./faults/fault.ts";
 import { faults } from "./faults/faults.ts";
 import { injecting } from "./faults/injector.ts";
@@ -13,6 +15,7 @@ import { type DrillKind, type Options, readOptions, usage } from "./options.ts";
 import { overload } from "./overload/overload.ts";
 import { faultTable, figuresOf, figureTable, overloadTable } from "./report.ts";
 import { type RunOptions, runChaos } from "./run.ts";
+import { findInstalledPostgres } from "./stage/installed-postgres.ts";
 import { ownBuild } from "./stage/stage.ts";
 
 process.exitCode = await main(process.argv.slice(2)).catch((error: unknown) => {
@@ -43,6 +46,7 @@ async function prove(options: Options, stop: AbortSignal): Promise<number> {
 async function drill(options: Options, kind: DrillKind, stop: AbortSignal): Promise<number> {
   const run = runOf(options);
   if (kind === "rolling") return report({ ...run, disturb: rollingRestarts(options.minutes, stop) }, options);
+  if (kind === "restore") return restore(run, options, stop);
   const previous = await buildRevision(options.previous);
   try {
     show(`the previous release is ${previous.revision}`);
@@ -51,6 +55,17 @@ async function drill(options: Options, kind: DrillKind, stop: AbortSignal): Prom
   } finally {
     await previous.remove();
   }
+}
+
+/** Restores what a quiet run has left. */
+async function restore(run: Omit<RunOptions, "disturb">, options: Options, stop: AbortSignal) {
+  const postgresPrograms = await findInstalledPostgres();
+  show(`PostgreSQL is ${postgresPrograms ?? "the embedded one, which has no pg_dump"}`);
+  const afterwards = restoring(postgresPrograms !== null);
+  const disturb = async () => {
+    await sleep(60_000 * options.minutes, undefined, { signal: stop }).catch(() => {});
+  };
+  return report({ ...run, disturb, postgresPrograms, afterwards }, options);
 }
 
 function runOf(options: Options): Omit<RunOptions, "disturb"> {
@@ -70,7 +85,8 @@ function injectingFrom({ seed, minutes }: Options, chosen: readonly Fault[], sto
 /** @returns 1 if there are findings. */
 async function report(run: RunOptions, { drill, asJson }: Options): Promise<number> {
   const result = await runChaos(run);
-  const figures = { ...figuresOf(run, result), ...(drill !== null && restartFigures(result.faults)) };
+  const restarts = drill === "rolling" || drill === "upgrade" ? restartFigures(result.faults) : {};
+  const figures = { ...figuresOf(run, result), ...restarts, ...result.more };
   if (asJson) print(JSON.stringify(figures));
   else print(`${faultTable(result)}\n\n${figureTable(figures)}\n`);
   for (const example of result.findings.examples()) process.stderr.write(`${example}\n`);

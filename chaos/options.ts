@@ -20,7 +20,7 @@ export type Options = {
   previous: string | null;
 };
 
-const drillKinds = ["rolling", "upgrade"] as const;
+const drillKinds = ["rolling", "upgrade", "restore"] as const;
 export type DrillKind = (typeof drillKinds)[number];
 
 export const usage = `Usage: npm run chaos -- [options]
@@ -35,7 +35,8 @@ is lost, counted twice or different. Exits 1 if anything is.
   --only <text>        only faults, or scenes of --overload, whose names contain this text
   --json               prints the figures as JSON
   --drill <kind>       rolling: restarts every process in order, one after the other, instead of causing faults
-                       upgrade: starts an earlier release, and replaces its processes one after the other
+                       upgrade: starts an earlier release, migrates, and replaces its processes one after the other
+                       restore: restores what a run has left from pg_dump, and from a capture of the journal, and compares
   --previous <git revision>
                        the earlier release (the last tag, else the last commit that changed the program)
   --overload           posts more than a receiver can take, attacks its port, and freezes its database

@@ -64,6 +64,7 @@ export async function overload(options: OverloadOptions) {
     workers: 1,
     clockShiftMs: 0,
     hasVolume: false,
+    postgresPrograms: null,
   });
   try {
     return await measure(stage, chosen, options);
