@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { promisify } from "node:util";
 import { packageRoot } from "../../src/package-info.ts";
+import { startWatchdog } from "../stage/watchdog.ts";
 
 /** The build of an earlier revision. */
 export type PreviousBuild = {
@@ -26,7 +27,11 @@ const root = fileURLToPath(packageRoot);
 export async function buildRevision(given: string | null): Promise<PreviousBuild> {
   const revision = given ?? (await lastRelease());
   const directory = await mkdtemp(join(tmpdir(), "fanmail-previous-"));
-  const remove = () => rm(directory, { recursive: true, force: true });
+  const watchdog = startWatchdog(directory);
+  const remove = async () => {
+    watchdog.dismiss();
+    await rm(directory, { recursive: true, force: true });
+  };
   try {
     await run("sh", ["-c", 'git archive "$1" | tar -x -C "$2"', "sh", revision, directory], { cwd: root });
     await symlink(join(root, "node_modules"), join(directory, "node_modules"));
