@@ -1,17 +1,21 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { seededRandom } from "../bench/corpus/random.ts";
 import { print } from "../src/cli/command.ts";
 import { stopRequest } from "../src/cli/until-stopped.ts";
 import { errorText } from "../src/logger.ts";
-import { rollingRestarts, rollingUpgrade } from "./drills.ts";
+import { migrationsDirectory } from "../src/package-info.ts";
+import { buildRevision } from "./drills/previous-build.ts";
+import { restartFigures, rollingRestarts, rollingUpgrade } from "./drills/restarts.ts";
+import { restoring } from "./drills/restore.ts";
 import type { Fault } from "./faults/fault.ts";
 import { faults } from "./faults/faults.ts";
 import { injecting } from "./faults/injector.ts";
 import { buildMutant, type Mutant, mutants } from "./mutants.ts";
 import { type DrillKind, type Options, readOptions, usage } from "./options.ts";
 import { overload } from "./overload/overload.ts";
-import { buildRevision } from "./previous-build.ts";
 import { faultTable, figuresOf, figureTable, overloadTable } from "./report.ts";
 import { type RunOptions, runChaos } from "./run.ts";
+import { findInstalledPostgres } from "./stage/installed-postgres.ts";
 import { ownBuild } from "./stage/stage.ts";
 
 process.exitCode = await main(process.argv.slice(2)).catch((error: unknown) => {
@@ -42,17 +46,36 @@ async function prove(options: Options, stop: AbortSignal): Promise<number> {
 async function drill(options: Options, kind: DrillKind, stop: AbortSignal): Promise<number> {
   const run = runOf(options);
   if (kind === "rolling") return report({ ...run, disturb: rollingRestarts(options.minutes, stop) }, options);
+  if (kind === "restore") return restore(run, options, stop);
   const previous = await buildRevision(options.previous);
   try {
     show(`the previous release is ${previous.revision}`);
-    return await report({ ...run, build: previous.directory, disturb: rollingUpgrade(ownBuild) }, options);
+    const { directory: build, migrations } = previous;
+    return await report({ ...run, build, migrations, disturb: rollingUpgrade(ownBuild) }, options);
   } finally {
     await previous.remove();
   }
 }
 
+/** Restores what a quiet run has left. */
+async function restore(run: Omit<RunOptions, "disturb">, options: Options, stop: AbortSignal) {
+  const postgresPrograms = await findInstalledPostgres();
+  show(`PostgreSQL is ${postgresPrograms ?? "the embedded one, which has no pg_dump"}`);
+  const afterwards = restoring(postgresPrograms !== null);
+  const disturb = async () => {
+    await sleep(60_000 * options.minutes, undefined, { signal: stop }).catch(() => {});
+  };
+  return report({ ...run, disturb, postgresPrograms, afterwards }, options);
+}
+
 function runOf(options: Options): Omit<RunOptions, "disturb"> {
-  return { ...options, build: ownBuild, settlesWithinSeconds: 240, onProgress: show };
+  return {
+    ...options,
+    build: ownBuild,
+    migrations: migrationsDirectory,
+    settlesWithinSeconds: 240,
+    onProgress: show,
+  };
 }
 
 function injectingFrom({ seed, minutes }: Options, chosen: readonly Fault[], stop: AbortSignal) {
@@ -60,9 +83,10 @@ function injectingFrom({ seed, minutes }: Options, chosen: readonly Fault[], sto
 }
 
 /** @returns 1 if there are findings. */
-async function report(run: RunOptions, { asJson }: Options): Promise<number> {
+async function report(run: RunOptions, { drill, asJson }: Options): Promise<number> {
   const result = await runChaos(run);
-  const figures = figuresOf(run, result);
+  const restarts = drill === "rolling" || drill === "upgrade" ? restartFigures(result.faults) : {};
+  const figures = { ...figuresOf(run, result), ...restarts, ...result.more };
   if (asJson) print(JSON.stringify(figures));
   else print(`${faultTable(result)}\n\n${figureTable(figures)}\n`);
   for (const example of result.findings.examples()) process.stderr.write(`${example}\n`);
@@ -70,8 +94,8 @@ async function report(run: RunOptions, { asJson }: Options): Promise<number> {
 }
 
 /** Posts more than a receiver can take, and attacks its port. */
-async function showOverload({ seed, asJson }: Options): Promise<number> {
-  const { scenes, findings } = await overload(seed, show);
+async function showOverload({ seed, only, asJson }: Options): Promise<number> {
+  const { scenes, findings } = await overload({ seed, only, onProgress: show });
   if (asJson) print(JSON.stringify(scenes));
   else print(overloadTable(scenes));
   for (const example of findings.examples()) process.stderr.write(`${example}\n`);

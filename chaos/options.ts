@@ -9,7 +9,7 @@ export type Options = {
   /** Notifications a second. */
   rate: number;
   asJson: boolean;
-  /** Only faults whose names contain this text. */
+  /** Only faults, or scenes of an overload, whose names contain this text. */
   only: string;
   /** What is done in place of a run on the product as it is; null: nothing. */
   mutant: string | null;
@@ -20,7 +20,7 @@ export type Options = {
   previous: string | null;
 };
 
-const drillKinds = ["rolling", "upgrade"] as const;
+const drillKinds = ["rolling", "upgrade", "restore"] as const;
 export type DrillKind = (typeof drillKinds)[number];
 
 export const usage = `Usage: npm run chaos -- [options]
@@ -32,10 +32,11 @@ is lost, counted twice or different. Exits 1 if anything is.
   --minutes <number>   how long faults are caused (2)
   --queue <kind>       ${queueKinds.join(", ")} (postgres)
   --rate <number>      notifications a second (150)
-  --only <text>        only faults whose names contain this text
+  --only <text>        only faults, or scenes of --overload, whose names contain this text
   --json               prints the figures as JSON
   --drill <kind>       rolling: restarts every process in order, one after the other, instead of causing faults
-                       upgrade: starts an earlier release, and replaces its processes one after the other
+                       upgrade: starts an earlier release, migrates, and replaces its processes one after the other
+                       restore: restores what a run has left from pg_dump, and from a capture of the journal, and compares
   --previous <git revision>
                        the earlier release (the last tag, else the last commit that changed the program)
   --overload           posts more than a receiver can take, attacks its port, and freezes its database

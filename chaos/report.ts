@@ -57,12 +57,12 @@ export function faultTable({ faults }: RunResult): string {
 
 /** Latencies in milliseconds. */
 export function overloadTable(scenes: readonly Scene[]): string {
-  const heads = ["beside", "200", "503", "other", "p50 ms", "p99 ms", "MB", ""];
+  const heads = ["beside", "200", "503", "other", "p50 ms", "p99 ms", "slowest", "MB", ""];
   const rows = scenes.map(
-    ({ name, latencies: { accepted, unavailable, other, p50, p99 }, peakMegabytes, detail }) =>
-      [name, accepted, unavailable, other, Math.round(p50), Math.round(p99), peakMegabytes, detail].map(
-        String,
-      ),
+    ({ name, latencies: { accepted, unavailable, other, ...times }, peakMegabytes, detail }) => {
+      const milliseconds = [times.p50, times.p99, times.slowest].map(Math.round);
+      return [name, accepted, unavailable, other, ...milliseconds, peakMegabytes, detail].map(String);
+    },
   );
   return table([heads, ...rows]).join("\n");
 }

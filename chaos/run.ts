@@ -1,18 +1,17 @@
 import { seededRandom } from "../bench/corpus/random.ts";
-import { installAuditor, readAuditor } from "./check/auditor.ts";
-import { checkEmails, type EmailFigures } from "./check/emails.ts";
+import { installAuditor } from "./check/auditor.ts";
+import { check } from "./check/check.ts";
+import type { EmailFigures } from "./check/emails.ts";
 import { createFindings, type Findings } from "./check/findings.ts";
 import { type Monitor, startMonitor } from "./check/monitor.ts";
 import { settle } from "./check/settle.ts";
-import { checkWebhooks, type WebhookFigures } from "./check/webhooks.ts";
-import { checkWriters } from "./check/writers.ts";
+import type { WebhookFigures } from "./check/webhooks.ts";
 import type { Disturbance, PastFault } from "./faults/injector.ts";
-import { type Api, openApi } from "./load/api.ts";
-import { type Answers, loadNotifications, type NotificationLoad } from "./load/notifications.ts";
-import { openSink, type Sink } from "./load/sink.ts";
-import { startWriters, type Writers, type WrittenLedger } from "./load/writers.ts";
+import type { Answers } from "./load/notifications.ts";
+import type { WrittenLedger } from "./load/writers.ts";
 import type { QueueKind } from "./stage/queue.ts";
 import { openStage, type Stage } from "./stage/stage.ts";
+import { startTraffic, type Traffic } from "./traffic.ts";
 
 export type RunOptions = {
   seed: number;
@@ -21,11 +20,23 @@ export type RunOptions = {
   rate: number;
   /** The directory of the product's build. */
   build: string;
+  /** The directory of the migrations that make its database. */
+  migrations: URL;
   disturb: Disturbance;
+  /** What is done when everything has been checked; it may add findings, and returns figures of its own. */
+  afterwards?: Afterwards;
+  /** The directory of the programs of an installed PostgreSQL; absent: the embedded one. */
+  postgresPrograms?: string | null;
   /** How long it may take, after the last fault, until everything is done. */
   settlesWithinSeconds: number;
   onProgress: (line: string) => void;
 };
+
+export type Afterwards = (
+  stage: Stage,
+  traffic: Traffic,
+  findings: Findings,
+) => Promise<Record<string, number | string>>;
 
 /** Everything that a run has to say. */
 export type RunResult = {
@@ -37,6 +48,8 @@ export type RunResult = {
   written: WrittenLedger;
   monitor: Monitor;
   settledSeconds: number;
+  /** Figures of what was done afterwards. */
+  more: Record<string, number | string>;
 };
 
 /** A clock that somebody has set wrongly. */
@@ -47,10 +60,12 @@ export async function runChaos(options: RunOptions): Promise<RunResult> {
   const stage = await openStage({
     queue: options.queue,
     build: options.build,
+    migrations: options.migrations,
     receivers: 2,
     workers: 2,
     clockShiftMs,
     hasVolume: true,
+    postgresPrograms: options.postgresPrograms ?? null,
   });
   try {
     return await onStage(stage, options);
@@ -81,6 +96,7 @@ async function onStage(stage: Stage, options: RunOptions): Promise<RunResult> {
     const settledSeconds = await settle(stage.db, load.open, settlesWithinSeconds, findings);
     onProgress("checking");
     const checked = await check(stage, traffic, faults, findings);
+    const more = (await options.afterwards?.(stage, traffic, findings)) ?? {};
     if (!findings.isEmpty()) onProgress(`logs are kept in ${await stage.keepLogs()}`);
     const { answers } = load;
     return {
@@ -91,62 +107,10 @@ async function onStage(stage: Stage, options: RunOptions): Promise<RunResult> {
       written: writers.ledger,
       monitor,
       settledSeconds,
+      more,
     };
   } finally {
     await monitor.stop();
     await traffic.close();
   }
-}
-
-/** Everybody who uses the product, each with a ledger. */
-type Traffic = {
-  load: NotificationLoad;
-  sink: Sink;
-  api: Api;
-  writers: Writers;
-  close(): Promise<void>;
-};
-
-async function startTraffic(stage: Stage, { seed, rate }: RunOptions): Promise<Traffic> {
-  const sink = await openSink();
-  stage.toSink.leadTo(sink.port);
-  const ports = stage.services.flatMap(({ toPort }) => (toPort ? [toPort.port] : []));
-  const load = loadNotifications({
-    random: seededRandom(seed),
-    signer: stage.signer,
-    ports,
-    perSecond: rate,
-  });
-  const ended = new AbortController();
-  const api = openApi(ports, stage.key, seededRandom(seed + 1), ended.signal);
-  const { publishTo } = load;
-  const tools = { api, random: seededRandom(seed + 2), sink, sinkPort: stage.toSink.port, publishTo };
-  const writers = await startWriters(tools);
-  const close = async () => {
-    ended.abort();
-    await load.close();
-    await api.close();
-    await sink.close();
-  };
-  return { load, sink, api, writers, close };
-}
-
-async function check(
-  { db, services, postgres }: Stage,
-  { load, sink, api, writers: { ledger } }: Traffic,
-  faults: readonly PastFault[],
-  findings: Findings,
-): Promise<{ emails: EmailFigures; webhooks: WebhookFigures }> {
-  const emails = await checkEmails(db, load.messages, new Set(ledger.erased), findings);
-  const { arrivals } = sink;
-  const webhooks = await checkWebhooks(db, { arrivals, endpoints: ledger.endpoints, faults }, findings);
-  await checkWriters(db, api, ledger, findings);
-  await readAuditor(db, findings);
-  for (const what of load.answers.wrong) findings.add("conduct", what);
-  for (const { name, crashes } of services)
-    for (const { code, signal } of crashes)
-      findings.add("conduct", `${name} ended by itself: ${code ?? signal}`);
-  const deadlocks = await postgres.deadlocks();
-  if (deadlocks > 0) findings.add("conduct", `${deadlocks} deadlocks`);
-  return { emails, webhooks };
 }

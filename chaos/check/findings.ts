@@ -13,7 +13,7 @@ const findingKinds = [
   /** A process that ended by itself, a wrong answer, a deadlock, something that is never finished. */
   "conduct",
 ] as const;
-type FindingKind = (typeof findingKinds)[number];
+export type FindingKind = (typeof findingKinds)[number];
 
 export type Findings = {
   add(kind: FindingKind, what: string): void;

@@ -98,9 +98,11 @@ function checkPosts(
   findings: Findings,
 ): void {
   const known = new Set(endpoints.map(({ name }) => name));
-  for (const { endpoint, id, isSigned } of arrivals)
+  for (const { endpoint, id, isSigned, lacksRecipient } of arrivals) {
     if (known.has(endpoint) && !isSigned)
       findings.add("webhook", `${id} to ${endpoint} is not signed rightly`);
+    if (lacksRecipient) findings.add("webhook", `${id} to ${endpoint} names no recipient`);
+  }
   for (const [key, posts] of byWebhook)
     if (new Set(posts.map(({ body }) => body)).size > 1)
       findings.add("webhook", `${key} has more than one body`);

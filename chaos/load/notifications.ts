@@ -36,7 +36,7 @@ export type Answers = {
   unavailable: number;
   noAnswer: number;
   wrong: string[];
-  /** The longest time without a 200 while messages were waiting, and when it ended. */
+  /** The longest time in which posts failed and none was answered 200. */
   longestOutageMs: number;
 };
 
@@ -172,12 +172,14 @@ function createPosting(
     connect: { timeout: 3_000 },
   });
   let lastAcceptedMs = performance.now();
+  let failingSinceMs: number | null = null;
   const accepted = ({ message }: Letter) => {
     message.acceptedAtMs ??= Date.now();
     answers.accepted++;
-    const nowMs = performance.now();
-    answers.longestOutageMs = Math.max(answers.longestOutageMs, nowMs - lastAcceptedMs);
-    lastAcceptedMs = nowMs;
+    lastAcceptedMs = performance.now();
+    const failedForMs = lastAcceptedMs - (failingSinceMs ?? lastAcceptedMs);
+    answers.longestOutageMs = Math.max(answers.longestOutageMs, failedForMs);
+    failingSinceMs = null;
   };
   const again = (letter: Letter) => {
     if (letter.message.isAbandoned || letter.isRepeat) return;
@@ -188,8 +190,10 @@ function createPosting(
     const { message, body } = letter;
     message.posts++;
     const port = ports[random.below(ports.length)] ?? 0;
+    const postedMs = performance.now();
     const status = await statusOf(`http://127.0.0.1:${port}/ingest/sns`, body, dispatcher);
     if (status === 200) return accepted(letter);
+    failingSinceMs ??= Math.max(postedMs, lastAcceptedMs);
     if (status === null) answers.noAnswer++;
     else if (status === 503) answers.unavailable++;
     else answers.wrong.push(`${message.happening.kind} ${message.snsMessageId} was answered ${status}`);

@@ -17,6 +17,8 @@ export type Arrival = {
   /** What it was answered; null: nothing that is an answer. */
   status: number | null;
   isSigned: boolean;
+  /** Whether it tells about an email and not to whom. */
+  lacksRecipient: boolean;
   /** A hash of the body. */
   body: string;
 };
@@ -46,7 +48,8 @@ export async function openSink(): Promise<Sink> {
     const endpoint = request.url?.slice(1) ?? "";
     const isSigned = isRightlySigned(request, body, secrets.get(endpoint));
     const id = String(request.headers["webhook-id"]);
-    const arrival: Arrival = { endpoint, id, atMs, status: null, isSigned, body: hashOf(body) };
+    const lacksRecipient = body.includes('"recipient":null');
+    const arrival = { endpoint, id, atMs, status: null, isSigned, lacksRecipient, body: hashOf(body) };
     arrivals.push(arrival);
     answer(arrival, mood, request, response);
   });

@@ -86,8 +86,11 @@ export async function asFastAsPossible(
   return posted;
 }
 
-/** @property p50 and the others: milliseconds from the post to the answer 200. */
-export type Latencies = { accepted: number; unavailable: number; other: number; p50: number; p99: number };
+/**
+ * Milliseconds from the post to its answer.
+ * @property p50 and p99: of those answered 200. @property slowest of any answer.
+ */
+export type Latencies = Record<"accepted" | "unavailable" | "other" | "p50" | "p99" | "slowest", number>;
 
 export function latenciesOf(posted: readonly Posted[]): Latencies {
   const times = posted.filter(({ status }) => status === 200).map(({ milliseconds }) => milliseconds);
@@ -98,5 +101,6 @@ export function latenciesOf(posted: readonly Posted[]): Latencies {
     other: posted.length - times.length - unavailable,
     p50: quantile(times, 0.5),
     p99: quantile(times, 0.99),
+    slowest: posted.reduce((most, { milliseconds }) => Math.max(most, milliseconds), 0),
   };
 }

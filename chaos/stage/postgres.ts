@@ -14,6 +14,7 @@ import {
   stopPostmaster,
 } from "../../src/embedded/postmaster.ts";
 import { freePort } from "./free-port.ts";
+import { initialiseInstalled } from "./installed-postgres.ts";
 import { childrenOf, signal } from "./processes.ts";
 import type { Watchdog } from "./watchdog.ts";
 
@@ -22,8 +23,11 @@ export type ChaosPostgres = {
   port: number;
   /** Its log, of all times it ran. */
   logFile: string;
-  /** @param port of a relay that leads to it. */
-  urlAt(port: number): string;
+  /** The directory of its programs. */
+  bin: string;
+  /** @param port of a relay that leads to it. @param database "fanmail" unless given. */
+  urlAt(port: number, database?: string): string;
+  createDatabase(name: string): Promise<void>;
   /** Shuts it down in order; returns when it is down. */
   stop(): Promise<void>;
   /** Ends it like a crash (an immediate shutdown): the next start recovers from the WAL. */
@@ -45,10 +49,15 @@ const startsWithinMs = 60_000;
 /** One file for the whole run; the product's own server log starts anew at a size. */
 const logName = "server.log";
 
-export async function startPostgres(dataDir: string, watchdog: Watchdog): Promise<ChaosPostgres> {
+/** @param programs a directory with `initdb` and `postgres`; null: those of the embedded PostgreSQL. */
+export async function startPostgres(
+  dataDir: string,
+  watchdog: Watchdog,
+  programs: string | null,
+): Promise<ChaosPostgres> {
   const place = await locate(dataDir, () => {});
-  const bin = await prepareBinaries(findPackage(), place.user);
-  await initialise(place, bin);
+  const bin = programs ?? (await prepareBinaries(findPackage(), place.user));
+  await (programs === null ? initialise(place, bin) : initialiseInstalled(place, bin));
   const port = await freePort();
   const password = await readFile(place.passwordFile, "utf8");
   const logFile = join(place.pgdata, "log", logName);
@@ -70,12 +79,16 @@ export async function startPostgres(dataDir: string, watchdog: Watchdog): Promis
     for (const one of [pid(), ...(await childrenOf(pid()))]) signal(one, name);
   };
   await start();
-  const urlAt = (at: number) => `postgres://${superuser}:${password}@127.0.0.1:${at}/fanmail?sslmode=disable`;
-  await createDatabase(urlAt(port));
+  const urlAt = (at: number, database = "fanmail") =>
+    `postgres://${superuser}:${password}@127.0.0.1:${at}/${database}?sslmode=disable`;
+  const create = (name: string) => createDatabase(urlAt(port, "postgres"), name);
+  await create("fanmail");
   return {
     port,
+    bin,
     logFile,
     urlAt,
+    createDatabase: create,
     start,
     async stop() {
       if (server === null) return;
@@ -125,10 +138,10 @@ async function startServer(plan: ServerPlan, bin: string, port: number): Promise
   }
 }
 
-async function createDatabase(url: string): Promise<void> {
-  const client = new Client({ connectionString: url.replace("/fanmail?", "/postgres?") });
+async function createDatabase(url: string, name: string): Promise<void> {
+  const client = new Client({ connectionString: url });
   await client.connect();
-  await client.query("create database fanmail");
+  await client.query(`create database ${name}`);
   await client.end();
 }
 

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { makeSigner, type Signer, topicArn } from "../../bench/corpus/sign.ts";
 import { apiKey } from "../../src/domain/api-key.ts";
-import { migrationsDirectory, packageRoot } from "../../src/package-info.ts";
+import { packageRoot } from "../../src/package-info.ts";
 import { type DatabasePool, openDatabase } from "../../src/storage/database.ts";
 import { migrate } from "../../src/storage/migrate.ts";
 import { type ChaosPostgres, startPostgres } from "./postgres.ts";
@@ -26,6 +26,10 @@ export type Stage = {
   /** null: the database is on an ordinary volume. */
   volume: Volume | null;
   services: readonly StagedService[];
+  /** Starts a receiver and a worker on another database of the same server; they end with the stage. */
+  serve(database: string, environment?: Readonly<Record<string, string>>): Promise<StagedService[]>;
+  /** What a process of the product is given, but for its database and its directory. */
+  environment: Readonly<Record<string, string>>;
   /** From the workers to the sink. */
   toSink: Relay;
   /** The way to the database that is never disturbed, for observers. */
@@ -48,12 +52,16 @@ export type StageOptions = {
   queue: QueueKind;
   /** The directory of the product's build. */
   build: string;
+  /** The directory of the migrations that make its database. */
+  migrations: URL;
   receivers: number;
   workers: number;
   /** How far a shifted clock is off. */
   clockShiftMs: number;
   /** Whether the database gets a volume that can be full. */
   hasVolume: boolean;
+  /** The directory of the programs of an installed PostgreSQL; null: the embedded one. */
+  postgresPrograms: string | null;
 };
 
 export const ownBuild: string = fileURLToPath(new URL("dist", packageRoot));
@@ -66,9 +74,9 @@ export async function openStage(options: StageOptions): Promise<Stage> {
   const watchdog = startWatchdog(directory);
   const dataDir = join(directory, "database");
   const volume = options.hasVolume ? await mountVolume(dataDir, watchdog) : null;
-  const postgres = await startPostgres(dataDir, watchdog);
+  const postgres = await startPostgres(dataDir, watchdog, options.postgresPrograms);
   const db = openDatabase(postgres.urlAt(postgres.port), { maxConnections: 4, onIdleError: () => {} });
-  await migrate(db, migrationsDirectory);
+  await migrate(db, options.migrations);
   const queue = await startQueue(options.queue, directory, watchdog);
   const toSink = await openRelay(null);
   const signer = await makeSigner(directory);
@@ -77,10 +85,20 @@ export async function openStage(options: StageOptions): Promise<Stage> {
   const parts: Parts = { directory, watchdog, postgres, queue, environment, build: options.build };
   const services: StagedService[] = [];
   for (let number = 1; number <= options.receivers; number++)
-    services.push(await startService(parts, "receiver", number));
+    services.push(await startService(parts, "receiver", number, "fanmail"));
   for (let number = 1; number <= options.workers; number++)
-    services.push(await startService(parts, "worker", number));
+    services.push(await startService(parts, "worker", number, "fanmail"));
   await Promise.all(services.map((service) => service.ready()));
+  const serve = async (database: string, besides: Readonly<Record<string, string>> = {}) => {
+    const others = { ...parts, environment: { ...environment, ...besides } };
+    const more = [
+      await startService(others, "receiver", 1, database),
+      await startService(others, "worker", 1, database),
+    ];
+    services.push(...more);
+    await Promise.all(more.map((service) => service.ready()));
+    return more;
+  };
   const close = async () => {
     await Promise.all(services.map((service) => service.end()));
     await db.close();
@@ -96,7 +114,8 @@ export async function openStage(options: StageOptions): Promise<Stage> {
     await writeFile(join(directory, "queue.log"), await queue.describe());
     return copyLogs(directory, postgres.logFile);
   };
-  return { directory, key, signer, postgres, queue, volume, services, toSink, db, keepLogs, close };
+  const opened = { directory, key, signer, postgres, queue, volume, services, environment, toSink, db };
+  return { ...opened, serve, keepLogs, close };
 }
 
 async function copyLogs(directory: string, serverLog: string): Promise<string> {
@@ -116,9 +135,14 @@ type Parts = {
   build: string;
 };
 
-async function startService(parts: Parts, role: Role, number: number): Promise<StagedService> {
+async function startService(
+  parts: Parts,
+  role: Role,
+  number: number,
+  database: string,
+): Promise<StagedService> {
   const { directory, watchdog, postgres, queue, build } = parts;
-  const name = `${role}-${number}`;
+  const name = database === "fanmail" ? `${role}-${number}` : `${database}-${role}-${number}`;
   const toDatabase = await openRelay(postgres.port);
   const redis = await queue.wayFor();
   const toPort = role === "receiver" ? await openRelay(null) : null;
@@ -130,7 +154,7 @@ async function startService(parts: Parts, role: Role, number: number): Promise<S
     build,
     environment: {
       ...parts.environment,
-      DATABASE_URL: postgres.urlAt(toDatabase.port),
+      DATABASE_URL: postgres.urlAt(toDatabase.port, database),
       DATA_DIR: dataDir,
       ...(redis.url !== null && { REDIS_URL: redis.url }),
     },

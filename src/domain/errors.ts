@@ -26,7 +26,13 @@ export const refusedCauses = [
   "signature",
 ] as const;
 /** Over HTTP alone. */
-export const httpRefusedCauses = ["too_large", "aborted", "raw_delivery", "raw_token"] as const;
+export const httpRefusedCauses = [
+  "too_large",
+  "aborted",
+  "body_crowded",
+  "raw_delivery",
+  "raw_token",
+] as const;
 type RefusedCause = (typeof refusedCauses)[number] | (typeof httpRefusedCauses)[number];
 
 /**
@@ -50,8 +56,8 @@ export class UnavailableError extends Error {
 }
 
 /**
- * The message cannot be verified now. Anybody can cause this by naming a certificate that does not exist, so it counts as a
- * refusal and raises no alarm. It is answered 503 all the same, because a genuine message must be sent again.
+ * The message cannot be verified now. Anybody can cause this, by naming a certificate that does not exist or by sending large
+ * bodies slowly, so it counts as a refusal and raises no alarm. It is answered 503 all the same, because a genuine message must be sent again.
  */
 export class UnverifiedError extends UnavailableError {
   readonly causeCode: UnverifiedCause;
@@ -71,7 +77,8 @@ export const unverifiedCauses = [
   "certificate_unreachable",
   "certificate_crowded",
 ] as const;
-type UnverifiedCause = (typeof unverifiedCauses)[number];
+/** `body_crowded`: incomplete bodies took too much together, and this was the largest. */
+type UnverifiedCause = (typeof unverifiedCauses)[number] | "body_crowded";
 export type RefusalCause = RefusedCause | UnverifiedCause;
 
 /** The label under which an error counts as a refusal; null: it is an internal error. */

@@ -1,4 +1,3 @@
-import { isUtf8 } from "node:buffer";
 import { createHash, timingSafeEqual } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { z } from "zod";
@@ -9,9 +8,8 @@ import { claimedOrigin } from "../domain/mail/sns-message.ts";
 import { boundedLog, errorText, type Logger } from "../logger.ts";
 import { type Metrics, measureRequest } from "../metrics.ts";
 import type { Intake, IntakeOutcome } from "./intake.ts";
+import { type BodyReader, createBodyReader } from "./request-body.ts";
 
-/** SNS carries 256 KiB, and escaping can multiply that. */
-const maxBodyBytes = 1024 * 1024;
 /** The most events in one body; EventBridge pipes post far fewer. */
 const maxTogether = 1_000;
 const rawPath = "/ingest/sns/raw/";
@@ -46,11 +44,12 @@ const refusalLines = { most: 20, everyMs: 10_000 };
  */
 export function createReceiver(options: ReceiverOptions): Receiver {
   const bounded = boundedLog(refusalLines.most, refusalLines.everyMs);
+  const readBody = createBodyReader();
   return async (request, response) => {
     measureRequest(options.metrics, "POST", () => routeOf(request), response);
     let message: Incoming | undefined;
     try {
-      message = await readMessage(request, options);
+      message = await readMessage(request, readBody, options);
       answer(response, 200, { status: await accept(message, options.intake) });
     } catch (error) {
       const cause = refusalCause(error);
@@ -85,21 +84,30 @@ async function acceptAll(raw: readonly RawNotification[], intake: Intake): Promi
   return accepted.includes("stored") ? "stored" : "duplicate";
 }
 
-async function readMessage(request: IncomingMessage, options: ReceiverOptions): Promise<Incoming> {
+async function readMessage(
+  request: IncomingMessage,
+  readBody: BodyReader,
+  { rawTokens, metrics }: ReceiverOptions,
+): Promise<Incoming> {
   try {
-    return await readUncounted(request, options.rawTokens);
+    return await readUncounted(request, readBody, rawTokens);
   } catch (error) {
     // The intake counts only what reaches it.
-    if (error instanceof RefusedError) options.metrics.countRefused("http", error.causeCode);
+    const cause = refusalCause(error);
+    if (cause !== null) metrics.countRefused("http", cause);
     throw error;
   }
 }
 
-async function readUncounted(request: IncomingMessage, rawTokens: readonly string[]): Promise<Incoming> {
+async function readUncounted(
+  request: IncomingMessage,
+  readBody: BodyReader,
+  rawTokens: readonly string[],
+): Promise<Incoming> {
   const isRaw = request.headers["x-amz-sns-rawdelivery"] === "true";
   const token = tokenOf(request.url ?? "");
   if (token !== null || isRaw) assertRawAllowed(token, rawTokens);
-  const body = await readBody(request, maxBodyBytes);
+  const body = await readBody(request);
   if (isRaw) return { raw: [rawNotification(request, body)] };
   // SNS confirms a subscription by a signed message, even with raw delivery.
   const bare = token === null ? [] : bareMessages(body);
@@ -171,13 +179,16 @@ function logRefusal(log: Logger, error: unknown, fields: object): void {
 }
 
 function answerError(request: IncomingMessage, response: ServerResponse, error: unknown): void {
-  if (error instanceof RefusedError) {
-    // The rest of an oversized body is not read.
-    if (error.status === 413) response.setHeader("connection", "close");
-    answer(response, error.status, { error: error.message });
-    if (error.status === 413) request.resume();
-    return;
-  }
+  const cause = refusalCause(error);
+  // The rest of the body is not read.
+  const isCutOff = cause === "too_large" || cause === "body_crowded";
+  if (isCutOff) response.setHeader("connection", "close");
+  answerWith(response, error);
+  if (isCutOff) request.resume();
+}
+
+function answerWith(response: ServerResponse, error: unknown): void {
+  if (error instanceof RefusedError) return void answer(response, error.status, { error: error.message });
   const unavailable = error instanceof UnavailableError ? error : new UnavailableError("Internal error");
   response.setHeader("retry-after", unavailable.retryAfterSeconds);
   answer(response, 503, { error: unavailable.message });
@@ -190,40 +201,4 @@ function answer(response: ServerResponse, status: number, body: object): void {
     "content-length": Buffer.byteLength(json),
   });
   response.end(json);
-}
-
-/**
- * Reads a request's body as text, whatever its content type says: SNS sends JSON as `text/plain`.
- * @throws RefusedError 413 beyond `maxBytes`, as soon as that is known; 400 when it is not UTF-8 or never ends.
- */
-async function readBody(request: IncomingMessage, maxBytes: number): Promise<string> {
-  return textOf(await readBytes(request, maxBytes));
-}
-
-function readBytes(request: IncomingMessage, maxBytes: number): Promise<Buffer> {
-  return new Promise((resolve, reject) => {
-    const tooLarge = () =>
-      reject(new RefusedError(413, "too_large", `The body is larger than ${maxBytes} bytes`));
-    if (Number(request.headers["content-length"]) > maxBytes) return tooLarge();
-    const chunks: Buffer[] = [];
-    let bytes = 0;
-    request.on("data", (chunk: Buffer) => {
-      bytes += chunk.length;
-      if (bytes > maxBytes) tooLarge();
-      else chunks.push(chunk);
-    });
-    request.on("end", () => resolve(chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks)));
-    const brokenOff = (cause?: Error) =>
-      reject(new RefusedError(400, "aborted", "The request was broken off", { cause }));
-    request.on("error", brokenOff);
-    request.on("close", () => {
-      if (!request.complete) brokenOff();
-    });
-  });
-}
-
-/** A decoder would replace invalid bytes by U+FFFD, and the signature of a message with U+FFFD would then be valid. */
-function textOf(body: Buffer): string {
-  if (!isUtf8(body)) throw new RefusedError(400, "not_utf8", "The body is not UTF-8");
-  return body.toString("utf8");
 }

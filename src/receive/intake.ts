@@ -1,10 +1,12 @@
 import { allWithin } from "../clock.ts";
 import type { Config } from "../config.ts";
+import { connectionLimit } from "../descriptors.ts";
 import { RefusedError, refusalCause, UnavailableError } from "../domain/errors.ts";
 import { nameOfRaw, type RawNotification, unsignedEnvelope } from "../domain/mail/raw-notification.ts";
 import { parseSnsMessage, type SnsConfirmation, type SnsMessage } from "../domain/mail/sns-message.ts";
 import type { NotificationSource, StoreOutcome } from "../metrics.ts";
 import { listTopics, type SubscriptionState, setSubscriptionState, type Topic } from "../storage/topics.ts";
+import { type Admission, createAdmission } from "./admission.ts";
 import { type AwsDispatcher, confirmSubscription } from "./aws-documents.ts";
 import {
   type IncomingNotification,
@@ -31,6 +33,11 @@ export class Intake {
   readonly #topics: TopicDirectory;
   readonly #certificates: Certificates;
   readonly #journal: JournalWriter;
+  readonly #admit: Admission = createAdmission({
+    // The other connections are there to be told that this is too much.
+    mostMessages: Math.floor(connectionLimit() * 0.75),
+    mostBytes: 64 * 1024 * 1024,
+  });
 
   constructor(context: IntakeContext) {
     const { config, db, awsDispatcher, clock } = context;
@@ -48,10 +55,10 @@ export class Intake {
    * Takes in an SNS message; resolves when it is durable.
    * @param body the signed envelope.
    * @throws RefusedError when it will never be accepted.
-   * @throws UnavailableError when it may be accepted later; over HTTP also after 10 seconds.
+   * @throws UnavailableError when it may be accepted later; over HTTP also after 10 seconds, and at once while too many others wait.
    */
   accept(body: string, source: NotificationSource): Promise<IntakeOutcome> {
-    return this.#observed(source, (arrival) => this.#acceptSigned(body, arrival));
+    return this.#observed(source, body, (arrival) => this.#acceptSigned(body, arrival));
   }
 
   /**
@@ -59,7 +66,7 @@ export class Intake {
    * @throws RefusedError, UnavailableError as `accept` does.
    */
   acceptRaw(raw: RawNotification, source: NotificationSource): Promise<IntakeOutcome> {
-    return this.#observed(source, (arrival) => this.#acceptUnsigned(raw, arrival));
+    return this.#observed(source, raw.message, (arrival) => this.#acceptUnsigned(raw, arrival));
   }
 
   /** Commits what is waiting, and accepts no more. */
@@ -151,6 +158,7 @@ export class Intake {
 
   async #observed(
     source: NotificationSource,
+    text: string,
     accept: (arrival: Arrival) => Promise<IntakeOutcome>,
   ): Promise<IntakeOutcome> {
     const { clock, metrics } = this.#context;
@@ -158,7 +166,9 @@ export class Intake {
       if (outcome === "stored" || outcome === "duplicate") metrics.countReceived(source, outcome);
     };
     try {
-      const accepting = accept({ source, at: clock.now() });
+      const arrival = { source, at: clock.now() };
+      // A queue sends no more than it is asked for.
+      const accepting = source === "http" ? this.#admit(text.length, () => accept(arrival)) : accept(arrival);
       // Also after the deadline: what is stored then is a duplicate when SNS sends it again.
       accepting.then(countStored, () => {});
       return await (source === "http" ? inTime(accepting) : accepting);

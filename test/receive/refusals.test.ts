@@ -97,6 +97,19 @@ async function breakOff(): Promise<null> {
   return null;
 }
 
+/** Bodies that do not end: one more than are kept. @returns the status of the one that gives way. */
+async function crowdBodies(): Promise<number> {
+  const { hostname, port } = new URL(front.url);
+  const bytes = 1024 * 1024;
+  const begun = `POST /ingest/sns HTTP/1.1\r\nHost: x\r\nContent-Length: ${bytes}\r\n\r\n`;
+  const sockets = Array.from({ length: 34 }, () => connect(Number(port), hostname));
+  const answers = sockets.map((socket) => new Promise<string>((resolve) => socket.once("data", resolve)));
+  for (const socket of sockets) socket.write(`${begun}${"x".repeat(bytes - 1)}`);
+  const answer = String(await Promise.race(answers));
+  for (const socket of sockets) socket.destroy();
+  return Number(answer.split(" ")[1]);
+}
+
 /** Certificates that hang: one more than are fetched at a time. */
 async function crowd(): Promise<number> {
   const names = Array.from({ length: 17 }, (_, index) => `dead${index.toString(16)}`);
@@ -141,6 +154,7 @@ const causes: [
     () => post(signed({ SigningCertURL: certificate("500") })),
   ],
   ["certificate_crowded", 503, "info", testTopic, crowd],
+  ["body_crowded", 503, "info", undefined, crowdBodies],
   ["too_large", 413, "info", undefined, () => post("x".repeat(1024 * 1024 + 1))],
   [
     "raw_delivery",

@@ -2,12 +2,19 @@ import { execFile } from "node:child_process";
 import { mkdtemp, rm, symlink } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { fileURLToPath, pathToFileURL } from "node:url";
 import { promisify } from "node:util";
-import { packageRoot } from "../src/package-info.ts";
+import { packageRoot } from "../../src/package-info.ts";
+import { startWatchdog } from "../stage/watchdog.ts";
 
-/** The build of an earlier revision. @property revision its short hash or tag. */
-export type PreviousBuild = { revision: string; directory: string; remove(): Promise<void> };
+/** The build of an earlier revision. */
+export type PreviousBuild = {
+  /** Its hash, date and subject. */
+  revision: string;
+  directory: string;
+  migrations: URL;
+  remove(): Promise<void>;
+};
 
 const run = promisify(execFile);
 const root = fileURLToPath(packageRoot);
@@ -20,7 +27,11 @@ const root = fileURLToPath(packageRoot);
 export async function buildRevision(given: string | null): Promise<PreviousBuild> {
   const revision = given ?? (await lastRelease());
   const directory = await mkdtemp(join(tmpdir(), "fanmail-previous-"));
-  const remove = () => rm(directory, { recursive: true, force: true });
+  const watchdog = startWatchdog(directory);
+  const remove = async () => {
+    watchdog.dismiss();
+    await rm(directory, { recursive: true, force: true });
+  };
   try {
     await run("sh", ["-c", 'git archive "$1" | tar -x -C "$2"', "sh", revision, directory], { cwd: root });
     await symlink(join(root, "node_modules"), join(directory, "node_modules"));
@@ -31,7 +42,9 @@ export async function buildRevision(given: string | null): Promise<PreviousBuild
         cwd: directory,
       },
     );
-    return { revision, directory: join(directory, "dist"), remove };
+    const name = await git("log", "-1", "--format=%h of %cs, %s", revision);
+    const migrations = pathToFileURL(join(directory, "migrations/"));
+    return { revision: name, directory: join(directory, "dist"), migrations, remove };
   } catch (cause) {
     await remove();
     throw new Error(`The revision ${revision} cannot be built`, { cause });
