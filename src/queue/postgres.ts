@@ -38,7 +38,7 @@ async function migrate(databaseUrl: string): Promise<void> {
 }
 
 /** BullMQ's statements are short; without a timeout a server that vanished silently would hold one for 15 minutes. */
-const statementWithinMs = 30_000;
+const statementWithinMs = 10_000;
 
 function connect({ database, onError, traced }: ConnectOptions): QueueConnection {
   const { Queue, Worker } = withBackend(lastingBackend);

@@ -3,6 +3,7 @@ import pg from "pg";
 import { parseExactJson } from "../domain/exact-json.ts";
 import { poolSettings } from "./connection.ts";
 import { isConnectionSpoilt, isNoAnswer, isStatementLost, UnreachableError } from "./database-errors.ts";
+import { backendOf, probeServer } from "./probe.ts";
 import { type SilenceWatch, SilentServerError, watchForSilence } from "./silence.ts";
 
 /*
@@ -63,14 +64,15 @@ export function openDatabase(url: string, options: DatabaseOptions): DatabasePoo
     max: options.maxConnections,
     types: { getTypeParser: typeParser },
   });
-  const watch = watchForSilence(() => isServerSilent(settings));
+  const watch = watchForSilence(() => probeServer(settings));
+  const connections = openConnections(pool);
   let isClosing = false;
   // The pool is closed before its sockets are; a server that stops right after may still drop them.
   pool.on("error", (error) => {
     if (!isClosing) options.onIdleError(error);
   });
   const inSession = <Result>(work: (session: Session) => Promise<Result>) =>
-    withSession(pool, (client, lose) => work(sessionOf(client, { watch, names, lose })));
+    withSession(connections, (client, lose) => work(sessionOf(client, { watch, names, lose })));
   return {
     query: <Row extends pg.QueryResultRow>(
       sql: string,
@@ -111,13 +113,43 @@ function readTime(text: string): unknown {
 /** A connection in exclusive use. */
 type Session = Pick<Database, "query"> & { command(sql: string): Promise<string> };
 
+/** The connections of a pool, without those that have become doubtful. */
+type Connections = {
+  /** @throws UnreachableError */
+  take(): Promise<pg.PoolClient>;
+  /** @param broken why it cannot be used again. */
+  giveBack(client: pg.PoolClient, broken: Error | undefined): void;
+};
+
+/** What one connection has met, a silent server or a lost way to it, has met the older ones too: each would be waited for anew. */
+function openConnections(pool: pg.Pool): Connections {
+  const openedMs = new WeakMap<pg.PoolClient, number>();
+  let silentMs = Number.NEGATIVE_INFINITY;
+  pool.on("connect", (client) => openedMs.set(client, performance.now()));
+  const connect = () =>
+    pool.connect().catch((cause) => {
+      throw new UnreachableError(cause);
+    });
+  return {
+    async take() {
+      for (;;) {
+        const client = await connect();
+        if ((openedMs.get(client) ?? 0) > silentMs) return client;
+        client.release(true);
+      }
+    },
+    giveBack(client, broken) {
+      if (broken instanceof SilentServerError) silentMs = performance.now();
+      client.release(broken);
+    },
+  };
+}
+
 async function withSession<Result>(
-  pool: pg.Pool,
+  connections: Connections,
   work: (client: pg.PoolClient, lose: (error: Error) => void) => Promise<Result>,
 ): Promise<Result> {
-  const client = await pool.connect().catch((cause) => {
-    throw new UnreachableError(cause);
-  });
+  const client = await connections.take();
   let broken: Error | undefined;
   const lose = (error: Error) => {
     broken ??= error;
@@ -128,7 +160,7 @@ async function withSession<Result>(
     return await work(client, lose);
   } finally {
     client.off("error", lose);
-    client.release(broken);
+    connections.giveBack(client, broken);
   }
 }
 
@@ -165,7 +197,8 @@ function sessionOf(client: pg.PoolClient, { watch, names, lose }: SessionTools):
     // Statements after one that is never answered would wait behind it.
     if (silent) throw silent;
     try {
-      return await watch.guard(client.query<Row>({ text, values: [...params], ...(name && { name }) }));
+      const answer = client.query<Row>({ text, values: [...params], ...(name && { name }) });
+      return await watch.guard(answer, backendOf(client));
     } catch (error) {
       if (error instanceof SilentServerError) silent = error;
       if (error instanceof Error && isConnectionSpoilt(error)) lose(error);
@@ -223,23 +256,6 @@ async function withSavepoint<Result>(
     // commit; the first error is the one to report.
     await session.command("rollback to savepoint step; release savepoint step").catch(() => {});
     throw error;
-  }
-}
-
-/** Longer than a caller waits for a connection, so that statements on a busy server are not lost. */
-const probeTimeoutMs = 5_000;
-
-/** Whether the server neither accepts nor refuses a new connection. */
-async function isServerSilent(settings: pg.ClientConfig): Promise<boolean> {
-  const client = new pg.Client({ ...settings, connectionTimeoutMillis: probeTimeoutMs });
-  client.on("error", () => {});
-  try {
-    await client.connect();
-    return false;
-  } catch (error) {
-    return isNoAnswer(error);
-  } finally {
-    client.end().catch(() => {});
   }
 }
 

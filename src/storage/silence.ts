@@ -1,14 +1,24 @@
 import { passing } from "../domain/maps.ts";
 
-/** Ends waiting for a server that has stopped answering. */
+/** Ends waiting for a server, or a connection to it, that has stopped answering. */
 export type SilenceWatch = {
-  /** @throws SilentServerError if the server is found silent while `work` is running. */
-  guard<Result>(work: Promise<Result>): Promise<Result>;
+  /**
+   * @param backend the process of the server that does `work`, as the server has told the driver; null: unknown.
+   * @throws SilentServerError if the server is found silent while `work` is running, or to know nothing of it.
+   */
+  guard<Result>(work: Promise<Result>, backend: number | null): Promise<Result>;
   /** Ends all waits at once. */
   giveUp(): void;
 };
 
-/** The server accepts connections, or did, and answers nothing: its machine is frozen, or the network is down. */
+/** What a probe finds out about the server. */
+export type Probed = {
+  isSilent: boolean;
+  /** Also true where it cannot be told. */
+  isAtWork(backend: number | null): boolean;
+};
+
+/** The server, or the way to it, was there, and answers nothing: its machine is frozen, or the network has lost the connection. */
 export class SilentServerError extends Error {
   override readonly name = "SilentServerError";
 
@@ -20,21 +30,22 @@ export class SilentServerError extends Error {
 /** Most statements are done by then; a slow one costs a probe per interval. */
 const probeAfterMs = 2_000;
 
-type Waiting = { sinceMs: number; fail: (error: Error) => void };
+type Waiting = { sinceMs: number; backend: number | null; isDoubtful: boolean; fail: (error: Error) => void };
 
 /**
- * Distinguishes a silent server from a slow statement: if a statement takes long, the server is probed on another
- * connection. So a statement may take as long as it needs, and nothing waits for a dead server.
- * @param isSilent the probe; must resolve within seconds.
+ * Distinguishes silence from a slow statement: if a statement takes long, the server is asked on another connection. So a
+ * statement may take as long as it needs, and nothing waits for a server that is dead, nor on a connection of which only
+ * this end is left.
+ * @param probe must resolve within seconds.
  */
-export function watchForSilence(isSilent: () => Promise<boolean>): SilenceWatch {
+export function watchForSilence(probe: () => Promise<Probed>): SilenceWatch {
   const waiting = passing<Waiting>();
   let isLookDue = false;
 
   const look = async () => {
     const nowMs = performance.now();
     const late = waiting.all().filter(({ sinceMs }) => nowMs - sinceMs >= probeAfterMs);
-    if (late.length > 0 && (await isSilent())) for (const { fail } of late) fail(new SilentServerError());
+    if (late.length > 0) judge(late, await probe());
     isLookDue = false;
     lookLater();
   };
@@ -49,13 +60,22 @@ export function watchForSilence(isSilent: () => Promise<boolean>): SilenceWatch 
     giveUp() {
       for (const { fail } of waiting.all()) fail(new SilentServerError());
     },
-    guard(work) {
+    guard(work, backend) {
       let leave: () => void = () => {};
       const silence = new Promise<never>((_resolve, fail) => {
-        leave = waiting.add({ sinceMs: performance.now(), fail });
+        leave = waiting.add({ sinceMs: performance.now(), backend, isDoubtful: false, fail });
         lookLater();
       });
       return Promise.race([work, silence]).finally(leave);
     },
   };
+}
+
+function judge(late: readonly Waiting[], { isSilent, isAtWork }: Probed): void {
+  for (const one of late) {
+    const isIdle = !isAtWork(one.backend);
+    // Found idle once, it may be that its answer is on the way.
+    if (isSilent || (isIdle && one.isDoubtful)) one.fail(new SilentServerError());
+    one.isDoubtful = isIdle;
+  }
 }

@@ -76,6 +76,19 @@ test("frozen: open connections are given up, and replaced when it thaws", async 
   expect((await track()).status).toBe(201);
 });
 
+test("connections of which only this end is left are given up, while the server answers on new ones", async () => {
+  expect((await Promise.all([track(), ingest(), track()])).map(({ status }) => status)).toEqual([
+    201, 200, 201,
+  ]);
+  relay.loseFarEnds();
+
+  const answers = await Promise.all([track(), ingest()]);
+  expect(answers.map(({ status }) => status)).toEqual([503, 503]);
+
+  const after = await Promise.all([track(), track(), track(), ingest(), suppress()]);
+  expect(after.map(({ status }) => status)).toEqual([201, 201, 201, 200, 201]);
+});
+
 test("a statement that is slow on a server that answers is waited for", async () => {
   const { db } = service.context;
   const [slow] = await db.transaction((tx) => tx.query("select pg_sleep(6) is not null as done"));
