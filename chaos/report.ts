@@ -40,8 +40,10 @@ export function figuresOf(
     "repeats that a fault explains": webhooks.explained,
     "wrong conduct": findings.count("conduct"),
     "longest outage, s": round(answers.longestOutageMs / 1000),
-    "until up to date after a fault, median s": round(median(recovery) / 1000),
-    "until up to date after a fault, longest s": round(Math.max(0, ...recovery) / 1000),
+    ...(recovery.length > 0 && {
+      "until up to date after a fault, median s": round(median(recovery) / 1000),
+      "until up to date after a fault, longest s": round(Math.max(...recovery) / 1000),
+    }),
     "until everything was done, s": round(settledSeconds),
     "memory of a receiver, most MB": megabytes("receiver"),
     "memory of a worker, most MB": megabytes("worker"),
