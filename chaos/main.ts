@@ -73,7 +73,7 @@ function runOf(options: Options): Omit<RunOptions, "disturb"> {
     ...options,
     build: ownBuild,
     migrations: migrationsDirectory,
-    settlesWithinSeconds: 240,
+    mostIdleSeconds: 180,
     onProgress: show,
   };
 }
@@ -131,7 +131,7 @@ async function reportOf(options: Options, mutant: Mutant, stop: AbortSignal): Pr
       rate: mutant.rate,
       build: build.directory,
       disturb: injectingFrom(options, chosen, stop),
-      settlesWithinSeconds: 60,
+      mostIdleSeconds: 60,
     });
     return findings.examples();
   } finally {

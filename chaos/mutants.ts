@@ -117,7 +117,7 @@ export const mutants: readonly Mutant[] = [
     edits: [{ file: "workers/sweep.js", from: "await wakeBatches({ db, queues });", to: "" }],
     faults: ["killed", "PostgreSQL crashed"],
     rate: 150,
-    shows: /^conduct: not finished .*"batches":[1-9]/,
+    shows: /^conduct: never finished.*"batches":[1-9]/,
   },
 ];
 

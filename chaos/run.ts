@@ -27,8 +27,8 @@ export type RunOptions = {
   afterwards?: Afterwards;
   /** The directory of the programs of an installed PostgreSQL; absent: the embedded one. */
   postgresPrograms?: string | null;
-  /** How long it may take, after the last fault, until everything is done. */
-  settlesWithinSeconds: number;
+  /** How long, after the last fault, nothing may be done while something is left to do. */
+  mostIdleSeconds: number;
   onProgress: (line: string) => void;
 };
 
@@ -75,7 +75,7 @@ export async function runChaos(options: RunOptions): Promise<RunResult> {
 }
 
 async function onStage(stage: Stage, options: RunOptions): Promise<RunResult> {
-  const { disturb, settlesWithinSeconds, seed, onProgress } = options;
+  const { disturb, mostIdleSeconds, seed, onProgress } = options;
   await installAuditor(stage.db);
   const traffic = await startTraffic(stage, options);
   const monitor = startMonitor(stage, onProgress);
@@ -93,7 +93,7 @@ async function onStage(stage: Stage, options: RunOptions): Promise<RunResult> {
     await writers.finish();
     onProgress("all clients have their answers");
     const findings = createFindings();
-    const settledSeconds = await settle(stage.db, load.open, settlesWithinSeconds, findings);
+    const settledSeconds = await settle(stage.db, load.open, mostIdleSeconds, findings);
     onProgress("checking");
     const checked = await check(stage, traffic, faults, findings);
     const more = (await options.afterwards?.(stage, traffic, findings)) ?? {};

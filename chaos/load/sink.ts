@@ -1,5 +1,5 @@
 import { createHash, createHmac } from "node:crypto";
-import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import { createServer, type IncomingHttpHeaders, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { buffer } from "node:stream/consumers";
 
@@ -39,6 +39,8 @@ const worksForMs = 15;
 export async function openSink(): Promise<Sink> {
   const arrivals: Arrival[] = [];
   const secrets = new Map<string, Buffer>();
+  /** What came before the client had the answer with the secret. */
+  const early: { arrival: Arrival; judge: (secret: Buffer) => boolean }[] = [];
   let mood: SinkMood = "ok";
   const server = createServer(async (request, response) => {
     const atMs = Date.now();
@@ -46,11 +48,15 @@ export async function openSink(): Promise<Sink> {
     const body = await buffer(request).catch(() => null);
     if (body === null) return;
     const endpoint = request.url?.slice(1) ?? "";
-    const isSigned = isRightlySigned(request, body, secrets.get(endpoint));
+    const { headers } = request;
+    const judge = (secret: Buffer) => isRightlySigned(headers, body, secret);
+    const secret = secrets.get(endpoint);
+    const isSigned = secret !== undefined && judge(secret);
     const id = String(request.headers["webhook-id"]);
     const lacksRecipient = body.includes('"recipient":null');
     const arrival = { endpoint, id, atMs, status: null, isSigned, lacksRecipient, body: hashOf(body) };
     arrivals.push(arrival);
+    if (secret === undefined) early.push({ arrival, judge });
     answer(arrival, mood, request, response);
   });
   server.keepAliveTimeout = 120_000;
@@ -59,7 +65,12 @@ export async function openSink(): Promise<Sink> {
     // A server that listens on a port has an AddressInfo.
     port: (server.address() as AddressInfo).port,
     arrivals,
-    expect: (endpoint, secret) => secrets.set(endpoint, Buffer.from(secret.slice("whsec_".length), "base64")),
+    expect(endpoint, secret) {
+      const key = Buffer.from(secret.slice("whsec_".length), "base64");
+      secrets.set(endpoint, key);
+      for (const { arrival, judge } of early)
+        if (arrival.endpoint === endpoint) arrival.isSigned = judge(key);
+    },
     behave(next) {
       mood = next;
     },
@@ -98,8 +109,7 @@ function answer(arrival: Arrival, mood: SinkMood, request: IncomingMessage, resp
 }
 
 /** Reads the specification of Standard Webhooks by itself. */
-function isRightlySigned({ headers }: IncomingMessage, body: Buffer, secret: Buffer | undefined): boolean {
-  if (secret === undefined) return false;
+function isRightlySigned(headers: IncomingHttpHeaders, body: Buffer, secret: Buffer): boolean {
   const signed = `${headers["webhook-id"]}.${headers["webhook-timestamp"]}.`;
   const mac = createHmac("sha256", secret).update(signed).update(body).digest("base64");
   return String(headers["webhook-signature"]).split(" ").includes(`v1,${mac}`);
