@@ -23,6 +23,16 @@ function ticksOf(stat: Stat, all: readonly Stat[]): number {
   return children.reduce((sum, child) => sum + ticksOf(child, all), stat.own + stat.ofEnded);
 }
 
+/** A process and all its descendants that live. */
+export async function familyOf(pid: number): Promise<number[]> {
+  const stats = await allStats();
+  const withChildren = (of: number): number[] => [
+    of,
+    ...stats.flatMap((stat) => (stat.parent === of ? withChildren(stat.pid) : [])),
+  ];
+  return withChildren(pid);
+}
+
 /** The parent of a process. */
 export async function parentOf(pid: number): Promise<number> {
   const stat = await statOf(pid);

@@ -38,6 +38,11 @@ const benchmarks: Readonly<Record<string, ListedBenchmark>> = {
       "everything at work while a transaction keeps an old snapshot, and bookkeeping tables; options as of ingest",
     load: async () => (await import("./old-snapshot.ts")).oldSnapshot,
   },
+  scaling: {
+    summary:
+      "one, two and four receivers and workers over one PostgreSQL: rate, CPU of each part, connections, locks; options as of ingest",
+    load: async () => (await import("./scaling.ts")).scaling,
+  },
   soak: {
     summary:
       "memory of a receiver and a worker under full load for long; --minutes 30, --json, --notifications 40000 --connections 64 --seed 1 --queue redis",

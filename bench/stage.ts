@@ -25,6 +25,7 @@ export type Stage = {
   startService(
     command: "start" | "receiver" | "worker",
     environment?: Readonly<Record<string, string>>,
+    processes?: number,
   ): Promise<ServiceProcess>;
   /** Starts another script of the build; see `startScript`. It ends with the stage. */
   startScript(script: string, args: readonly string[], ready: RegExp): Promise<Running>;
@@ -91,11 +92,12 @@ function starters(
 ): Pick<Stage, "startService" | "startScript"> {
   const onSpawn = (child: ChildProcess) => void children.push(child);
   return {
-    async startService(command, environment = {}) {
+    async startService(command, environment = {}, processes = 1) {
       stop.throwIfAborted();
       const env = { ...ofServices, ...environment };
       const ready = command === "worker" ? /fanmail works()/ : /listens on (\S+)/;
-      const { child, pid, match } = await startScript("src/cli/main.js", [command], { env, ready, onSpawn });
+      const args = processes === 1 ? [command] : [command, "--processes", String(processes)];
+      const { child, pid, match } = await startScript("src/cli/main.js", args, { env, ready, onSpawn });
       return { pid, url: match[1] ?? "", end: () => end(child) };
     },
     startScript(script, args, ready) {
@@ -116,6 +118,15 @@ export async function postgresVersion({ db }: Pick<Stage, "db">): Promise<string
   return row?.version ?? "unknown";
 }
 
+/** Sessions of the services say this name, so that they can be told from those of the benchmark. */
+export const serviceSessions = "measured";
+
+function named(databaseUrl: string): string {
+  const url = new URL(databaseUrl);
+  url.searchParams.set("application_name", serviceSessions);
+  return url.href;
+}
+
 /** Rejects on a stop request. */
 async function whenAborted(stop: AbortSignal): Promise<never> {
   if (!stop.aborted) await once(stop, "abort");
@@ -126,7 +137,7 @@ function environmentOf(dataDir: string, databaseUrl: string, key: string): Recor
   return {
     PATH: process.env["PATH"] ?? "",
     PORT: "0",
-    DATABASE_URL: databaseUrl,
+    DATABASE_URL: named(databaseUrl),
     DATA_DIR: dataDir,
     ENCRYPTION_KEY: randomBytes(32).toString("base64"),
     BOOTSTRAP_API_KEY: key,

@@ -30,7 +30,7 @@ export async function drained(side: Side, part: Corpus): Promise<Drained> {
   const seconds = (performance.now() - measuredMs) / 1000;
   const cpu = cpuBetween(before, await readCpu(processes), measured);
   const walBytes = ((await walPosition(side.db)) - walBefore) / measured;
-  await side.stopWorker();
+  await side.stop("worker");
   assertEqual(side.name, expected, await side.applied());
   const startSeconds = (firstMs - startedMs) / 1000;
   return { perSecond: measured / seconds, cpu, walBytes, startSeconds, measured };

@@ -10,7 +10,7 @@ import type { Expectation } from "../corpus/expectation.ts";
 import { type Signer, topicArn } from "../corpus/sign.ts";
 import type { RedisServer } from "../redis-server.ts";
 import { postgresPid, type ServiceProcess, type Stage } from "../stage.ts";
-import { type Side, statusesOf } from "./side.ts";
+import { type Role, type Side, statusesOf } from "./side.ts";
 
 /** The receiver's largest batch. */
 const batchSize = 256;
@@ -56,19 +56,19 @@ function ours(stage: Stage, parts: Parts): Side {
     ...(signer && { SNS_LOCAL_CERTS: `${signer.certificateUrl}=${signer.certificatePath}` }),
     ...(redis && { REDIS_URL: redis.url }),
   };
-  const running = new Map<"receiver" | "worker", ServiceProcess>();
-  const start = async (role: "receiver" | "worker") => {
-    running.set(role, await stage.startService(role, environment));
+  const running = new Map<Role, ServiceProcess>();
+  const start = async (role: Role, processes?: number) => {
+    running.set(role, await stage.startService(role, environment, processes));
   };
   return {
     name,
     db,
     target: () => ({ origin: running.get("receiver")?.url ?? "", path: "/ingest/sns" }),
-    startReceiver: () => start("receiver"),
-    startWorker: () => start("worker"),
-    async stopWorker() {
-      await running.get("worker")?.end();
-      running.delete("worker");
+    startReceiver: (processes) => start("receiver", processes),
+    startWorker: (processes) => start("worker", processes),
+    async stop(role) {
+      await running.get(role)?.end();
+      running.delete(role);
     },
     processes() {
       const own = [...running].map(([role, { pid }]) => [role, pid] as const);
@@ -129,12 +129,17 @@ type Journal = { db: Database; partitions: Partitions; queues: Queues };
 async function fillJournal({ db, partitions, queues }: Journal, corpus: Corpus): Promise<void> {
   const [topic] = await db.query<{ id: string }>("select id from topics where arn = $1", [topicArn]);
   const topicId = topic?.id ?? "";
-  for (let from = 0; from < corpus.length; from += batchSize) {
-    const batchId = systemClock.newId();
-    const batch = corpus.slice(from, from + batchSize).map((one) => accepted(one, topicId));
-    const isNew = await storeBatch(db, partitions, batchId, batch);
-    if (isNew.includes(true)) await queues.wakeApply([{ batchId }]);
-  }
+  const stored = await db.transaction(async (tx) => {
+    const batchIds: string[] = [];
+    for (let from = 0; from < corpus.length; from += batchSize) {
+      const batchId = systemClock.newId();
+      const batch = corpus.slice(from, from + batchSize).map((one) => accepted(one, topicId));
+      const isNew = await storeBatch(tx, partitions, batchId, batch);
+      if (isNew.includes(true)) batchIds.push(batchId);
+    }
+    return batchIds;
+  });
+  await queues.wakeApply(stored.map((batchId) => ({ batchId })));
 }
 
 function accepted(

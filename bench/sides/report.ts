@@ -14,6 +14,8 @@ export type Report = {
   servers: Record<string, string>;
   series: readonly Series[];
   ratios: Record<string, Ratio>;
+  /** Figures that several things have in common: a row for each, which begins with its name. */
+  tables?: readonly { heads: string[]; rows: (string | number)[][] }[];
   /** Further figures, with their units in their names. */
   figures: Record<string, number>;
   goals: readonly Goal[];
@@ -32,7 +34,16 @@ export function conclude(report: Report, asJson: boolean): number {
   return goals.every((goal) => goal.isReached) ? 0 : 1;
 }
 
-function printReport({ benchmark, options, servers, series, ratios, figures, goals }: Report): void {
+function printReport({
+  benchmark,
+  options,
+  servers,
+  series,
+  tables = [],
+  ratios,
+  figures,
+  goals,
+}: Report): void {
   const { processor, processors, memoryGb, node } = machine();
   const versions = Object.entries({ "Node.js": node, ...servers }).map((pair) => pair.join(" "));
   print(`${benchmark}: ${processors} × ${processor}, ${memoryGb} GB; ${versions.join(", ")}`);
@@ -43,6 +54,11 @@ function printReport({ benchmark, options, servers, series, ratios, figures, goa
   );
   if (series.length > 0)
     printTable(["", "messages/s", "least to most", "CPU µs per message", "WAL bytes"], series.map(seriesRow));
+  for (const { heads, rows } of tables)
+    printTable(
+      heads,
+      rows.map((row) => row.map((cell) => (typeof cell === "number" ? number(cell) : cell))),
+    );
   if (Object.keys(ratios).length > 0)
     printTable(["Median of the rounds", "", "least to most"], Object.entries(ratios).map(ratioRow));
   if (Object.keys(figures).length > 0)

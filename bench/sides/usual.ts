@@ -9,7 +9,7 @@ import type { RedisServer } from "../redis-server.ts";
 import { postgresPid, type Stage } from "../stage.ts";
 import { type EventJob, jobOptions, queueName } from "../usual-build/job.ts";
 import { usualTables } from "../usual-build/statements.ts";
-import { type Side, statusesOf } from "./side.ts";
+import { type Role, type Side, statusesOf } from "./side.ts";
 
 const jobsTogether = 1_000;
 
@@ -35,7 +35,7 @@ type Parts = { redis: RedisServer; signer: Signer; queue: Queue<EventJob>; postg
 
 function usual(stage: Stage, { redis, signer, queue, postgres }: Parts): Side {
   const { db } = stage;
-  const running = new Map<"receiver" | "worker", Running>();
+  const running = new Map<Role, Running>();
   return {
     name: "usual build",
     db,
@@ -51,10 +51,10 @@ function usual(stage: Stage, { redis, signer, queue, postgres }: Parts): Side {
       const args = [redis.url, stage.databaseUrl];
       running.set("worker", await stage.startScript("bench/usual-build/worker.js", args, /^works/));
     },
-    async stopWorker() {
-      const worker = running.get("worker");
-      if (worker) await end(worker.child);
-      running.delete("worker");
+    async stop(role) {
+      const process = running.get(role);
+      if (process) await end(process.child);
+      running.delete(role);
     },
     processes() {
       const own = [...running].map(([role, { pid }]) => [role, pid] as const);

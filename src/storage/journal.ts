@@ -113,8 +113,9 @@ export async function takeBatch(tx: Database, batchId: string): Promise<Batch | 
 }
 
 /**
- * Takes more batches beside one, the longest waiting first, while all of them together hold at most
- * `maxNotifications`. Batches that have failed before are tried alone.
+ * Takes more batches beside one, those that follow it in order of waiting, while all of them together hold at most
+ * `maxNotifications`. Other workers have taken the ones before it, and what they have would count although it is skipped: every
+ * worker but the first would take no more than its own batch. Batches that have failed before are tried alone.
  */
 export async function takeMoreBatches(
   tx: Database,
@@ -125,7 +126,9 @@ export async function takeMoreBatches(
     `with waiting as (
        select id, sum(notification_count) over (order by wake_at, id) as so_far
        from (select id, wake_at, notification_count from batches
-             where applied_at is null and attempts = 0 and id <> $1 order by wake_at, id limit 250) as next
+             where applied_at is null and attempts = 0
+               and (wake_at, id) > ((select wake_at from batches where id = $1), $1)
+             order by wake_at, id limit 250) as next
      )
      select ${batchColumns} from batches
      where id in (select id from waiting where so_far <= $2) and applied_at is null

@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import type { Database } from "../../src/storage/database.ts";
 import {
   type AcceptedNotification,
   loadBatches,
@@ -91,6 +92,27 @@ describe("a batch", () => {
     });
 
     expect(along.map(({ id }) => id).sort()).toEqual([first, second].sort());
+  });
+
+  test("brings those along that follow it, as many as if no other worker had taken those before it", async () => {
+    const ids = Array.from({ length: 8 }, () => randomUUID());
+    for (const id of ids) {
+      await store([notification(), notification()], id);
+      await database.db.query("update batches set wake_at = '2026-11-22' where id = $1", [id]);
+    }
+    const inOrder = ids.toSorted();
+    const take = async (tx: Database) => {
+      const batch = await takeBatch(tx, (await nextWaiting(tx)) ?? "");
+      return [batch!, ...(await takeMoreBatches(tx, batch!, 6))].map(({ id }) => id).sort();
+    };
+
+    const [first, second] = await database.db.transaction(async (tx) => {
+      const taken = await take(tx);
+      return [taken, await database.db.transaction(take)];
+    });
+
+    expect(first).toEqual(inOrder.slice(0, 3));
+    expect(second).toEqual(inOrder.slice(3, 6));
   });
 
   test("that is applied with others has what came of all of them", async () => {
