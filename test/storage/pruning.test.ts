@@ -139,7 +139,7 @@ describe("only the months of their events are visited", () => {
 
     await updateDecisions(
       db,
-      events.map((event) => ({ ...event, discarded: "open_window" as const, detail: {} })),
+      events.map((event) => ({ ...event, discarded: "repeat", detail: {} })),
     );
     await updateDetails(
       db,
