@@ -10,16 +10,19 @@ import { conclude, type Report } from "./sides/report.ts";
 import { cpuBetween, inRounds, type Ratio, type Run, ratioOf, readCpu, type Series } from "./sides/rounds.ts";
 import type { Role, Side } from "./sides/side.ts";
 import { type Alone, oursAlone } from "./sides/side-by-side.ts";
+import { tableBytes, walPosition } from "./table-bytes.ts";
 
 /** Notifications are those of one process. */
 const defaults = {
-  usually: { notifications: 5_000, rounds: 3 },
+  usually: { notifications: 4_000, rounds: 3 },
   quickly: { notifications: 2_000, rounds: 1 },
 };
 const counts = [1, 2, 4];
 const mostProcesses = Math.max(...counts);
 const warmUpShare = 0.5;
 const lookEveryMs = 5;
+/** Workers finish their jobs, which find nothing more, before Redis is emptied. */
+const settleMs = 500;
 /** A billion notifications in a month of thirty days. */
 const averagePerSecond = 386;
 const pacedSeconds = 12;
@@ -39,9 +42,10 @@ export async function scaling(args: string[], stop: AbortSignal): Promise<number
 
 /**
  * @property stored notifications of a transaction that stores. @property applied likewise.
- * @property megabytes of the largest process.
+ * @property batchBytes what the table of batches takes, per notification. @property megabytes of the largest process.
  */
-type Beside = Sessions & Troubles & { stored: number; applied: number; megabytes: number };
+type Beside = Sessions &
+  Troubles & { stored: number; applied: number; batchBytes: number; megabytes: number };
 type Measured = Run & { beside: Beside };
 type Scene = Alone & { options: Options };
 
@@ -97,6 +101,7 @@ async function applied(scene: Scene, count: number): Promise<Measured> {
   return withProcesses(scene, { worker: count }, async () => {
     await ours.fill(partOf(corpus, warmUpShare * notifications));
     await untilApplied(ours);
+    await sleep(settleMs);
     await ours.empty();
     const part = partOf(corpus, notifications);
     await ours.fill(part);
@@ -118,14 +123,17 @@ async function paced(scene: Scene): Promise<Measured> {
   return withProcesses(scene, { receiver: 2, worker: 2 }, async () => {
     await load.post({ ...ours.target(), notifications, connections: options.connections });
     await untilApplied(ours);
+    await sleep(settleMs);
     await ours.empty();
     const order = { notifications, connections: options.connections, perSecond: averagePerSecond };
+    const walBefore = await walPosition(ours.db);
     const before = await readCpu(ours.processes());
     const { posted, seconds } = await load.post({ ...ours.target(), ...order });
     await untilApplied(ours);
     const cpu = cpuBetween(before, await readCpu(ours.processes()), posted);
+    const walBytes = ((await walPosition(ours.db)) - walBefore) / posted;
     assertEqual(ours.name, expectationOf(partOf(corpus, notifications)), await ours.applied());
-    return { perSecond: posted / seconds, cpu };
+    return { perSecond: posted / seconds, cpu, walBytes };
   });
 }
 
@@ -169,14 +177,16 @@ async function mostMegabytes(ours: Side): Promise<number> {
 }
 
 /** Notifications of a transaction that stores, and of one that applies; what is applied together is counted in its first batch. */
-async function perTransaction({ db }: Side): Promise<{ stored: number; applied: number }> {
-  const [row] = await db.query<{ stored: number; applied: number }>(
+async function perTransaction({ db }: Side): Promise<Pick<Beside, "stored" | "applied" | "batchBytes">> {
+  const [row] = await db.query<{ stored: number; applied: number; notifications: number }>(
     `select avg(notification_count)::float8 as stored,
        coalesce(sum(notification_count)::float8
-         / nullif(count(*) filter (where event_count + repeated_count + ignored_count > 0), 0), 0) as applied
+         / nullif(count(*) filter (where event_count + repeated_count + ignored_count > 0), 0), 0) as applied,
+       sum(notification_count)::float8 as notifications
      from batches`,
   );
-  return row ?? { stored: 0, applied: 0 };
+  const { stored = 0, applied = 0, notifications = 1 } = row ?? {};
+  return { stored, applied, batchBytes: (await tableBytes(db, "batches")) / notifications };
 }
 
 type AllSeries = { receivers: Series[]; workers: Series[]; atAverage: Series };
@@ -232,6 +242,7 @@ function besideTable(series: readonly Series[], beside: ReadonlyMap<string, Besi
   const fields: Record<keyof Beside, string> = {
     stored: "stored together",
     applied: "applied together",
+    batchBytes: "bytes of batches each",
     most: "connections",
     waiting: "waiting for a lock",
     rollbacks: "rollbacks",
