@@ -24,12 +24,19 @@ export function createApplier(
         const after = await applyBatch(context, { batchId: id });
         // The sweep wakes a worker again.
         if (after === "unavailable") return;
-        if (after === "more" && running < mostTogether) others.push(nextWaiting(context.db).then(applyAll));
+        if (after === "more" && running < mostTogether) others.push(applyOthers());
       }
     } finally {
       running--;
       await Promise.all(others);
     }
+  }
+
+  function applyOthers(): Promise<void> {
+    const applying = nextWaiting(context.db).then(applyAll);
+    // Whoever began it awaits it later; until then it must not count as an unhandled rejection, which ends the process.
+    applying.catch(() => {});
+    return applying;
   }
 
   return ({ batchId }) => applyAll(batchId);

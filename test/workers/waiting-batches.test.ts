@@ -1,4 +1,6 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import type { Database } from "../../src/storage/database.ts";
 import { createApplier } from "../../workers/apply-waiting.ts";
 import { type TestDatabase, testDatabase } from "../support/database.ts";
 import { startTestService, type TestService } from "../support/service.ts";
@@ -113,5 +115,30 @@ test("a database that is away while a batch is applied delays it no further: tha
   ]);
   await database.db.query("drop trigger no_room on activity");
   await apply({ batchId: oldest?.id ?? "" });
+  expect(await messageIds()).toBe("abcdef");
+});
+
+test("a database that fails one of two that apply together fails the job, and not the process", async () => {
+  const [oldest] = await database.db.query<{ id: string }>("select id from batches order by id limit 1");
+  // So many that another begins beside the first.
+  await database.db.query("update batches set notification_count = 600");
+  const { context } = receiver;
+  const lost = new Error("Connection terminated unexpectedly");
+  let looks = 0;
+  const db: Database = {
+    ...context.db,
+    async query(sql, params, kind) {
+      if (/order by wake_at, id limit 1 for update skip locked/.test(sql)) {
+        looks++;
+        if (looks === 1) throw lost;
+        // Long enough that the rejection would count as unhandled.
+        await sleep(50);
+      }
+      return context.db.query(sql, params, kind);
+    },
+  };
+  const apply = createApplier({ ...context, db: { ...context.db, ...db } }, new AbortController().signal);
+
+  await expect(apply({ batchId: oldest?.id ?? "" })).rejects.toBe(lost);
   expect(await messageIds()).toBe("abcdef");
 });
