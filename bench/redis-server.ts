@@ -53,7 +53,7 @@ async function assertInstalled(): Promise<void> {
   });
 }
 
-const startsWithinMs = 10_000;
+const startsWithinMs = 30_000;
 
 async function connected(client: Redis): Promise<Pick<RedisServer, "pid" | "version">> {
   const untilMs = performance.now() + startsWithinMs;

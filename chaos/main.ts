@@ -18,10 +18,12 @@ import { type RunOptions, runChaos } from "./run.ts";
 import { findInstalledPostgres } from "./stage/installed-postgres.ts";
 import { ownBuild } from "./stage/stage.ts";
 
-process.exitCode = await main(process.argv.slice(2)).catch((error: unknown) => {
+const exitCode = await main(process.argv.slice(2)).catch((error: unknown) => {
   process.stderr.write(`chaos: ${errorText(error)}\n`);
   return 1;
 });
+// A stage that could not be set up has connections left; its watchdog ends and removes the rest.
+process.exit(exitCode);
 
 async function main(args: string[]): Promise<number> {
   const options = readOptions(args);
