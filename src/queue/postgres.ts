@@ -87,6 +87,8 @@ class LastingConnection extends PostgresConnection {
 
   async #open(): Promise<void> {
     const client = await this.pool.connect();
+    // An error event without a listener ends the process; the running query reports the same error.
+    client.on("error", () => {});
     try {
       await assertSchemaCompatibility(client, this.schema);
     } finally {
