@@ -24,11 +24,14 @@ export async function checkWebhooks(
   }
   checkPosts(sink, arrivals, findings);
   for (const [key, posts] of arrivals) {
-    for (const { isExplained } of repeatsOf(posts, sink.faults)) {
+    for (const { acceptedAtMs, repeatedAtMs } of repeatsOf(posts)) {
       figures.repeated++;
-      if (isExplained) figures.explained++;
+      if (isDisturbed(acceptedAtMs, repeatedAtMs, sink.faults)) figures.explained++;
       else
-        findings.add("unexplained repeat", `${key}, first at ${new Date(posts[0]?.atMs ?? 0).toISOString()}`);
+        findings.add(
+          "unexplained repeat",
+          `${key}, accepted at ${isoTime(acceptedAtMs)}, again at ${isoTime(repeatedAtMs)}`,
+        );
     }
   }
   return figures;
@@ -118,23 +121,27 @@ function isAccepted({ status }: Arrival): boolean {
  */
 const writtenWithinMs = 20_000;
 
-/**
- * POSTs after one that was answered 2xx. Each must have its cause: a fault that kept the first one's answer from the
- * worker, or its outcome from the database.
- */
-function repeatsOf(posts: readonly Arrival[], faults: readonly PastFault[]): { isExplained: boolean }[] {
-  const repeats: { isExplained: boolean }[] = [];
+type Repeat = { acceptedAtMs: number; repeatedAtMs: number };
+
+/** POSTs after one that was answered 2xx. */
+function repeatsOf(posts: readonly Arrival[]): Repeat[] {
+  const repeats: Repeat[] = [];
   let accepted: Arrival | null = null;
   for (const post of posts) {
-    if (accepted !== null) repeats.push({ isExplained: isDisturbed(accepted.atMs, post.atMs, faults) });
+    if (accepted !== null) repeats.push({ acceptedAtMs: accepted.atMs, repeatedAtMs: post.atMs });
     if (isAccepted(post)) accepted = post;
   }
   return repeats;
 }
 
+/** Each repeat must have its cause: a fault that kept the first one's answer from the worker, or its outcome from the database. */
 function isDisturbed(acceptedAtMs: number, repeatedAtMs: number, faults: readonly PastFault[]): boolean {
   const untilMs = Math.min(repeatedAtMs, acceptedAtMs + writtenWithinMs);
   return faults.some(
     ({ losesOutcomes, fromMs, toMs }) => losesOutcomes && fromMs <= untilMs && toMs >= acceptedAtMs,
   );
+}
+
+function isoTime(ms: number): string {
+  return new Date(ms).toISOString();
 }
