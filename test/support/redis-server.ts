@@ -20,17 +20,15 @@ export type RedisServer = {
   close(): Promise<void>;
 };
 
-/**
- * @param options.isCluster a cluster of this one node, which holds all slots.
- * @param options.announcedPort where clients of the cluster connect, if it is not the node's own port.
- */
-export async function redisServer({
-  isCluster = false,
-  announcedPort,
-}: {
+type RedisOptions = {
+  /** A cluster of this one node, which holds all slots. */
   isCluster?: boolean;
+  /** Where clients of the cluster connect, if it is not the node's own port. */
   announcedPort?: number;
-} = {}): Promise<RedisServer> {
+};
+
+export async function redisServer(options: RedisOptions = {}): Promise<RedisServer> {
+  const { isCluster = false, announcedPort } = options;
   const directory = await mkdtemp(join(tmpdir(), "fanmail-redis-"));
   const port = await freePort();
   const url = `redis://127.0.0.1:${port}`;
@@ -64,8 +62,17 @@ export async function redisServer({
       () => true,
       () => false,
     );
-  await client.connect().catch(() => {});
-  await until("Redis answers", isReady);
+  const answers = async () => {
+    await client.connect().catch(() => {});
+    await until("Redis answers", isReady);
+    return true;
+  };
+  if (!(await Promise.race([answers(), once(child, "exit").then(() => false)]))) {
+    // Something else has taken the port since, or that of the cluster's bus.
+    client.disconnect();
+    await rm(directory, { recursive: true, force: true });
+    return redisServer(options);
+  }
   if (isCluster) {
     await client.call("CLUSTER", "ADDSLOTSRANGE", "0", "16383");
     await until("the cluster is ready", async () =>
