@@ -72,3 +72,7 @@ export function quantile(values: readonly number[], share: number): number {
   const sorted = values.toSorted((one, other) => one - other);
   return sorted[Math.ceil(share * sorted.length) - 1] ?? Number.NaN;
 }
+
+export function oneDecimal(value: number): number {
+  return Math.round(value * 10) / 10;
+}

@@ -1,4 +1,4 @@
-import { median } from "../bench/measure.ts";
+import { median, oneDecimal } from "../bench/measure.ts";
 import { table } from "../src/cli/command.ts";
 import { groupBy } from "../src/domain/maps.ts";
 import { recoveryTimes } from "./check/monitor.ts";
@@ -39,12 +39,12 @@ export function figuresOf(
     "webhooks repeated": webhooks.repeated,
     "repeats that a fault explains": webhooks.explained,
     "wrong conduct": findings.count("conduct"),
-    "longest outage, s": round(answers.longestOutageMs / 1000),
+    "longest outage, s": oneDecimal(answers.longestOutageMs / 1000),
     ...(recovery.length > 0 && {
-      "until up to date after a fault, median s": round(median(recovery) / 1000),
-      "until up to date after a fault, longest s": round(Math.max(...recovery) / 1000),
+      "until up to date after a fault, median s": oneDecimal(median(recovery) / 1000),
+      "until up to date after a fault, longest s": oneDecimal(Math.max(...recovery) / 1000),
     }),
-    "until everything was done, s": round(settledSeconds),
+    "until everything was done, s": oneDecimal(settledSeconds),
     "memory of a receiver, most MB": megabytes("receiver"),
     "memory of a worker, most MB": megabytes("worker"),
   };
@@ -74,8 +74,4 @@ export function figureTable(figures: Readonly<Record<string, number | string>>):
   return Object.entries(figures)
     .map(([name, value]) => `${name.padEnd(width)}  ${value}`)
     .join("\n");
-}
-
-function round(seconds: number): number {
-  return Math.round(seconds * 10) / 10;
 }

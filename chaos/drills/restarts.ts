@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { median } from "../../bench/measure.ts";
+import { median, oneDecimal } from "../../bench/measure.ts";
 import { migrationsDirectory } from "../../src/package-info.ts";
 import { migrate } from "../../src/storage/migrate.ts";
 import type { Disturbance, PastFault } from "../faults/injector.ts";
@@ -53,12 +53,8 @@ export function restartFigures(past: readonly PastFault[]): Record<string, numbe
     past.filter(({ target }) => target.startsWith(role)).map(({ fromMs, toMs }) => (toMs - fromMs) / 1000);
   const figures = ["receiver", "worker"].flatMap((role) => [
     [`restarts of a ${role}`, seconds(role).length],
-    [`restart of a ${role}, median s`, round(median(seconds(role)))],
-    [`restart of a ${role}, longest s`, round(Math.max(0, ...seconds(role)))],
+    [`restart of a ${role}, median s`, oneDecimal(median(seconds(role)))],
+    [`restart of a ${role}, longest s`, oneDecimal(Math.max(0, ...seconds(role)))],
   ]);
   return Object.fromEntries(figures);
-}
-
-function round(seconds: number): number {
-  return Math.round(seconds * 10) / 10;
 }

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { seededRandom } from "../../bench/corpus/random.ts";
 import { topicArn } from "../../bench/corpus/sign.ts";
+import { oneDecimal } from "../../bench/measure.ts";
 import { type DatabasePool, openDatabase } from "../../src/storage/database.ts";
 import { localSigner } from "../../src/tools/captures/local-signer.ts";
 import { checkEmails } from "../check/emails.ts";
@@ -52,9 +53,9 @@ async function restoreDump(stage: Stage, traffic: Traffic, all: Findings): Promi
     if (!/; nothing would change/.test(rebuilt.output))
       findings.add("differs", `rebuild --dry-run: ${rebuilt.output.slice(-500)}`);
     return {
-      "pg_dump, s": round(dumped.seconds),
+      "pg_dump, s": oneDecimal(dumped.seconds),
       "the dump, MB": megabytes((await stat(file)).size),
-      "pg_restore, s": round(restored.seconds),
+      "pg_restore, s": oneDecimal(restored.seconds),
       "tables compared": tables.length,
       "rows compared": rows,
     };
@@ -106,9 +107,9 @@ async function restoreCapture(stage: Stage, all: Findings): Promise<Figures> {
     let rows = 0;
     for (const one of captured) rows += await compareRows(stage.db, copy, one, findings);
     return {
-      "capture, s": round(capture.seconds),
+      "capture, s": oneDecimal(capture.seconds),
       "the capture, MB": megabytes((await stat(file)).size),
-      "replay, s": round(replay.seconds),
+      "replay, s": oneDecimal(replay.seconds),
       "rows compared with the replay": rows,
     };
   });
@@ -145,9 +146,5 @@ function prefixed(prefix: string, findings: Findings): Findings {
 }
 
 function megabytes(bytes: number): number {
-  return Math.round(bytes / 1e5) / 10;
-}
-
-function round(seconds: number): number {
-  return Math.round(seconds * 10) / 10;
+  return oneDecimal(bytes / 1e6);
 }

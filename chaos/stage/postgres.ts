@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Client } from "pg";
+import { freePort } from "../../bench/free-port.ts";
 import { findPackage, prepareBinaries } from "../../src/embedded/binaries.ts";
 import { locate, type Place, type ServerPlan } from "../../src/embedded/directory.ts";
 import { initialise, superuser } from "../../src/embedded/initialise.ts";
@@ -13,7 +14,6 @@ import {
   spawnPostmaster,
   stopPostmaster,
 } from "../../src/embedded/postmaster.ts";
-import { freePort } from "./free-port.ts";
 import { initialiseInstalled } from "./installed-postgres.ts";
 import { childrenOf, signal } from "./processes.ts";
 import type { Watchdog } from "./watchdog.ts";

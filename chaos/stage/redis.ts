@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { mkdir, rm } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Redis } from "ioredis";
-import { freePort } from "./free-port.ts";
+import { freePort } from "../../bench/free-port.ts";
 import { signal } from "./processes.ts";
 import type { Watchdog } from "./watchdog.ts";
 

@@ -1,10 +1,10 @@
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
-import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Redis } from "ioredis";
+import { freePort } from "../../bench/free-port.ts";
 import { until } from "./wait.ts";
 
 /** Whether Debian's `redis-server` or another is on this machine. CI installs it, and skips nothing. */
@@ -30,6 +30,7 @@ type RedisOptions = {
 export async function redisServer(options: RedisOptions = {}): Promise<RedisServer> {
   const { isCluster = false, announcedPort } = options;
   const directory = await mkdtemp(join(tmpdir(), "fanmail-redis-"));
+  // Redis cannot tell which port the system chose, so that it is chosen before.
   const port = await freePort();
   const url = `redis://127.0.0.1:${port}`;
   const client = new Redis(url, { lazyConnect: true, retryStrategy: () => 50, maxRetriesPerRequest: null });
@@ -102,15 +103,4 @@ export async function redisServer(options: RedisOptions = {}): Promise<RedisServ
 
 function spawnServer(args: string[]) {
   return spawn("redis-server", args, { stdio: "ignore" });
-}
-
-/** Redis cannot tell which port the system chose, so that it is chosen before. Room is left for the cluster's bus. */
-async function freePort(): Promise<number> {
-  for (;;) {
-    const probe = createServer();
-    await new Promise<void>((resolve) => probe.listen(0, "127.0.0.1", resolve));
-    const { port } = probe.address() as AddressInfo;
-    await new Promise((resolve) => probe.close(resolve));
-    if (port < 50_000) return port;
-  }
 }
